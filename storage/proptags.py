@@ -1,6 +1,7 @@
 """MAPI properties: the names the API uses, their tags and the kind of value each holds.
 
-The names and tags are facts of the protocol ([MS-OXPROPS]); the low 16 bits of a tag are its type ([MS-OXCDATA] 2.11.1).
+The names and tags are facts of the protocol ([MS-OXPROPS]); the low 16 bits of a tag are its type
+([MS-OXCDATA] 2.11.1).
 """
 
 from dataclasses import dataclass

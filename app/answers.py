@@ -1,0 +1,36 @@
+"""JSON answers, and the parts of a path: the few things every handler needs."""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+from multidict import CIMultiDict
+
+from postroom.app.errors import NotFoundError
+from postroom.schemas.fields import INT64_MAX
+
+#: Nothing here may be kept by a proxy or a browser: it is about people, and depends on who asks.
+_HEADERS = CIMultiDict({"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"})
+
+
+def json_document(document: bytes, status: int = 200) -> web.Response:
+    """An answer that is JSON already."""
+    return web.Response(body=document, status=status, headers=_HEADERS)
+
+
+def json_answer(data: Any, status: int = 200) -> web.Response:
+    """An answer made from Python data."""
+    return json_document(orjson.dumps(data), status)
+
+
+def message(text: str, status: int = 200) -> web.Response:
+    """A bare success, with a body all the same: clients parse every answer."""
+    return json_answer({"message": text}, status)
+
+
+def path_id(request: web.Request, name: str) -> int:
+    """An ID in the path. Raises NotFoundError for what is no 64-bit integer: nothing has such an ID."""
+    text = request.match_info[name]
+    if text.isascii() and text.isdigit() and len(text) < 20 and (number := int(text)) <= INT64_MAX:
+        return number
+    raise NotFoundError(f"There is no {name.removesuffix('ID') or 'object'} {text[:40]!r}")

@@ -1,0 +1,72 @@
+"""The postroom command."""
+
+import logging
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="postroom",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Administers the mailbox users of mail domains over the grommunio Admin API.",
+)
+
+_SERVE_HELP = """Start the service.
+
+Every setting can also be given as POSTROOM_<NAME> in the environment; docs/configuration.md has them all.
+
+\b
+Examples:
+  postroom serve
+  postroom serve --port 8081 --database /var/lib/postroom/postroom.sqlite3
+  POSTROOM_ADMIN_PASSWORD=secret postroom serve --database :memory:
+"""
+
+
+@app.callback()
+def _postroom() -> None:
+    """Kept, so that `serve` stays a command of its own when it is the only one."""
+
+
+@app.command(help=_SERVE_HELP)
+def serve(
+    host: Annotated[str | None, typer.Option(help="Addresses to listen on, comma-separated [127.0.0.1,::1].")] = None,
+    port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one [8080].")] = None,
+    database: Annotated[str | None, typer.Option(help="SQLite file, or :memory: [postroom.sqlite3].")] = None,
+) -> None:
+    """Starts the service and runs until SIGINT or SIGTERM."""
+    # Imported here, so that --help and mistakes in options answer at once.
+    from postroom.app.config import SettingError, load_config
+    from postroom.app.server import StartError, run
+    from postroom.storage.database import DatabaseError
+
+    try:
+        config = load_config({"host": host, "port": port, "database": database})
+    except SettingError as error:
+        _fail(str(error))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        import uvloop
+
+        uvloop.run(run(config, _say))
+    except (StartError, DatabaseError) as error:
+        _fail(str(error))
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(f"postroom: {text}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app()

@@ -1,0 +1,134 @@
+"""Settings. No other module reads the environment; `docs/configuration.md` describes each one."""
+
+import ipaddress
+import os
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+PREFIX = "POSTROOM_"
+
+
+class SettingError(Exception):
+    """A setting cannot be used; the text names it and says why, in one line."""
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+UTC = zoneinfo.ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that can be set, with its default. Each field is read from POSTROOM_<NAME>."""
+
+    host: tuple[str, ...] = ("127.0.0.1", "::1")
+    port: int = 8080
+    database: str = "postroom.sqlite3"
+    #: None: one is made up at the first start and printed once.
+    admin_password: str | None = None
+    timezone: zoneinfo.ZoneInfo = UTC
+    #: Seconds.
+    token_lifetime: int = 7 * 24 * 3600
+    password_min_length: int = 6
+    #: Peers that may use /service without a login.
+    service_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
+    #: Seconds within which a directory server has to answer.
+    ldap_timeout: float = 5.0
+    #: A PEM file with the CA of the directory servers; None: the system's.
+    ldap_ca_file: str | None = None
+    #: Seconds that requests under way get to finish at a stop.
+    shutdown_timeout: float = 10.0
+    access_log: bool = False
+
+
+def load_config(options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+    """The settings from the environment; `options` (by field name, None: not given) go before them.
+
+    Raises SettingError naming the variable or option.
+    """
+    values: dict[str, object] = {}
+    for setting in fields(Config):
+        given = (options or {}).get(setting.name)
+        name = f"--{setting.name.replace('_', '-')}" if given is not None else PREFIX + setting.name.upper()
+        text = given if given is not None else environ.get(name)
+        if text is None or (text == "" and setting.name != "database"):
+            continue
+        try:
+            values[setting.name] = _PARSERS.get(setting.name, str)(str(text))
+        except ValueError as error:
+            raise SettingError(f"{name}: {error}") from None
+    return Config(**values)  # type: ignore[arg-type]
+
+
+def _number(text: str, low: float, high: float, what: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number") from None
+    if not low <= number <= high:
+        raise ValueError(f"{text} is not {what}")
+    return number
+
+
+def _whole(text: str, low: int, high: int, what: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is no whole number")
+    return int(_number(text, low, high, what))
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().removeprefix("[").removesuffix("]") for host in text.split(",") if host.strip())
+    if not hosts:
+        raise ValueError("name at least one address to listen on")
+    return hosts
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _timezone(text: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, OSError):
+        raise ValueError(f"there is no time zone {text!r}; names are like Europe/Berlin") from None
+
+
+def _flag(text: str) -> bool:
+    lowered = text.lower()
+    if lowered not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return lowered in ("1", "true", "yes", "on")
+
+
+def _password(text: str) -> str:
+    if "\0" in text or len(text) > 512:
+        raise ValueError("a password has at most 512 characters and no NUL")
+    return text
+
+
+def _database(text: str) -> str:
+    if not text:
+        raise ValueError("name a file, or :memory:")
+    return text
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0.1, 3600, "a number of seconds between 0.1 and 3600")
+
+
+_PARSERS = {
+    "host": _hosts,
+    "port": lambda text: _whole(text, 0, 65535, "a port number between 0 and 65535"),
+    "database": _database,
+    "admin_password": _password,
+    "timezone": _timezone,
+    "token_lifetime": lambda text: _whole(text, 1, 10 * 366 * 24 * 3600, "a number of seconds up to ten years"),
+    "password_min_length": lambda text: _whole(text, 1, 512, "a number of characters between 1 and 512"),
+    "service_networks": _networks,
+    "ldap_timeout": _seconds,
+    "shutdown_timeout": _seconds,
+    "access_log": _flag,
+}

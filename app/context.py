@@ -1,0 +1,44 @@
+"""What handlers and services share: made once in main.py, passed around as it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from postroom.app.config import Config
+from postroom.app.passwords import Passwords
+from postroom.app.tokens import Caller, Tokens
+from postroom.storage.database import Database
+
+if TYPE_CHECKING:
+    from postroom.app.services.directories import Directories
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of a running service."""
+
+    config: Config
+    database: Database
+    tokens: Tokens
+    passwords: Passwords
+    directories: "Directories"
+
+    def now(self) -> str:
+        """This moment in the configured time zone, as the API writes times."""
+        return datetime.now(self.config.timezone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+CONTEXT: Final = web.AppKey("context", Context)
+
+#: Set by the middleware before a handler runs.
+CALLER: Final = web.RequestKey("caller", Caller)
+QUERY: Final = web.RequestKey[Any]("query", object)
+BODY: Final = web.RequestKey[Any]("body", Mapping)
+
+
+def context_of(request: web.Request) -> Context:
+    """The service that a request came to."""
+    return request.app[CONTEXT]

@@ -1,0 +1,36 @@
+"""aiohttp-apispec's decorators, with the types that the package does not publish."""
+
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp_apispec
+from marshmallow import Schema
+
+from postroom.app.middleware import Handler
+
+Decorator = Callable[[Handler], Handler]
+
+
+def docs(**described: Any) -> Decorator:
+    """tags, summary, operationId and whatever else stands in the description of an operation."""
+    return aiohttp_apispec.docs(**described)  # type: ignore[no-any-return]
+
+
+def json_schema(schema: Schema) -> Decorator:
+    """The JSON object that the operation takes as its body."""
+    return aiohttp_apispec.json_schema(schema)  # type: ignore[no-any-return]
+
+
+def form_schema(schema: Schema) -> Decorator:
+    """The form, or JSON object of the same fields, that the operation takes as its body."""
+    return aiohttp_apispec.form_schema(schema)  # type: ignore[no-any-return]
+
+
+def querystring_schema(schema: Schema) -> Decorator:
+    """The query parameters of the operation."""
+    return aiohttp_apispec.querystring_schema(schema)  # type: ignore[no-any-return]
+
+
+def response_schema(schema: Schema, code: int = 200, *, description: str) -> Decorator:
+    """The answer of the operation when it succeeds."""
+    return aiohttp_apispec.response_schema(schema, code, description=description)  # type: ignore[no-any-return]

@@ -1,0 +1,246 @@
+"""From a directory entry to the data of a user: pure, no network and no database."""
+
+import base64
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.templates import OTHER_NAME
+from postroom.app.errors import InvalidError
+from postroom.schemas.addresses import domain_of, normalise_address
+from postroom.storage.proptags import Kind, PropTag, find
+
+DISPLAY_TYPE = 0x39050003
+STORAGE_QUOTA = 0x3FF50003
+SMTP_ADDRESS = 0x39FE001F
+#: What stays when its attribute goes: nobody loses a quota or becomes another kind of mailbox by an omission.
+KEPT = frozenset({DISPLAY_TYPE, STORAGE_QUOTA, 0x666E0003, 0x666A0003})
+MAX_TEXT = 32767
+
+_MAX_ALTNAME = 320
+_DISPLAY_TYPE_ACL_BIT = 0x40000000
+_DISPLAY_TYPE_CONTACT = 6
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9]*):(.*)", re.DOTALL)
+_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:(\d\d))?)?(?:[.,]\d+)?(Z|[+-]\d{4}|[+-]\d\d)", re.ASCII)
+
+Value = int | str | bool | list[int | str | bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One directory entry; attribute names in any case. `is_contact`: the contact filter found it."""
+
+    dn: str
+    attributes: Mapping[str, Sequence[str | bytes]]
+    is_contact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MappedUser:
+    """What an entry says about a user.
+
+    `properties` is property tag -> value as the API shows it (time as `YYYY-MM-DD HH:MM:SS` in UTC, binary as
+    base64); `removed` are the tags whose attributes are gone. `default_quota` (KiB) is for a user that is
+    being created only. `warnings` are sentences about what was left out.
+    """
+
+    username: str
+    aliases: tuple[str, ...]
+    altname: str | None
+    properties: dict[int, Value]
+    removed: frozenset[int]
+    default_quota: int | None
+    is_contact: bool
+    warnings: tuple[str, ...]
+
+
+def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str], bool]) -> MappedUser:
+    """The user data of an entry; whatever is unusable becomes a warning.
+
+    `accepts_domain` tells of an ASCII domain in lower case whether the user may have aliases there.
+    InvalidError, naming the attribute, when there is no valid username.
+    """
+    values = {name.lower(): list(found) for name, found in entry.attributes.items()}
+    warnings: list[str] = []
+    names = _texts(values, config.username, warnings)
+    username = _username(names, config.username)
+    aliases = _aliases([*names[1:], *_texts(values, config.aliases, warnings)], username, accepts_domain, warnings)
+    properties: dict[int, Value] = {}
+    removed: set[int] = set()
+    for tag, ranks in config.properties.items():
+        source = next((rank for rank in ranks if any(_present(values, name) for name in rank)), None)
+        if source is None:
+            removed.add(tag)
+            continue
+        prop = _property(tag)
+        raw = [value for name in source for value in _present(values, name)]
+        try:
+            properties[tag] = _convert(prop, raw)
+        except ValueError as exc:
+            warnings.append(f"{prop.name} from {', '.join(source)} was left out: {exc}")
+    return MappedUser(
+        username=username,
+        aliases=aliases,
+        altname=_altname(values, config.altname, warnings),
+        properties=properties,
+        removed=frozenset(removed - KEPT),
+        default_quota=None if STORAGE_QUOTA in properties else config.default_quota,
+        is_contact=entry.is_contact or properties.get(DISPLAY_TYPE) == _DISPLAY_TYPE_CONTACT,
+        warnings=tuple(warnings),
+    )
+
+
+def _property(tag: int) -> PropTag:
+    found = find(f"0x{tag:08x}")
+    if found is None:
+        raise InvalidError.field("users.attributes", "unknown property")
+    return found
+
+
+def _present(values: Mapping[str, Sequence[str | bytes]], attribute: str | None) -> list[str | bytes]:
+    """The values of an attribute, or else those under its other name, that are not blank."""
+    name = (attribute or "").lower()
+    found = values.get(name) or values.get(OTHER_NAME.get(name, "").lower()) or ()
+    return [value for value in found if value.strip()]
+
+
+def _texts(values: Mapping[str, Sequence[str | bytes]], attribute: str | None, warnings: list[str]) -> list[str]:
+    texts = []
+    for value in _present(values, attribute):
+        try:
+            texts.append(_text(value))
+        except ValueError as exc:
+            warnings.append(f"A value of {attribute} was left out: {exc}")
+    return texts
+
+
+def _text(value: str | bytes) -> str:
+    try:
+        text = (value.decode() if isinstance(value, bytes) else value).strip()
+        text.encode()
+    except UnicodeError:
+        raise ValueError("it is not UTF-8 text") from None
+    if "\0" in text:
+        raise ValueError("it holds a NUL character")
+    return text
+
+
+def _username(names: Sequence[str], attribute: str) -> str:
+    if not names:
+        raise InvalidError(f"The directory entry has no usable value of {attribute}, which holds the username")
+    try:
+        return normalise_address(_without_prefix(names[0]) or names[0])
+    except ValueError as exc:
+        raise InvalidError(
+            f"The directory attribute {attribute}, which holds the username, is no e-mail address: {exc}"
+        ) from None
+
+
+def _without_prefix(text: str) -> str | None:
+    """The address without its `smtp:`; None for an address of another kind, such as `x500:` or `sip:`."""
+    found = _PREFIX.fullmatch(text)
+    if found is None:
+        return text
+    return found[2].strip() if found[1].lower() == "smtp" else None
+
+
+def _aliases(
+    texts: Iterable[str], username: str, accepts_domain: Callable[[str], bool], warnings: list[str]
+) -> tuple[str, ...]:
+    aliases: dict[str, None] = {}
+    for text in texts:
+        address = _without_prefix(text)
+        if address is None:
+            continue
+        try:
+            alias = normalise_address(address)
+        except ValueError as exc:
+            warnings.append(f"The alias {_shown(address)} was left out: {exc}")
+            continue
+        if alias == username or alias in aliases:
+            continue
+        if accepts_domain(domain_of(alias)):
+            aliases[alias] = None
+        else:
+            warnings.append(f"The alias {_shown(address)} was left out: its domain is not one of this organisation")
+    return tuple(aliases)
+
+
+def _altname(values: Mapping[str, Sequence[str | bytes]], attribute: str | None, warnings: list[str]) -> str | None:
+    texts = _texts(values, attribute, warnings)
+    if not texts:
+        return None
+    if len(texts[0]) > _MAX_ALTNAME:
+        warnings.append(f"The alternative login name from {attribute} was left out: it is too long")
+        return None
+    return texts[0]
+
+
+def _shown(text: str) -> str:
+    """Text of the directory in a message: cut short, on one line."""
+    return "".join(char if char.isprintable() else "?" for char in text[:80])
+
+
+def _convert(prop: PropTag, raw: Sequence[str | bytes]) -> Value:
+    """The property out of the values of its attributes. ValueError with the reason when they do not fit."""
+    if prop.multi:
+        return [_single(prop, value) for value in raw]
+    if prop.kind is Kind.TEXT:
+        # An entry has any number of addresses in any order, this property holds exactly one.
+        texts = [_text(value) for value in (raw[:1] if prop.tag == SMTP_ADDRESS else raw)]
+        return _short(" ".join(texts))
+    if len(raw) > 1:
+        raise ValueError("there are several values and the property holds one")
+    value = _single(prop, raw[0])
+    if prop.tag == DISPLAY_TYPE and isinstance(value, int):
+        return value & ~_DISPLAY_TYPE_ACL_BIT
+    return value
+
+
+def _single(prop: PropTag, value: str | bytes) -> int | str | bool:
+    if prop.kind is Kind.BINARY:
+        return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
+    text = _text(value)
+    match prop.kind:
+        case Kind.INTEGER:
+            return _integer(text, prop.bits)
+        case Kind.BOOLEAN:
+            if text.upper() in ("TRUE", "FALSE", "1", "0"):
+                return text.upper() in ("TRUE", "1")
+            raise ValueError("it is neither TRUE nor FALSE")
+        case Kind.TIME:
+            return _time(text)
+        case _:
+            return _short(text)
+
+
+def _short(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"it is longer than {MAX_TEXT} characters")
+    return text
+
+
+def _integer(text: str, bits: int) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("it is not an integer")
+    number = int(text)
+    if not -(1 << bits - 1) <= number < 1 << bits - 1:
+        raise ValueError(f"it does not fit into {bits} bits")
+    return number
+
+
+def _time(text: str) -> str:
+    """GeneralizedTime (RFC 4517) as `YYYY-MM-DD HH:MM:SS` in UTC."""
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError("it is not a time such as 20240131120000Z")
+    *parts, zone = found.groups(default="00")
+    zone = "+0000" if zone == "Z" else zone.ljust(5, "0")
+    try:
+        moment = datetime.strptime("".join(parts) + zone, "%Y%m%d%H%M%S%z").astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("it is not a possible time") from None
+    return f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0")

@@ -1,0 +1,216 @@
+"""The way to a directory server that can never stop the event loop.
+
+libldap resolves names, connects and shakes hands for TLS while the whole process waits. So asyncio does
+these, and libldap is given a Unix socket in a private folder, where connecting takes no time: what it says
+there is passed on.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar, cast
+
+from postroom.schemas.ldap import ServerAddress
+
+#: An LDAPMessage with the extended request 1.3.6.1.4.1.1466.20037, message ID 1 (RFC 4511, 4.14.1).
+_START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
+_EXTENDED_RESPONSE = 0x78
+_MAX_RESPONSE = 4096
+
+_T = TypeVar("_T")
+
+
+class AwayError(Exception):
+    """The server cannot be asked; the text is the reason, to go on after the server's name ("... is ...")."""
+
+
+class _Pipe(asyncio.Protocol):
+    """One end of a relay: what it reads is written to its peer, and either end takes the other along."""
+
+    def __init__(self) -> None:
+        self.peer: _Pipe | None = None
+        self.transport: asyncio.Transport | None = None
+        self.received = bytearray()
+        self.arrived = asyncio.Event()
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.write(data)
+        else:
+            self.received += data
+            self.arrived.set()
+            if len(self.received) > _MAX_RESPONSE:
+                self.close()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self.lost = True
+        self.arrived.set()
+        if self.peer is not None:
+            self.peer.close()
+
+    def pause_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.resume_reading()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+
+class _Client(_Pipe):
+    """The end at which the client is expected. It may come when the server has gone, or be one too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if self.peer is None or self.peer.lost:
+            self.close()
+
+
+class Relay:
+    """An open way to a server. `path` is the Unix socket at which one client is expected."""
+
+    def __init__(self, path: Path, upstream: _Pipe) -> None:
+        self.path = path
+        self._upstream = upstream
+
+    @property
+    def alive(self) -> bool:
+        """False as soon as the server or the client has hung up."""
+        return not self._upstream.lost
+
+    def accept(self) -> asyncio.Protocol:
+        """The protocol of the one client; whoever comes later is not listened to."""
+        pipe = _Client()
+        if self._upstream.peer is None:
+            self._upstream.peer, pipe.peer = pipe, self._upstream
+        return pipe
+
+    def close(self) -> None:
+        """Hangs up on both sides."""
+        self._upstream.close()
+
+
+@asynccontextmanager
+async def open_relay(address: ServerAddress, context: ssl.SSLContext | None) -> AsyncIterator[Relay]:
+    """Connects to the server; inside the block the client must connect to `relay.path`. It outlives the
+    block.
+
+    With a context the connection is encrypted: at once for ldaps, by StartTLS for ldap. AwayError with the
+    reason when the server cannot be reached; there is no time limit of its own.
+    """
+    upstream = await _dial(address, context)
+    relay: Relay | None = None
+    try:
+        # The folder is for this user only (mkdtemp gives 0700), the passwords in it are nobody else's.
+        with tempfile.TemporaryDirectory(prefix="postroom-ldap-") as folder:
+            relay = Relay(Path(folder) / "s", upstream)
+            server = await asyncio.get_running_loop().create_unix_server(relay.accept, relay.path)
+            try:
+                yield relay
+            finally:
+                server.close()
+    except BaseException:
+        upstream.close()
+        raise
+
+
+async def _dial(address: ServerAddress, context: ssl.SSLContext | None) -> _Pipe:
+    loop = asyncio.get_running_loop()
+    _, pipe = await _reasons(
+        loop.create_connection(_Pipe, address.host, address.port, ssl=context if address.tls else None)
+    )
+    if context is not None and not address.tls:
+        try:
+            await _start_tls(pipe, address, context)
+        except BaseException:
+            pipe.close()
+            raise
+    return pipe
+
+
+async def _start_tls(pipe: _Pipe, address: ServerAddress, context: ssl.SSLContext) -> None:
+    transport = pipe.transport
+    if transport is None:
+        raise AwayError("it closed the connection")
+    transport.write(_START_TLS)
+    while not _complete(pipe.received):
+        if pipe.lost:
+            raise AwayError("it closed the connection instead of starting TLS")
+        pipe.arrived.clear()
+        await pipe.arrived.wait()
+    if not _accepted(pipe.received):
+        raise AwayError("it refuses to start TLS")
+    pipe.received.clear()
+    loop = asyncio.get_running_loop()
+    encrypted = await _reasons(loop.start_tls(transport, pipe, context, server_hostname=address.host))
+    if encrypted is None:
+        raise AwayError("it closed the connection instead of starting TLS")
+    pipe.transport = encrypted
+
+
+def _complete(data: bytearray) -> bool:
+    """Whether a whole LDAPMessage is there."""
+    head = _length(data, 1)
+    return head is not None and len(data) >= sum(head)
+
+
+def _accepted(data: bytearray) -> bool:
+    """Whether the message is the extended response to message 1 with result code 0."""
+    head = _length(data, 1)
+    if head is None:
+        return False
+    start = head[0]
+    inner = _length(data, start + 4)
+    if data[start : start + 4] != bytes((2, 1, 1, _EXTENDED_RESPONSE)) or inner is None:
+        return False
+    return data[inner[0] : inner[0] + 3] == b"\x0a\x01\x00"
+
+
+def _length(data: bytearray, position: int) -> tuple[int, int] | None:
+    """Where the content of a BER element begins and its length, from the position of the length octets."""
+    if len(data) <= position:
+        return None
+    first = data[position]
+    if first < 0x80:
+        return position + 1, first
+    start = position + 1 + (first & 0x7F)
+    return (start, int.from_bytes(data[position + 1 : start])) if len(data) >= start else None
+
+
+async def _reasons(attempt: Awaitable[_T]) -> _T:
+    """The outcome of a network operation; AwayError with a reason for people when it fails."""
+    try:
+        return await attempt
+    except ssl.SSLCertVerificationError as exc:
+        raise AwayError(f"its certificate is not trusted ({exc.verify_message.rstrip('.')})") from None
+    except ssl.SSLError:
+        raise AwayError("TLS could not be started") from None
+    except ConnectionRefusedError:
+        raise AwayError("it refuses connections") from None
+    except socket.gaierror:
+        raise AwayError("its name cannot be resolved") from None
+    except ConnectionError:
+        raise AwayError("it closed the connection") from None
+    except OSError as exc:
+        raise AwayError(_os_reason(exc)) from None
+
+
+def _os_reason(error: OSError) -> str:
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return "there is no way to it"
+    # asyncio joins the failures of several addresses (localhost: ::1 and 127.0.0.1) into one error without a
+    # number.
+    return "it refuses connections" if "refused" in str(error) else "it cannot be reached"

@@ -1,0 +1,68 @@
+"""What can go wrong, as exceptions that know nothing of HTTP, and the one map from them to a status.
+
+Every message is a plain English sentence for the person who made the call: it names the thing and the reason, and
+holds no secret, since it is shown to the client as it stands.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class PostroomError(Exception):
+    """Something a caller is told about. `errors` lists single reasons as "field: reason"."""
+
+    status: ClassVar[int]
+
+    def __init__(self, message: str, errors: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errors = list(errors)
+
+
+class InvalidError(PostroomError):
+    """The input breaks a rule; nothing was stored."""
+
+    status = 400
+
+    @classmethod
+    def field(cls, field: str, reason: str) -> "InvalidError":
+        """One field is wrong: the message and the list both name it."""
+        text = f"{field}: {reason}"
+        return cls(f"Invalid input: {text}", [text])
+
+
+class UnauthenticatedError(PostroomError):
+    """Nobody is logged in, or the login does not count (any more)."""
+
+    status = 401
+
+
+class LoginFailedError(UnauthenticatedError):
+    """A login attempt failed. One text for every reason, so that nobody learns which names exist."""
+
+    def __init__(self) -> None:
+        super().__init__("Login failed", ["Invalid username or password"])
+
+
+class ForbiddenError(PostroomError):
+    """The caller is known and may not do this."""
+
+    status = 403
+
+
+class NotFoundError(PostroomError):
+    """There is no such thing, or none in the domain of the path."""
+
+    status = 404
+
+
+class ConflictError(PostroomError):
+    """The thing exists already or was changed by somebody else meanwhile."""
+
+    status = 409
+
+
+class UnavailableError(PostroomError):
+    """Something postroom needs (the database, a directory server) is away; trying again later may work."""
+
+    status = 503

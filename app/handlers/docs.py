@@ -1,0 +1,61 @@
+"""The description of the API: as a document for programs, as a page for people."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from aiohttp import web
+
+from postroom.app import openapi
+from postroom.app.answers import json_document
+from postroom.app.describe import docs
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>postroom API</title>
+<link rel="stylesheet" href="/docs/static/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/static/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+
+# In a file of its own, so that the page needs no inline script.
+_START = """window.onload = () => SwaggerUIBundle({
+  url: "/api/v1/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null
+});
+"""
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@docs(tags=["Misc"], summary="Get this description of the API", operationId="getOpenapi")
+async def get_openapi(request: web.Request) -> web.Response:
+    """The OpenAPI 3 document, built at the first request and kept."""
+    return json_document(openapi.document(request.app))
+
+
+async def get_page(_request: web.Request) -> web.Response:
+    """The page that shows the description and tries operations out."""
+    return web.Response(text=_PAGE, content_type="text/html", headers=_HEADERS)
+
+
+async def get_start(_request: web.Request) -> web.Response:
+    """The page's own line of script."""
+    return web.Response(text=_START, content_type="text/javascript", headers=_HEADERS)
+
+
+def static_files() -> Path:
+    """Where the installed swagger-ui-py keeps Swagger UI's files. The package itself need not be imported for that."""
+    spec = find_spec("swagger_ui")
+    if spec is None or not spec.submodule_search_locations:
+        raise LookupError("the package swagger-ui-py is not installed")
+    return Path(spec.submodule_search_locations[0]) / "static"

@@ -1,0 +1,106 @@
+"""Mail domains."""
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from postroom.app.answers import json_document, message, path_id
+from postroom.app.context import BODY, CALLER, QUERY, context_of
+from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.errors import ForbiddenError, NotFoundError
+from postroom.app.services import domains
+from postroom.schemas.answers import DomainListSchema, DomainSchema, MessageSchema
+from postroom.schemas.domains import (
+    DomainCreateQuerySchema,
+    DomainCreateSchema,
+    DomainDeleteQuerySchema,
+    DomainListQuerySchema,
+    DomainPatchSchema,
+)
+from postroom.schemas.users import LevelQuerySchema
+from postroom.storage.domains import DomainQuery, select_domain, select_domains
+
+TAGS = ["System Admin/Domains"]
+
+
+@docs(tags=["Misc"], summary="Get list of domains the user has access to", operationId="getUserDomains")
+@querystring_schema(LevelQuerySchema())
+@response_schema(DomainListSchema(), 200, description="List of domains")
+async def list_own_domains(request: web.Request) -> web.Response:
+    """Every domain that the caller may read."""
+    readable = request[CALLER].grants.read
+    query = DomainQuery(
+        level=min(request[QUERY].get("level", 1), 2),
+        limit=None,
+        visible=None if readable.everything else readable.ids,
+    )
+    return json_document(await select_domains(context_of(request).database, query))
+
+
+@docs(tags=TAGS, summary="Get lists of domains", operationId="getDomains")
+@querystring_schema(DomainListQuerySchema())
+@response_schema(DomainListSchema(), 200, description="Data returned")
+async def list_domains(request: web.Request) -> web.Response:
+    """A page of the domains, of those the caller may read."""
+    readable = request[CALLER].grants.read
+    query = replace(request[QUERY], visible=None if readable.everything else readable.ids)
+    return json_document(await select_domains(context_of(request).database, query))
+
+
+@docs(tags=TAGS, summary="Create new domain", operationId="postDomain")
+@querystring_schema(DomainCreateQuerySchema())
+@json_schema(DomainCreateSchema())
+@response_schema(DomainSchema(), 201, description="Domain created")
+async def create_domain(request: web.Request) -> web.Response:
+    """Creates a domain; with `createRole` also a role that administers it."""
+    document = await context_of(request).database.write(
+        domains.create_domain, request[BODY], request[QUERY]["createRole"]
+    )
+    return json_document(document, 201)
+
+
+@docs(tags=TAGS, summary="Get detailed info about domain", operationId="getDomainInfo")
+@querystring_schema(LevelQuerySchema())
+@response_schema(DomainSchema(), 200, description="Domain returned")
+async def get_domain(request: web.Request) -> web.Response:
+    """One domain, in full unless `level` asks for less."""
+    domain_id = path_id(request, "domainID")
+    level = min(request[QUERY].get("level", 2), 2)
+    document = await select_domain(context_of(request).database, domain_id, level)
+    if document is None:
+        raise NotFoundError(f"There is no domain {domain_id}")
+    return json_document(document)
+
+
+@docs(tags=TAGS, summary="Update domain", operationId="patchDomain")
+@json_schema(DomainPatchSchema())
+@response_schema(DomainSchema(), 200, description="Domain updated")
+async def patch_domain(request: web.Request) -> web.Response:
+    """Changes the fields given and leaves the others."""
+    document = await context_of(request).database.write(
+        domains.patch_domain, path_id(request, "domainID"), request[BODY], request[CALLER].grants.system_write
+    )
+    return json_document(document)
+
+
+@docs(
+    tags=TAGS,
+    summary="Delete domain",
+    operationId="deleteDomain",
+    description="Removes domain (purge=true) or marks it as deleted (purge=false)",
+)
+@querystring_schema(DomainDeleteQuerySchema())
+@response_schema(MessageSchema(), 200, description="Domain deleted")
+async def delete_domain(request: web.Request) -> web.Response:
+    """Marks a domain as deleted, which can be undone, or purges it, which cannot."""
+    domain_id, grants = path_id(request, "domainID"), request[CALLER].grants
+    purge = request[QUERY]["purge"]
+    # The row lets in whoever may do the one or the other.
+    if domain_id not in (grants.purge if purge else grants.organise):
+        raise ForbiddenError("You do not have the permission for this")
+    database = context_of(request).database
+    if purge:
+        await database.write(domains.purge_domain, domain_id)
+        return message(f"Domain {domain_id} and everything in it has been removed")
+    await database.write(domains.mark_domain_deleted, domain_id)
+    return message(f"Domain {domain_id} has been marked as deleted")

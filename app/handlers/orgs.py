@@ -1,0 +1,62 @@
+"""Organisations."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_document, message, path_id
+from postroom.app.context import BODY, QUERY, context_of
+from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.services import orgs
+from postroom.schemas.answers import MessageSchema, OrgListSchema, OrgSchema
+from postroom.schemas.orgs import OrgCreateSchema, OrgListQuerySchema, OrgPatchSchema
+from postroom.schemas.users import LevelQuerySchema
+from postroom.storage.orgs import select_org, select_orgs
+
+TAGS = ["System Admin/Organizations"]
+
+
+@docs(tags=TAGS, summary="Get a list of organizations", operationId="getOrgs")
+@querystring_schema(OrgListQuerySchema())
+@response_schema(OrgListSchema(), 200, description="List of organizations returned")
+async def list_orgs(request: web.Request) -> web.Response:
+    """A page of the organisations."""
+    return json_document(await select_orgs(context_of(request).database, request[QUERY]))
+
+
+@docs(tags=TAGS, summary="Create new organization", operationId="postOrgs")
+@json_schema(OrgCreateSchema())
+@response_schema(OrgSchema(), 201, description="Organization created")
+async def create_org(request: web.Request) -> web.Response:
+    """Creates an organisation, with `domains` taken into it."""
+    return json_document(await context_of(request).database.write(orgs.create_org, request[BODY]), 201)
+
+
+@docs(tags=TAGS, summary="Get detailed information about an organization", operationId="getOrg")
+@querystring_schema(LevelQuerySchema())
+@response_schema(OrgSchema(), 200, description="Organization returned")
+async def get_org(request: web.Request) -> web.Response:
+    """One organisation with its domains."""
+    org_id = path_id(request, "ID")
+    level = min(request[QUERY].get("level", 2), 2)
+    document = await select_org(context_of(request).database, org_id, level)
+    if document is None:
+        raise orgs.org_not_found(org_id)
+    return json_document(document)
+
+
+@docs(tags=TAGS, summary="Update organization", operationId="patchOrg")
+@json_schema(OrgPatchSchema())
+@response_schema(OrgSchema(), 200, description="Organization updated")
+async def patch_org(request: web.Request) -> web.Response:
+    """Changes the fields given; `domains` replaces the list."""
+    return json_document(
+        await context_of(request).database.write(orgs.patch_org, path_id(request, "ID"), request[BODY])
+    )
+
+
+@docs(tags=TAGS, summary="Delete organization", operationId="deleteOrg")
+@response_schema(MessageSchema(), 200, description="Organization deleted")
+async def delete_org(request: web.Request) -> web.Response:
+    """Removes an organisation; its domains stay and belong to none."""
+    org_id = path_id(request, "ID")
+    await context_of(request).database.write(orgs.delete_org, org_id)
+    return message(f"Organisation {org_id} has been deleted")

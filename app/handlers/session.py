@@ -1,0 +1,68 @@
+"""Login, profile, and one's own password."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer, json_document, message
+from postroom.app.context import BODY, CALLER, context_of
+from postroom.app.describe import docs, form_schema, json_schema, response_schema
+from postroom.app.errors import InvalidError, LoginFailedError, UnauthenticatedError
+from postroom.app.inputs import load, read_json
+from postroom.app.middleware import identify, token_of
+from postroom.app.services import session
+from postroom.schemas.answers import LoginAnswerSchema, MessageSchema, ProfileSchema
+from postroom.schemas.session import ChangePasswordSchema, LoginSchema
+from postroom.storage.auth import select_account
+from postroom.storage.users import select_profile
+
+_LOGIN = LoginSchema(unknown="exclude")
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+@docs(tags=["Misc"], summary="Login user", operationId="postLogin")
+@form_schema(_LOGIN)
+@response_schema(LoginAnswerSchema(), 200, description="Login successful")
+async def post_login(request: web.Request) -> web.Response:
+    """Logs in by name and password, or, without any, renews the login of the cookie. The client keeps the cookie."""
+    context = context_of(request)
+    if request.content_type in _FORMS:
+        given = load(_LOGIN, dict(await request.post()))
+    else:
+        given = load(_LOGIN, await read_json(request) or {})
+    if "user" in given and "pass" in given:
+        account = await session.log_in(context, given["user"], given["pass"])
+        return json_answer(context.tokens.issue(account))
+    token, _ = token_of(request)
+    if given or token is None:
+        raise InvalidError("A login needs user and pass, or a valid cookie to renew")
+    return json_answer(context.tokens.issue(await context.tokens.account(token)))
+
+
+@docs(tags=["Misc"], summary="Get information about currently logged in user", operationId="getProfile")
+@response_schema(ProfileSchema(), 200, description="Profile data returned")
+async def get_profile(request: web.Request) -> web.Response:
+    """The caller's own user, and what they may do."""
+    caller = request[CALLER]
+    user = await select_profile(context_of(request).database, caller.user_id)
+    if user is None:
+        raise UnauthenticatedError("Access denied", ["The login has been revoked"])
+    capabilities = ",".join(f'"{capability}"' for capability in caller.grants.capabilities)
+    return json_document(b'{"user":%b,"capabilities":[%b]}' % (user, capabilities.encode()))
+
+
+@docs(tags=["Misc", "Service"], summary="Change current users password", operationId="putPasswd")
+@json_schema(ChangePasswordSchema())
+@response_schema(MessageSchema(), 200, description="Password updated")
+async def put_passwd(request: web.Request) -> web.Response:
+    """Sets the caller's own password, or that of `user`, whom `old` identifies then. Every login of theirs ends."""
+    context = context_of(request)
+    given = request[BODY]
+    if "user" in given:
+        account = await session.log_in(context, given["user"], given["old"])
+    else:
+        caller = await identify(request)
+        found = await select_account(context.database, caller.user_id)
+        if found is None:
+            raise LoginFailedError
+        account = found
+    await session.change_password(context, account, given["old"], given["new"])
+    return message("The password has been changed")

@@ -1,0 +1,98 @@
+"""The users of a domain."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_document, message, path_id
+from postroom.app.context import BODY, CALLER, QUERY, context_of
+from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.errors import NotFoundError
+from postroom.app.passwords import check_new_password
+from postroom.app.services import users
+from postroom.app.services.users import Change
+from postroom.schemas.answers import MessageSchema, UserListSchema, UserSchema
+from postroom.schemas.users import (
+    STATUS_CONTACT,
+    STATUS_NORMAL,
+    STATUS_SHARED,
+    LevelQuerySchema,
+    UserCreateSchema,
+    UserDeleteQuerySchema,
+    UserListQuerySchema,
+    UserPatchSchema,
+)
+from postroom.storage.user_list import select_users
+from postroom.storage.users import select_user
+
+TAGS = ["Domain Admin/Users"]
+
+
+@docs(tags=TAGS, summary="Get lists of users", operationId="getUsers")
+@querystring_schema(UserListQuerySchema())
+@response_schema(UserListSchema(), 200, description="Data returned")
+async def list_users(request: web.Request) -> web.Response:
+    """A page of the domain's users, filtered, searched and sorted as asked, and how many there are in all."""
+    domain_id = path_id(request, "domainID")
+    page = await select_users(context_of(request).database, domain_id, request[QUERY])
+    if page is None:
+        raise NotFoundError(f"There is no domain {domain_id}")
+    return json_document(page)
+
+
+@docs(tags=TAGS, summary="Create new user", operationId="postUser")
+@json_schema(UserCreateSchema())
+@response_schema(UserSchema(), 201, description="User created")
+async def create_user(request: web.Request) -> web.Response:
+    """Creates a mailbox, a shared mailbox or a contact."""
+    context, data = context_of(request), request[BODY]
+    hashed = None
+    if data.get("status", STATUS_NORMAL) not in (STATUS_SHARED, STATUS_CONTACT) or data.get("password") is not None:
+        # Hashed before the transaction begins: the one writer must not wait for that.
+        minimum = context.config.password_min_length
+        hashed = await context.passwords.hash(check_new_password(data.get("password"), minimum, "password"))
+    document = await context.database.write(
+        users.create_user, path_id(request, "domainID"), data, hashed, _change(request)
+    )
+    return json_document(document, 201)
+
+
+@docs(tags=TAGS, summary="Get information about a specific user", operationId="getUser")
+@querystring_schema(LevelQuerySchema())
+@response_schema(UserSchema(), 200, description="User data returned")
+async def get_user(request: web.Request) -> web.Response:
+    """One user, in full unless `level` asks for less."""
+    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
+    level = min(request[QUERY].get("level", 2), 2)
+    document = await select_user(context_of(request).database, domain_id, user_id, level)
+    if document is None:
+        raise users.user_not_found(domain_id, user_id)
+    return json_document(document)
+
+
+@docs(tags=TAGS, summary="Update user", operationId="patchUser")
+@json_schema(UserPatchSchema())
+@response_schema(UserSchema(), 200, description="User updated")
+async def patch_user(request: web.Request) -> web.Response:
+    """Changes the fields given and leaves the others."""
+    document = await context_of(request).database.write(
+        users.patch_user,
+        path_id(request, "domainID"),
+        path_id(request, "userID"),
+        request[BODY],
+        _change(request),
+    )
+    return json_document(document)
+
+
+@docs(tags=TAGS, summary="Delete user", operationId="deleteUser")
+@querystring_schema(UserDeleteQuerySchema())
+@response_schema(MessageSchema(), 200, description="User deleted")
+async def delete_user(request: web.Request) -> web.Response:
+    """Removes a user, everything of theirs, and everything granted to them."""
+    username = await context_of(request).database.write(
+        users.delete_user, path_id(request, "domainID"), path_id(request, "userID")
+    )
+    return message(f"{username} has been deleted")
+
+
+def _change(request: web.Request) -> Change:
+    return Change(request[CALLER].grants.system_write, context_of(request).now())

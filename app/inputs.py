@@ -1,0 +1,87 @@
+"""What a handler declared to take, loaded and checked before it runs.
+
+The declarations are those of aiohttp-apispec's decorators. Its own validation middleware is not used: it parses every
+location for every request, which is the dearest thing on the way to a single read, and reports errors through a
+callback that all applications of a process share.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from aiohttp import web
+from marshmallow import Schema, ValidationError, fields
+from multidict import MultiDict
+from yarl import URL
+
+from postroom.app.errors import InvalidError
+
+#: Longest list of reasons in one answer.
+_MOST_ERRORS = 50
+
+
+def load(schema: Schema, data: Any) -> Any:
+    """`data` as the schema loads it. Raises InvalidError that lists every "field: reason"."""
+    try:
+        return schema.load(data)
+    except ValidationError as error:
+        reasons = _flatten(error.messages)[:_MOST_ERRORS]
+        raise InvalidError(f"Invalid input: {'; '.join(reasons[:3])}", reasons) from None
+
+
+def _flatten(messages: Any, path: str = "") -> list[str]:
+    if isinstance(messages, dict):
+        flat = []
+        for key, value in messages.items():
+            # "_schema" is marshmallow's word for "the whole": there is no field to name.
+            name = path if key == "_schema" else f"{path}.{key}" if path else str(key)
+            flat += _flatten(value, name[:200])
+        return flat
+    reasons = messages if isinstance(messages, list) else [messages]
+    return [f"{path}: {reason}" if path else str(reason) for reason in reasons]
+
+
+def query_loader(schema: Schema) -> Callable[[web.Request], Any]:
+    """Loads the query of requests by a schema, ignoring parameters it does not know.
+
+    Lists are polled with the same query over and over, so what it loaded to is remembered.
+    """
+    several = {name for name, field in schema.fields.items() if isinstance(field, fields.List)}
+
+    def parse(raw: str) -> Any:
+        query: MultiDict[str] = MultiDict(URL(f"/?{raw}", encoded=True).query)
+        data = {name: query.getall(name) if name in several else query[name] for name in schema.fields if name in query}
+        return load(schema, data)
+
+    remembered = lru_cache(maxsize=256)(parse)
+
+    def load_query(request: web.Request) -> Any:
+        raw = request.rel_url.raw_query_string
+        return remembered(raw) if len(raw) <= 256 else parse(raw)
+
+    return load_query
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body as JSON, None when there is none. Raises InvalidError when it is something else."""
+    raw = await request.read()
+    if not raw.strip():
+        return None
+    if "Content-Type" in request.headers and request.content_type != "application/json":
+        raise InvalidError(f"The body has the content type {request.content_type[:100]!r}; application/json is needed")
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidError(
+            f"The body is no valid JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from None
+
+
+async def load_body(request: web.Request, schema: Schema) -> Any:
+    """The body as the schema loads it. Raises InvalidError."""
+    data = await read_json(request)
+    if not isinstance(data, dict):
+        found = "nothing" if data is None else "something else"
+        raise InvalidError(f"The body must be a JSON object, and is {found}")
+    return load(schema, data)

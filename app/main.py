@@ -1,0 +1,77 @@
+"""create_app: the one place where everything is wired together."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from postroom.app.config import Config
+from postroom.app.context import CONTEXT, Context
+from postroom.app.handlers import docs
+from postroom.app.middleware import Endpoint, make_endpoint, make_middleware
+from postroom.app.passwords import Passwords
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.services.directories import Directories
+from postroom.app.tokens import Tokens
+from postroom.storage import auth
+from postroom.storage.database import Database
+
+log = logging.getLogger("postroom")
+
+#: Largest body that is read, in bytes.
+MAX_BODY = 1024 * 1024
+
+#: The password made up at the first start, for whoever started the service; None when there is nothing to tell.
+NEW_PASSWORD = web.AppKey[str | None]("new_password", str | None)  # type: ignore[arg-type]
+
+
+def create_app(config: Config) -> web.Application:
+    """An application ready to be served. The database is opened when it starts and closed when it stops."""
+    endpoints: dict[web.AbstractRoute, Endpoint] = {}
+    app = web.Application(
+        middlewares=[make_middleware(endpoints, access_log=config.access_log)], client_max_size=MAX_BODY
+    )
+    for route in ROUTES:
+        added = app.router.add_route(route.method, BASE + route.path, route.handler)
+        endpoints[added] = make_endpoint(route.handler, route.need)
+    app.router.add_get("/docs", docs.get_page)
+    app.router.add_get("/docs/start.js", docs.get_start)
+    app.router.add_static("/docs/static", docs.static_files())
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        async for _ in _run(app, config):
+            yield
+
+    app.cleanup_ctx.append(run)
+    return app
+
+
+async def _run(app: web.Application, config: Config) -> AsyncIterator[None]:
+    database = await Database.open(config.database)
+    passwords = Passwords()
+    directories = Directories(database, config.ldap_timeout, config.ldap_ca_file)
+    try:
+        key = await database.write(auth.ensure_setting, "token_key", secrets.token_hex(32))
+        tokens = Tokens(database, key, config.token_lifetime)
+        app[CONTEXT] = Context(config, database, tokens, passwords, directories)
+        app[NEW_PASSWORD] = await _ensure_administrator(database, passwords, config.admin_password)
+        yield
+    finally:
+        await directories.close()
+        passwords.close()
+        await database.close()
+
+
+async def _ensure_administrator(database: Database, passwords: Passwords, given: str | None) -> str | None:
+    """Sees to it that `admin` is there, with the configured password if there is one; returns one made up here."""
+    account = await auth.select_account(database, 0)
+    made_up = None
+    if account is None:
+        made_up = None if given else secrets.token_urlsafe(12)
+        hashed = await passwords.hash(given or made_up or "")
+        await database.write(auth.ensure_administrator, hashed)
+    elif given and not await passwords.verify(account.password, given):
+        # Whoever sets the variable owns the machine; this is also the way back in when the password is lost.
+        await database.write(auth.set_password, 0, await passwords.hash(given))
+    return made_up

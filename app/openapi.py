@@ -1,0 +1,7 @@
+"""placeholder"""
+
+from aiohttp import web
+
+
+def document(app: web.Application) -> bytes:
+    return b"{}"

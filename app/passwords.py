@@ -1,0 +1,76 @@
+"""Hashing and checking passwords, off the event loop, several at a time but not without bound."""
+
+import asyncio
+import hmac
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import argon2
+
+from postroom.app.errors import InvalidError
+from postroom.schemas.session import LONGEST_PASSWORD
+
+#: OWASP Password Storage Cheat Sheet, Argon2id: 19 MiB, two passes, one lane.
+_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+#: What a login with an unknown name is checked against, so that it takes as long as one with a known name.
+_NOBODY = _HASHER.hash(os.urandom(16))
+
+
+def check_new_password(password: str | None, minimum: int, field: str) -> str:
+    """Returns the password when it may be set. Raises InvalidError naming the field, never the password."""
+    if not password:
+        raise InvalidError.field(field, "A password is needed.")
+    if "\0" in password:
+        raise InvalidError.field(field, "Must not hold a NUL character.")
+    if len(password) > LONGEST_PASSWORD:
+        raise InvalidError.field(field, f"Longer than {LONGEST_PASSWORD} characters.")
+    if len(password) < minimum:
+        raise InvalidError.field(field, f"Shorter than {minimum} characters.")
+    return password
+
+
+def verify_hash(stored: str, password: str) -> bool:
+    """Whether the password belongs to a stored hash: Argon2, or what crypt() knows ($6$, $5$, $2b$, $y$)."""
+    if stored.startswith("$argon2"):
+        try:
+            return _HASHER.verify(stored, password)
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+    if not stored.startswith("$") or "\0" in password:
+        return False
+    # Imported when first needed: finding the library is slow, and foreign hashes are replaced at the first login.
+    # It calls crypt_r through ctypes, so threads neither share a buffer nor hold the interpreter.
+    import legacycrypt
+
+    try:
+        computed = legacycrypt.crypt(password, stored)
+    except (OSError, ValueError):
+        return False
+    return bool(computed) and hmac.compare_digest(computed.encode(), stored.encode())
+
+
+class Passwords:
+    """A few threads that hash; more wait their turn. `close()` when done."""
+
+    def __init__(self, threads: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="postroom-passwords")
+
+    async def hash(self, password: str) -> str:
+        """An Argon2id hash."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, _HASHER.hash, password)
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Whether the password belongs to the hash; with None the same time passes and the answer is no."""
+        loop = asyncio.get_running_loop()
+        matches = await loop.run_in_executor(self._pool, verify_hash, stored or _NOBODY, password)
+        return matches and stored is not None
+
+    @staticmethod
+    def needs_rehash(stored: str) -> bool:
+        """Whether the hash is of another kind, or of other costs, than those made today."""
+        return not stored.startswith("$argon2") or _HASHER.check_needs_rehash(stored)
+
+    def close(self) -> None:
+        """Lets the hashing under way end and stops the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

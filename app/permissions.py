@@ -1,0 +1,123 @@
+"""What roles allow. Pure functions: no database, no web.
+
+A role holds permissions, each about a domain, an organisation, everything ("*") or nothing in particular; together they
+become the Grants of whoever has the role.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+#: The names that a role may hold, and what their `params` name.
+PERMISSIONS: Final[Mapping[str, str | None]] = {
+    "SystemAdmin": None,
+    "SystemAdminRO": None,
+    "OrgAdmin": "org",
+    "DomainAdmin": "domain",
+    "DomainAdminRO": "domain",
+    "DomainPurge": "domain",
+    "ResetPasswd": None,
+}
+
+_SYSTEM_ADMIN = (
+    "SystemAdminWrite",
+    "SystemAdminRead",
+    "DomainAdminWrite",
+    "DomainAdminRead",
+    "DomainPurge",
+    "OrgAdmin",
+    "ResetPasswd",
+)
+
+#: Capabilities that the profile shows for each permission.
+CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "SystemAdmin": _SYSTEM_ADMIN,
+    "SystemAdminRO": ("SystemAdminRead", "DomainAdminRead"),
+    "OrgAdmin": ("OrgAdmin", "DomainAdminWrite", "DomainAdminRead"),
+    "DomainAdmin": ("DomainAdminWrite", "DomainAdminRead"),
+    "DomainAdminRO": ("DomainAdminRead",),
+    "DomainPurge": ("DomainPurge",),
+    "ResetPasswd": ("ResetPasswd",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Some domains, or (`everything`) all there are and will be."""
+
+    ids: frozenset[int] = frozenset()
+    everything: bool = False
+
+    def __contains__(self, domain_id: object) -> bool:
+        return self.everything or domain_id in self.ids
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One permission of a role: about a domain, or an organisation, or everything, or (all unset) nothing."""
+
+    name: str
+    domain_id: int | None = None
+    org_id: int | None = None
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """All that somebody may do."""
+
+    system_read: bool = False
+    system_write: bool = False
+    read: Scope = Scope()
+    write: Scope = Scope()
+    #: Domains of which the caller administers the organisation.
+    organise: Scope = Scope()
+    purge: Scope = Scope()
+    reset_passwords: bool = False
+    capabilities: tuple[str, ...] = ()
+
+
+EVERYTHING = Scope(everything=True)
+
+
+def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Iterable[int]]) -> Grants:
+    """What the permissions allow together. `domains_of_org`: organisation ID -> IDs of its domains."""
+    held = [permission for permission in permissions if permission.name in PERMISSIONS]
+    names = {permission.name for permission in held}
+    capabilities = {capability for name in names for capability in CAPABILITIES[name]}
+    if "SystemAdmin" in names:
+        return Grants(True, True, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, True, _SYSTEM_ADMIN)
+    organise = _scope(held, "OrgAdmin", domains_of_org)
+    write = _union(organise, _scope(held, "DomainAdmin", domains_of_org))
+    read = _union(write, _scope(held, "DomainAdminRO", domains_of_org))
+    return Grants(
+        system_read="SystemAdminRO" in names,
+        read=EVERYTHING if "SystemAdminRO" in names else read,
+        write=write,
+        organise=organise,
+        purge=_scope(held, "DomainPurge", domains_of_org),
+        reset_passwords="ResetPasswd" in names,
+        capabilities=tuple(sorted(capabilities)),
+    )
+
+
+def _scope(held: Iterable[Permission], name: str, domains_of_org: Mapping[int, Iterable[int]]) -> Scope:
+    ids: set[int] = set()
+    for permission in held:
+        if permission.name != name:
+            continue
+        if permission.everything:
+            return EVERYTHING
+        if permission.domain_id is not None:
+            ids.add(permission.domain_id)
+        if permission.org_id is not None:
+            ids.update(domains_of_org.get(permission.org_id, ()))
+    return Scope(frozenset(ids))
+
+
+def _union(one: Scope, other: Scope) -> Scope:
+    return Scope(one.ids | other.ids, one.everything or other.everything)
+
+
+#: The system administrator, user 0, has no roles and needs none.
+ADMINISTRATOR = grants([Permission("SystemAdmin")], {})

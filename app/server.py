@@ -1,0 +1,105 @@
+"""Serving an application on its addresses until it is told to stop."""
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from aiohttp import web
+
+from postroom.app.config import Config
+from postroom.app.main import NEW_PASSWORD, create_app
+
+log = logging.getLogger("postroom")
+
+
+class StartError(Exception):
+    """The service cannot start; the text is one line for the person who started it."""
+
+
+async def run(config: Config, say: Callable[[str], None]) -> None:
+    """Serves until SIGINT or SIGTERM, then lets requests under way finish and closes the database.
+
+    `say` gets the lines that tell where the service is and how to log in. Raises StartError, DatabaseError.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    # Bound before anything else: a port in use must not cost a migration or print a password.
+    sockets = bind(config.host, config.port)
+    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=config.shutdown_timeout)
+    try:
+        await runner.setup()
+        for listening in sockets:
+            await web.SockSite(runner, listening, backlog=1024).start()
+        _greet(config, runner, sockets, say)
+        await stop.wait()
+        log.info("Stopping")
+    finally:
+        for listening in sockets:
+            listening.close()
+        await runner.cleanup()
+
+
+def bind(hosts: tuple[str, ...], port: int) -> list[socket.socket]:
+    """A socket for each address of each host, all on one port. Raises StartError naming the address.
+
+    IPv6 loopback is passed over where the machine has none, as long as something is left to listen on.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for host in hosts:
+            try:
+                sockets.append(_bind_one(host, sockets[0].getsockname()[1] if sockets and port == 0 else port))
+            except OSError as error:
+                if host == "::1" and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(hosts) > 1:
+                    continue
+                raise StartError(_reason(host, port, error)) from None
+    except BaseException:
+        for opened in sockets:
+            opened.close()
+        raise
+    if not sockets:
+        raise StartError(f"There is no address to listen on among {', '.join(hosts)}")
+    return sockets
+
+
+def _bind_one(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Otherwise "::" would take the port of 0.0.0.0 as well.
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        # Listening already shows a port in use that binding alone lets pass.
+        listening.listen(1024)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _reason(host: str, port: int, error: OSError) -> str:
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Cannot listen on {shown}: the port is in use; choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"Cannot listen on {shown}: ports below 1024 need more rights; choose another with --port"
+    return f"Cannot listen on {shown}: {error.strerror or os.strerror(error.errno or 0)}"
+
+
+def _greet(config: Config, runner: web.AppRunner, sockets: list[socket.socket], say: Callable[[str], None]) -> None:
+    for listening in sockets:
+        host, port = listening.getsockname()[:2]
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        say(f"postroom listens on {url} - API below {url}/api/v1, its description at {url}/docs")
+    password = runner.app[NEW_PASSWORD]
+    if password is not None:
+        say(f"First start: log in as admin with the password {password} - it is shown this once")
+    say(f"Database: {config.database}. Stop with Ctrl+C.")

@@ -1,0 +1,65 @@
+"""The rules of mail domains; each function is one transaction."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from postroom.app.errors import InvalidError
+from postroom.app.services.users import find_domain_or_raise
+from postroom.schemas.domains import READ_ONLY, STATUS_DELETED
+from postroom.storage import domains, orgs, roles
+
+
+def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
+    """Creates a domain from a loaded DomainCreateSchema; returns its document. Raises InvalidError."""
+    domainname, displayname = data["domainname"]
+    if domains.find_domain_by_name(connection, domainname) is not None:
+        raise InvalidError.field("domainname", f"There is a domain {domainname} already.")
+    domain_id = domains.insert_domain(connection, domainname, displayname, _columns(connection, data))
+    if create_role:
+        name = roles.free_name(connection, f"Domain Admin ({domainname})")
+        role_id = roles.insert_role(connection, name, f"Administers the domain {displayname}")
+        roles.insert_permission(connection, role_id, "DomainAdmin", domain_id=domain_id)
+    return domains.read_domain(connection, domain_id)
+
+
+def patch_domain(connection: sqlite3.Connection, domain_id: int, data: Mapping[str, Any], system_admin: bool) -> bytes:
+    """Changes the fields given; returns the document. Raises NotFoundError, InvalidError."""
+    domain = find_domain_or_raise(connection, domain_id)
+    current = orjson.loads(domains.read_domain(connection, domain_id))
+    for name in READ_ONLY:
+        if name in data and data[name] != current[name]:
+            raise InvalidError.field(name, "Cannot be changed.")
+    if "domainname" in data and data["domainname"][0] != domain.domainname:
+        raise InvalidError.field("domainname", "A domain cannot change its name.")
+    if not system_admin and data.get("orgID", current["orgID"]) != current["orgID"]:
+        raise InvalidError.field("orgID", "Only a system administrator moves a domain to another organisation.")
+    domains.update_domain(connection, domain_id, _columns(connection, data))
+    return domains.read_domain(connection, domain_id)
+
+
+def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int) -> None:
+    """Nobody of the domain logs in any more; PATCH `domainStatus: 0` brings it back. Raises NotFoundError."""
+    find_domain_or_raise(connection, domain_id)
+    domains.update_domain(connection, domain_id, {"domainStatus": STATUS_DELETED})
+
+
+def purge_domain(connection: sqlite3.Connection, domain_id: int) -> None:
+    """Removes the domain, its users and everything of theirs. Raises NotFoundError."""
+    find_domain_or_raise(connection, domain_id)
+    domains.delete_domain(connection, domain_id)
+
+
+def _columns(connection: sqlite3.Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+    if data.get("homeserver") is not None:
+        raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
+    columns = dict(data)
+    if "orgID" in columns:
+        columns["orgID"] = columns["orgID"] or None
+        if columns["orgID"] is not None and not orgs.is_org(connection, columns["orgID"]):
+            raise InvalidError.field("orgID", f"There is no organisation {columns['orgID']}.")
+    if columns.get("syncPolicy") is not None:
+        columns["syncPolicy"] = orjson.dumps(columns["syncPolicy"]).decode()
+    return columns

@@ -1,0 +1,83 @@
+"""The rules of fetchmail entries: replaced as a whole, each known one updated by its ID."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from postroom.app.errors import InvalidError
+from postroom.storage import fetchmail, users
+from postroom.storage.text import fold
+from postroom.storage.users import UserRow
+
+#: What a new entry has where the request says nothing. Mail is kept where it was: losing it must be asked for.
+_DEFAULTS: dict[str, Any] = {
+    "active": True,
+    "srcAuth": "password",
+    "srcFolder": "",
+    "fetchall": False,
+    "keep": True,
+    "protocol": "IMAP",
+    "useSSL": True,
+    "sslCertCheck": False,
+    "sslCertPath": None,
+    "sslFingerprint": None,
+    "extraOptions": None,
+}
+_REQUIRED = ("srcServer", "srcUser", "srcPassword")
+
+
+def replace(
+    connection: sqlite3.Connection,
+    user: UserRow,
+    former_username: str,
+    entries: Sequence[Mapping[str, Any]],
+    now: str,
+) -> None:
+    """Makes these the user's entries. Raises InvalidError naming the entry by its place in the list.
+
+    A request that renames the user may still name the mailbox as it was before: the new name is meant.
+    """
+    stored = fetchmail.list_fetchmail(connection, user.id)
+    kept: set[int] = set()
+    for place, sent in enumerate(entries):
+        given = dict(sent)
+        entry_id = given.get("ID")
+        if given.get("mailbox") == former_username:
+            given["mailbox"] = user.username
+        if entry_id is None:
+            entry = {"mailbox": user.username, **_DEFAULTS, **given}
+            _check(connection, user, place, entry)
+            if "date" in given:
+                raise _invalid(place, "date", "Is set when the entry is stored.")
+            fetchmail.insert_fetchmail(connection, user.id, entry, now)
+            continue
+        if entry_id not in stored or entry_id in kept:
+            raise _invalid(place, "ID", f"This user has no entry {entry_id}, or it is given twice.")
+        kept.add(entry_id)
+        known = stored[entry_id]
+        if given.get("date", known["date"]) != known["date"]:
+            raise _invalid(place, "date", "Cannot be changed; leave it out or send it back as it was.")
+        entry = {**known, **given}
+        _check(connection, user, place, entry)
+        if any(entry[name] != known[name] for name in fetchmail.COLUMNS):
+            fetchmail.update_fetchmail(connection, entry_id, entry, now)
+    fetchmail.delete_fetchmail(connection, [entry_id for entry_id in stored if entry_id not in kept])
+
+
+def rename(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:
+    """Entries that deliver to a username follow its change."""
+    fetchmail.rename_mailbox(connection, user_id, old, new)
+
+
+def _check(connection: sqlite3.Connection, user: UserRow, place: int, entry: dict[str, Any]) -> None:
+    for name in _REQUIRED:
+        if name not in entry:
+            raise _invalid(place, name, "Missing data for required field.")
+    # Another user's mailbox would be filled with mail that is not theirs.
+    names = {user.username, *(address for address, _ in users.list_addresses(connection, user.id, "alias"))}
+    if fold(entry["mailbox"]) not in {fold(name) for name in names}:
+        raise _invalid(place, "mailbox", "Is no address of this user.")
+
+
+def _invalid(place: int, name: str, reason: str) -> InvalidError:
+    return InvalidError.field(f"fetchmail.{place}.{name}", reason)

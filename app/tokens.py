@@ -1,0 +1,120 @@
+"""Tokens: signed on login, checked from memory, and worth nothing at once when what they say is no longer so."""
+
+import base64
+import hashlib
+import time
+import uuid
+from dataclasses import dataclass
+
+import jwt
+
+from postroom.app import permissions
+from postroom.app.errors import UnauthenticatedError
+from postroom.app.permissions import Grants, Permission
+from postroom.storage.auth import Account, select_account
+from postroom.storage.database import Database
+
+ADMIN_ID = 0
+_ALGORITHM = "HS256"
+#: Tokens remembered at a time; beyond, all are forgotten and checked anew.
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request, and what they may do."""
+
+    user_id: int
+    username: str
+    grants: Grants
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    caller: Caller
+    expires: float
+
+
+def may_log_in(account: Account) -> bool:
+    """The administrator always may; others with a role, a normal status, and a domain that is in use."""
+    if account.id == ADMIN_ID:
+        return True
+    return account.status == 0 and account.domain_status == 0 and account.permissions is not None
+
+
+def csrf_token(token: str) -> str:
+    """What the header X-Csrf-Token must be for a token in a cookie: base64 of its SHA3-256."""
+    return base64.b64encode(hashlib.sha3_256(token.encode()).digest()).decode()
+
+
+class Tokens:
+    """Issues and checks tokens. The key stays the same over restarts; `lifetime` is in seconds."""
+
+    def __init__(self, database: Database, key: str, lifetime: int) -> None:
+        self._database = database
+        self._key = key
+        self._lifetime = lifetime
+        self._known: dict[str, _Known] = {}
+        self._generation = 0
+
+    def issue(self, account: Account) -> dict[str, str]:
+        """The answer to a login: the token, and what X-Csrf-Token has to be with it."""
+        now = int(time.time())
+        claims = {
+            "sub": str(account.id),
+            "epoch": account.token_epoch,
+            "iat": now,
+            "exp": now + self._lifetime,
+            "jti": uuid.uuid4().hex,
+        }
+        token = jwt.encode(claims, self._key, _ALGORITHM)
+        return {"grommunioAuthJwt": token, "csrf": csrf_token(token)}
+
+    async def caller(self, token: str) -> Caller:
+        """Whose token it is. From memory, without a look into the database, unless something changed meanwhile.
+
+        Raises UnauthenticatedError when it does not count (any more).
+        """
+        generation = self._database.auth_generation
+        if generation != self._generation or len(self._known) > _REMEMBERED:
+            self._known.clear()
+            self._generation = generation
+        known = self._known.get(token)
+        if known is None:
+            known = await self._check(token)
+            # Whatever changed while the account was read must not be remembered as if it were new.
+            if self._database.auth_generation == generation == self._generation:
+                self._known[token] = known
+        if known.expires <= time.time():
+            raise UnauthenticatedError("Access denied", ["The login has expired"])
+        return known.caller
+
+    async def account(self, token: str) -> Account:
+        """The account behind a token that counts. Raises UnauthenticatedError otherwise."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                [_ALGORITHM],
+                options={"require": ["exp", "sub", "epoch"], "verify_iat": False},
+            )
+            user_id, epoch = int(claims["sub"]), int(claims["epoch"])
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
+        account = await select_account(self._database, user_id)
+        if account is None or account.token_epoch != epoch or not may_log_in(account):
+            raise UnauthenticatedError("Access denied", ["The login has been revoked"])
+        return account
+
+    async def _check(self, token: str) -> _Known:
+        account = await self.account(token)
+        claims = jwt.decode(token, options={"verify_signature": False})
+        return _Known(make_caller(account), float(claims["exp"]))
+
+
+def make_caller(account: Account) -> Caller:
+    """The account's grants worked out."""
+    if account.id == ADMIN_ID:
+        return Caller(account.id, account.username, permissions.ADMINISTRATOR)
+    held = [Permission(*permission) for permission in account.permissions or ()]
+    return Caller(account.id, account.username, permissions.grants(held, account.domains_of_org))

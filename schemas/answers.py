@@ -1,0 +1,181 @@
+"""What goes out. These schemas describe answers and tests hold the answers against them; nothing is dumped by them,
+because the hot reads come out of the database as JSON.
+"""
+
+from marshmallow import fields, validate
+
+from postroom.schemas.domains import DomainCommonSchema
+from postroom.schemas.fields import Bool, Input, Int, Text
+from postroom.schemas.ldap import LdapConfigSchema
+from postroom.schemas.sync_policy import SyncPolicySchema
+from postroom.schemas.users import LONGEST_ADDRESS, STATUSES, AltnameSchema, FetchmailSchema, ForwardSchema
+
+
+class MessageSchema(Input):
+    """A bare success."""
+
+    message = fields.String(required=True)
+
+
+class ErrorSchema(Input):
+    """Every failure: what happened, and `errors` where there are several reasons, each as "field: reason"."""
+
+    message = fields.String(required=True)
+    errors = fields.List(fields.String())
+
+
+class UnauthenticatedSchema(Input):
+    """Nobody is logged in, or the login failed."""
+
+    message = fields.String(required=True)
+    error = fields.String(required=True)
+
+
+class InternalErrorSchema(Input):
+    """Something that is not the caller's fault; the log has more under the request ID."""
+
+    message = fields.String(required=True)
+    requestID = fields.String()
+
+
+class StatusSchema(Input):
+    """The answer of GET /status."""
+
+    message = fields.String(required=True)
+    database = fields.Boolean(required=True)
+    tasq = fields.Boolean(required=True)
+
+
+class AboutSchema(Input):
+    """The answer of GET /about."""
+
+    API = fields.String(required=True)
+    backend = fields.String(required=True)
+    schema = Int(required=True, allow_none=True)
+
+
+class LoginAnswerSchema(Input):
+    """The token for the cookie `grommunioAuthJwt`, and what X-Csrf-Token has to be with it."""
+
+    grommunioAuthJwt = fields.String(required=True)
+    csrf = fields.String(required=True)
+
+
+class RoleRefSchema(Input):
+    """A role by ID and name."""
+
+    ID = Int(required=True)
+    name = fields.String(required=True)
+
+
+class FetchmailEntrySchema(FetchmailSchema):
+    """An account elsewhere, without its password."""
+
+    class Meta:
+        exclude = ("srcPassword",)
+
+
+class UserSchema(Input):
+    """A user. Which fields are there depends on the level: 0 has ID and username, 1 four more, 2 all."""
+
+    ID = Int(required=True)
+    username = Text(LONGEST_ADDRESS, required=True)
+    domainID = Int(allow_none=True)
+    ldapID = fields.String(allow_none=True)
+    status = Int(validate=validate.OneOf(STATUSES))
+    lang = Text(32)
+    pop3_imap = Bool()
+    smtp = Bool()
+    changePassword = Bool()
+    publicAddress = Bool()
+    privChat = Bool()
+    privVideo = Bool()
+    privFiles = Bool()
+    privArchive = Bool()
+    privWeb = Bool()
+    privEas = Bool()
+    privDav = Bool()
+    chat = Bool()
+    chatAdmin = Bool()
+    aliases = fields.List(fields.String())
+    altnames = fields.List(fields.Nested(AltnameSchema))
+    fetchmail = fields.List(fields.Nested(FetchmailEntrySchema))
+    properties = fields.Dict(keys=fields.String())
+    roles = fields.List(fields.Nested(RoleRefSchema))
+    forward = fields.Nested(ForwardSchema, allow_none=True)
+    mlist = Int(allow_none=True)
+    syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
+    orgID = Int()
+    homeserver = fields.Dict(allow_none=True)
+
+
+class UserListSchema(Input):
+    """A page of users; `count` is how many match in all."""
+
+    count = Int(required=True)
+    data = fields.List(fields.Nested(UserSchema), required=True)
+
+
+class ProfileSchema(Input):
+    """The caller and what they may do."""
+
+    user = fields.Nested(UserSchema, required=True)
+    capabilities = fields.List(fields.String(), required=True)
+
+
+class DomainSchema(DomainCommonSchema):
+    """A mail domain. Which fields are there depends on the level."""
+
+    ID = Int(required=True)
+    domainname = Text(64, required=True)
+    displayname = fields.String(required=True)
+    maxUser = Int()
+    activeUsers = Int()
+    inactiveUsers = Int()
+    virtualUsers = Int()
+    homeserver = fields.Dict(allow_none=True)
+
+
+class DomainListSchema(Input):
+    """A page of domains; `count` is how many match in all."""
+
+    count = Int(required=True)
+    data = fields.List(fields.Nested(DomainSchema), required=True)
+
+
+class DomainRefSchema(Input):
+    """A domain by ID and names."""
+
+    ID = Int(required=True)
+    domainname = fields.String(required=True)
+    displayname = fields.String(required=True)
+
+
+class OrgSchema(Input):
+    """An organisation. Which fields are there depends on the level."""
+
+    ID = Int(required=True)
+    name = Text(32, required=True)
+    description = Text(128, allow_none=True, line=False)
+    domainCount = Int()
+    domains = fields.List(fields.Nested(DomainRefSchema))
+
+
+class OrgListSchema(Input):
+    """A page of organisations; `count` is how many match in all."""
+
+    count = Int(required=True)
+    data = fields.List(fields.Nested(OrgSchema), required=True)
+
+
+class SyncPolicyAnswerSchema(Input):
+    """An ActiveSync policy as it takes effect."""
+
+    data = fields.Nested(SyncPolicySchema, required=True)
+
+
+class LdapConfigAnswerSchema(Input):
+    """The configuration of the directory, without the bind password; empty when there is none."""
+
+    ldapAvailable = fields.Boolean(required=True)
+    data = fields.Nested(LdapConfigSchema(partial=True), required=True)

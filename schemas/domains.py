@@ -1,0 +1,152 @@
+"""Mail domains as they come in."""
+
+from typing import Any
+
+import idna
+from marshmallow import Schema, ValidationError, fields, post_load, validate
+
+from postroom.schemas.fields import (
+    Bool,
+    CommaSeparated,
+    Input,
+    Int,
+    QueryBool,
+    QueryInt,
+    SortField,
+    Text,
+    check_date,
+)
+from postroom.schemas.sync_policy import SyncPolicySchema
+from postroom.schemas.users import words
+from postroom.storage.domains import MATCH_FIELDS, SORT_FIELDS, DomainQuery
+
+#: 0 normal, 1 suspended, 2 out of date, 3 deleted.
+STATUS_DELETED = 3
+
+LONGEST_NAME = 64
+
+
+def parse_domain_name(text: str) -> tuple[str, str]:
+    """(A-labels, Unicode) of a domain name in any spelling. Raises ValidationError (IDNA 2008, RFC 5891)."""
+    try:
+        ascii_name = idna.encode(text.strip(), uts46=True).decode().lower()
+        if "." not in ascii_name or ascii_name.endswith("."):
+            raise ValidationError("Not a domain name: it needs at least two parts, as in example.org.")
+        return ascii_name, idna.decode(ascii_name)
+    except UnicodeError as error:
+        # idna tells what is wrong in English, and names the character.
+        raise ValidationError(f"Not a domain name: {error}.") from None
+
+
+class DomainName(Text):
+    """A domain name; loads as (A-labels, Unicode)."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        name = parse_domain_name(super()._deserialize(value, attr, data, **kwargs))
+        if len(name[0]) > LONGEST_NAME:
+            raise ValidationError(f"Longer than {LONGEST_NAME} characters.")
+        return name
+
+
+class DomainCommonSchema(Input):
+    """What is the same in a domain that comes in and one that goes out."""
+
+    orgID = Int(validate=validate.Range(min=0))
+    title = Text(128)
+    address = Text(128)
+    adminName = Text(32)
+    tel = Text(64)
+    endDay = Text(10, validate=check_date)
+    domainStatus = Int(validate=validate.OneOf((0, 1, 2, 3)))
+    chat = Bool()
+    syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
+
+
+class DomainCreateSchema(DomainCommonSchema):
+    """The body of POST /system/domains."""
+
+    homeserver = fields.Raw(allow_none=True)  # there is one server only
+    domainname = DomainName(255, required=True)
+    maxUser = Int(required=True, validate=validate.Range(0, 2**31 - 1))
+
+
+class DomainPatchSchema(DomainCommonSchema):
+    """The body of PATCH. A domain cannot change its name; clients send it, and the counters, back as they were."""
+
+    homeserver = fields.Raw(allow_none=True)
+    maxUser = Int(validate=validate.Range(0, 2**31 - 1))
+    ID = fields.Raw()
+    domainname = DomainName(255)
+    displayname = fields.Raw()
+    activeUsers = fields.Raw()
+    inactiveUsers = fields.Raw()
+    virtualUsers = fields.Raw()
+
+
+READ_ONLY = ("ID", "displayname", "activeUsers", "inactiveUsers", "virtualUsers")
+
+
+class DomainCreateQuerySchema(Schema):
+    """`createRole`: whether a role is made whose holders administer the new domain."""
+
+    createRole = QueryBool(load_default=False)
+
+
+class DomainDeleteQuerySchema(Schema):
+    """`purge`: remove everything, instead of marking. There are no files to delete yet."""
+
+    purge = QueryBool(load_default=False)
+    deleteFiles = QueryBool(load_default=False)
+
+
+class DomainListQuerySchema(Schema):
+    """The query of a list of domains; loads as a DomainQuery."""
+
+    level = QueryInt(load_default=1)
+    limit = QueryInt(load_default=50)
+    offset = QueryInt(load_default=0)
+    sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
+    match = Text(1000, line=False, load_default="")
+    matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
+    ID = CommaSeparated(QueryInt())
+    orgID = CommaSeparated(QueryInt())
+    domainStatus = CommaSeparated(QueryInt())
+    maxUser = CommaSeparated(QueryInt(), validate=validate.Length(max=2))
+    domainname = Text(255)
+    title = Text(128)
+    address = Text(128)
+    adminName = Text(32)
+    tel = Text(64)
+
+    @post_load
+    def _query(self, data: dict[str, Any], **_: Any) -> DomainQuery:
+        for name, _descending in data["sort"]:
+            if name not in SORT_FIELDS:
+                raise ValidationError({"sort": [f"Unknown field {name[:64]!r}."]})
+        bounds = data.get("maxUser")
+        return DomainQuery(
+            level=min(data["level"], 2),
+            limit=data["limit"],
+            offset=data["offset"],
+            sort=data["sort"],
+            words=words(data["match"]),
+            match_fields=data["matchFields"] or MATCH_FIELDS,
+            ids=data.get("ID"),
+            org_ids=data.get("orgID"),
+            status=data.get("domainStatus"),
+            max_user=(bounds[0], bounds[-1]) if bounds else None,
+            equal=_equal(data),
+        )
+
+
+_EXACT: tuple[str, ...] = ("title", "address", "adminName", "tel")
+
+
+def _equal(data: dict[str, Any]) -> dict[str, str]:
+    equal: dict[str, str] = {name: data[name] for name in _EXACT if name in data}
+    if "domainname" in data:
+        try:
+            equal["domainname"] = parse_domain_name(data["domainname"])[0]
+        except ValidationError:
+            equal["domainname"] = ""  # no domain has that name
+    return equal

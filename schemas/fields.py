@@ -1,0 +1,131 @@
+"""Field types that take what JSON says and nothing else: marshmallow's own accept "5" for 5 and "yes" for true."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields
+
+#: What SQLite can hold.
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+
+class Input(Schema):
+    """The base of all that comes in as JSON: an unknown field is an error that names it (marshmallow's default)."""
+
+
+class Int(fields.Integer):
+    """A JSON integer of 64 bits; no "5", no 5.0, no true."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strict=True, **kwargs)
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.make_error("invalid")
+        if not INT64_MIN <= value <= INT64_MAX:
+            raise self.make_error("too_large")
+        return value
+
+
+class Bool(fields.Boolean):
+    """JSON true or false; no 1, no "true"."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class Text(fields.String):
+    """A JSON string of at most `max_length` characters without NUL; with `line`, of one line."""
+
+    def __init__(self, max_length: int, *, line: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata = {"maxLength": max_length, **self.metadata}
+        self.max_length = max_length
+        self.line = line
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) > self.max_length:
+            raise ValidationError(f"Longer than {self.max_length} characters.")
+        if "\0" in text:
+            raise ValidationError("Must not hold a NUL character.")
+        # A line break would forge a second line wherever the text ends up: a header, a configuration file, a log.
+        if self.line and any(character < " " or character == "\x7f" for character in text):
+            raise ValidationError("Must be one line of text without control characters.")
+        return text
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", re.ASCII)
+
+
+def check_date(text: str) -> None:
+    """Raises ValidationError unless the text is a day that exists, as YYYY-MM-DD."""
+    _check(text, _DATE, date.fromisoformat, "Not a date of the form YYYY-MM-DD.")
+
+
+def check_time(text: str) -> None:
+    """Raises ValidationError unless the text is a moment that exists, as YYYY-MM-DD HH:MM:SS."""
+    _check(text, _TIME, datetime.fromisoformat, "Not a time of the form YYYY-MM-DD HH:MM:SS.")
+
+
+def _check(text: str, form: re.Pattern[str], parse: Any, message: str) -> None:
+    if not form.fullmatch(text):
+        raise ValidationError(message)
+    try:
+        parse(text)
+    except ValueError:
+        raise ValidationError(message) from None
+
+
+class CommaSeparated(fields.Field[list[Any]]):
+    """A query parameter that lists values: `1,2,3`. Empty text is no value at all."""
+
+    def __init__(self, inner: fields.Field[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        parts = [part.strip() for part in str(value).split(",")]
+        return [self.inner.deserialize(part) for part in parts if part]
+
+
+class QueryInt(fields.Field[int]):
+    """An integer in a query string. Beyond 64 bits it is cut to 64: "as many as you like" is meant."""
+
+    def __init__(self, *, minimum: int = 0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata = {"minimum": minimum, **self.metadata}
+        self.minimum = minimum
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        text = str(value)
+        if not re.fullmatch(r"-?\d{1,100}", text, re.ASCII):
+            raise ValidationError("Not a whole number.")
+        number = min(int(text), INT64_MAX)
+        if number < self.minimum:
+            raise ValidationError(f"Must not be less than {self.minimum}.")
+        return number
+
+
+class QueryBool(fields.Boolean):
+    """true or false in a query string; a name without a value (`?force`) means true."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        return True if value == "" else bool(super()._deserialize(value, attr, data, **kwargs))
+
+
+class SortField(fields.Field[tuple[str, bool]]):
+    """`field` or `field,asc` or `field,desc` -> (field, descending)."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> tuple[str, bool]:
+        name, _, direction = str(value).partition(",")
+        if direction not in ("", "asc", "desc"):
+            raise ValidationError(f"Unknown direction {direction[:20]!r}: use asc or desc.")
+        return name, direction == "desc"

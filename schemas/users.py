@@ -1,0 +1,260 @@
+"""Users as they come in: one schema to create, one to change, one for the query of a list."""
+
+import re
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate
+
+from postroom.schemas.addresses import normalise_address
+from postroom.schemas.fields import (
+    Bool,
+    CommaSeparated,
+    Input,
+    Int,
+    QueryBool,
+    QueryInt,
+    SortField,
+    Text,
+    check_time,
+)
+from postroom.schemas.properties import Properties, parse_names
+from postroom.schemas.sync_policy import SyncPolicySchema
+from postroom.storage import proptags
+from postroom.storage.proptags import Kind
+from postroom.storage.user_list import MATCH_FIELDS, SORT_FIELDS, UserQuery
+
+#: 0 normal, 1 suspended, 2 out of date, 3 deleted, 4 shared mailbox, 5 contact.
+STATUS_NORMAL, STATUS_SHARED, STATUS_CONTACT = 0, 4, 5
+STATUSES = (0, 1, 2, 3, 4, 5)
+
+#: Longest address (RFC 5321 4.5.3.1: 64 octets before the @, 255 after) as the API has it.
+LONGEST_ADDRESS = 320
+
+_SERVER = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?", re.ASCII)
+_FINGERPRINT = re.compile(r"([0-9A-F]{2}(:[0-9A-F]{2})*)?", re.ASCII)
+_AUTH = (
+    "password",
+    "kerberos_v5",
+    "kerberos",
+    "kerberos_v4",
+    "gssapi",
+    "cram-md5",
+    "otp",
+    "ntlm",
+    "msn",
+    "ssh",
+    "any",
+)
+
+
+class Address(Text):
+    """A mail address; loads in the form in which it is stored."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(LONGEST_ADDRESS, **kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return normalise_address(text)
+        except ValueError as error:
+            raise ValidationError(f"{text[:100]!r} is no valid address: {error}") from None
+
+
+class AltnameSchema(Input):
+    """`magic` says where an altname comes from; it is read-only and taken only because clients send it back."""
+
+    altname = Text(LONGEST_ADDRESS, required=True, validate=validate.Length(min=1))
+    magic = Int()
+
+
+class ForwardSchema(Input):
+    """Where a copy of the mail (0) or the mail itself (1) goes. No `username`: a forward is its user's, always."""
+
+    forwardType = Int(required=True, validate=validate.OneOf((0, 1)))
+    destination = Address(required=True)
+
+
+def _check_server(server: str) -> None:
+    match = _SERVER.fullmatch(server)
+    if not match or int(match["port"] or 1) not in range(1, 65536):
+        raise ValidationError("Not a host name or address with an optional :port.")
+
+
+class FetchmailSchema(Input):
+    """One account elsewhere. With the ID of an entry that exists, only the fields given change."""
+
+    ID = Int()
+    mailbox = Text(LONGEST_ADDRESS)
+    active = Bool()
+    srcServer = Text(255, validate=_check_server)
+    srcAuth = Text(32, validate=validate.OneOf(_AUTH))
+    srcUser = Text(255, validate=validate.Length(min=1))
+    srcPassword = Text(255)
+    srcFolder = Text(255)
+    fetchall = Bool()
+    keep = Bool()
+    protocol = Text(8, validate=validate.OneOf(("POP3", "IMAP", "POP2", "ETRN", "AUTO")))
+    useSSL = Bool()
+    sslCertCheck = Bool()
+    sslCertPath = Text(255, allow_none=True)
+    sslFingerprint = Text(
+        255,
+        allow_none=True,
+        validate=validate.Regexp(_FINGERPRINT.pattern + r"\Z", error="Not a fingerprint AA:BB:…"),
+    )
+    extraOptions = Text(1024, allow_none=True)
+    date = Text(19, validate=check_time)
+
+
+class _Writable(Input):
+    """What both creating and changing a user may set."""
+
+    status = Int(validate=validate.OneOf(STATUSES))
+    lang = Text(32, allow_none=True)
+    properties = Properties()
+    aliases = fields.List(Address(), allow_none=True, validate=validate.Length(max=1000))
+    altnames = fields.List(fields.Nested(AltnameSchema), allow_none=True, validate=validate.Length(max=1000))
+    fetchmail = fields.List(fields.Nested(FetchmailSchema), allow_none=True, validate=validate.Length(max=1000))
+    forward = fields.Nested(ForwardSchema, allow_none=True)
+    syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
+    # There is one server only, so the only homeserver is none; who is no SystemAdmin has the field ignored.
+    homeserver = fields.Raw(allow_none=True)
+    pop3_imap = Bool()
+    smtp = Bool()
+    changePassword = Bool()
+    publicAddress = Bool()
+    privChat = Bool()
+    privVideo = Bool()
+    privFiles = Bool()
+    privArchive = Bool()
+    privWeb = Bool()
+    privEas = Bool()
+    privDav = Bool()
+    chat = Bool()
+    chatAdmin = Bool()
+
+
+class UserCreateSchema(_Writable):
+    """The body of POST users."""
+
+    username = Text(LONGEST_ADDRESS, required=True, validate=validate.Length(min=1))
+    password = Text(512, line=False, allow_none=True, load_only=True)
+    domainID = Int()  # read-only: taken when it is the domain of the path
+
+
+class UserPatchSchema(_Writable):
+    """The body of PATCH users. No `password`: that has an operation of its own, with rules of its own."""
+
+    username = Text(LONGEST_ADDRESS, validate=validate.Length(min=1))
+    ldapID = Text(4096, allow_none=True)  # null detaches; anything else must be what is stored
+    # Read-only, and in here only because clients send back the whole user: each must equal what is stored.
+    ID = fields.Raw(allow_none=True)
+    domainID = fields.Raw(allow_none=True)
+    orgID = fields.Raw(allow_none=True)
+    roles = fields.Raw(allow_none=True)
+    mlist = fields.Raw(allow_none=True)
+
+
+READ_ONLY = ("ID", "domainID", "orgID", "roles", "mlist")
+
+
+class LevelQuerySchema(Schema):
+    """`level`: how much of a thing is shown, 0 to 2; what is beyond is the most."""
+
+    level = QueryInt()
+
+
+def words(text: str) -> list[str]:
+    """The words of a `match`, each of which must be found."""
+    return text.split()
+
+
+class UserListQuerySchema(Schema):
+    """The query of a list of users; loads as a UserQuery. Unknown parameters never reach it."""
+
+    level = QueryInt(load_default=1)
+    limit = QueryInt(load_default=50)
+    offset = QueryInt(load_default=0)
+    # May stand in a query several times.
+    sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
+    match = Text(1000, line=False, load_default="")
+    matchFields = CommaSeparated(Text(64), load_default=list)
+    matchProps = CommaSeparated(Text(100), load_default=list)
+    filterProp = Text(4000, load_default="")
+    ID = CommaSeparated(QueryInt())
+    username = Text(LONGEST_ADDRESS)
+    status = CommaSeparated(QueryInt())
+    mlist = Text(0)  # "hide the users behind mailing lists": there are none
+    properties = CommaSeparated(Text(100))
+
+    @post_load
+    def _query(self, data: dict[str, Any], **_: Any) -> UserQuery:
+        return UserQuery(
+            level=min(data["level"], 2),
+            limit=data["limit"],
+            offset=data["offset"],
+            sort=[_sort_key(name, descending) for name, descending in data["sort"]],
+            words=words(data["match"]),
+            match_fields=_match_fields(data["matchFields"]) or frozenset(MATCH_FIELDS),
+            match_tags=[proptag.tag for proptag in _named("matchProps", data["matchProps"])],
+            username=data.get("username"),
+            ids=data.get("ID"),
+            status=data.get("status"),
+            filter_tags=_property_filters(data["filterProp"]),
+            property_tags=(
+                [proptag.tag for proptag in _named("properties", data["properties"])] if "properties" in data else None
+            ),
+        )
+
+
+def _named(parameter: str, names: list[str]) -> list[proptags.PropTag]:
+    try:
+        return parse_names(names)
+    except ValidationError as error:
+        raise ValidationError({parameter: error.messages}) from None
+
+
+def _sort_key(name: str, descending: bool) -> tuple[str | int, bool]:
+    if name in SORT_FIELDS:
+        return name, descending
+    (proptag,) = _named("sort", [name])
+    return proptag.tag, descending
+
+
+def _match_fields(names: list[str]) -> frozenset[str]:
+    for name in names:
+        if name not in MATCH_FIELDS:
+            raise ValidationError({"matchFields": [f"Unknown field {name!r}: known are {', '.join(MATCH_FIELDS)}."]})
+    return frozenset(names)
+
+
+def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:
+    """`displaytypeex:0,7,8;otherprop:x` -> each property with the values of which it must have one."""
+    filters: list[tuple[int, list[int] | list[str]]] = []
+    for part in filter(None, text.split(";")):
+        name, colon, values = part.partition(":")
+        if not colon or not values:
+            raise ValidationError({"filterProp": ["Not of the form property:value,value;property:value."]})
+        (proptag,) = _named("filterProp", [name])
+        singles = values.split(",")
+        if proptag.kind in (Kind.INTEGER, Kind.BOOLEAN):
+            filters.append((proptag.tag, [_filter_number(proptag, single) for single in singles]))
+        else:
+            filters.append((proptag.tag, singles))
+    return filters
+
+
+def _filter_number(proptag: proptags.PropTag, text: str) -> int:
+    if proptag.kind is Kind.BOOLEAN and text.lower() in ("true", "false"):
+        return int(text.lower() == "true")
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        raise ValidationError({"filterProp": [f"{proptag.name} needs a number, not {text[:50]!r}."]})
+    return int(text)
+
+
+class UserDeleteQuerySchema(Schema):
+    """Both are taken and without effect: there are neither files nor chat users beside the database."""
+
+    deleteFiles = QueryBool()
+    deleteChatUser = QueryBool()

@@ -1,0 +1,103 @@
+"""What logging in and checking permissions need to know of a user."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as login sees it. `domain_status` is 0 for the administrator, who has no domain."""
+
+    id: int
+    username: str
+    password: str | None
+    status: int
+    ldap_id: str | None
+    domain_id: int | None
+    domain_status: int
+    org_id: int | None
+    token_epoch: int
+    #: (permission, domain ID, organisation ID, everything), and None when the user has no role at all
+    permissions: list[tuple[str, int | None, int | None, bool]] | None
+    #: organisation ID -> IDs of its domains, of the organisations that the permissions name
+    domains_of_org: dict[int, list[int]]
+
+
+_SELECT = """
+    SELECT u.id, u.username, u.password, u.status, u.ldap_id, u.domain_id, coalesce(d.domain_status, 0), d.org_id,
+           u.token_epoch,
+           CASE WHEN EXISTS (SELECT 1 FROM user_roles WHERE user_id = u.id)
+                THEN (SELECT json_group_array(json_array(p.permission, p.domain_id, p.org_id, p.everything))
+                        FROM user_roles x JOIN role_permissions p ON p.role_id = x.role_id WHERE x.user_id = u.id)
+           END,
+           (SELECT json_group_array(json_array(o.org_id, o.id))
+              FROM user_roles x
+              JOIN role_permissions p ON p.role_id = x.role_id AND p.permission = 'OrgAdmin'
+              JOIN domains o ON o.org_id = p.org_id
+             WHERE x.user_id = u.id)
+      FROM users u
+      LEFT JOIN domains d ON d.id = u.domain_id
+"""
+
+
+async def select_account(database: Database, user_id: int) -> Account | None:
+    """The account of a user ID, or None."""
+    return _account(await database.fetch_row(f"{_SELECT} WHERE u.id = ?", (user_id,)))
+
+
+async def select_login(database: Database, name: str) -> Account | None:
+    """The account of a username or altname in any case, or None."""
+    row = await database.fetch_row(
+        f"""{_SELECT} WHERE u.id = (SELECT user_id FROM addresses
+                                     WHERE key = ? AND kind IN ('username', 'altname') ORDER BY kind DESC LIMIT 1)""",
+        (fold(name),),
+    )
+    return _account(row)
+
+
+def _account(row: Any) -> Account | None:
+    if row is None:
+        return None
+    *plain, permissions, org_domains = row
+    domains_of_org: dict[int, list[int]] = {}
+    for org_id, domain_id in json.loads(org_domains):
+        domains_of_org.setdefault(org_id, []).append(domain_id)
+    held = None
+    if permissions is not None:
+        held = [(name, domain, org, bool(all_)) for name, domain, org, all_ in json.loads(permissions)]
+    return Account(*plain, permissions=held, domains_of_org=domains_of_org)
+
+
+def set_password(connection: sqlite3.Connection, user_id: int, password: str) -> None:
+    """A new password's hash; tokens given out before count no more."""
+    connection.execute("UPDATE users SET password = ?, token_epoch = token_epoch + 1 WHERE id = ?", (password, user_id))
+
+
+def replace_hash(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:
+    """Another hash of the same password; nothing happens when the password was changed meanwhile."""
+    connection.execute("UPDATE users SET password = ? WHERE id = ? AND password = ?", (new, user_id, old))
+
+
+def ensure_administrator(connection: sqlite3.Connection, password: str | None) -> bool:
+    """Makes user 0, `admin`, when there is none yet. Returns whether it was made."""
+    made = connection.execute(
+        "INSERT INTO users (id, username, password) VALUES (0, 'admin', ?) ON CONFLICT DO NOTHING RETURNING id",
+        (password,),
+    ).fetchall()
+    if made:
+        connection.execute(
+            "INSERT INTO addresses (user_id, kind, address, key) VALUES (0, 'username', 'admin', 'admin')"
+        )
+    return bool(made)
+
+
+def ensure_setting(connection: sqlite3.Connection, name: str, value: str) -> str:
+    """The stored setting; the given value is stored first when there is none."""
+    connection.execute("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return str(row[0])

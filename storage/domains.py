@@ -1,0 +1,200 @@
+"""Mail domains: documents for answers, rows for rules."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+from postroom.storage.user_documents import boolean
+
+#: Fields that are one column each: name in the API -> column.
+COLUMNS = {
+    "orgID": "org_id",
+    "maxUser": "max_user",
+    "title": "title",
+    "address": "address",
+    "adminName": "admin_name",
+    "tel": "tel",
+    "endDay": "end_day",
+    "domainStatus": "domain_status",
+    "chat": "chat",
+    "syncPolicy": "sync_policy",
+}
+SORT_FIELDS = {
+    "ID": "id",
+    "domainname": "domainname",
+    "orgID": "coalesce(d.org_id, 0)",
+    "maxUser": "max_user",
+    "title": "title",
+    "address": "address",
+    "adminName": "admin_name",
+    "tel": "tel",
+    "domainStatus": "domain_status",
+}
+MATCH_FIELDS = ("domainname", "displayname", "title", "address", "adminName", "tel")
+
+_LEVELS = (
+    ["'ID', d.id", "'domainname', d.domainname", "'displayname', d.displayname"],
+    [
+        "'orgID', coalesce(d.org_id, 0)",
+        "'maxUser', d.max_user",
+        "'activeUsers', d.active_users",
+        "'inactiveUsers', d.inactive_users",
+        "'virtualUsers', d.virtual_users",
+        "'title', d.title",
+        "'address', d.address",
+        "'adminName', d.admin_name",
+        "'tel', d.tel",
+        "'endDay', d.end_day",
+        "'domainStatus', d.domain_status",
+    ],
+    ["'syncPolicy', json(d.sync_policy)", f"'chat', {boolean('d.chat')}", "'homeserver', NULL"],
+)
+
+
+def document(level: int) -> str:
+    """SQL for a domain's JSON text at a level (0, 1, 2)."""
+    members = [member for part in _LEVELS[: level + 1] for member in part]
+    return f"json_object({', '.join(members)})"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainQuery:
+    """What a list of domains asks for. `visible` None: all; otherwise the IDs the caller may see."""
+
+    level: int = 1
+    limit: int | None = 50
+    offset: int = 0
+    sort: list[tuple[str, bool]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    match_fields: Sequence[str] = MATCH_FIELDS
+    ids: list[int] | None = None
+    org_ids: list[int] | None = None
+    status: list[int] | None = None
+    max_user: tuple[int, int] | None = None
+    #: exact values of text fields, by their names in the API
+    equal: Mapping[str, str] = field(default_factory=dict)
+    visible: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRow:
+    """What the rules need to know of a domain."""
+
+    id: int
+    org_id: int | None
+    domainname: str
+    max_user: int
+    active_users: int
+    domain_status: int
+
+
+async def select_domains(database: Database, query: DomainQuery) -> bytes:
+    """The answer `{"count", "data"}` as JSON."""
+    conditions: list[str] = []
+    params: list[object] = []
+
+    def among(expression: str, values: Sequence[object]) -> None:
+        conditions.append(f"{expression} IN ({', '.join('?' * len(values))})")
+        params.extend(values)
+
+    if query.visible is not None:
+        among("d.id", sorted(query.visible))
+    if query.ids is not None:
+        among("d.id", query.ids)
+    if query.org_ids is not None:
+        among("coalesce(d.org_id, 0)", query.org_ids)
+    if query.status is not None:
+        among("d.domain_status", query.status)
+    if query.max_user is not None:
+        conditions.append("d.max_user BETWEEN ? AND ?")
+        params.extend(query.max_user)
+    for name, value in query.equal.items():
+        conditions.append(f"d.{COLUMNS.get(name, name)} = ?")
+        params.append(value)
+    for word in query.words:
+        # Domains are few: no index is needed. instr() takes the word as it is, no character of it is a pattern.
+        texts = " || char(10) || ".join(f"d.{COLUMNS.get(name, name)}" for name in query.match_fields)
+        conditions.append(f"instr(fold({texts}), ?)" if query.match_fields else "FALSE")
+        params.extend([fold(word)] if query.match_fields else [])
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = [_order(name, descending=descending) for name, descending in query.sort] + ["d.id"]
+    sql = f"""
+        WITH matched AS MATERIALIZED (SELECT d.* FROM domains d {where})
+        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
+               SELECT group_concat(document)
+                 FROM (SELECT {document(query.level)} AS document
+                         FROM matched d ORDER BY {", ".join(order)} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)"""
+    params += [-1 if query.limit is None else query.limit, query.offset]
+    found: bytes = await database.fetch_value(sql, params)
+    return found
+
+
+def _order(name: str, *, descending: bool) -> str:
+    column = SORT_FIELDS[name]
+    return (column if "(" in column else f"d.{column}") + (" DESC" if descending else "")
+
+
+async def select_domain(database: Database, domain_id: int, level: int) -> bytes | None:
+    """A domain's JSON document, or None."""
+    found: bytes | None = await database.fetch_value(
+        f"SELECT CAST({document(level)} AS BLOB) FROM domains d WHERE d.id = ?", (domain_id,)
+    )
+    return found
+
+
+async def select_sync_policy(database: Database, domain_id: int) -> tuple[str | None] | None:
+    """(the domain's own policy as JSON or None,), or None when there is no such domain."""
+    row: tuple[str | None] | None = await database.fetch_row(
+        "SELECT sync_policy FROM domains WHERE id = ?", (domain_id,)
+    )
+    return row
+
+
+def read_domain(connection: sqlite3.Connection, domain_id: int) -> bytes:
+    """The document of level 2 as it stands inside a transaction."""
+    sql = f"SELECT CAST({document(2)} AS BLOB) FROM domains d WHERE d.id = ?"
+    found: bytes = connection.execute(sql, (domain_id,)).fetchone()[0]
+    return found
+
+
+_ROW = "SELECT id, org_id, domainname, max_user, active_users, domain_status FROM domains"
+
+
+def find_domain(connection: sqlite3.Connection, domain_id: int) -> DomainRow | None:
+    """The domain, or None."""
+    row = connection.execute(f"{_ROW} WHERE id = ?", (domain_id,)).fetchone()
+    return DomainRow(*row) if row else None
+
+
+def find_domain_by_name(connection: sqlite3.Connection, domainname: str) -> DomainRow | None:
+    """The domain of a name in A-labels and lower case, or None."""
+    row = connection.execute(f"{_ROW} WHERE domainname = ?", (domainname,)).fetchone()
+    return DomainRow(*row) if row else None
+
+
+def insert_domain(
+    connection: sqlite3.Connection, domainname: str, displayname: str, fields: Mapping[str, object]
+) -> int:
+    """A new domain; `fields` by their names in the API. Returns the ID."""
+    known = {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}
+    columns = ["domainname", "displayname", *known]
+    (domain_id,) = connection.execute(
+        f"INSERT INTO domains ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))}) RETURNING id",
+        (domainname, displayname, *known.values()),
+    ).fetchone()
+    return int(domain_id)
+
+
+def update_domain(connection: sqlite3.Connection, domain_id: int, fields: Mapping[str, object]) -> None:
+    """Sets columns by their names in the API."""
+    known = {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}
+    if known:
+        assignments = ", ".join(f"{column} = ?" for column in known)
+        connection.execute(f"UPDATE domains SET {assignments} WHERE id = ?", (*known.values(), domain_id))
+
+
+def delete_domain(connection: sqlite3.Connection, domain_id: int) -> None:
+    """Removes a domain; foreign keys take its users and everything of theirs along."""
+    connection.execute("DELETE FROM domains WHERE id = ?", (domain_id,))

@@ -1,0 +1,60 @@
+"""Accounts elsewhere whose mail is fetched for a user."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+
+#: name in the API -> column; `ID` and `date` are the store's own.
+COLUMNS = {
+    "mailbox": "mailbox",
+    "active": "active",
+    "srcServer": "src_server",
+    "srcAuth": "src_auth",
+    "srcUser": "src_user",
+    "srcPassword": "src_password",
+    "srcFolder": "src_folder",
+    "fetchall": "fetchall",
+    "keep": "keep",
+    "protocol": "protocol",
+    "useSSL": "use_ssl",
+    "sslCertCheck": "ssl_cert_check",
+    "sslCertPath": "ssl_cert_path",
+    "sslFingerprint": "ssl_fingerprint",
+    "extraOptions": "extra_options",
+}
+
+
+def list_fetchmail(connection: sqlite3.Connection, user_id: int) -> dict[int, dict[str, object]]:
+    """Entries by ID, with the password, as the API names their fields."""
+    rows = connection.execute(
+        f"SELECT id, date, {', '.join(COLUMNS.values())} FROM fetchmail WHERE user_id = ?", (user_id,)
+    )
+    return {row[0]: {"date": row[1], **dict(zip(COLUMNS, row[2:], strict=True))} for row in rows}
+
+
+def insert_fetchmail(connection: sqlite3.Connection, user_id: int, entry: Mapping[str, object], date: str) -> None:
+    """A new entry with all fields of COLUMNS given."""
+    connection.execute(
+        f"""
+        INSERT INTO fetchmail (user_id, date, {", ".join(COLUMNS.values())})
+        VALUES (?, ?, {", ".join("?" * len(COLUMNS))})
+        """,
+        (user_id, date, *(entry[name] for name in COLUMNS)),
+    )
+
+
+def update_fetchmail(connection: sqlite3.Connection, entry_id: int, entry: Mapping[str, object], date: str) -> None:
+    """Sets every field of one entry."""
+    connection.execute(
+        f"UPDATE fetchmail SET date = ?, {', '.join(f'{column} = ?' for column in COLUMNS.values())} WHERE id = ?",
+        (date, *(entry[name] for name in COLUMNS), entry_id),
+    )
+
+
+def delete_fetchmail(connection: sqlite3.Connection, entry_ids: Sequence[int]) -> None:
+    """Removes entries by ID."""
+    connection.executemany("DELETE FROM fetchmail WHERE id = ?", [(entry_id,) for entry_id in entry_ids])
+
+
+def rename_mailbox(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:
+    """Entries that deliver to the user follow a rename."""
+    connection.execute("UPDATE fetchmail SET mailbox = ? WHERE user_id = ? AND mailbox = ?", (new, user_id, old))

@@ -1,0 +1,121 @@
+"""Organisations: groups of domains that share administrators, aliases and a directory."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+
+SORT_FIELDS = ("ID", "name", "description")
+MATCH_FIELDS = ("name", "description")
+
+_LEVELS = (
+    ["'ID', o.id", "'name', o.name"],
+    [
+        "'description', o.description",
+        "'domainCount', (SELECT count(*) FROM domains WHERE org_id = o.id)",
+    ],
+    [
+        """'domains', json((SELECT json_group_array(json_object(
+               'ID', id, 'domainname', domainname, 'displayname', displayname))
+                             FROM (SELECT * FROM domains WHERE org_id = o.id ORDER BY id)))"""
+    ],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OrgQuery:
+    """What a list of organisations asks for."""
+
+    level: int = 1
+    limit: int = 50
+    offset: int = 0
+    sort: list[tuple[str, bool]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    match_fields: Sequence[str] = MATCH_FIELDS
+    equal: Mapping[str, str] = field(default_factory=dict)
+
+
+def _document(level: int) -> str:
+    return f"json_object({', '.join(member for part in _LEVELS[: level + 1] for member in part)})"
+
+
+async def select_orgs(database: Database, query: OrgQuery) -> bytes:
+    """The answer `{"count", "data"}` as JSON."""
+    conditions: list[str] = ["TRUE"]
+    params: list[object] = []
+    for name, value in query.equal.items():
+        conditions.append(f"o.{name} = ?")
+        params.append(value)
+    for word in query.words:
+        texts = " || char(10) || ".join(f"coalesce(o.{name}, '')" for name in query.match_fields)
+        conditions.append(f"instr(fold({texts}), ?)")
+        params.append(fold(word))
+    order = [f"o.{name.lower()}{' DESC' if descending else ''}" for name, descending in query.sort] + ["o.id"]
+    found: bytes = await database.fetch_value(
+        f"""
+        WITH matched AS MATERIALIZED (SELECT o.* FROM orgs o WHERE {" AND ".join(conditions)})
+        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
+               SELECT group_concat(document)
+                 FROM (SELECT {_document(query.level)} AS document
+                         FROM matched o ORDER BY {", ".join(order)} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
+        """,
+        [*params, query.limit, query.offset],
+    )
+    return found
+
+
+async def select_org(database: Database, org_id: int, level: int) -> bytes | None:
+    """An organisation's JSON document, or None."""
+    found: bytes | None = await database.fetch_value(
+        f"SELECT CAST({_document(level)} AS BLOB) FROM orgs o WHERE o.id = ?", (org_id,)
+    )
+    return found
+
+
+def read_org(connection: sqlite3.Connection, org_id: int) -> bytes:
+    """The document of level 2 as it stands inside a transaction."""
+    sql = f"SELECT CAST({_document(2)} AS BLOB) FROM orgs o WHERE o.id = ?"
+    found: bytes = connection.execute(sql, (org_id,)).fetchone()[0]
+    return found
+
+
+def is_org(connection: sqlite3.Connection, org_id: int) -> bool:
+    """Whether there is such an organisation."""
+    return connection.execute("SELECT 1 FROM orgs WHERE id = ?", (org_id,)).fetchone() is not None
+
+
+def is_name_taken(connection: sqlite3.Connection, name: str, org_id: int | None) -> bool:
+    """Whether another organisation than this (None: a new one) has the name."""
+    sql = "SELECT 1 FROM orgs WHERE key = ? AND id IS NOT ?"
+    return connection.execute(sql, (fold(name), org_id)).fetchone() is not None
+
+
+def insert_org(connection: sqlite3.Connection, name: str, description: str | None) -> int:
+    """A new organisation; returns the ID."""
+    (org_id,) = connection.execute(
+        "INSERT INTO orgs (name, key, description) VALUES (?, ?, ?) RETURNING id",
+        (name, fold(name), description),
+    ).fetchone()
+    return int(org_id)
+
+
+def update_org(connection: sqlite3.Connection, org_id: int, fields: Mapping[str, str | None]) -> None:
+    """Sets the name, the description, or both."""
+    if "name" in fields:
+        name = fields["name"] or ""
+        connection.execute("UPDATE orgs SET name = ?, key = ? WHERE id = ?", (name, fold(name), org_id))
+    if "description" in fields:
+        connection.execute("UPDATE orgs SET description = ? WHERE id = ?", (fields["description"], org_id))
+
+
+def set_domains(connection: sqlite3.Connection, org_id: int, domain_ids: Sequence[int]) -> None:
+    """Makes these the organisation's domains; those it had otherwise belong to none."""
+    connection.execute("UPDATE domains SET org_id = NULL WHERE org_id = ?", (org_id,))
+    connection.executemany("UPDATE domains SET org_id = ? WHERE id = ?", [(org_id, each) for each in domain_ids])
+
+
+def delete_org(connection: sqlite3.Connection, org_id: int) -> None:
+    """Removes an organisation; its domains belong to none then."""
+    connection.execute("DELETE FROM orgs WHERE id = ?", (org_id,))

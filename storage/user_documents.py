@@ -1,0 +1,94 @@
+"""The JSON document of a user, built by SQLite itself: a read of one user is one statement and no work in Python.
+
+Every fragment expects the users' table under the name `u`.
+"""
+
+#: Privileges and other yes-or-no fields of a user: name in the API -> column.
+FLAGS = {
+    "pop3_imap": "pop3_imap",
+    "smtp": "smtp",
+    "changePassword": "change_password",
+    "publicAddress": "public_address",
+    "privChat": "priv_chat",
+    "privVideo": "priv_video",
+    "privFiles": "priv_files",
+    "privArchive": "priv_archive",
+    "privWeb": "priv_web",
+    "privEas": "priv_eas",
+    "privDav": "priv_dav",
+    "chat": "chat",
+    "chatAdmin": "chat_admin",
+}
+
+
+def boolean(column: str) -> str:
+    """JSON true or false; json_object() alone would show 1 or 0."""
+    return f"json(iif({column}, 'true', 'false'))"
+
+
+_LEVEL_0 = ["'ID', u.id", "'username', u.username"]
+_LEVEL_1 = ["'domainID', u.domain_id", "'ldapID', u.ldap_id", "'status', u.status"]
+
+#: A property as the API shows it.
+PROPERTY_VALUE = """CASE WHEN p.multi THEN json(p.value)
+                         WHEN p.kind = 'boolean' THEN json(iif(p.value, 'true', 'false'))
+                         ELSE p.value END"""
+
+FETCHMAIL_ENTRY = f"""json_object(
+    'ID', f.id, 'mailbox', f.mailbox, 'active', {boolean("f.active")}, 'srcServer', f.src_server,
+    'srcAuth', f.src_auth, 'srcUser', f.src_user, 'srcFolder', f.src_folder, 'fetchall', {boolean("f.fetchall")},
+    'keep', {boolean("f.keep")}, 'protocol', f.protocol, 'useSSL', {boolean("f.use_ssl")},
+    'sslCertCheck', {boolean("f.ssl_cert_check")}, 'sslCertPath', f.ssl_cert_path,
+    'sslFingerprint', f.ssl_fingerprint, 'extraOptions', f.extra_options, 'date', f.date)"""
+
+
+def _list(document: str, source: str) -> str:
+    return f"json((SELECT json_group_array({document}) FROM {source}))"
+
+
+_FETCHMAIL = "'fetchmail', " + _list(
+    f"json({FETCHMAIL_ENTRY})", "(SELECT * FROM fetchmail WHERE user_id = u.id ORDER BY id) f"
+)
+_LEVEL_2 = [
+    "'lang', u.lang",
+    *(f"'{name}', {boolean('u.' + column)}" for name, column in FLAGS.items()),
+    "'aliases', "
+    + _list("address", "(SELECT address FROM addresses WHERE user_id = u.id AND kind = 'alias' ORDER BY id)"),
+    "'altnames', "
+    + _list(
+        "json_object('altname', address, 'magic', magic)",
+        "(SELECT address, magic FROM addresses WHERE user_id = u.id AND kind = 'altname' ORDER BY id)",
+    ),
+    "'roles', "
+    + _list(
+        "json_object('ID', id, 'name', name)",
+        "(SELECT r.id, r.name FROM user_roles x JOIN roles r ON r.id = x.role_id WHERE x.user_id = u.id ORDER BY r.id)",
+    ),
+    """'forward', (SELECT json_object('forwardType', forward_type, 'destination', destination)
+                     FROM forwards WHERE user_id = u.id)""",
+    "'mlist', NULL",  # there are no mailing lists
+    "'syncPolicy', json(u.sync_policy)",
+    "'orgID', coalesce((SELECT org_id FROM domains WHERE id = u.domain_id), 0)",
+    "'homeserver', NULL",  # there is one server only
+]
+
+
+def properties(tags: int | None = None) -> str:
+    """The `properties` member: all of them, or those whose `tags` numbers are bound at this place."""
+    narrowed = "" if tags is None else f"AND p.tag IN ({', '.join('?' * tags)})"
+    return f"""'properties', json((SELECT json_group_object(p.name, {PROPERTY_VALUE})
+                                     FROM properties p WHERE p.user_id = u.id {narrowed}))"""
+
+
+def document(level: int, tags: int | None = None, *, fetchmail: bool = True) -> str:
+    """SQL for a user's JSON text at a level (0, 1, 2); `tags` properties are asked for by number."""
+    members = list(_LEVEL_0)
+    if level >= 1:
+        members += _LEVEL_1
+    if level >= 2:
+        members += _LEVEL_2
+        if fetchmail:
+            members.append(_FETCHMAIL)
+    if level >= 2 or tags is not None:
+        members.append(properties(tags))
+    return f"json_object({', '.join(members)})"

@@ -1,0 +1,175 @@
+"""A page of users: one statement, whatever is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+from postroom.storage.user_documents import FLAGS, document
+
+#: What `match` looks at besides properties, and what `matchFields` may narrow it to.
+MATCH_FIELDS = {"ID": "", "username": "username", "aliases": "alias", "altnames": "altname"}
+
+SORT_FIELDS = {"ID": "id", "username": "username", "domainID": "domain_id", "status": "status", **FLAGS}
+
+#: The trigram index finds nothing shorter.
+_SHORTEST_INDEXED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UserQuery:
+    """What a list asks for. Property names have become tags; words are as typed."""
+
+    level: int = 1
+    limit: int = 50
+    offset: int = 0
+    #: (field of SORT_FIELDS or property tag, descending)
+    sort: list[tuple[str | int, bool]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    match_fields: frozenset[str] = frozenset(MATCH_FIELDS)
+    match_tags: list[int] = field(default_factory=list)
+    username: str | None = None
+    ids: list[int] | None = None
+    status: list[int] | None = None
+    #: property tag, and the values of which one must be there: numbers, or texts, as the property has
+    filter_tags: list[tuple[int, list[int] | list[str]]] = field(default_factory=list)
+    property_tags: list[int] | None = None
+
+
+def list_statement(domain_id: int, query: UserQuery) -> tuple[str, list[object]]:
+    """The statement for a page of a domain: a row with the answer's JSON, or no row when there is no such domain."""
+    user = document(query.level, None if query.property_tags is None else len(query.property_tags))
+    joins, order, order_params = _order(query)
+    filters, filter_params, driven = _filters(query)
+    page_params = [*(query.property_tags or []), *order_params]
+    limits = [query.limit, query.offset]
+    if not filters:
+        sql = f"""
+            SELECT CAST('{{"count":' || (active_users + inactive_users + virtual_users) || ',"data":[' || coalesce((
+                       SELECT group_concat(document)
+                         FROM (SELECT {user} AS document
+                                 FROM users u {joins}
+                                WHERE u.domain_id = ?
+                                ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
+              FROM domains
+             WHERE id = ?"""
+        return sql, [*page_params, domain_id, *limits, domain_id]
+    # A search begins at what was found, not at the domain: the plus sign keeps SQLite from the domain's index.
+    domain = "+u.domain_id" if driven else "u.domain_id"
+    sql = f"""
+        WITH matched (id) AS MATERIALIZED (SELECT u.id FROM users u WHERE {domain} = ? AND {" AND ".join(filters)})
+        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
+                   SELECT group_concat(document)
+                     FROM (SELECT {user} AS document
+                             FROM matched CROSS JOIN users u ON u.id = matched.id {joins}
+                            ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
+          FROM domains
+         WHERE id = ?"""
+    return sql, [domain_id, *filter_params, *page_params, *limits, domain_id]
+
+
+async def select_users(database: Database, domain_id: int, query: UserQuery) -> bytes | None:
+    """The answer `{"count", "data"}` as JSON; None when there is no such domain."""
+    sql, params = list_statement(domain_id, query)
+    page: bytes | None = await database.fetch_value(sql, params)
+    return page
+
+
+def _order(query: UserQuery) -> tuple[str, str, list[object]]:
+    joins: list[str] = []
+    order: list[str] = []
+    params: list[object] = []
+    for number, (key, descending) in enumerate(query.sort):
+        direction = " DESC" if descending else ""
+        if isinstance(key, str):
+            order.append(f"u.{SORT_FIELDS[key]}{direction}")
+            continue
+        by = f"s{number}"
+        joins.append(f"LEFT JOIN properties {by} ON {by}.user_id = u.id AND {by}.tag = ?")
+        params.append(key)
+        order += [f"{by}.id IS NULL", f"{by}.number{direction}", f"{by}.folded{direction}"]
+    if not any(key == "ID" for key, _ in query.sort):
+        order.append("u.id")
+    return " ".join(joins), ", ".join(order), params
+
+
+def _filters(query: UserQuery) -> tuple[list[str], list[object], bool]:
+    """The conditions, their parameters, and whether one of them leads to the users better than the domain does."""
+    filters: list[str] = []
+    params: list[object] = []
+    driven = False
+    if query.ids is not None:
+        filters.append(f"u.id IN ({_marks(query.ids)})")
+        params += query.ids
+        driven = True
+    if query.username is not None:
+        filters.append("u.username = ?")
+        params.append(fold(query.username))
+        driven = True
+    for word in query.words:
+        condition, bound, indexed = _word(query, word)
+        filters.append(condition)
+        params += bound
+        driven = driven or indexed
+    if query.status is not None:
+        filters.append(f"u.status IN ({_marks(query.status)})")
+        params += query.status
+    for tag, values in query.filter_tags:
+        condition, bound = _property_filter(tag, values)
+        filters.append(condition)
+        params += bound
+    return filters, params, driven
+
+
+def _word(query: UserQuery, word: str) -> tuple[str, list[object], bool]:
+    """One word of `match`: the users in whom it is found. The word is literal text, never a pattern."""
+    folded = fold(word)
+    sources: list[str] = []
+    params: list[object] = []
+    indexed = len(folded) >= _SHORTEST_INDEXED and "\0" not in folded
+    # In the index's query language a quoted string is literal; a quote inside it is doubled.
+    needle = '"' + folded.replace('"', '""') + '"' if indexed else folded
+    kinds = [kind for name, kind in MATCH_FIELDS.items() if kind and name in query.match_fields]
+    if kinds:
+        narrowed = f"a.kind IN ({_marks(kinds)})"
+        sources.append(
+            f"""SELECT a.user_id FROM address_search x CROSS JOIN addresses a ON a.id = x.rowid
+                 WHERE x.key MATCH ? AND {narrowed}"""
+            if indexed
+            else f"SELECT a.user_id FROM addresses a WHERE instr(a.key, ?) AND {narrowed}"
+        )
+        params += [needle, *kinds]
+    if query.match_tags:
+        narrowed = f"p.tag IN ({_marks(query.match_tags)})"
+        sources.append(
+            f"""SELECT p.user_id FROM property_search x CROSS JOIN properties p ON p.id = x.rowid
+                 WHERE x.folded MATCH ? AND {narrowed}"""
+            if indexed
+            else f"SELECT p.user_id FROM properties p WHERE instr(p.folded, ?) AND {narrowed}"
+        )
+        params += [needle, *query.match_tags]
+    if "ID" in query.match_fields and word.isascii() and word.isdigit() and len(word) < 19:
+        sources.append("SELECT ?")
+        params.append(int(word))
+    if not sources:
+        return "FALSE", [], False
+    return f"u.id IN ({' UNION ALL '.join(sources)})", params, indexed
+
+
+def _property_filter(tag: int, values: Sequence[int | str]) -> tuple[str, list[object]]:
+    numbers = [value for value in values if isinstance(value, int)]
+    texts = [fold(value) for value in values if isinstance(value, str)]
+    if texts:
+        return (
+            f"""EXISTS (SELECT 1 FROM properties p
+                         WHERE p.user_id = u.id AND p.tag = ? AND p.folded IN ({_marks(texts)}))""",
+            [tag, *texts],
+        )
+    return f"u.id IN (SELECT user_id FROM properties WHERE tag = ? AND number IN ({_marks(numbers)}))", [
+        tag,
+        *numbers,
+    ]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -1,0 +1,169 @@
+"""Rows of users: reading one as a document, writing single fields. The rules are in app/services/users.py."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+from postroom.storage.user_documents import FLAGS, document
+
+_SELECT = {
+    level: f"SELECT CAST({document(level)} AS BLOB) FROM users u WHERE u.id = ? AND u.domain_id = ?"
+    for level in (0, 1, 2)
+}
+_SELECT_BY_ID = f"SELECT CAST({document(2)} AS BLOB) FROM users u WHERE u.id = ?"
+_SELECT_PROFILE = f"SELECT CAST({document(2, fetchmail=False)} AS BLOB) FROM users u WHERE u.id = ?"
+
+#: Fields of a user that are one column each: name in the API -> column.
+COLUMNS = {"status": "status", "lang": "lang", "syncPolicy": "sync_policy", "ldapID": "ldap_id", **FLAGS}
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """What the rules need to know of a user before they change it."""
+
+    id: int
+    domain_id: int
+    username: str
+    status: int
+    ldap_id: str | None
+    lang: str
+    org_id: int | None
+
+
+async def select_user(database: Database, domain_id: int, user_id: int, level: int) -> bytes | None:
+    """A user's JSON document, None when the domain has no such user."""
+    found: bytes | None = await database.fetch_value(_SELECT[level], (user_id, domain_id))
+    return found
+
+
+async def select_profile(database: Database, user_id: int) -> bytes | None:
+    """The document of level 2 without fetchmail, of a user in any domain or of the administrator."""
+    found: bytes | None = await database.fetch_value(_SELECT_PROFILE, (user_id,))
+    return found
+
+
+def read_user(connection: sqlite3.Connection, user_id: int) -> bytes:
+    """The document of level 2 as it stands inside a transaction."""
+    row = connection.execute(_SELECT_BY_ID, (user_id,)).fetchone()
+    found: bytes = row[0]
+    return found
+
+
+_SELECT_ROW = """
+    SELECT u.id, u.domain_id, u.username, u.status, u.ldap_id, u.lang, d.org_id
+      FROM users u
+      JOIN domains d ON d.id = u.domain_id
+     WHERE u.id = ? AND u.domain_id = ?
+"""
+
+
+async def select_user_row(database: Database, domain_id: int, user_id: int) -> UserRow | None:
+    """The user of that domain, or None."""
+    row = await database.fetch_row(_SELECT_ROW, (user_id, domain_id))
+    return UserRow(*row) if row else None
+
+
+def find_user(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow | None:
+    """The user of that domain, or None."""
+    row = connection.execute(_SELECT_ROW, (user_id, domain_id)).fetchone()
+    return UserRow(*row) if row else None
+
+
+def find_user_of_object(connection: sqlite3.Connection, domain_id: int, ldap_id: str) -> int | None:
+    """The ID of the domain's user that is linked to a directory object, or None."""
+    row = connection.execute(
+        "SELECT id FROM users WHERE domain_id = ? AND ldap_id = ?", (domain_id, ldap_id)
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def next_user_id(connection: sqlite3.Connection) -> int:
+    """The ID that the next new user gets, for as long as the transaction lasts."""
+    row = connection.execute("SELECT seq + 1 FROM sqlite_sequence WHERE name = 'users'").fetchone()
+    return int(row[0]) if row else 1
+
+
+def insert_user(connection: sqlite3.Connection, domain_id: int, username: str, password: str | None) -> int:
+    """A new user with the defaults of the schema; returns the ID."""
+    (user_id,) = connection.execute(
+        "INSERT INTO users (domain_id, username, password) VALUES (?, ?, ?) RETURNING id",
+        (domain_id, username, password),
+    ).fetchone()
+    insert_address(connection, user_id, "username", username)
+    return int(user_id)
+
+
+def update_fields(connection: sqlite3.Connection, user_id: int, fields: Mapping[str, object]) -> None:
+    """Sets columns by their names in the API (`COLUMNS`); others are left alone."""
+    known = {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}
+    if known:
+        assignments = ", ".join(f"{column} = ?" for column in known)
+        connection.execute(f"UPDATE users SET {assignments} WHERE id = ?", (*known.values(), user_id))
+
+
+def update_username(connection: sqlite3.Connection, user_id: int, username: str) -> None:
+    """Renames a user; the old address is free at once."""
+    connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, user_id))
+    connection.execute("DELETE FROM addresses WHERE user_id = ? AND kind = 'username'", (user_id,))
+    insert_address(connection, user_id, "username", username)
+
+
+def delete_user(connection: sqlite3.Connection, user_id: int) -> None:
+    """Removes the user; foreign keys take every row along that refers to it, as owner or as member."""
+    connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
+
+
+def insert_address(connection: sqlite3.Connection, user_id: int, kind: str, address: str, magic: int = 0) -> None:
+    """One more name of a user. Raises sqlite3.IntegrityError when it is somebody else's."""
+    connection.execute(
+        "INSERT INTO addresses (user_id, kind, address, key, magic) VALUES (?, ?, ?, ?, ?)",
+        (user_id, kind, address, fold(address), magic),
+    )
+
+
+def replace_addresses(
+    connection: sqlite3.Connection, user_id: int, kind: str, addresses: Iterable[tuple[str, int]]
+) -> None:
+    """Replaces a user's aliases or altnames by (address, magic) pairs, in order."""
+    connection.execute("DELETE FROM addresses WHERE user_id = ? AND kind = ?", (user_id, kind))
+    for address, magic in addresses:
+        insert_address(connection, user_id, kind, address, magic)
+
+
+def list_addresses(connection: sqlite3.Connection, user_id: int, kind: str) -> list[tuple[str, int]]:
+    """(address, magic) of a user's names of one kind, in order."""
+    return connection.execute(
+        "SELECT address, magic FROM addresses WHERE user_id = ? AND kind = ? ORDER BY id", (user_id, kind)
+    ).fetchall()
+
+
+def is_address_taken(connection: sqlite3.Connection, address: str, user_id: int | None) -> bool:
+    """Whether a username or alias cannot be given to this user (None: a new one) because somebody else has it."""
+    return _exists(connection, "kind <> 'altname' AND user_id IS NOT ?", address, user_id)
+
+
+def is_username_an_altname(connection: sqlite3.Connection, username: str, user_id: int | None) -> bool:
+    """Whether somebody else logs in with that name already."""
+    return _exists(connection, "kind = 'altname' AND user_id IS NOT ?", username, user_id)
+
+
+def is_altname_taken(connection: sqlite3.Connection, altname: str, user_id: int | None) -> bool:
+    """Whether an altname is somebody else's altname or username."""
+    return _exists(connection, "kind IN ('altname', 'username') AND user_id IS NOT ?", altname, user_id)
+
+
+def _exists(connection: sqlite3.Connection, condition: str, address: str, user_id: int | None) -> bool:
+    sql = f"SELECT 1 FROM addresses WHERE key = ? AND {condition}"
+    return connection.execute(sql, (fold(address), user_id)).fetchone() is not None
+
+
+def set_forward(connection: sqlite3.Connection, user_id: int, forward: Mapping[str, object] | None) -> None:
+    """Sets or (None) removes where the user's mail goes."""
+    connection.execute("DELETE FROM forwards WHERE user_id = ?", (user_id,))
+    if forward is not None:
+        connection.execute(
+            "INSERT INTO forwards (user_id, forward_type, destination) VALUES (?, ?, ?)",
+            (user_id, forward["forwardType"], forward["destination"]),
+        )

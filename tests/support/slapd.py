@@ -1,0 +1,333 @@
+"""A throw-away OpenLDAP server on the loopback interface, for tests and for the demonstration.
+
+Nothing outside a temporary folder is touched, and no special rights are needed.
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+BASE_DN = "dc=example,dc=com"
+PEOPLE_DN = f"ou=people,{BASE_DN}"
+BIND_DN = f"cn=admin,{BASE_DN}"
+BIND_PASSWORD = "admin-secret"
+USER_PASSWORD = "user-secret"
+
+_SCHEMAS = Path("/etc/ldap/schema")
+_MODULES = Path("/usr/lib/ldap")
+_START_LIMIT = 10.0
+
+#: Attributes that OpenLDAP itself lacks: aliases as mail systems have them, a binary object ID, a quota.
+_EXTRA_SCHEMA = """\
+attributetype ( 1.3.6.1.4.1.4203.666.77.1 NAME 'mailAlias' DESC 'further addresses'
+    EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.4203.666.77.2 NAME 'objectGUID' DESC 'binary object ID'
+    EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+attributetype ( 1.3.6.1.4.1.4203.666.77.3 NAME 'mDBOverHardQuotaLimit' DESC 'quota in KiB'
+    EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+objectclass ( 1.3.6.1.4.1.4203.666.77.10 NAME 'mailPerson' SUP top AUXILIARY
+    MAY ( mailAlias $ objectGUID $ mDBOverHardQuotaLimit ) )
+"""
+
+_ROOT_LDIF = f"""\
+dn: {BASE_DN}
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: {PEOPLE_DN}
+objectClass: organizationalUnit
+ou: people
+"""
+
+
+class SlapdError(RuntimeError):
+    """slapd is not installed, did not start, or refused a change; the text says which and why."""
+
+
+class Slapd:
+    """A running slapd with an empty `ou=people`; use it as a context manager; `stop()` and `start()` keep
+    data.
+
+    With `certificate` (paths of a PEM certificate and its key) it also speaks StartTLS, and LDAPS on
+    `ldaps_url`.
+    """
+
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
+        self.base_dn = BASE_DN
+        self.people_dn = PEOPLE_DN
+        self.bind_dn = BIND_DN
+        self.bind_password = BIND_PASSWORD
+        self._certificate = certificate
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self.port = self.ldaps_port = 0
+
+    @property
+    def url(self) -> str:
+        """`ldap://127.0.0.1:port`; the port stays the same over stop() and start()."""
+        return f"ldap://127.0.0.1:{self.port}"
+
+    @property
+    def ldaps_url(self) -> str:
+        """`ldaps://127.0.0.1:port`, only with a certificate."""
+        return f"ldaps://127.0.0.1:{self.ldaps_port}"
+
+    def __enter__(self) -> Self:
+        self._folder = Path(tempfile.mkdtemp(prefix="slapd-"))
+        atexit.register(self.close)
+        try:
+            self._configure(self._folder)
+            self.start()
+            self.add(_ROOT_LDIF)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Starts the server and waits until it answers. SlapdError when it does not."""
+        program = _program("slapd")
+        urls = self.url if self._certificate is None else f"{self.url} {self.ldaps_url}"
+        folder = self._need_folder()
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, "-f", str(folder / "slapd.conf"), "-h", urls, "-d", "0"], stdout=log, stderr=log
+            )
+        limit = time.monotonic() + _START_LIMIT
+        while time.monotonic() < limit:
+            if self._process.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        self.stop()
+        raise SlapdError(f"slapd did not start: {(folder / 'log').read_text('utf-8', 'replace').strip()}")
+
+    def stop(self) -> None:
+        """Ends the server; connections break. Does nothing when it is not running."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        # With SIGTERM slapd first waits for its clients, so a short time is all it gets.
+        process.terminate()
+        try:
+            process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def pause(self) -> None:
+        """The server keeps its connections and says nothing more, until resume()."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Ends pause()."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Ends the server and removes its files."""
+        self.resume()
+        self.stop()
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        atexit.unregister(self.close)
+
+    def add(self, ldif: str) -> None:
+        """Adds entries. SlapdError with the server's reason when it refuses."""
+        self._run("ldapadd", ldif)
+
+    def modify(self, ldif: str) -> None:
+        """Changes entries (`changetype: modify`). SlapdError with the server's reason when it refuses."""
+        self._run("ldapmodify", ldif)
+
+    def delete(self, dn: str) -> None:
+        """Removes one entry. SlapdError with the server's reason when it refuses."""
+        self._run("ldapdelete", f"{dn}\n")
+
+    def _run(self, tool: str, text: str) -> None:
+        done = subprocess.run(
+            [_program(tool), "-x", "-H", self.url, "-D", BIND_DN, "-w", BIND_PASSWORD],
+            input=text.encode(),
+            capture_output=True,
+            timeout=_START_LIMIT,
+            check=False,
+        )
+        if done.returncode:
+            raise SlapdError(f"{tool} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+
+    def _configure(self, folder: Path) -> None:
+        self.port, self.ldaps_port = _free_port(), _free_port()
+        (folder / "data").mkdir()
+        (folder / "extra.schema").write_text(_EXTRA_SCHEMA, "utf-8")
+        schemas = [_SCHEMAS / f"{name}.schema" for name in ("core", "cosine", "inetorgperson", "nis")]
+        lines = [f"include {path}" for path in (*schemas, folder / "extra.schema")]
+        if self._certificate is not None:
+            certificate, key = self._certificate
+            lines += [f"TLSCertificateFile {certificate}", f"TLSCertificateKeyFile {key}"]
+        if list(_MODULES.glob("back_mdb*")):
+            lines += [f"modulepath {_MODULES}", "moduleload back_mdb"]
+        lines += [
+            f"pidfile {folder / 'pid'}",
+            "database mdb",
+            f"suffix {BASE_DN}",
+            f"rootdn {BIND_DN}",
+            f"rootpw {BIND_PASSWORD}",
+            f"directory {folder / 'data'}",
+            "maxsize 16777216",
+            # Throw-away data: waiting for the disk would only slow the tests.
+            "dbnosync",
+            "access to attrs=userPassword by anonymous auth by * none",
+            "access to * by users read by anonymous auth",
+        ]
+        (folder / "slapd.conf").write_text("\n".join(lines) + "\n", "utf-8")
+
+    def _need_folder(self) -> Path:
+        if self._folder is None:
+            raise SlapdError("The server is used outside its with block")
+        return self._folder
+
+
+def _program(name: str) -> str:
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/usr/local/libexec"))
+    found = shutil.which(name, path=path)
+    if found is None:
+        raise SlapdError(f"{name} is not installed: it comes with the Debian packages slapd and ldap-utils")
+    return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+_GIVEN = [
+    "Jürgen",
+    "Anna",
+    "Søren",
+    "Zoë",
+    "Karl-Heinz",
+    "Amélie",
+    "Łukasz",
+    "Ines",
+    "Peter",
+    "Çelik",
+    "Maria",
+    "Jörg",
+]
+_FAMILY = [
+    "Müller",
+    "Schmidt",
+    "Ærø",
+    "Weiß",
+    "Öztürk",
+    "Dupré",
+    "Wójcik",
+    "Núñez",
+    "Groß",
+    "Åberg",
+    "Huber",
+    "Voß",
+]
+_TITLES = ["Managing director", "Bookkeeper", "Engineer", "Sales", "Support", "Trainee"]
+_PLACES = [("Wien", "1010", "Ring 1"), ("Köln", "50667", "Domplatz 4"), ("Zürich", "8001", "Limmatquai 12")]
+_FOLD = str.maketrans(
+    {"ü": "ue", "ö": "oe", "ä": "ae", "ß": "ss", "ø": "o", "æ": "ae", "ë": "e", "é": "e", "ł": "l", "ç": "c"}
+    | {"ó": "o", "ú": "u", "ñ": "n", "å": "a"}
+)
+
+
+def people_ldif(count: int) -> str:
+    """LDIF of `count` people below ou=people, the same ones every time; every password is USER_PASSWORD.
+
+    Their addresses are `given.family@example.com`, with a number from the 145th on. Some have aliases (with
+    prefixes as in Windows directories), two mail values, several telephone numbers, or hardly anything at
+    all.
+    """
+    return "\n".join(_person(number) for number in range(count))
+
+
+def _person(number: int) -> str:
+    size = len(_GIVEN)
+    given = _GIVEN[number % size]
+    family = _FAMILY[(number + number // size) % size]
+    login = f"{given}.{family}".lower().translate(_FOLD)
+    if number >= size * size:
+        login += str(number)
+    town, code, street = _PLACES[number % len(_PLACES)]
+    values = [
+        ("dn", f"uid={login},{PEOPLE_DN}"),
+        ("objectClass", "inetOrgPerson"),
+        ("objectClass", "mailPerson"),
+        ("uid", login),
+        ("cn", f"{given} {family}"),
+        ("sn", family),
+        ("mail", f"{login}@example.com"),
+        ("userPassword", USER_PASSWORD),
+    ]
+    if number % 6 != 5:
+        values += [
+            ("givenName", given),
+            ("displayName", f"{given} {family}"),
+            ("title", _TITLES[number % len(_TITLES)]),
+            ("telephoneNumber", f"+43 1 555 {1000 + number}"),
+            ("l", town),
+            ("postalCode", code),
+            ("street", street),
+            ("employeeNumber", str(4000 + number)),
+            ("departmentNumber", str(10 + number % 4)),
+        ]
+    if number % 3 == 0:
+        values += [
+            ("mailAlias", f"SMTP:{login}@example.com"),
+            ("mailAlias", f"smtp:{login}.alias@example.com"),
+        ]
+    if number % 4 == 1:
+        values += [("mail", f"{login}.second@example.com"), ("telephoneNumber", f"+43 1 555 {5000 + number}")]
+    return "\n".join(f"{name}: {value}" for name, value in values) + "\n"
+
+
+def config_document(server: Slapd) -> dict[str, Any]:
+    """An `ldapConfig` document with which the people of people_ldif() are found and mapped."""
+    return {
+        "disabled": False,
+        "connection": {
+            "server": server.url,
+            "bindUser": server.bind_dn,
+            "bindPass": server.bind_password,
+            "starttls": False,
+        },
+        "baseDn": server.people_dn,
+        "objectID": "entryUUID",
+        "users": {
+            "username": "mail",
+            "displayName": "displayName",
+            "filter": "(objectClass=inetOrgPerson)",
+            "searchAttributes": ["mail", "cn", "displayName", "uid"],
+            "templates": ["common", "OpenLDAP"],
+            "attributes": {"mDBOverHardQuotaLimit": "storagequotalimit"},
+            "aliases": "mailAlias",
+            "defaultQuota": 1048576,
+        },
+    }
