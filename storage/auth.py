@@ -63,14 +63,13 @@ async def select_login(database: Database, name: str) -> Account | None:
 def _account(row: Any) -> Account | None:
     if row is None:
         return None
-    *plain, permissions, org_domains = row
     domains_of_org: dict[int, list[int]] = {}
-    for org_id, domain_id in json.loads(org_domains):
+    for org_id, domain_id in json.loads(row[10]):
         domains_of_org.setdefault(org_id, []).append(domain_id)
     held = None
-    if permissions is not None:
-        held = [(name, domain, org, bool(all_)) for name, domain, org, all_ in json.loads(permissions)]
-    return Account(*plain, permissions=held, domains_of_org=domains_of_org)
+    if row[9] is not None:
+        held = [(name, domain, org, bool(everything)) for name, domain, org, everything in json.loads(row[9])]
+    return Account(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], held, domains_of_org)
 
 
 def set_password(connection: sqlite3.Connection, user_id: int, password: str) -> None:

@@ -94,6 +94,12 @@ def _connect(uri: str, *, readonly: bool) -> sqlite3.Connection:
     return connection
 
 
+async def _wrap(raw: sqlite3.Connection) -> _Connection:
+    connection = _Connection(lambda: raw, iter_chunk_size=64)
+    await connection
+    return connection
+
+
 def _uri(path: str) -> str:
     """SQLite's URI of a file, or of a database in memory that the connections of this process share.
 
@@ -138,9 +144,10 @@ class Database:
         connections: list[_Connection] = []
         try:
             for readonly in (False, *(True for _ in range(READERS))):
-                connection = _Connection(lambda readonly=readonly: _connect(uri, readonly=readonly), 64)  # type: ignore[misc]
-                await connection
-                connections.append(connection)
+                # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself,
+                # which it cannot do quietly once the event loop is closed.
+                raw = await asyncio.to_thread(_connect, uri, readonly=readonly)
+                connections.append(await _wrap(raw))
             (row,) = await connections[0].fetch("SELECT value FROM auth_generation", ())
         except BaseException as error:
             for connection in connections:

@@ -1,0 +1,61 @@
+"""A running service for tests: real HTTP, a real database in memory (or in a file, where that is the point)."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postroom.app.config import Config
+from postroom.storage.database import Database
+from tests.support.service import ADMIN_PASSWORD, Api, Service
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[Database]:
+    """An empty database in memory."""
+    opened = await Database.open(":memory:")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def file_database(tmp_path: Path) -> AsyncIterator[Database]:
+    """An empty database in a file."""
+    opened = await Database.open(str(tmp_path / "postroom.sqlite3"))
+    yield opened
+    await opened.close()
+
+
+StartService = Callable[..., Awaitable[Service]]
+
+
+@pytest.fixture
+async def start_service() -> AsyncIterator[StartService]:
+    """Starts a service with any settings."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Service:
+            config = Config(**{"database": ":memory:", "admin_password": ADMIN_PASSWORD, **settings})
+            return await stack.enter_async_context(Service.started(config))
+
+        yield start
+
+
+@pytest.fixture
+async def service(start_service: StartService) -> Service:
+    """A service with the default settings."""
+    return await start_service()
+
+
+@pytest.fixture
+async def admin(service: Service) -> Api:
+    """The service's API, logged in as the administrator."""
+    return await service.login("admin", ADMIN_PASSWORD)
+
+
+@pytest.fixture
+async def domain(admin: Api) -> int:
+    """The ID of a domain example.org with room for 100 users."""
+    return await admin.make_domain("example.org", maxUser=100)

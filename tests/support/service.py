@@ -1,0 +1,162 @@
+"""A service on a free port, and a client that checks the one shape of every failure."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import ClientSession, web
+
+from postroom.app.config import Config
+from postroom.app.context import CONTEXT, Context
+from postroom.app.main import create_app
+from postroom.storage import roles
+
+ADMIN_PASSWORD = "correct horse"
+
+
+@dataclass
+class Answer:
+    """Status, headers and body of an answer; the body is what the JSON says."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Service:
+    """A running service."""
+
+    app: web.Application
+    url: str
+    session: ClientSession
+
+    @classmethod
+    @asynccontextmanager
+    async def started(cls, config: Config) -> AsyncIterator["Service"]:
+        """Runs for as long as the block does."""
+        runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            port = runner.addresses[0][1]
+            async with ClientSession() as session:
+                yield cls(runner.app, f"http://127.0.0.1:{port}", session)
+        finally:
+            await runner.cleanup()
+
+    @property
+    def context(self) -> Context:
+        """What the service is made of."""
+        return self.app[CONTEXT]
+
+    @property
+    def api(self) -> "Api":
+        """The API without a login."""
+        return Api(self, {})
+
+    async def login(self, name: str, password: str) -> "Api":
+        """The API with a login by Bearer."""
+        answer = await self.api.call("POST", "/login", {"user": name, "pass": password})
+        assert answer.status == 200, answer.body
+        return Api(self, {"Authorization": f"Bearer {answer.body['grommunioAuthJwt']}"})
+
+    async def login_with(self, domain_id: int, *permissions: tuple[str, Any], name: str = "helper") -> "Api":
+        """A new user of the domain with a role of these (permission, what it is about), logged in."""
+        admin = await self.login("admin", ADMIN_PASSWORD)
+        user = await admin.make_user(domain_id, name)
+
+        def give_role(connection: Any) -> None:
+            role_id = roles.insert_role(connection, f"role of {user['username']}", None)
+            for permission, about in permissions:
+                roles.insert_permission(connection, role_id, permission, **about)
+            roles.set_user_roles(connection, user["ID"], [role_id])
+
+        await self.context.database.write(give_role)
+        return await self.login(user["username"], USER_PASSWORD)
+
+
+USER_PASSWORD = "a user's password"
+
+
+@dataclass
+class Api:
+    """Calls to the API of a service, with the headers of a login."""
+
+    service: Service
+    headers: dict[str, str]
+
+    async def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """One call; every answer has to be JSON that is not to be kept, and every failure of the one shape."""
+        headers = {**self.headers, **options.pop("headers", {})}
+        if body is not None:
+            options["json"] = body
+        url = f"{self.service.url}/api/v1{path}"
+        async with self.service.session.request(method, url, headers=headers, **options) as response:
+            text = await response.text()
+            answer = Answer(response.status, dict(response.headers), json.loads(text))
+            assert response.content_type == "application/json"
+            assert response.headers["Cache-Control"] == "no-store"
+        if answer.status >= 400:
+            assert_failure(answer)
+        return answer
+
+    async def get(self, path: str, **options: Any) -> Any:
+        """The body of a GET that has to succeed."""
+        return await self._success("GET", path, None, 200, options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Any:
+        """The body of a POST that has to create something."""
+        return await self._success("POST", path, body, 201, options)
+
+    async def put(self, path: str, body: Any = None, **options: Any) -> Any:
+        """The body of a PUT that has to succeed."""
+        return await self._success("PUT", path, body, 200, options)
+
+    async def patch(self, path: str, body: Any = None, **options: Any) -> Any:
+        """The body of a PATCH that has to succeed."""
+        return await self._success("PATCH", path, body, 200, options)
+
+    async def delete(self, path: str, **options: Any) -> Any:
+        """The body of a DELETE that has to succeed."""
+        return await self._success("DELETE", path, None, 200, options)
+
+    async def refused(self, status: int, method: str, path: str, body: Any = None, **options: Any) -> str:
+        """The reasons of a call that has to fail with this status: its message and whatever it lists."""
+        answer = await self.call(method, path, body, **options)
+        assert answer.status == status, answer.body
+        return " | ".join([answer.body["message"], *answer.body.get("errors", []), answer.body.get("error", "")])
+
+    async def make_domain(self, name: str, **fields: Any) -> int:
+        """The ID of a new domain."""
+        created = await self.post("/system/domains", {"domainname": name, "maxUser": 100, **fields})
+        return int(created["ID"])
+
+    async def make_user(self, domain_id: int, name: str, **fields: Any) -> dict[str, Any]:
+        """A new user as the answer shows it."""
+        body = {"username": name, **fields}
+        if body.get("status") not in (4, 5):
+            body.setdefault("password", USER_PASSWORD)
+        created: dict[str, Any] = await self.post(f"/domains/{domain_id}/users", body)
+        return created
+
+    async def _success(self, method: str, path: str, body: Any, status: int, options: dict[str, Any]) -> Any:
+        answer = await self.call(method, path, body, **options)
+        assert answer.status == status, answer.body
+        return answer.body
+
+
+def assert_failure(answer: Answer) -> None:
+    """The one shape: a sentence, perhaps reasons, and nothing of the inside."""
+    body = answer.body
+    assert set(body) <= {"message", "errors", "error", "requestID"}, body
+    assert isinstance(body["message"], str)
+    assert body["message"]
+    assert body["message"][0].isupper()
+    assert all(isinstance(reason, str) for reason in body.get("errors", []))
+    assert ("error" in body) == (answer.status == 401)
+    for inside in ("Traceback", "sqlite", "marshmallow", "<class", "object at 0x", "UNIQUE constraint"):
+        assert inside not in json.dumps(body), body
