@@ -1,27 +1,47 @@
 """E-mail addresses: one spelling for each, so that they compare as text everywhere."""
 
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+import idna
+from email_validator import EmailNotValidError, validate_email
 
 #: RFC 5321: 64 for the local part, 255 for the domain, and the @. Longer text is not even looked at.
 MAX_LENGTH = 320
 
-# There is no argument for it, only this list: many houses have their mail in a domain like firm.local.
-SPECIAL_USE_DOMAIN_NAMES.clear()
+# The library refuses domains such as firm.local, where many houses have their mail, and can only be told otherwise for
+# the whole process; so it judges the local part, before a domain that it accepts.
+_ANY_DOMAIN = "@example.org"
 
 
 def normalise_address(text: str) -> str:
     """The address in lower case with its domain in ASCII (`jörg@xn--bcher-kva.example`).
 
-    ValueError with a plain English reason when it is none. Domains without a dot (`localhost`)
-    are good.
+    ValueError with a plain English reason when it is none. Domains without a dot (`localhost`) are good.
     """
     if len(text) > MAX_LENGTH:
         raise ValueError(f"The address is longer than {MAX_LENGTH} characters")
+    local, at, domain = text.rpartition("@")
+    if not at:
+        raise ValueError("An address needs an @")
+    ascii_domain, _ = parse_domain(domain)
     try:
-        found = validate_email(text, check_deliverability=False, allow_smtputf8=True, globally_deliverable=False)
-    except EmailNotValidError as exc:
-        raise ValueError(str(exc)) from None
-    return f"{found.local_part.lower()}@{found.ascii_domain.lower()}"
+        found = validate_email(local + _ANY_DOMAIN, check_deliverability=False, allow_smtputf8=True, strict=True)
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+    return f"{found.local_part.lower()}@{ascii_domain}"
+
+
+def parse_domain(text: str) -> tuple[str, str]:
+    """(A-labels, Unicode) of a domain in any spelling, in lower case.
+
+    ValueError with a plain English reason when it is none (IDNA 2008, RFC 5891, after the mapping of UTS 46).
+    """
+    try:
+        ascii_name = idna.encode(text, uts46=True).decode().lower()
+        if ascii_name.endswith("."):
+            raise ValueError("A domain name has no dot at its end")
+        return ascii_name, idna.decode(ascii_name)
+    except UnicodeError as error:
+        # idna says what is wrong in English, and names the character.
+        raise ValueError(f"Not a domain name: {error}") from None
 
 
 def domain_of(address: str) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import idna
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from postroom.schemas.addresses import parse_domain
 from postroom.schemas.fields import (
     Bool,
     CommaSeparated,
@@ -27,15 +27,14 @@ LONGEST_NAME = 64
 
 
 def parse_domain_name(text: str) -> tuple[str, str]:
-    """(A-labels, Unicode) of a domain name in any spelling. Raises ValidationError (IDNA 2008, RFC 5891)."""
+    """(A-labels, Unicode) of the name of a mail domain, which has two parts at least. Raises ValidationError."""
     try:
-        ascii_name = idna.encode(text.strip(), uts46=True).decode().lower()
-        if "." not in ascii_name or ascii_name.endswith("."):
-            raise ValidationError("Not a domain name: it needs at least two parts, as in example.org.")
-        return ascii_name, idna.decode(ascii_name)
-    except UnicodeError as error:
-        # idna tells what is wrong in English, and names the character.
-        raise ValidationError(f"Not a domain name: {error}.") from None
+        names = parse_domain(text.strip())
+    except ValueError as error:
+        raise ValidationError(f"{error}.") from None
+    if "." not in names[0]:
+        raise ValidationError("Not a domain name: it needs at least two parts, as in example.org.")
+    return names
 
 
 class DomainName(Text):

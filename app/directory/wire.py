@@ -11,9 +11,9 @@ import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from postroom.schemas.ldap import ServerAddress
 
@@ -71,12 +71,52 @@ class _Pipe(asyncio.Protocol):
 
 
 class _Client(_Pipe):
-    """The end at which the client is expected. It may come when the server has gone, or be one too many."""
+    """The end for the client, which may come when the server has gone already."""
+
+    def __init__(self, upstream: _Pipe) -> None:
+        super().__init__()
+        self.peer, upstream.peer = upstream, self
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if self.peer is None or self.peer.lost:
             self.close()
+
+
+class _Door:
+    """Lets in one client. asyncio's own servers lose a client that comes while they are being closed."""
+
+    _entering: ClassVar[set[asyncio.Task[Any]]] = set()
+
+    def __init__(self, path: Path, upstream: _Pipe) -> None:
+        self._upstream = upstream
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.setblocking(False)
+        try:
+            self._socket.bind(str(path))
+        except OSError:
+            self._socket.close()
+            raise AwayError("no socket could be made in the temporary folder") from None
+        self._socket.listen(1)
+        self._loop.add_reader(self._socket.fileno(), self._admit)
+
+    def _admit(self) -> None:
+        try:
+            client, _ = self._socket.accept()
+        except OSError:
+            return
+        self.close()
+        # Never cancelled: it takes no time, and a client that is let in has somebody to close it.
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: _Client(self._upstream), client))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+
+    def close(self) -> None:
+        """Lets nobody in any more; may be called again."""
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
 
 
 class Relay:
@@ -90,13 +130,6 @@ class Relay:
     def alive(self) -> bool:
         """False as soon as the server or the client has hung up."""
         return not self._upstream.lost
-
-    def accept(self) -> asyncio.Protocol:
-        """The protocol of the one client; whoever comes later is not listened to."""
-        pipe = _Client()
-        if self._upstream.peer is None:
-            self._upstream.peer, pipe.peer = pipe, self._upstream
-        return pipe
 
     def close(self) -> None:
         """Hangs up on both sides."""
@@ -112,16 +145,12 @@ async def open_relay(address: ServerAddress, context: ssl.SSLContext | None) -> 
     reason when the server cannot be reached; there is no time limit of its own.
     """
     upstream = await _dial(address, context)
-    relay: Relay | None = None
     try:
         # The folder is for this user only (mkdtemp gives 0700), the passwords in it are nobody else's.
         with tempfile.TemporaryDirectory(prefix="postroom-ldap-") as folder:
-            relay = Relay(Path(folder) / "s", upstream)
-            server = await asyncio.get_running_loop().create_unix_server(relay.accept, relay.path)
-            try:
-                yield relay
-            finally:
-                server.close()
+            path = Path(folder) / "s"
+            with closing(_Door(path, upstream)):
+                yield Relay(path, upstream)
     except BaseException:
         upstream.close()
         raise
