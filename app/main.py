@@ -1,7 +1,9 @@
 """create_app: the one place where everything is wired together."""
 
+import asyncio
 import logging
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -21,6 +23,9 @@ log = logging.getLogger("postroom")
 
 #: Largest body that is read, in bytes.
 MAX_BODY = 1024 * 1024
+
+#: Seconds until a change of permissions by another process takes effect.
+WATCH_INTERVAL = 1.0
 
 #: The password made up at the first start, for whoever started the service; None when there is nothing to tell.
 NEW_PASSWORD = web.AppKey[str | None]("new_password", str | None)  # type: ignore[arg-type]
@@ -56,11 +61,25 @@ async def _run(app: web.Application, config: Config) -> AsyncIterator[None]:
         tokens = Tokens(database, key, config.token_lifetime)
         app[CONTEXT] = Context(config, database, tokens, passwords, directories)
         app[NEW_PASSWORD] = await _ensure_administrator(database, passwords, config.admin_password)
-        yield
+        watch = asyncio.create_task(_watch(database))
+        try:
+            yield
+        finally:
+            watch.cancel()
     finally:
         await directories.close()
         passwords.close()
         await database.close()
+
+
+async def _watch(database: Database) -> None:
+    # What this process changes it knows at once; of another one on the same file it learns here.
+    while True:
+        await asyncio.sleep(WATCH_INTERVAL)
+        try:
+            await database.refresh_auth_generation()
+        except sqlite3.Error as error:
+            log.warning("Changes by other processes cannot be read: %s", error)
 
 
 async def _ensure_administrator(database: Database, passwords: Passwords, given: str | None) -> str | None:

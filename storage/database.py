@@ -188,6 +188,10 @@ class Database:
         result: T = await write.future
         return result
 
+    async def refresh_auth_generation(self) -> None:
+        """Learns what another process (a command on the same file) has changed."""
+        self.auth_generation = await self.fetch_value("SELECT value FROM auth_generation")
+
     async def close(self) -> None:
         """Finishes the writes that were accepted and closes every connection. Twice is fine."""
         if self._closed:

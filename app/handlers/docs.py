@@ -15,6 +15,8 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>postroom API</title>
+<link rel="icon" type="image/png" sizes="32x32" href="/docs/static/favicon-32x32.png">
+<link rel="icon" type="image/png" sizes="16x16" href="/docs/static/favicon-16x16.png">
 <link rel="stylesheet" href="/docs/static/swagger-ui.css">
 </head>
 <body>
@@ -31,13 +33,23 @@ _START = """window.onload = () => SwaggerUIBundle({
 });
 """
 
+# Swagger UI sets styles and has pictures as data: URLs in its style sheet. Nothing else comes from elsewhere, and no
+# foreign page may put this one, where people log in, into a frame.
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:",
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+    # A newer postroom may need another page; what is heavy comes from the static files, which browsers keep.
+    "Cache-Control": "no-cache",
 }
 
+_OPENAPI = {"description": "The description", "content": {"application/json": {"schema": {"type": "object"}}}}
 
-@docs(tags=["Misc"], summary="Get this description of the API", operationId="getOpenapi")
+
+@docs(tags=["Misc"], summary="Get this description of the API", operationId="getOpenapi", responses={"200": _OPENAPI})
 async def get_openapi(request: web.Request) -> web.Response:
     """The OpenAPI 3 document, built at the first request and kept."""
     return json_document(openapi.document(request.app))

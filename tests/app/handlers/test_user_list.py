@@ -116,7 +116,7 @@ async def test_sort(admin: Api, domain: int, people: dict[str, int]) -> None:
         ("100%", "displayname", ["bert"]),
         ("%", "displayname", ["bert"]),
         ("_", "displayname", ["bert"]),
-        ('quote"d\'', "displayname", ["bert"]),
+        ("quote\"d'", "displayname", ["bert"]),
         ('"', "displayname", ["bert"]),
         ("'", "displayname", ["bert"]),
         ("* OR *", "displayname", []),

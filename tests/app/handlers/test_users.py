@@ -28,7 +28,13 @@ async def test_create_answers_the_whole_user(admin: Api, domain: int) -> None:
     assert user["properties"]["displaytypeex"] == 0
     assert len(user["properties"]["creationtime"]) == len("2026-01-01 00:00:00")
     assert (user["aliases"], user["altnames"], user["fetchmail"], user["roles"]) == ([], [], [], [])
-    assert [user[name] for name in ("privWeb", "privEas", "privDav", "smtp", "chat")] == [True, True, True, False, False]
+    assert [user[name] for name in ("privWeb", "privEas", "privDav", "smtp", "chat")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert user == await admin.get(f"/domains/{domain}/users/{user['ID']}")
 
 

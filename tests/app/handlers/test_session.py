@@ -1,0 +1,289 @@
+"""Login, tokens, CSRF, and changing one's own password."""
+
+import asyncio
+import base64
+import hashlib
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.conftest import StartService
+from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
+
+ROLE = ("DomainAdmin", {"everything": True})
+
+
+async def tokens(service: Service, name: str = "admin", password: str = ADMIN_PASSWORD) -> dict[str, str]:
+    """The answer to a login."""
+    answer = await service.api.call("POST", "/login", data={"user": name, "pass": password})
+    assert answer.status == 200, answer.body
+    body: dict[str, str] = answer.body
+    return body
+
+
+def with_cookie(service: Service, given: dict[str, str], **headers: str) -> Api:
+    """The API as a browser uses it."""
+    return Api(service, {"Cookie": f"other=1; grommunioAuthJwt={given['grommunioAuthJwt']}", **headers})
+
+
+async def test_login_by_form_and_json(service: Service) -> None:
+    """Both kinds of body give a token and its CSRF token, and no cookie is set."""
+    form = await service.api.call("POST", "/login", data={"user": "admin", "pass": ADMIN_PASSWORD})
+    plain = await service.api.call("POST", "/login", {"user": "ADMIN", "pass": ADMIN_PASSWORD})
+    for answer in (form, plain):
+        assert answer.status == 200
+        assert set(answer.body) == {"grommunioAuthJwt", "csrf"}
+        assert "Set-Cookie" not in answer.headers
+        digest = hashlib.sha3_256(answer.body["grommunioAuthJwt"].encode()).digest()
+        assert answer.body["csrf"] == base64.b64encode(digest).decode()
+
+
+async def test_wrong_logins_look_the_same(service: Service, admin: Api, domain: int) -> None:
+    """Unknown name, wrong password, no role, suspended: one answer for all."""
+    await admin.make_user(domain, "norole")
+    helper = await service.login_with(domain, ROLE)
+    user_id = (await helper.get("/profile"))["user"]["ID"]
+    await admin.patch(f"/domains/{domain}/users/{user_id}", {"status": 1})
+    bodies = []
+    for name, password in (
+        ("nobody", "whatever"),
+        ("admin", "wrong"),
+        ("norole@example.org", USER_PASSWORD),
+        ("helper@example.org", USER_PASSWORD),
+        ("admin", ""),
+        ("admin", ADMIN_PASSWORD + "\0"),
+        ("' OR 1=1 --", "x"),
+    ):
+        answer = await service.api.call("POST", "/login", data={"user": name, "pass": password})
+        assert answer.status in (400, 401)
+        if answer.status == 401:
+            bodies.append(answer.body)
+    assert len(bodies) == 6
+    assert all(body == bodies[0] for body in bodies)
+
+
+async def test_unknown_names_take_as_long_as_known_ones(service: Service) -> None:
+    """An unknown name costs a hash like a known one: the two are checked by the same work."""
+
+    async def duration(name: str) -> float:
+        started = time.perf_counter()
+        await service.api.call("POST", "/login", {"user": name, "pass": "wrong password"})
+        return time.perf_counter() - started
+
+    known = min([await duration("admin") for _ in range(5)])
+    unknown = min([await duration("nobody") for _ in range(5)])
+    # Without the work the answer comes in a tenth of the time; a factor of three leaves room for a busy machine.
+    assert unknown > known / 3
+
+
+@pytest.mark.parametrize("body", [{}, {"user": "admin"}, {"pass": "x"}, {"user": 1, "pass": "x"}, [], "x"])
+async def test_login_without_what_it_needs(service: Service, body: Any) -> None:
+    """A login that names no one, or only half, is a 400."""
+    await service.api.refused(400, "POST", "/login", body)
+
+
+async def test_login_with_altname(service: Service, admin: Api, domain: int) -> None:
+    """An altname logs in like the username, in any case."""
+    helper = await service.login_with(domain, ROLE)
+    user_id = (await helper.get("/profile"))["user"]["ID"]
+    await admin.patch(f"/domains/{domain}/users/{user_id}", {"altnames": [{"altname": "H.Elper"}]})
+    await service.login("h.ELPER", USER_PASSWORD)
+    await service.login("HELPER@example.org", USER_PASSWORD)
+
+
+async def test_refresh(service: Service) -> None:
+    """A valid cookie renews the login as often as asked; an invalid one is a 401."""
+    api = with_cookie(service, await tokens(service))
+    answers = [await api.call("POST", "/login") for _ in range(3)]
+    assert [answer.status for answer in answers] == [200] * 3
+    assert len({answer.body["grommunioAuthJwt"] for answer in answers}) == 3
+    json_typed = await api.call("POST", "/login", headers={"Content-Type": "application/json"})
+    assert json_typed.status == 200
+    await with_cookie(service, {"grommunioAuthJwt": "x.y.z"}).refused(401, "POST", "/login")
+
+
+async def test_cookie_needs_the_csrf_header_to_write(service: Service) -> None:
+    """With the cookie, reads work without X-Csrf-Token and writes only with the right one; Bearer needs none."""
+    given = await tokens(service)
+    body = {"domainname": "a.org", "maxUser": 1}
+    await with_cookie(service, given).get("/profile")
+    for wrong in ({}, {"X-Csrf-Token": "wrong"}, {"X-Csrf-Token": "ümlaut"}, {"X-Csrf-Token": ""}):
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            path = "/system/domains" if method == "POST" else "/system/domains/1"
+            if method == "PUT":
+                path = "/system/mconf/ldap"
+            await with_cookie(service, given, **wrong).refused(401, method, path, body)
+    await with_cookie(service, given, **{"X-Csrf-Token": given["csrf"]}).post("/system/domains", body)
+    bearer = Api(service, {"Authorization": f"bearer {given['grommunioAuthJwt']}"})
+    await bearer.post("/system/domains", {**body, "domainname": "b.org"})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer x"},
+        {"Authorization": "Basic YWRtaW46eA=="},
+        {"Cookie": "grommunioAuthJwt="},
+        {"Cookie": "grommunioAuthJwt=a.b.c"},
+        {"Cookie": "something=else"},
+    ],
+)
+async def test_no_login_no_access(service: Service, headers: dict[str, str]) -> None:
+    """Without a token that counts there is a 401 of the contract's shape."""
+    answer = await Api(service, headers).call("GET", "/profile")
+    assert answer.status == 401
+    assert answer.body["message"] == "Access denied"
+
+
+async def test_forged_tokens(service: Service) -> None:
+    """Tokens without a signature, with another key, of another user or from the past do not count."""
+    now = int(time.time())
+    good = {"sub": "0", "epoch": 0, "iat": now, "exp": now + 100}
+    key = await service.context.database.fetch_value("SELECT value FROM settings WHERE name = 'token_key'")
+    forged = [
+        jwt.encode(good, "another key of thirty-two characters and more", "HS256"),
+        jwt.encode(good, None, "none"),
+        jwt.encode({**good, "exp": now - 1}, key, "HS256"),
+        jwt.encode({**good, "sub": "999"}, key, "HS256"),
+        jwt.encode({**good, "epoch": 1}, key, "HS256"),
+        jwt.encode({**good, "sub": "x"}, key, "HS256"),
+        jwt.encode({"sub": "0", "epoch": 0}, key, "HS256"),
+    ]
+    await Api(service, {"Authorization": f"Bearer {jwt.encode(good, key, 'HS256')}"}).get("/profile")
+    for token in forged:
+        await Api(service, {"Authorization": f"Bearer {token}"}).refused(401, "GET", "/profile")
+
+
+async def test_tokens_expire(start_service: StartService) -> None:
+    """After its life a token that was known a moment ago does not count any more."""
+    service = await start_service(token_lifetime=1)
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await admin.get("/profile")
+    await asyncio.sleep(1.1)
+    await admin.refused(401, "GET", "/profile")
+
+
+async def test_changes_take_effect_on_tokens_at_once(service: Service, admin: Api, domain: int) -> None:
+    """Password, status, role, domain, deletion: the next request with an old token feels each of them."""
+
+    def take_roles(connection: Any) -> None:
+        connection.execute("DELETE FROM user_roles")
+
+    async def suspend(path: str) -> None:
+        await admin.patch(path, {"status": 1})
+
+    async def set_password(path: str) -> None:
+        await admin.put(f"{path}/password", {"new": "another one"})
+
+    async def drop_role(_path: str) -> None:
+        await service.context.database.write(take_roles)
+
+    async def mark_domain(_path: str) -> None:
+        await admin.delete(f"/system/domains/{domain}")
+        await admin.refused(401, "GET", "/domains", headers=helper.headers)
+        await admin.patch(f"/system/domains/{domain}", {"domainStatus": 1})
+
+    async def delete(path: str) -> None:
+        await admin.delete(path)
+
+    for number, change in enumerate((suspend, set_password, drop_role, delete, mark_domain)):
+        helper = await service.login_with(domain, ROLE, name=f"helper{number}")
+        user_id = (await helper.get("/profile"))["user"]["ID"]
+        path = f"/domains/{domain}/users/{user_id}"
+        await helper.get(path)
+        await change(path)
+        await helper.refused(401, "GET", path)
+
+
+async def test_suspended_token_stays_dead(service: Service, admin: Api, domain: int) -> None:
+    """Who comes back after a suspension has to log in again."""
+    helper = await service.login_with(domain, ROLE)
+    path = f"/domains/{domain}/users/{(await helper.get('/profile'))['user']['ID']}"
+    await admin.patch(path, {"status": 1})
+    await admin.patch(path, {"status": 0})
+    await helper.refused(401, "GET", path)
+    await service.login("helper@example.org", USER_PASSWORD)
+
+
+async def test_a_change_by_another_process_is_noticed(
+    start_service: StartService, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Two services on one file: what one revokes, the other refuses within a moment."""
+    path = str(tmp_path_factory.mktemp("store") / "postroom.sqlite3")
+    one, other = await start_service(database=path), await start_service(database=path)
+    admin = await one.login("admin", ADMIN_PASSWORD)
+    domain = await admin.make_domain("example.org")
+    helper = await one.login_with(domain, ROLE)
+    elsewhere = Api(other, helper.headers)
+    user_id = (await elsewhere.get("/profile"))["user"]["ID"]
+    await admin.patch(f"/domains/{domain}/users/{user_id}", {"status": 1})
+    for _ in range(50):
+        if (await elsewhere.call("GET", "/profile")).status == 401:
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("the other process still lets a suspended user in")
+
+
+async def test_profile(service: Service, admin: Api, domain: int) -> None:
+    """The profile has the user without fetchmail, and the capabilities of their permissions."""
+    profile = await admin.get("/profile")
+    assert profile["user"]["ID"] == 0
+    assert profile["user"]["username"] == "admin"
+    assert "fetchmail" not in profile["user"]
+    assert set(profile["capabilities"]) == {
+        "SystemAdminWrite", "SystemAdminRead", "DomainAdminWrite", "DomainAdminRead", "DomainPurge", "OrgAdmin",
+        "ResetPasswd",
+    }  # fmt: skip
+    helper = await service.login_with(domain, ("DomainAdminRO", {"domain_id": domain}))
+    assert (await helper.get("/profile"))["capabilities"] == ["DomainAdminRead"]
+
+
+async def test_change_own_password(service: Service, admin: Api) -> None:
+    """PUT /passwd needs the old password, ends every login, and the new one counts from then on."""
+    await admin.refused(403, "PUT", "/passwd", {"old": "wrong", "new": "long enough"})
+    for wrong in ({"new": "short"}, {"new": ""}, {"new": "nul\0nul"}, {"new": "x" * 513}, {"new": None}, {"new": 5}):
+        assert "new" in await admin.refused(400, "PUT", "/passwd", {"old": ADMIN_PASSWORD, **wrong})
+    assert "old" in await admin.refused(400, "PUT", "/passwd", {"new": "long enough"})
+    await admin.put("/passwd", {"old": ADMIN_PASSWORD, "new": "x" * 512})
+    await admin.refused(401, "GET", "/profile")
+    await service.api.refused(401, "POST", "/login", {"user": "admin", "pass": ADMIN_PASSWORD})
+    await service.api.refused(401, "POST", "/login", {"user": "admin", "pass": "x" * 511})
+    await service.login("admin", "x" * 512)
+
+
+async def test_change_password_by_name(service: Service) -> None:
+    """With `user` in the body the old password is the login, and no cookie is needed."""
+    body = {"user": "admin", "old": ADMIN_PASSWORD, "new": "brand new one"}
+    await service.api.refused(401, "PUT", "/passwd", {**body, "old": "wrong"})
+    await service.api.refused(401, "PUT", "/passwd", {"old": ADMIN_PASSWORD, "new": "brand new one"})
+    await service.api.put("/passwd", body)
+    await service.login("admin", "brand new one")
+
+
+async def test_set_password_of_a_user(service: Service, admin: Api, domain: int) -> None:
+    """An administrator sets a password of the minimum length, never the own one this way."""
+    helper = await service.login_with(domain, ROLE)
+    user_id = (await helper.get("/profile"))["user"]["ID"]
+    path = f"/domains/{domain}/users/{user_id}/password"
+    for wrong in ({"new": "12345"}, {"new": ""}, {}, {"new": "nul\0nul"}, {"new": "x" * 513}, {"new": 123456}):
+        assert "new" in await admin.refused(400, "PUT", path, wrong)
+    await helper.refused(400, "PUT", path, {"new": "long enough"})
+    await admin.put(path, {"new": "123456"})
+    await service.login("helper@example.org", "123456")
+
+
+async def test_minimum_length_can_be_set(start_service: StartService) -> None:
+    """The configured minimum counts for every way to set a password."""
+    service = await start_service(password_min_length=12)
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    domain = await admin.make_domain("example.org")
+    user = await admin.make_user(domain, "jane")
+    assert "12" in await admin.refused(400, "PUT", f"/domains/{domain}/users/{user['ID']}/password", {"new": "x" * 11})
+    assert "12" in await admin.refused(
+        400, "POST", f"/domains/{domain}/users", {"username": "john", "password": "x" * 11}
+    )
+    assert "12" in await admin.refused(400, "PUT", "/passwd", {"old": ADMIN_PASSWORD, "new": "x" * 11})

@@ -1,0 +1,176 @@
+"""The page that shows the description: it works in a browser, with nothing from elsewhere."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import ClientSession, web
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import presence_of_element_located
+from selenium.webdriver.support.wait import WebDriverWait
+
+from postroom.app.config import Config
+from postroom.app.main import create_app
+from postroom.app.routes import ROUTES
+
+CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",  # tests may run as root, for whom Chromium has none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1200,2000",
+)
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    """The address of a running service."""
+    config = Config(database=":memory:", port=0, admin_password="a long enough password")
+    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """An empty directory for a browser's profile; without a browser the test is skipped, and fails where CI is set."""
+    missing = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
+    if missing:
+        reason = f"{' and '.join(missing)} missing: apt-get install chromium chromium-driver"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return tmp_path / "profile"
+
+
+@pytest.fixture
+async def browser(profile: Path) -> AsyncIterator[Chrome]:
+    """A Chromium without a window, which writes down what pages complain about and what they fetch."""
+    options = ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for option in (*OPTIONS, f"--user-data-dir={profile}"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = await asyncio.to_thread(Chrome, options=options, service=Service(str(DRIVER)))
+    try:
+        yield started
+    finally:
+        await asyncio.to_thread(started.quit)
+
+
+def open_page(browser: Chrome, url: str) -> list[str]:
+    """Opens a page and waits for its first operation; the paths of all of them."""
+    browser.get(url)
+    WebDriverWait(browser, 30).until(presence_of_element_located((By.CSS_SELECTOR, ".opblock")))
+    found = browser.find_elements(By.CSS_SELECTOR, ".opblock [data-path]")
+    return [element.get_attribute("data-path") or "" for element in found]
+
+
+def show_operation(browser: Chrome, operation_id: str) -> str:
+    """Unfolds an operation as a click does; the text of its description."""
+    block = browser.find_element(By.CSS_SELECTOR, f".opblock[id$='-{operation_id}']")
+    browser.execute_script("arguments[0].click()", block.find_element(By.CSS_SELECTOR, ".opblock-summary-control"))
+    described = (By.CSS_SELECTOR, f".opblock[id$='-{operation_id}'] .opblock-body .parameters-container")
+    WebDriverWait(browser, 30).until(presence_of_element_located(described))
+    return block.text
+
+
+def fetched(browser: Chrome, page: str) -> list[str]:
+    """Every address that the page made the browser ask for, data: URLs left out."""
+    entries = browser.get_log("performance")  # type: ignore[no-untyped-call]
+    events = [json.loads(entry["message"])["message"] for entry in entries]
+    requests = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    # The page that a new window begins with fetches things too.
+    addresses = [request["request"]["url"] for request in requests if request["documentURL"] == page]
+    return [address for address in addresses if not address.startswith("data:")]
+
+
+@pytest.mark.browser
+async def test_page_shows_the_operations(browser: Chrome, url: str) -> None:
+    """The page shows every operation, complains about nothing, and fetches everything from the service itself."""
+    shown = await asyncio.to_thread(open_page, browser, f"{url}/docs")
+    log = await asyncio.to_thread(browser.get_log, "browser")
+    addresses = await asyncio.to_thread(fetched, browser, f"{url}/docs")
+
+    paths = {path.replace("\u200b", "") for path in shown}
+    assert "/domains/{domainID}/users" in paths
+    assert paths == {route.path for route in ROUTES}
+    assert len(shown) > 20
+    assert log == []
+    assert f"{url}/api/v1/openapi.json" in addresses
+    assert {urlsplit(address).netloc for address in addresses} == {urlsplit(url).netloc}
+
+
+@pytest.mark.browser
+async def test_page_unfolds_an_operation(browser: Chrome, url: str) -> None:
+    """An operation unfolds to its description and its parameters, without a complaint."""
+    await asyncio.to_thread(open_page, browser, f"{url}/docs")
+    text = await asyncio.to_thread(show_operation, browser, "patchUser")
+    log = await asyncio.to_thread(browser.get_log, "browser")
+
+    assert "Changes the fields given and leaves the others." in text
+    assert "X-Csrf-Token" in text
+    assert log == []
+
+
+async def get(url: str) -> tuple[int, Any, bytes]:
+    """Status, headers and body of an answer to somebody who is not logged in."""
+    async with ClientSession() as session, session.get(url) as response:
+        return response.status, response.headers, await response.read()
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/start.js"])
+async def test_page_allows_nothing_from_elsewhere(url: str, path: str) -> None:
+    """The page and its script tell the browser to load from nowhere else and to show them in nobody's frame."""
+    status, headers, _ = await get(url + path)
+
+    assert status == 200
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png", "favicon-16x16.png"])
+async def test_files_of_the_page_are_there(url: str, name: str) -> None:
+    """Each file that the page names is served."""
+    _, _, page = await get(f"{url}/docs")
+    status, _, body = await get(f"{url}/docs/static/{name}")
+
+    assert f"/docs/static/{name}".encode() in page
+    assert status == 200
+    assert body
+
+
+@pytest.mark.parametrize("path", ["/docs/static", "/docs/static/", "/docs/static/.", "/docs/static/%2e%2e/"])
+async def test_directory_is_not_listed(url: str, path: str) -> None:
+    """Asking for the directory of the files, or the one above, tells nothing of what is in it."""
+    status, _, body = await get(url + path)
+
+    assert status in (403, 404)
+    assert b"swagger" not in body
+    assert json.loads(body)["message"]
+
+
+@pytest.mark.parametrize("path", ["%2e%2e/core.py", "..%2fcore.py", "%2e%2e%2f%2e%2e%2f%2e%2e%2fetc/passwd"])
+async def test_files_beside_the_directory_stay_out_of_reach(url: str, path: str) -> None:
+    """No spelling of .. leads out of the directory of the files."""
+    status, _, body = await get(f"{url}/docs/static/{path}")
+
+    assert status in (403, 404)
+    assert json.loads(body)["message"]

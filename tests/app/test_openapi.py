@@ -1,0 +1,419 @@
+"""The OpenAPI document: true to the route table, and the same however often it is made."""
+
+import copy
+import json
+import re
+from collections.abc import AsyncIterator
+from itertools import chain
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from openapi_schema_validator import OAS30ReadValidator, OAS30Validator
+from openapi_spec_validator import validate
+
+from postroom.app import openapi
+from postroom.app.config import Config
+from postroom.app.handlers import users
+from postroom.app.main import create_app
+from postroom.app.routes import BASE, ROUTES, Route, logged_in, public
+
+PASSWORD = "a long enough password"
+
+#: The names that clients were generated with.
+OPERATION_IDS = {
+    ("GET", "/domains/{domainID}/users"): "getUsers",
+    ("POST", "/domains/{domainID}/users"): "postUser",
+    ("GET", "/domains/{domainID}/users/{userID}"): "getUser",
+    ("PATCH", "/domains/{domainID}/users/{userID}"): "patchUser",
+    ("DELETE", "/domains/{domainID}/users/{userID}"): "deleteUser",
+    ("GET", "/domains/{domainID}/users/{userID}/delegates"): "getDelegates",
+    ("PUT", "/domains/{domainID}/users/{userID}/delegates"): "putDelegates",
+    ("GET", "/domains/{domainID}/users/{userID}/sendas"): "getSendas",
+    ("PUT", "/domains/{domainID}/users/{userID}/sendas"): "putSendas",
+    ("GET", "/domains/{domainID}/users/{userID}/storeProps"): "getStoreProps",
+    ("PATCH", "/domains/{domainID}/users/{userID}/storeProps"): "patchStoreProps",
+    ("DELETE", "/domains/{domainID}/users/{userID}/storeProps"): "deleteStoreProps",
+    ("GET", "/domains/{domainID}/users/{userID}/sync"): "getSyncedDevices",
+    ("DELETE", "/domains/{domainID}/users/{userID}/sync"): "removeDeviceStates",
+    ("DELETE", "/domains/{domainID}/users/{userID}/sync/{deviceID}"): "removeDeviceResync",
+    ("PUT", "/domains/{domainID}/users/{userID}/sync/{deviceID}/resync"): "putDeviceResync",
+    ("POST", "/domains/{domainID}/users/{userID}/sync/{deviceID}/wipe"): "postDeviceWipe",
+    ("DELETE", "/domains/{domainID}/users/{userID}/sync/{deviceID}/wipe"): "cancelWipe",
+    ("GET", "/domains/{domainID}/users/{userID}/storeAccess"): "getStoreAccessUsers",
+    ("POST", "/domains/{domainID}/users/{userID}/storeAccess"): "postStoreAccessUser",
+    ("PUT", "/domains/{domainID}/users/{userID}/storeAccess"): "putStoreAccessUser",
+    ("DELETE", "/domains/{domainID}/users/{userID}/storeAccess/{username}"): "deleteStoreAccessUser",
+    ("PUT", "/domains/{domainID}/users/{userID}/password"): "setPassword",
+    ("PUT", "/domains/{domainID}/users/{userID}/downsync"): "putDownsync",
+    ("GET", "/domains/{domainID}/users/{userID}/oof"): "oofSizeLarge",
+    ("PUT", "/domains/{domainID}/users/{userID}/oof"): "setOofSize",
+    ("GET", "/domains/{domainID}/syncPolicy"): "getDomainSyncPolicy",
+    # What a client needs before and around those.
+    ("GET", "/status"): "getStatus",
+    ("GET", "/about"): "getAbout",
+    ("POST", "/login"): "postLogin",
+    ("GET", "/profile"): "getProfile",
+    ("PUT", "/passwd"): "putPasswd",
+    ("GET", "/service/syncPolicy/{username}"): "getUserSyncPolicy",
+    ("GET", "/service/wipe/{username}"): "getUserDeviceWipeStatus",
+    ("POST", "/service/wipe/{username}"): "setUserDeviceWipeStatus",
+    ("GET", "/service/lastconnect/{username}"): "getUserDeviceLastConnect",
+    ("GET", "/service/userinfo/{username}"): "getUserInformation",
+    ("GET", "/system/domains"): "getDomains",
+    ("POST", "/system/domains"): "postDomain",
+    ("GET", "/system/domains/{domainID}"): "getDomainInfo",
+    ("PATCH", "/system/domains/{domainID}"): "patchDomain",
+    ("DELETE", "/system/domains/{domainID}"): "deleteDomain",
+    ("GET", "/domains"): "getUserDomains",
+    ("GET", "/system/mconf/ldap"): "getLDAPConf",
+    ("PUT", "/system/mconf/ldap"): "setLDAPConf",
+    ("DELETE", "/system/mconf/ldap"): "deleteLDAPConf",
+    ("GET", "/system/orgs"): "getOrgs",
+    ("POST", "/system/orgs"): "postOrgs",
+    ("GET", "/system/orgs/{ID}"): "getOrg",
+    ("PATCH", "/system/orgs/{ID}"): "patchOrg",
+    ("DELETE", "/system/orgs/{ID}"): "deleteOrg",
+    ("GET", "/system/orgs/{ID}/ldap"): "getOrgLDAPConf",
+    ("PUT", "/system/orgs/{ID}/ldap"): "setOrgLDAPConf",
+    ("DELETE", "/system/orgs/{ID}/ldap"): "deleteOrgLDAPConf",
+}
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    """The document as a client reads it."""
+    made: dict[str, Any] = json.loads(openapi.build())
+    return made
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    """Where the API of a running service begins."""
+    runner = web.AppRunner(create_app(Config(database=":memory:", port=0, admin_password=PASSWORD)), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}{BASE}"
+    finally:
+        await runner.cleanup()
+
+
+def operation(document: dict[str, Any], route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = document["paths"][route.path][route.method.lower()]
+    return found
+
+
+def parameters(document: dict[str, Any], method: str, path: str) -> dict[str, dict[str, Any]]:
+    """The parameters of an operation by name, with references followed."""
+    found = {}
+    for parameter in document["paths"][path][method]["parameters"]:
+        if "$ref" in parameter:
+            parameter = document["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
+        found[parameter["name"]] = parameter
+    return found
+
+
+def errors(document: dict[str, Any], component: str, value: Any, validator: Any = OAS30Validator) -> list[str]:
+    """What keeps the value from being one of the component."""
+    schema = {"allOf": [{"$ref": f"#/components/schemas/{component}"}], "components": document["components"]}
+    return [error.message for error in validator(schema).iter_errors(value)]
+
+
+every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+
+
+def test_document_is_valid(document: dict[str, Any]) -> None:
+    """The document is valid OpenAPI 3.0."""
+    validate(document)
+
+    assert document["openapi"] == "3.0.3"
+    assert document["info"]["title"] == "postroom"
+    assert document["servers"] == [{"url": "/api/v1"}]
+
+
+async def test_document_is_served_to_everybody(url: str, document: dict[str, Any]) -> None:
+    """GET /openapi.json answers the document, with the same bytes again and again, to callers without a login."""
+    async with ClientSession() as session:
+        answers = [await (await session.get(f"{url}/openapi.json")).read() for _ in range(2)]
+
+    assert answers[0] == answers[1]
+    assert json.loads(answers[0]) == document
+
+
+def test_two_applications_get_the_same_document() -> None:
+    """A second application in the process gets exactly the document of the first."""
+    first, second = (create_app(Config(database=":memory:")) for _ in range(2))
+
+    assert openapi.document(first) == openapi.document(second)
+    assert openapi.document(first) == openapi.build()
+
+
+def test_document_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that has its document does not build it again."""
+    app = create_app(Config(database=":memory:"))
+    kept = openapi.document(app)
+    monkeypatch.setattr(openapi, "build", lambda: pytest.fail("built twice"))
+
+    assert openapi.document(app) is kept
+
+
+def test_decorations_stay_as_they_are() -> None:
+    """Building the document changes nothing of what the decorators left on a handler."""
+    decorations, schemas = vars(users.get_user)["__apispec__"], vars(users.get_user)["__schemas__"]
+    described = {**decorations, "responses": copy.copy(decorations["responses"]), "tags": list(decorations["tags"])}
+    schema, fields = schemas[0]["schema"], list(schemas[0]["schema"].fields)
+
+    openapi.build()
+
+    assert decorations == described
+    assert decorations["responses"]["200"].keys() == {"schema", "required", "description"}
+    assert [entry["location"] for entry in schemas] == ["querystring"]
+    assert schemas[0]["schema"] is schema
+    assert list(schema.fields) == fields
+
+
+def test_every_row_of_the_table_is_described_and_nothing_else(document: dict[str, Any]) -> None:
+    """The operations of the document are the rows of the route table."""
+    described = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
+
+    assert described == {(route.method, route.path) for route in ROUTES}
+
+
+def test_operation_ids_are_those_of_the_public_description(document: dict[str, Any]) -> None:
+    """Clients find every operation under the name they were generated with, and no name stands twice."""
+    ids = {
+        (method.upper(), path): found["operationId"]
+        for path, item in document["paths"].items()
+        for method, found in item.items()
+    }
+
+    assert len(set(ids.values())) == len(ids)
+    assert {row: name for row, name in ids.items() if row in OPERATION_IDS} == {
+        row: name for row, name in OPERATION_IDS.items() if row in ids
+    }
+
+
+@every_route
+def test_operation_tells_what_it_does(document: dict[str, Any], route: Route) -> None:
+    """Every operation has a tag, a summary and a description."""
+    found = operation(document, route)
+
+    assert found["tags"]
+    assert found["summary"]
+    assert found["description"]
+
+
+@every_route
+def test_operation_tells_who_may_use_it(document: dict[str, Any], route: Route) -> None:
+    """An operation asks for the cookie or a Bearer exactly where its row has a need."""
+    either: list[dict[str, list[str]]] = [{"JWTCookie": []}, {"bearer": []}]
+
+    assert operation(document, route)["security"] == ([] if route.need is public else either)
+
+
+@every_route
+def test_path_parameters_are_described(document: dict[str, Any], route: Route) -> None:
+    """Each part of a path in braces is a parameter that has to be there: a number where it is an ID."""
+    found = parameters(document, route.method.lower(), route.path)
+    in_path = {name: parameter for name, parameter in found.items() if parameter["in"] == "path"}
+
+    assert list(in_path) == re.findall(r"{(\w+)}", route.path)
+    for name, parameter in in_path.items():
+        assert parameter["required"]
+        assert parameter["schema"]["type"] == ("integer" if name in ("domainID", "userID", "ID") else "string")
+
+
+@every_route
+def test_changes_take_the_header_against_forgery(document: dict[str, Any], route: Route) -> None:
+    """X-Csrf-Token may be given wherever something changes, except for a login."""
+    found = parameters(document, route.method.lower(), route.path)
+
+    assert ("X-Csrf-Token" in found) == (route.method != "GET" and route.path != "/login")
+    assert not found.get("X-Csrf-Token", {}).get("required")
+
+
+@every_route
+def test_success_has_a_schema(document: dict[str, Any], route: Route) -> None:
+    """Every operation tells what its success looks like."""
+    answers = operation(document, route)["responses"]
+    (success,) = [answer for code, answer in answers.items() if code < "300"]
+
+    assert success["description"]
+    assert success["content"]["application/json"]["schema"]
+
+
+@every_route
+def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
+    """Every operation lists the errors that can happen to it, and no others: no 401 where everybody may, and so on."""
+    found = operation(document, route)
+    expected = {"400", "500", "503"}
+    expected |= {"401"} if route.need is not public or route.path in ("/login", "/passwd") else set()
+    expected |= {"403"} if route.need not in (public, logged_in) or route.path == "/passwd" else set()
+    expected |= {"404"} if "{" in route.path else set()
+    expected |= {"413"} if "requestBody" in found else set()
+
+    assert {code for code in found["responses"] if code >= "400"} == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("InvalidRequest", "Error"),
+        ("Unauthenticated", "Unauthenticated"),
+        ("Forbidden", "Error"),
+        ("NotFound", "Error"),
+        ("TooLarge", "Error"),
+        ("ServerError", "InternalError"),
+        ("Unavailable", "InternalError"),
+    ],
+)
+def test_failures_have_their_shape(document: dict[str, Any], name: str, schema: str) -> None:
+    """Each kind of failure refers to the schema of the answer it has."""
+    content = document["components"]["responses"][name]["content"]
+
+    assert content["application/json"]["schema"] == {"$ref": f"#/components/schemas/{schema}"}
+
+
+def test_login_is_a_form_or_json(document: dict[str, Any]) -> None:
+    """A login may be sent as a form or as JSON, or without a body, and its password is never shown."""
+    body = document["paths"]["/login"]["post"]["requestBody"]
+    login = {"schema": {"$ref": "#/components/schemas/Login"}}
+
+    assert body["content"] == {"application/x-www-form-urlencoded": login, "application/json": login}
+    assert not body["required"]
+    assert document["components"]["schemas"]["Login"]["properties"]["pass"]["writeOnly"]
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("level", {"type": "integer", "minimum": 0, "default": 1}),
+        ("limit", {"type": "integer", "minimum": 0, "default": 50}),
+        ("match", {"type": "string", "maxLength": 1000, "default": ""}),
+        ("username", {"type": "string", "maxLength": 320}),
+        ("ID", {"type": "array", "items": {"type": "integer", "minimum": 0}}),
+        ("properties", {"type": "array", "items": {"type": "string", "maxLength": 100}}),
+    ],
+)
+def test_query_parameters_have_their_types(document: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    """A query parameter of a list of users is described with its type and bounds, and may be left out."""
+    parameter = parameters(document, "get", "/domains/{domainID}/users")[name]
+
+    assert parameter["in"] == "query"
+    assert not parameter["required"]
+    assert parameter["schema"] == schema
+
+
+def test_lists_in_a_query_are_told_apart(document: dict[str, Any]) -> None:
+    """`ID` stands once, with commas; `sort` may stand several times, and is text."""
+    found = parameters(document, "get", "/domains/{domainID}/users")
+
+    assert (found["ID"]["style"], found["ID"]["explode"]) == ("form", False)
+    assert (found["sort"]["style"], found["sort"]["explode"]) == ("form", True)
+    assert found["sort"]["schema"]["items"]["type"] == "string"
+
+
+def test_limited_list_in_a_query_counts_entries(document: dict[str, Any]) -> None:
+    """The two bounds of `maxUser` are at most two entries, not two characters."""
+    found = parameters(document, "get", "/system/domains")["maxUser"]
+
+    assert found["schema"] == {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 2}
+
+
+def test_flag_in_a_query_needs_no_value(document: dict[str, Any]) -> None:
+    """`force` is true or false, and may stand without a value."""
+    found = parameters(document, "put", "/system/mconf/ldap")["force"]
+
+    assert found["schema"]["type"] == "boolean"
+    assert found["allowEmptyValue"]
+
+
+def test_components_have_plain_names(document: dict[str, Any]) -> None:
+    """No component bears a number because its name was taken."""
+    names = list(chain.from_iterable(document["components"].values()))
+
+    assert {"User", "UserList", "UserCreate", "UserPatch", "Domain", "Org", "Error"} <= set(names)
+    assert [name for name in names if name[-1].isdigit()] == []
+
+
+@pytest.mark.parametrize(
+    ("component", "name"),
+    [
+        ("UserCreate", "password"),
+        ("NewPassword", "new"),
+        ("ChangePassword", "old"),
+        ("Fetchmail", "srcPassword"),
+        ("LdapConnection", "bindPass"),
+    ],
+)
+def test_passwords_are_written_only(document: dict[str, Any], component: str, name: str) -> None:
+    """A password is marked as one that no answer holds."""
+    assert document["components"]["schemas"][component]["properties"][name]["writeOnly"]
+
+
+@pytest.mark.parametrize(("component", "name"), [("User", "ID"), ("UserPatch", "roles"), ("Domain", "activeUsers")])
+def test_what_cannot_be_set_is_read_only(document: dict[str, Any], component: str, name: str) -> None:
+    """A field that clients send back as they read it is marked as one they cannot change."""
+    assert document["components"]["schemas"][component]["properties"][name]["readOnly"]
+
+
+@pytest.mark.parametrize("value", [None, {"forwardType": 0, "destination": "x@example.org"}])
+def test_nested_object_may_be_null(document: dict[str, Any], value: Any) -> None:
+    """A forward is null or a whole forward."""
+    assert errors(document, "UserPatch", {"forward": value}) == []
+
+
+@pytest.mark.parametrize("value", [{}, {"forwardType": 7, "destination": "x@example.org"}, 1, ""])
+def test_nested_object_is_nothing_else(document: dict[str, Any], value: Any) -> None:
+    """A forward that lacks something is no forward, although it may be null."""
+    assert errors(document, "UserPatch", {"forward": value}) != []
+
+
+@pytest.mark.parametrize(("value", "valid"), [("", True), (1024, True), ("1024", False), (-1, False)])
+def test_attachment_size_is_a_number_or_nothing(document: dict[str, Any], value: Any, valid: bool) -> None:
+    """The largest attachment of a policy is a number, or empty text for no limit."""
+    assert (errors(document, "SyncPolicy", {"maxattsize": value}) == []) == valid
+
+
+@pytest.mark.parametrize(("value", "valid"), [("AA:0B", True), ("", True), (None, True), ("AA:0BZ", False)])
+def test_pattern_is_one_for_javascript(document: dict[str, Any], value: Any, valid: bool) -> None:
+    """A pattern means in the document what it means in Python."""
+    assert (errors(document, "Fetchmail", {"sslFingerprint": value}) == []) == valid
+    assert r"\Z" not in json.dumps(document)
+
+
+async def test_answers_are_as_described(url: str, document: dict[str, Any]) -> None:
+    """What the service answers is valid by the schema that the document has for it."""
+    async with ClientSession() as session:
+
+        async def call(method: str, path: str, component: str, **options: Any) -> Any:
+            async with session.request(method, url + path, **options) as response:
+                body = await response.json()
+            assert errors(document, component, body, OAS30ReadValidator) == [], body
+            return body
+
+        login = await call("POST", "/login", "LoginAnswer", data={"user": "admin", "pass": PASSWORD})
+        await call("GET", "/profile", "Unauthenticated")
+        session.headers["Authorization"] = f"Bearer {login['grommunioAuthJwt']}"
+        org = await call("POST", "/system/orgs", "Org", json={"name": "House"})
+        new_domain = {"domainname": "example.org", "maxUser": 5, "orgID": org["ID"]}
+        domain = await call("POST", "/system/domains", "Domain", json=new_domain)
+        path = f"/domains/{domain['ID']}/users"
+        forward = {"forwardType": 1, "destination": "x@example.net"}
+        new_user = {"username": "anna", "password": PASSWORD, "forward": forward, "properties": {"comment": "x"}}
+        user = await call("POST", path, "User", json=new_user)
+        await call("GET", f"{path}/{user['ID']}", "User")
+        for level in (0, 1, 2):
+            await call("GET", f"{path}?level={level}", "UserList")
+            await call("GET", f"/system/domains?level={level}", "DomainList")
+            await call("GET", f"/system/orgs?level={level}", "OrgList")
+        await call("GET", f"/domains/{domain['ID']}/syncPolicy", "SyncPolicyAnswer")
+        await call("GET", "/system/mconf/ldap", "LdapConfigAnswer")
+        await call("GET", "/profile", "Profile")
+        await call("GET", "/status", "Status")
+        await call("GET", "/about", "About")
+        await call("PATCH", f"{path}/{user['ID']}", "Error", json={"unknown": 1})
+        await call("PUT", f"{path}/{user['ID']}/downsync", "Error")
+        await call("DELETE", f"{path}/{user['ID']}", "Message")
+        await call("GET", f"{path}/{user['ID']}", "Error")

@@ -1,0 +1,76 @@
+"""What roles allow, worked out without a service; and the route table's rows."""
+
+import pytest
+
+from postroom.app.permissions import CAPABILITIES, PERMISSIONS, Permission, grants
+from postroom.app.routes import ROUTES, domain_read, domain_write, public
+
+ORGS = {1: [10, 11]}
+
+#: permission -> what it allows in domain 10: read, write, organise, purge; then system read, system write, reset
+TABLE = {
+    Permission("SystemAdmin"): (1, 1, 1, 1, 1, 1, 1),
+    Permission("SystemAdminRO"): (1, 0, 0, 0, 1, 0, 0),
+    Permission("OrgAdmin", org_id=1): (1, 1, 1, 0, 0, 0, 0),
+    Permission("OrgAdmin", org_id=2): (0, 0, 0, 0, 0, 0, 0),
+    Permission("OrgAdmin", everything=True): (1, 1, 1, 0, 0, 0, 0),
+    Permission("DomainAdmin", domain_id=10): (1, 1, 0, 0, 0, 0, 0),
+    Permission("DomainAdmin", domain_id=12): (0, 0, 0, 0, 0, 0, 0),
+    Permission("DomainAdmin", everything=True): (1, 1, 0, 0, 0, 0, 0),
+    Permission("DomainAdminRO", domain_id=10): (1, 0, 0, 0, 0, 0, 0),
+    Permission("DomainAdminRO", everything=True): (1, 0, 0, 0, 0, 0, 0),
+    Permission("DomainPurge", domain_id=10): (0, 0, 0, 1, 0, 0, 0),
+    Permission("DomainPurge", domain_id=11): (0, 0, 0, 0, 0, 0, 0),
+    Permission("ResetPasswd"): (0, 0, 0, 0, 0, 0, 1),
+    Permission("Unheard"): (0, 0, 0, 0, 0, 0, 0),
+    Permission("DomainAdmin"): (0, 0, 0, 0, 0, 0, 0),
+}
+
+
+@pytest.mark.parametrize(("permission", "expected"), TABLE.items())
+def test_each_permission_allows_what_the_table_says(permission: Permission, expected: tuple[int, ...]) -> None:
+    """A single permission allows exactly its row of the contract."""
+    held = grants([permission], ORGS)
+    in_domain = tuple(10 in scope for scope in (held.read, held.write, held.organise, held.purge))
+    assert (*in_domain, held.system_read, held.system_write, held.reset_passwords) == tuple(map(bool, expected))
+
+
+def test_every_pair_allows_what_either_does() -> None:
+    """Two permissions together allow no less and no more than each alone."""
+    for one, first in TABLE.items():
+        for other, second in TABLE.items():
+            held = grants([one, other], ORGS)
+            in_domain = tuple(10 in scope for scope in (held.read, held.write, held.organise, held.purge))
+            allowed = (*in_domain, held.system_read, held.system_write, held.reset_passwords)
+            assert allowed == tuple(bool(a or b) for a, b in zip(first, second, strict=True)), (one, other)
+
+
+def test_nobody_is_allowed_nothing() -> None:
+    """Without permissions there is nothing, not even reading."""
+    held = grants([], ORGS)
+    assert 10 not in held.read
+    assert not held.capabilities
+
+
+def test_capabilities_are_known_for_every_permission() -> None:
+    """The profile can show each permission that a role may hold."""
+    assert set(CAPABILITIES) == set(PERMISSIONS)
+
+
+def test_public_rows_are_these_and_no_others() -> None:
+    """Only what has to work without a login does."""
+    open_rows = {(route.method, route.path) for route in ROUTES if route.need is public}
+    assert open_rows == {
+        ("GET", "/status"),
+        ("GET", "/about"),
+        ("GET", "/openapi.json"),
+        ("POST", "/login"),
+        ("PUT", "/passwd"),
+    }
+
+
+def test_rows_of_a_domains_users_ask_for_that_domain() -> None:
+    """Reading needs read, everything else write on the domain in the path."""
+    for route in ROUTES:
+        if route.path.startswith("/domains/{domainID}"):
+            assert route.need is (domain_read if route.method == "GET" else domain_write), route
