@@ -5,6 +5,7 @@ import os
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 PREFIX = "POSTROOM_"
 
@@ -115,6 +116,12 @@ def _database(text: str) -> str:
     return text
 
 
+def _file(text: str) -> str:
+    if not (Path(text).is_file() and os.access(text, os.R_OK)):
+        raise ValueError(f"the file {text} cannot be read")
+    return text
+
+
 def _seconds(text: str) -> float:
     return _number(text, 0.1, 3600, "a number of seconds between 0.1 and 3600")
 
@@ -129,6 +136,7 @@ _PARSERS = {
     "password_min_length": lambda text: _whole(text, 1, 512, "a number of characters between 1 and 512"),
     "service_networks": _networks,
     "ldap_timeout": _seconds,
+    "ldap_ca_file": _file,
     "shutdown_timeout": _seconds,
     "access_log": _flag,
 }

@@ -71,11 +71,14 @@ async def read_json(request: web.Request) -> Any:
     if "Content-Type" in request.headers and request.content_type != "application/json":
         raise InvalidError(f"The body has the content type {request.content_type[:100]!r}; application/json is needed")
     try:
-        return orjson.loads(raw)
+        data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise InvalidError(
-            f"The body is no valid JSON: {error.msg} at line {error.lineno} column {error.colno}"
-        ) from None
+        reason = f"{error.msg} at line {error.lineno} column {error.colno}"
+        raise InvalidError(f"The body is no valid JSON: {reason}") from None
+    if data is None:
+        # Otherwise it would pass for a body that is not there.
+        raise InvalidError("The body is null, where a JSON object is needed")
+    return data
 
 
 async def load_body(request: web.Request, schema: Schema) -> Any:

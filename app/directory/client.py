@@ -93,7 +93,7 @@ class Directory:
 
         # A search below a base that is not there finds nothing and is no error to bonsai.
         if not await self._search(session, _ANYTHING, base_only=True):
-            raise FaultError("the base DN does not exist or may not be read")
+            raise FaultError(f"the base DN {self.config.base_dn} does not exist or may not be read")
 
     async def _find(self, session: "Session", object_id: bytes) -> Entry | None:
         from postroom.app.directory.session import TooManyError

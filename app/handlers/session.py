@@ -27,7 +27,7 @@ async def post_login(request: web.Request) -> web.Response:
     if request.content_type in _FORMS:
         given = load(_LOGIN, dict(await request.post()))
     else:
-        given = load(_LOGIN, await read_json(request) or {})
+        given = load(_LOGIN, {} if (body := await read_json(request)) is None else body)
     if "user" in given and "pass" in given:
         account = await session.log_in(context, given["user"], given["pass"])
         return json_answer(context.tokens.issue(account))

@@ -38,7 +38,7 @@ async def downsync_user(context: Context, domain_id: int, user_id: int, object_i
         raise user_not_found(domain_id, user_id)
     linked = object_id or user.ldap_id
     if linked is None:
-        raise InvalidError(f"{user.username} is not linked to LDAP: name an object by the parameter ID")
+        raise InvalidError(f"The user {user.username} is not linked to LDAP: name an object by the parameter ID")
     raw = parse_object_id(linked)
     directory = await context.directories.of_organisation(user.org_id)
     entry = await directory.fetch(raw)

@@ -100,7 +100,9 @@ class Slapd:
         self.close()
 
     def start(self) -> None:
-        """Starts the server and waits until it answers. SlapdError when it does not."""
+        """Starts the server, unless it runs, and waits until it answers. SlapdError when it does not."""
+        if self._process is not None and self._process.poll() is None:
+            return
         program = _program("slapd")
         urls = self.url if self._certificate is None else f"{self.url} {self.ldaps_url}"
         folder = self._need_folder()

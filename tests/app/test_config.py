@@ -1,0 +1,80 @@
+"""Settings: read, checked, documented."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postroom.app.config import Config, SettingError, load_config
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_defaults_listen_on_loopback_alone() -> None:
+    """Nothing set means loopback of both kinds, port 8080, and a file."""
+    config = load_config(environ={})
+    assert config == Config()
+    assert (config.host, config.port) == (("127.0.0.1", "::1"), 8080)
+
+
+def test_environment_and_options() -> None:
+    """The environment is read, an option goes before it, and empty means not set."""
+    environ = {"POSTROOM_PORT": "1234", "POSTROOM_HOST": "0.0.0.0, [::]", "POSTROOM_TIMEZONE": ""}
+    config = load_config({"port": "4321", "database": None}, environ)
+    assert (config.port, config.host) == (4321, ("0.0.0.0", "::"))
+    assert config.timezone.key == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "x"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PORT", "8080.5"),
+        ("HOST", " , "),
+        ("DATABASE", ""),
+        ("TIMEZONE", "Mars/Olympus"),
+        ("TIMEZONE", "../../etc/passwd"),
+        ("TOKEN_LIFETIME", "0"),
+        ("PASSWORD_MIN_LENGTH", "0"),
+        ("SERVICE_NETWORKS", "300.1.1.1"),
+        ("LDAP_TIMEOUT", "never"),
+        ("LDAP_TIMEOUT", "nan"),
+        ("LDAP_CA_FILE", "/nonexistent.pem"),
+        ("SHUTDOWN_TIMEOUT", "-1"),
+        ("ACCESS_LOG", "maybe"),
+        ("ADMIN_PASSWORD", "x" * 513),
+    ],
+)
+def test_bad_settings_are_named(name: str, value: str) -> None:
+    """A setting that cannot be used is refused in one line that names it, and shows no password."""
+    with pytest.raises(SettingError) as refused:
+        load_config(environ={f"POSTROOM_{name}": value})
+    text = str(refused.value)
+    assert f"POSTROOM_{name}" in text
+    assert "\n" not in text
+    assert "xxx" not in text
+
+
+def test_good_settings() -> None:
+    """Each kind of value is read as what it means."""
+    environ: dict[str, Any] = {
+        "POSTROOM_TIMEZONE": "Europe/Berlin",
+        "POSTROOM_SERVICE_NETWORKS": "10.0.0.0/8, fd00::/8",
+        "POSTROOM_LDAP_TIMEOUT": "2.5",
+        "POSTROOM_ACCESS_LOG": "yes",
+        "POSTROOM_PORT": "0",
+    }
+    config = load_config(environ=environ)
+    assert config.timezone.key == "Europe/Berlin"
+    assert [str(network) for network in config.service_networks] == ["10.0.0.0/8", "fd00::/8"]
+    assert (config.ldap_timeout, config.access_log, config.port) == (2.5, True, 0)
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/configuration.md has a row for every setting and for none that is not there."""
+    text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `POSTROOM_")}
+    assert documented == {f"POSTROOM_{setting.name.upper()}" for setting in fields(Config)}

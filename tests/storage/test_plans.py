@@ -1,0 +1,70 @@
+"""How SQLite runs the hot statements: by index, whatever the size of the domain."""
+
+import pytest
+
+from postroom.storage import users
+from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
+from postroom.storage.database import Database
+from postroom.storage.user_list import UserQuery, list_statement
+
+HOT_LISTS = {
+    "first page": UserQuery(),
+    "level 2": UserQuery(level=2),
+    "deep page": UserQuery(offset=90_000),
+    "with properties": UserQuery(property_tags=[0x3001001F]),
+}
+SEARCHES = {
+    "match": UserQuery(words=["smith"]),
+    "match in a property": UserQuery(words=["smith", "john"], match_tags=[0x3001001F]),
+    "by username": UserQuery(username="a@b.org"),
+    "by ID": UserQuery(ids=[1, 2, 3]),
+}
+TABLES = ("users", "addresses", "properties", "fetchmail", "domains", "u", "a", "p", "d")
+
+
+async def plan(database: Database, sql: str, params: list[object]) -> list[str]:
+    """The lines of EXPLAIN QUERY PLAN."""
+    return [row[3] for row in await database.fetch_all(f"EXPLAIN QUERY PLAN {sql}", params)]
+
+
+def scans(lines: list[str]) -> list[str]:
+    """Lines that read a whole table."""
+    return [line for line in lines if line.startswith("SCAN") and line.split()[1] in TABLES]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+async def test_single_read(database: Database, level: int) -> None:
+    """One user is found by key, on every level."""
+    lines = await plan(database, users._SELECT[level], [1, 1])
+    assert not scans(lines), lines
+
+
+async def test_account(database: Database) -> None:
+    """What login and permissions need is found by key."""
+    lines = await plan(database, f"{SELECT_ACCOUNT} WHERE u.id = ?", [1])
+    assert not scans(lines), lines
+
+
+@pytest.mark.parametrize("name", HOT_LISTS)
+async def test_pages(database: Database, name: str) -> None:
+    """A page comes off the index of the domain in its order: nothing is read whole, nothing sorted."""
+    lines = await plan(database, *list_statement(1, HOT_LISTS[name]))
+    assert not scans(lines), lines
+    sorting = [line for line in lines if "TEMP B-TREE" in line]
+    # Roles of a user are sorted by name of the role table's key, one to a few rows.
+    assert len(sorting) <= (HOT_LISTS[name].level == 2), lines
+    assert any("users_by_domain" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+async def test_searches_begin_at_what_is_found(database: Database, name: str) -> None:
+    """A search reads what its index finds, not the users of the domain."""
+    lines = await plan(database, *list_statement(1, SEARCHES[name]))
+    assert not scans(lines), lines
+    assert not any("users_by_domain" in line for line in lines), lines
+
+
+async def test_a_page_is_one_statement(database: Database) -> None:
+    """The whole answer of a list is the one value of one row."""
+    rows = await database.fetch_all(*list_statement(1, UserQuery()))
+    assert rows == []
