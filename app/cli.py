@@ -6,13 +6,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
+_HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
+
+\b
+Examples:
+  postroom serve               start the service on 127.0.0.1:8080
+  postroom serve --help        what can be set
+"""
+
 app = typer.Typer(
     name="postroom",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Administers the mailbox users of mail domains over the grommunio Admin API.",
+    help=_HELP,
 )
 
 _SERVE_HELP = """Start the service.
@@ -27,9 +35,21 @@ Examples:
 """
 
 
-@app.callback()
-def _postroom() -> None:
-    """Kept, so that `serve` stays a command of its own when it is the only one."""
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"postroom {version('postroom')}")
+        raise typer.Exit
+
+
+@app.callback(help=_HELP)
+def _postroom(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Kept, so that `serve` is a command of its own while it is the only one."""
 
 
 @app.command(help=_SERVE_HELP)

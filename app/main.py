@@ -11,7 +11,7 @@ from aiohttp import web
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
 from postroom.app.handlers import docs
-from postroom.app.middleware import Endpoint, make_endpoint, make_middleware
+from postroom.app.middleware import UNDER_WAY, Endpoint, UnderWay, make_endpoint, make_middleware
 from postroom.app.passwords import Passwords
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.services.directories import Directories
@@ -34,9 +34,10 @@ NEW_PASSWORD = web.AppKey[str | None]("new_password", str | None)  # type: ignor
 def create_app(config: Config) -> web.Application:
     """An application ready to be served. The database is opened when it starts and closed when it stops."""
     endpoints: dict[web.AbstractRoute, Endpoint] = {}
-    app = web.Application(
-        middlewares=[make_middleware(endpoints, access_log=config.access_log)], client_max_size=MAX_BODY
-    )
+    under_way = UnderWay()
+    middleware = make_middleware(endpoints, under_way, access_log=config.access_log)
+    app = web.Application(middlewares=[middleware], client_max_size=MAX_BODY)
+    app[UNDER_WAY] = under_way
     for route in ROUTES:
         added = app.router.add_route(route.method, BASE + route.path, route.handler)
         endpoints[added] = make_endpoint(route.handler, route.need)

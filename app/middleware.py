@@ -1,5 +1,6 @@
 """The one middleware: who is calling, may they, is the input right; and errors to JSON."""
 
+import asyncio
 import hmac
 import logging
 import sqlite3
@@ -7,6 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 from marshmallow import Schema
@@ -24,6 +26,31 @@ request_log = logging.getLogger("postroom.requests")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Whether a caller may do this. None stands for "nobody needs to be logged in".
 Need = Callable[[Caller, web.Request], bool] | None
+
+
+class UnderWay:
+    """How many requests have begun and are not answered yet."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        #: Set at the end: connections close with their next answer, so that their clients do not keep it from coming.
+        self.stopping = False
+        self._none = asyncio.Event()
+
+    def left(self) -> None:
+        """One of them has been answered."""
+        self.count -= 1
+        if not self.count:
+            self._none.set()
+
+    async def none(self) -> None:
+        """Waits until there are none."""
+        while self.count:
+            self._none.clear()
+            await self._none.wait()
+
+
+UNDER_WAY: Final = web.AppKey("under_way", UnderWay)
 
 COOKIE = "grommunioAuthJwt"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -46,13 +73,14 @@ def make_endpoint(handler: Handler, need: Need) -> Endpoint:
 
 
 def make_middleware(
-    endpoints: dict[web.AbstractRoute, Endpoint], *, access_log: bool
+    endpoints: dict[web.AbstractRoute, Endpoint], under_way: UnderWay, *, access_log: bool
 ) -> Callable[..., Awaitable[web.StreamResponse]]:
-    """The middleware for an application whose routes are `endpoints`."""
+    """The middleware for an application whose routes are `endpoints`; keeps `under_way` up to date."""
 
     @web.middleware
     async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
+        under_way.count += 1
         try:
             endpoint = endpoints.get(request.match_info.route)
             if endpoint is not None:
@@ -67,6 +95,10 @@ def make_middleware(
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
             response = _failure(request, error)
+        finally:
+            under_way.left()
+        if under_way.stopping:
+            response.force_close()
         if access_log:
             duration = (time.perf_counter() - started) * 1000
             request_log.info("%s %s %d %.1f ms", request.method, request.path, response.status, duration)

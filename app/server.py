@@ -1,6 +1,7 @@
 """Serving an application on its addresses until it is told to stop."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -9,11 +10,16 @@ import socket
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from postroom.app.config import Config
 from postroom.app.main import NEW_PASSWORD, create_app
+from postroom.app.middleware import UNDER_WAY
 
 log = logging.getLogger("postroom")
+
+#: Seconds until requests that have had their time are cut off.
+_CUT_OFF = 0.5
 
 
 class StartError(Exception):
@@ -31,7 +37,7 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     # Bound before anything else: a port in use must not cost a migration or print a password.
     sockets = bind(config.host, config.port)
-    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=config.shutdown_timeout)
+    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=_CUT_OFF)
     try:
         await runner.setup()
         for listening in sockets:
@@ -39,10 +45,35 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
         _greet(config, runner, sockets, say)
         await stop.wait()
         log.info("Stopping")
+        await _finish(runner, config.shutdown_timeout)
     finally:
+        await runner.cleanup()
         for listening in sockets:
             listening.close()
-        await runner.cleanup()
+
+
+async def _finish(runner: web.AppRunner, seconds: float) -> None:
+    """Stops listening and waits until the requests under way are answered, for so many seconds at most.
+
+    aiohttp by itself would cut off a request whose body is still on its way.
+    """
+    for site in list(runner.sites):
+        await site.stop()
+    under_way = runner.app[UNDER_WAY]
+    under_way.stopping = True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await under_way.none()
+
+
+class _NoBadRequests(logging.Filter):
+    """Keeps what is no HTTP out of the log: it is answered with 400, and anybody can send it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+logging.getLogger("aiohttp.server").addFilter(_NoBadRequests())
 
 
 def bind(hosts: tuple[str, ...], port: int) -> list[socket.socket]:

@@ -1,0 +1,225 @@
+"""The command: starting, mistakes, stopping."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+
+POSTROOM = Path(sys.executable).with_name("postroom")
+
+
+class Running:
+    """A `postroom serve` of its own process."""
+
+    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
+        self.process = subprocess.Popen(
+            [POSTROOM, "serve", "--port", "0", *options],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if line.startswith("Database:"):
+                break
+        self.ports = [int(port) for port in re.findall(r"listens on http://\S+:(\d+) ", "".join(self.lines))]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Sends the signal and gives back the exit code."""
+        self.process.send_signal(number)
+        output, _ = self.process.communicate(timeout=20)
+        self.lines += output.splitlines()
+        return self.process.returncode
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *options: str, **environ: str) -> Iterator[Running]:
+    """Runs the service while the block does."""
+    running = Running(folder, *options, **environ)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.kill()
+            running.process.communicate()
+
+
+def fails(folder: Path, *options: str, **environ: str) -> str:
+    """The one line with which a start is refused; the exit code has to be 2."""
+    result = subprocess.run(
+        [POSTROOM, "serve", *options],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert result.returncode == 2, result
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("postroom: ")
+    return line
+
+
+def test_first_start_makes_up_a_password_and_shows_it_once(tmp_path: Path) -> None:
+    """The password is printed at the first start alone, and logs in."""
+    with serving(tmp_path) as running:
+        (line,) = [line for line in running.lines if "log in as admin" in line]
+        password = line.split("password ")[1].split(" ")[0]
+        body = urlencode({"user": "admin", "pass": password}).encode()
+        with urlopen(f"http://127.0.0.1:{running.ports[0]}/api/v1/login", body) as answer:
+            assert answer.status == 200
+        assert running.stop() == 0
+    with serving(tmp_path) as running:
+        assert "password" not in "".join(running.lines)
+        assert running.stop() == 0
+
+
+def test_listens_on_both_loopbacks(tmp_path: Path) -> None:
+    """IPv4 and IPv6 loopback answer on one port, and no other address does."""
+    with serving(tmp_path, POSTROOM_ADMIN_PASSWORD="secret") as running:
+        assert len(set(running.ports)) == 1
+        for host in ("127.0.0.1", "[::1]"):
+            with urlopen(f"http://{host}:{running.ports[0]}/api/v1/status") as answer:
+                assert answer.status == 200
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.2", running.ports[0]), timeout=1)
+
+
+def test_port_in_use(tmp_path: Path) -> None:
+    """A port that somebody has is named, with the way out; no database is made."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = fails(tmp_path, "--port", str(port))
+        assert f"127.0.0.1:{port}" in line
+        assert "--port" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unwritable_folder(tmp_path: Path) -> None:
+    """A database that cannot be made is named with the reason."""
+    (tmp_path / "file").touch()
+    assert "file/store.sqlite3" in fails(tmp_path, "--port", "0", "--database", "file/store.sqlite3")
+
+
+def test_database_of_a_newer_version(tmp_path: Path) -> None:
+    """A database from the future is refused and left alone."""
+    connection = sqlite3.connect(tmp_path / "new.sqlite3")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert "newer version" in fails(tmp_path, "--port", "0", "--database", "new.sqlite3")
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "named"),
+    [
+        (["--port", "x"], {}, "--port"),
+        (["--host", "no.such.host.invalid"], {}, "no.such.host.invalid"),
+        (["--host", "203.0.113.1", "--port", "0"], {}, "203.0.113.1"),
+        ([], {"POSTROOM_PORT": "70000"}, "POSTROOM_PORT"),
+        ([], {"POSTROOM_TIMEZONE": "Nowhere"}, "POSTROOM_TIMEZONE"),
+    ],
+)
+def test_bad_settings(tmp_path: Path, options: list[str], environ: dict[str, str], named: str) -> None:
+    """A bad setting is named in one line."""
+    assert named in fails(tmp_path, *options, **environ)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_requests_under_way_finish(tmp_path: Path, number: int) -> None:
+    """A request that has begun when the signal comes gets its answer; then the database is closed as a whole."""
+    with serving(tmp_path, "--database", "store.sqlite3", POSTROOM_ADMIN_PASSWORD="secret") as running:
+        body = b'{"user": "admin", "pass": "secret"}'
+        with socket.create_connection(("127.0.0.1", running.ports[0])) as client:
+            head = f"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            client.sendall(head.encode() + body[:10])
+            time.sleep(0.3)
+            running.process.send_signal(number)
+            time.sleep(0.3)
+            assert running.process.poll() is None
+            with pytest.raises(OSError):
+                socket.create_connection(("127.0.0.1", running.ports[0]), timeout=1)
+            client.sendall(body[10:])
+            answer = client.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+        output, _ = running.process.communicate(timeout=20)
+        assert running.process.returncode == 0
+        assert "Traceback" not in output
+    assert [path.name for path in tmp_path.iterdir()] == ["store.sqlite3"]
+
+
+def test_a_request_that_never_ends_does_not_keep_it(tmp_path: Path) -> None:
+    """After the configured time the service stops all the same."""
+    settings = {"POSTROOM_ADMIN_PASSWORD": "secret", "POSTROOM_SHUTDOWN_TIMEOUT": "0.5"}
+    with (
+        serving(tmp_path, **settings) as running,
+        socket.create_connection(("127.0.0.1", running.ports[0])) as client,
+    ):
+        client.sendall(b"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        time.sleep(0.2)
+        assert running.stop() == 0
+
+
+def test_password_of_the_environment_is_the_way_back_in(tmp_path: Path) -> None:
+    """A password in the environment counts from that start on, whatever was stored before."""
+    for password in ("first one", "second one"):
+        with serving(tmp_path, POSTROOM_ADMIN_PASSWORD=password) as running:
+            body = urlencode({"user": "admin", "pass": password}).encode()
+            with urlopen(f"http://127.0.0.1:{running.ports[0]}/api/v1/login", body) as answer:
+                assert answer.status == 200
+            running.stop()
+            assert password not in "".join(running.lines)
+
+
+def test_garbage_is_answered_without_a_traceback_in_the_log(tmp_path: Path) -> None:
+    """What is no HTTP is refused, and the log stays free of it."""
+    with serving(tmp_path, POSTROOM_ADMIN_PASSWORD="secret") as running:
+        for garbage in (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET /\xff\xfe HTTP/1.1\r\n\r\n", b"NONSENSE\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", running.ports[0])) as client:
+                client.sendall(garbage)
+                assert client.recv(4096).startswith(b"HTTP/1.")
+        running.stop()
+        assert "Traceback" not in "".join(running.lines)
+
+
+def test_help_has_examples() -> None:
+    """--help shows what to type."""
+    for arguments in (["--help"], ["serve", "--help"]):
+        result = subprocess.run([POSTROOM, *arguments], capture_output=True, text=True, check=True)
+        assert "postroom serve" in result.stdout
+    assert "--database /var/lib" in result.stdout
+
+
+def test_version() -> None:
+    """--version shows the version and nothing else."""
+    result = subprocess.run([POSTROOM, "--version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"postroom \d+\.\d+\.\d+\n", result.stdout)
+
+
+async def test_access_log(tmp_path: Path) -> None:
+    """Asked for, each request is one line without its query; not asked for, there is none."""
+    for wanted in ("true", "false"):
+        with serving(tmp_path, POSTROOM_ADMIN_PASSWORD="secret", POSTROOM_ACCESS_LOG=wanted) as running:
+            url = f"http://127.0.0.1:{running.ports[0]}/api/v1/status?secret=query"
+            (await asyncio.to_thread(urlopen, url)).close()
+            running.stop()
+            logged = [line for line in running.lines if "GET /api/v1/status 200" in line]
+            assert len(logged) == (wanted == "true")
+            assert "query" not in "".join(running.lines)
