@@ -59,10 +59,10 @@ class Slapd:
     data.
 
     With `certificate` (paths of a PEM certificate and its key) it also speaks StartTLS, and LDAPS on
-    `ldaps_url`.
+    `ldaps_url`. Without a `port` it takes a free one.
     """
 
-    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None, port: int = 0) -> None:
         self.base_dn = BASE_DN
         self.people_dn = PEOPLE_DN
         self.bind_dn = BIND_DN
@@ -70,7 +70,7 @@ class Slapd:
         self._certificate = certificate
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
-        self.port = self.ldaps_port = 0
+        self.port, self.ldaps_port = port, 0
 
     @property
     def url(self) -> str:
@@ -179,7 +179,7 @@ class Slapd:
             raise SlapdError(f"{tool} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 
     def _configure(self, folder: Path) -> None:
-        self.port, self.ldaps_port = _free_port(), _free_port()
+        self.port, self.ldaps_port = self.port or _free_port(), _free_port()
         (folder / "data").mkdir()
         (folder / "extra.schema").write_text(_EXTRA_SCHEMA, "utf-8")
         schemas = [_SCHEMAS / f"{name}.schema" for name in ("core", "cosine", "inetorgperson", "nis")]
