@@ -42,10 +42,7 @@ async def test_write_returns_the_result_and_stores(database: Database) -> None:
 async def test_failure_rolls_back_only_its_own_transaction(file_database: Database) -> None:
     """Of transactions that share a commit, one that fails takes back its own rows and nobody else's."""
     results = await asyncio.gather(
-        *(
-            file_database.write(fail_between if number % 3 == 0 else add_pair, str(number))  # type: ignore[arg-type]
-            for number in range(60)
-        ),
+        *(file_database.write(fail_between if number % 3 == 0 else add_pair, str(number)) for number in range(60)),
         return_exceptions=True,
     )
     failed = {number for number, result in enumerate(results) if isinstance(result, ZeroDivisionError)}

@@ -228,7 +228,8 @@ async def test_names_of_organisations_are_unique(admin: Api) -> None:
     await admin.patch(f"/system/orgs/{org['ID']}", {"name": "straße"})
     for wrong in ({}, {"name": ""}, {"name": None}, {"name": 5}, {"name": "x" * 33}, {"name": "x", "domains": [99]}):
         await admin.refused(400, "POST", "/system/orgs", wrong)
-    for wrong in ({"domains": ["1"]}, {"domains": [None]}, {"domains": 1}, {"ID": 99}, {"what": 1}):
-        assert next(iter(wrong)) in await admin.refused(400, "PATCH", f"/system/orgs/{org['ID']}", wrong)
+    changes: list[dict[str, Any]] = [{"domains": ["1"]}, {"domains": [None]}, {"domains": 1}, {"ID": 99}, {"what": 1}]
+    for change in changes:
+        assert next(iter(change)) in await admin.refused(400, "PATCH", f"/system/orgs/{org['ID']}", change)
     listed = await admin.get("/system/orgs?match=straße&sort=name,desc&limit=1")
     assert [each["name"] for each in listed["data"]] == ["straße"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.service import Api
 
-PEOPLE = [
+PEOPLE: list[tuple[str, str, dict[str, Any]]] = [
     ("anna", "Änna Öztürk", {"storagequotalimit": 900}),
     ("bert", "Bert 100% _Quote\"d'", {"storagequotalimit": 10_000}),
     ("carl", "Карл Иванов", {}),
@@ -22,10 +22,13 @@ async def people(admin: Api, domain: int) -> dict[str, int]:
     await admin.make_domain("elsewhere.org")
     made = {}
     for name, display, properties in PEOPLE:
-        properties = {"displayname": display, **properties}
         aliases = [f"{name}.alias@example.org"]
         user = await admin.make_user(
-            domain, name, properties=properties, aliases=aliases, altnames=[{"altname": f"nick{name[0]}"}]
+            domain,
+            name,
+            properties={"displayname": display, **properties},
+            aliases=aliases,
+            altnames=[{"altname": f"nick{name[0]}"}],
         )
         made[name] = user["ID"]
     return made

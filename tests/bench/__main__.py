@@ -1,0 +1,97 @@
+"""Measures the service against its goals: `python -m tests.bench`.
+
+Goals that are missed are reported and are no failure; the exit code is 1 when something broke.
+"""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from tests.bench import footprint
+from tests.bench.bench import Bench
+from tests.bench.client import log_in
+from tests.bench.comparisons import COMPARISONS
+from tests.bench.fill import Domain, fill
+from tests.bench.results import Result, show, write_json
+from tests.bench.servers import BrokenRunError, postroom
+from tests.bench.wrk import check_wrk
+
+_Measurement = tuple[str, Callable[[], Result]]
+
+_SMALL, _LARGE, _LARGE_QUICK = 1_000, 100_000, 10_000
+_NAMES = [*(comparison.name for comparison in COMPARISONS), "start", "start-password", "memory"]
+
+
+def main(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Rounds of 1 s, and 10,000 users instead of 100,000.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Measure only this; may be given several times.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the results to this file, too.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where the temporary database goes [the system's /tmp].")] = None,
+) -> None:
+    """Measure postroom against its goals and print a table."""
+    unknown = sorted(set(only or ()) - set(_NAMES))
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(_NAMES)}", param_hint="--only")
+    # A stop from outside leaves through the same clean-up as everything else.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Away from a terminal the table gets the room that it needs.
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    try:
+        check_wrk()
+        with tempfile.TemporaryDirectory(prefix="postroom-bench-", dir=folder) as made:
+            results = _measure(console, Path(made), only or _NAMES, quick=quick)
+    except BrokenRunError as error:
+        console.print(f"[red]The benchmark broke:[/] {error}", highlight=False)
+        raise typer.Exit(1) from None
+    show(console, results)
+    if json is not None:
+        write_json(json, results)
+
+
+def _measure(console: Console, folder: Path, names: list[str], *, quick: bool) -> list[Result]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        database = folder / "bench.sqlite3"
+        sizes = [_SMALL, _LARGE_QUICK if quick else _LARGE]
+        filling = progress.add_task("Filling the database", total=sum(sizes))
+        small, large = asyncio.run(fill(str(database), sizes, lambda count: progress.advance(filling, count)))
+        results: list[Result] = []
+        measuring = progress.add_task("Measuring", total=len(names))
+        for name, measure in _measurements(database, small, large, quick=quick):
+            if name in names:
+                progress.update(measuring, description=f"Measuring {name}")
+                results.append(measure())
+                progress.advance(measuring)
+    return results
+
+
+def _measurements(database: Path, small: Domain, large: Domain, *, quick: bool) -> Iterator[_Measurement]:
+    """Each to be run before the next is taken: the comparisons share a server."""
+    with postroom(database) as server:
+        token = log_in(server.url)
+        bench = Bench(server, token, small, large, database.parent, seconds=1 if quick else 3, rounds=3)
+        for comparison in COMPARISONS:
+            yield comparison.name, partial(comparison.run, bench)
+    yield "start", partial(footprint.start, database)
+    yield "start-password", partial(footprint.start_with_password, database)
+    yield "memory", partial(footprint.memory, database, large)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,107 @@
+"""Servers under measurement: processes on a core of their own, ended whatever happens."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Seconds that a server may take to say where it listens, and to end.
+_PATIENCE = 30
+_ADDRESS = re.compile(r"listens on (http://[0-9.]+:[0-9]+)")
+#: Of the administrator of a database that is thrown away.
+PASSWORD = "bench-password"
+
+_usable = sorted(os.sched_getaffinity(0))
+#: Where servers run and where the load comes from: two cores, or one where there is only one.
+SERVER_CORE, CLIENT_CORE = _usable[0], _usable[-1]
+
+
+class BrokenRunError(Exception):
+    """Something did not work, so that there is nothing to compare; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs."""
+
+    url: str
+    pid: int
+
+    def resident_mebibytes(self) -> float:
+        """Memory of the process that is in RAM."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+        if found is None:
+            raise BrokenRunError(f"The server is gone: /proc/{self.pid} has no memory")
+        return int(found[1]) / 1024
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What this thread starts meanwhile runs on that core alone."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def postroom(database: Path, password: str | None = PASSWORD) -> Iterator[Server]:
+    """The service on a database; without a password it starts as one whose administrator was made before."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+    if password is not None:
+        environment["POSTROOM_ADMIN_PASSWORD"] = password
+    command = [str(Path(sys.executable).with_name("postroom")), "serve", "--port", "0", "--database", str(database)]
+    with _running(command, environment, database.with_name("postroom.log")) as server:
+        yield server
+
+
+@contextmanager
+def bare(body: Path) -> Iterator[Server]:
+    """The bare server, answering the bytes of that file."""
+    with _running(
+        [sys.executable, "-m", "tests.bench.bare", str(body)], os.environ, body.with_name("bare.log")
+    ) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[Server]:
+    with log.open("wb") as errors, on_core(SERVER_CORE):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+    try:
+        yield Server(_address(process, log), process.pid)
+    finally:
+        _end(process)
+
+
+def _address(process: subprocess.Popen[str], log: Path) -> str:
+    """Waits for the line with the address; a server that never says it is killed, which ends the wait."""
+    watchdog = threading.Timer(_PATIENCE, process.kill)
+    watchdog.start()
+    try:
+        for line in process.stdout or ():
+            if found := _ADDRESS.search(line):
+                return found[1]
+    finally:
+        watchdog.cancel()
+    process.wait()
+    raise BrokenRunError(f"A server did not start (exit code {process.returncode}): {log.read_text()[-2000:]}")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
