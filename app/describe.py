@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp_apispec
 from marshmallow import Schema
 
-from postroom.app.middleware import Handler
+from postroom.app.endpoints import Handler
 
 Decorator = Callable[[Handler], Handler]
 

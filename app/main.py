@@ -10,10 +10,10 @@ from aiohttp import web
 
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
+from postroom.app.endpoints import UNDER_WAY, Handler, Need, UnderWay, endpoint, not_allowed, not_found
 from postroom.app.handlers import docs
-from postroom.app.middleware import UNDER_WAY, Endpoint, UnderWay, make_endpoint, make_middleware
 from postroom.app.passwords import Passwords
-from postroom.app.routes import BASE, ROUTES
+from postroom.app.routes import BASE, ROUTES, Route, public
 from postroom.app.services.directories import Directories
 from postroom.app.tokens import Tokens
 from postroom.storage import auth
@@ -33,17 +33,23 @@ NEW_PASSWORD = web.AppKey[str | None]("new_password", str | None)  # type: ignor
 
 def create_app(config: Config) -> web.Application:
     """An application ready to be served. The database is opened when it starts and closed when it stops."""
-    endpoints: dict[web.AbstractRoute, Endpoint] = {}
-    under_way = UnderWay()
-    middleware = make_middleware(endpoints, under_way, access_log=config.access_log)
-    app = web.Application(middlewares=[middleware], client_max_size=MAX_BODY)
-    app[UNDER_WAY] = under_way
+    app = web.Application(client_max_size=MAX_BODY)
+    under_way = app[UNDER_WAY] = UnderWay()
+
+    def ready(handler: Handler, need: Need) -> Handler:
+        return endpoint(handler, need, under_way, access_log=config.access_log)
+
+    paths: dict[str, list[Route]] = {}
     for route in ROUTES:
-        added = app.router.add_route(route.method, BASE + route.path, route.handler)
-        endpoints[added] = make_endpoint(route.handler, route.need)
-    app.router.add_get("/docs", docs.get_page)
-    app.router.add_get("/docs/start.js", docs.get_start)
-    app.router.add_static("/docs/static", docs.static_files())
+        paths.setdefault(route.path, []).append(route)
+    for path, routes in paths.items():
+        resource = app.router.add_resource(BASE + path)
+        for route in routes:
+            resource.add_route(route.method, ready(route.handler, route.need))
+        resource.add_route("*", ready(not_allowed(route.method for route in routes), public))
+    for path, handler in (("", docs.get_page), ("/start.js", docs.get_start), ("/static/{name}", docs.get_file)):
+        app.router.add_get(f"/docs{path}", ready(handler, public))
+    app.router.add_route("*", "/{path:.*}", ready(not_found, public))
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async for _ in _run(app, config):

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 from marshmallow import Schema, fields
 
-from postroom.app.middleware import COOKIE
+from postroom.app.callers import COOKIE
 from postroom.schemas import answers, domains, users
 from postroom.schemas.fields import CommaSeparated, QueryBool, QueryInt, SortField, Text, check_date, check_time
 from postroom.schemas.orgs import OrgCreateSchema, OrgPatchSchema

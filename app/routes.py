@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from postroom.app.answers import path_id
+from postroom.app.endpoints import Handler, Need
 from postroom.app.handlers import docs, domains, ldap, orgs, passwords, session, status, sync_policy, users
-from postroom.app.middleware import Handler, Need
 from postroom.app.tokens import Caller
 
 BASE: Final = "/api/v1"

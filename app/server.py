@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from postroom.app.config import Config
+from postroom.app.endpoints import UNDER_WAY
 from postroom.app.main import NEW_PASSWORD, create_app
-from postroom.app.middleware import UNDER_WAY
 
 log = logging.getLogger("postroom")
 

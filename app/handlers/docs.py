@@ -1,5 +1,6 @@
 """The description of the API: as a document for programs, as a page for people."""
 
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from aiohttp import web
 from postroom.app import openapi
 from postroom.app.answers import json_document
 from postroom.app.describe import docs
+from postroom.app.errors import NotFoundError
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -46,6 +48,8 @@ _HEADERS = {
     "Cache-Control": "no-cache",
 }
 
+_FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-16x16.png", "favicon-32x32.png")
+
 _OPENAPI = {"description": "The description", "content": {"application/json": {"schema": {"type": "object"}}}}
 
 
@@ -65,8 +69,17 @@ async def get_start(_request: web.Request) -> web.Response:
     return web.Response(text=_START, content_type="text/javascript", headers=_HEADERS)
 
 
-def static_files() -> Path:
-    """Where the installed swagger-ui-py keeps Swagger UI's files. The package itself need not be imported for that."""
+async def get_file(request: web.Request) -> web.StreamResponse:
+    """One of Swagger UI's files that the page asks for; there are no others here."""
+    name = request.match_info["name"]
+    if name not in _FILES:
+        raise NotFoundError(f"There is no file {name[:100]!r} here")
+    return web.FileResponse(_folder() / name, headers={"X-Content-Type-Options": "nosniff"})
+
+
+@cache
+def _folder() -> Path:
+    # The package keeps the files; it need not be imported for that.
     spec = find_spec("swagger_ui")
     if spec is None or not spec.submodule_search_locations:
         raise LookupError("the package swagger-ui-py is not installed")

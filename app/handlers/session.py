@@ -3,11 +3,11 @@
 from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message
+from postroom.app.callers import identify, token_of
 from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.describe import docs, form_schema, json_schema, response_schema
 from postroom.app.errors import InvalidError, LoginFailedError, UnauthenticatedError
 from postroom.app.inputs import load, read_json
-from postroom.app.middleware import identify, token_of
 from postroom.app.services import session
 from postroom.schemas.answers import LoginAnswerSchema, MessageSchema, ProfileSchema
 from postroom.schemas.session import ChangePasswordSchema, LoginSchema

@@ -7,7 +7,7 @@ import legacycrypt
 import pytest
 
 from postroom.app.errors import InvalidError
-from postroom.app.passwords import Passwords, check_new_password, verify_hash
+from postroom.app.passwords import _NOBODY, Passwords, check_new_password, verify_hash
 from tests.support.service import ADMIN_PASSWORD, Service
 
 SALTS = ["$6$saltsalt", "$5$saltsalt", "$2b$04$abcdefghijklmnopqrstuu", "$y$j75$abcdefghijklmnop$"]
@@ -46,6 +46,11 @@ def test_what_is_no_hash_never_verifies(stored: str) -> None:
     """A broken or locked entry lets nobody in, whatever is typed."""
     for attempt in ("", stored, "x", "plain"):
         assert not verify_hash(stored, attempt)
+
+
+def test_the_hash_of_nobody_costs_as_much_as_any() -> None:
+    """What unknown names are checked against has the costs of a hash made today."""
+    assert not Passwords.needs_rehash(_NOBODY)
 
 
 async def test_no_hash_is_a_no(passwords: Passwords) -> None:

@@ -23,7 +23,7 @@ class Comparison:
     what: str
     wanted: float | None
     load: Callable[[Bench], Load]
-    against: str = "bare server, same bytes"
+    against: str = "bare server, same request and answer"
     #: None: the bare server.
     reference: Callable[[Bench], Load] | None = None
 
@@ -36,7 +36,7 @@ class Comparison:
             body = bench.folder / "body.json"
             body.write_bytes(fetch(load.url, load.headers))
             with bare(body) as yardstick:
-                reference, measured = bench.alternate([Load(yardstick.url), load])
+                reference, measured = bench.alternate([Load(yardstick.url, load.headers), load])
         return Result(
             name=self.name,
             what=self.what,

@@ -1,0 +1,55 @@
+"""Failures as answers: one shape, and nothing of the inside."""
+
+import logging
+import sqlite3
+import uuid
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer
+from postroom.app.errors import PostroomError, UnauthenticatedError, UnavailableError
+from postroom.storage.database import DatabaseError
+
+log = logging.getLogger("postroom")
+
+
+def failure(request: web.Request, error: Exception) -> web.Response:
+    """The answer for whatever a handler raised; what is not the caller's fault is logged under a request ID."""
+    if isinstance(error, PostroomError):
+        return _known_failure(error)
+    if isinstance(error, web.HTTPException):
+        return _http_failure(request, error)
+    request_id = uuid.uuid4().hex[:16]
+    if isinstance(error, DatabaseError | sqlite3.OperationalError):
+        log.error("Request %s, %s %s: the database failed: %s", request_id, request.method, request.path, error)
+        return _with_id(request_id, UnavailableError("The database cannot be used at the moment; try again later"))
+    # With the body, or a header, a password would stand in the log: only the way and the traceback do.
+    log.error("Request %s, %s %s failed", request_id, request.method, request.path, exc_info=error)
+    return json_answer({"message": "An internal error has happened; the log has more under the request ID",
+                        "requestID": request_id}, 500)  # fmt: skip
+
+
+def _known_failure(error: PostroomError) -> web.Response:
+    document: dict[str, object] = {"message": error.message}
+    if isinstance(error, UnauthenticatedError):
+        document["error"] = "; ".join(error.errors)
+    elif error.errors:
+        document["errors"] = error.errors
+    return json_answer(document, error.status)
+
+
+def _with_id(request_id: str, error: PostroomError) -> web.Response:
+    return json_answer({"message": error.message, "requestID": request_id}, error.status)
+
+
+def _http_failure(request: web.Request, error: web.HTTPException) -> web.Response:
+    text = {
+        404: f"There is nothing at {request.path[:200]}",
+        405: f"{request.method} is not possible at {request.path[:200]}",
+        413: "The body is larger than 1 MiB",
+        417: "The header Expect has a value that is not supported",
+    }.get(error.status, error.reason)
+    response = json_answer({"message": text}, error.status)
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
