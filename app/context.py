@@ -33,7 +33,7 @@ class Context:
 
 CONTEXT: Final = web.AppKey("context", Context)
 
-#: Set by the middleware before a handler runs.
+#: Set before a handler runs.
 CALLER: Final = web.RequestKey("caller", Caller)
 QUERY: Final = web.RequestKey[Any]("query", object)
 BODY: Final = web.RequestKey[Any]("body", Mapping)

@@ -1,8 +1,8 @@
 """Opening, reading and writing the SQLite file; the only module that knows aiosqlite.
 
-Reads go to query-only connections, one statement and one thread hop each. Writes are plain functions that get the
-one writing connection; those that wait at the same time share one commit, each in a savepoint of its own, and each
-caller is answered only after that commit is on disk.
+Reads go to query-only connections, one statement each; those by key that come at the same time share a thread hop.
+Writes are plain functions that get the one writing connection; those that wait at the same time share one commit, each
+in a savepoint of its own, and each caller is answered only after that commit is on disk.
 
 A write runs from beginning to end on the writer's thread, so a cancelled caller cannot leave half of it behind:
 either it has not begun, and then it never does, or it is committed as a whole.
@@ -13,7 +13,6 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
@@ -57,8 +56,8 @@ class _Connection(aiosqlite.Connection):
         return rows
 
 
-class _Write:
-    """One transaction that waits for its turn."""
+class _Job:
+    """A function that waits for its turn on a connection's thread, and the future that gets its outcome."""
 
     __slots__ = ("args", "function", "future")
 
@@ -66,6 +65,58 @@ class _Write:
         self.function = function
         self.args = args
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+
+#: What became of each job of a batch, in order: (result, None) or (None, what it raised).
+_Outcomes = list[tuple[Any, Exception | None]]
+
+
+class _Lane:
+    """One connection that takes whatever waits at the same time together, in one hop to its thread."""
+
+    def __init__(
+        self, connection: _Connection, run_batch: Callable[[sqlite3.Connection, list[_Job]], _Outcomes]
+    ) -> None:
+        self.connection = connection
+        self._run_batch = run_batch
+        self._waiting: list[_Job] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def run(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        """The result of `function(connection, *args)`. A caller who is cancelled before its turn has asked nothing."""
+        job = _Job(function, args)
+        self._waiting.append(job)
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        return await job.future
+
+    async def drain(self) -> None:
+        """Waits until everything that was accepted is done."""
+        if self._worker is not None:
+            await asyncio.shield(self._worker)
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                taken, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                batch = [job for job in taken if not job.future.done()]
+                if batch:
+                    await self._settle(batch)
+        finally:
+            self._worker = None
+
+    async def _settle(self, batch: list[_Job]) -> None:
+        try:
+            outcomes = await self.connection.run(self._run_batch, batch)
+        except Exception as error:  # noqa: BLE001 - handed on to everyone who waits for this batch
+            outcomes = [(None, DatabaseError(f"The database failed: {error}")) for _ in batch]
+        for job, (result, raised) in zip(batch, outcomes, strict=True):
+            if job.future.done():  # the caller was cancelled meanwhile
+                continue
+            if raised is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(raised)
 
 
 def _connect(uri: str, *, readonly: bool) -> sqlite3.Connection:
@@ -124,14 +175,13 @@ def _prepare_file(path: str) -> None:
 class Database:
     """One open SQLite database: `open()`, then `fetch*` and `write`, then `close()`."""
 
-    def __init__(self, writer: _Connection, readers: list[_Connection], auth_generation: int) -> None:
-        self._writer = writer
+    def __init__(self, writer: _Connection, keyed: _Connection, readers: list[_Connection], generation: int) -> None:
+        self._writes = _Lane(writer, self._run_writes)
+        self._keyed_reads = _Lane(keyed, _run_reads)
         self._readers = readers
-        self._waiting: deque[_Write] = deque()
-        self._committer: asyncio.Task[None] | None = None
         self._closed = False
         #: Changes whenever the answer to "who may do what" may have changed (see the triggers in the schema).
-        self.auth_generation = auth_generation
+        self.auth_generation = generation
 
     @classmethod
     async def open(cls, path: str) -> "Database":
@@ -155,12 +205,19 @@ class Database:
             if isinstance(error, sqlite3.Error):
                 raise DatabaseError(f"Cannot open the database {path}: {error}") from None
             raise
-        return cls(connections[0], connections[1:], row[0])
+        return cls(connections[0], connections[1], connections[2:], row[0])
+
+    async def fetch_by_key(self, sql: str, params: Sequence[object]) -> Any:
+        """The first column of the row that a statement finds by key, None when there is none.
+
+        Statements that come at the same time share a hop to a reader of their own, so that no search is in their way;
+        nothing slower than a look-up by key may be asked here.
+        """
+        return await self._keyed_reads.run(_fetch_value, (sql, params))
 
     async def fetch_all(self, sql: str, params: Sequence[object] = ()) -> list[Any]:
         """All rows of a statement, as tuples."""
-        readers = self._readers
-        reader = readers[0] if not readers[0].pending else min(readers, key=lambda reader: reader.pending)
+        reader = min(self._readers, key=lambda reader: reader.pending)
         return await reader.fetch(sql, params)
 
     async def fetch_row(self, sql: str, params: Sequence[object] = ()) -> Any:
@@ -181,11 +238,7 @@ class Database:
         """
         if self._closed:
             raise DatabaseError("The database is closed")
-        write = _Write(function, args)
-        self._waiting.append(write)
-        if self._committer is None:
-            self._committer = asyncio.create_task(self._commit_waiting())
-        result: T = await write.future
+        result: T = await self._writes.run(function, args)
         return result
 
     async def refresh_auth_generation(self) -> None:
@@ -193,64 +246,52 @@ class Database:
         self.auth_generation = await self.fetch_value("SELECT value FROM auth_generation")
 
     async def close(self) -> None:
-        """Finishes the writes that were accepted and closes every connection. Twice is fine."""
+        """Finishes what was accepted and closes every connection. Twice is fine."""
         if self._closed:
             return
         self._closed = True
-        if self._committer is not None:
-            await asyncio.shield(self._committer)
-        for reader in self._readers:
+        await self._writes.drain()
+        await self._keyed_reads.drain()
+        for reader in (self._keyed_reads.connection, *self._readers):
             await reader.close()
         with contextlib.suppress(sqlite3.Error):
-            await self._writer.fetch("PRAGMA optimize", ())
-        await self._writer.close()
+            await self._writes.connection.fetch("PRAGMA optimize", ())
+        await self._writes.connection.close()
 
-    async def _commit_waiting(self) -> None:
+    def _run_writes(self, connection: sqlite3.Connection, batch: list[_Job]) -> _Outcomes:
+        outcomes: _Outcomes = []
         try:
-            while self._waiting:
-                taken = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                batch = [write for write in taken if not write.future.done()]
-                if batch:
-                    await self._commit(batch)
-        finally:
-            self._committer = None
+            connection.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                connection.execute("SAVEPOINT job")
+                try:
+                    outcomes.append((job.function(connection, *job.args), None))
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is its caller's to see
+                    # After a full disk or an I/O error SQLite has rolled back all: then this raises for the batch.
+                    connection.execute("ROLLBACK TO job")
+                    outcomes.append((None, error))
+                connection.execute("RELEASE job")
+            (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        # Known before anybody is answered, so that what was revoked is revoked from then on.
+        self.auth_generation = generation
+        return outcomes
 
-    async def _commit(self, batch: list[_Write]) -> None:
+
+def _run_reads(connection: sqlite3.Connection, batch: list[_Job]) -> _Outcomes:
+    outcomes: _Outcomes = []
+    for job in batch:
         try:
-            outcomes, self.auth_generation = await self._writer.run(_run_batch, batch)
-        except Exception as error:  # noqa: BLE001 - handed on to everyone who waits for this commit
-            for write in batch:
-                if not write.future.done():
-                    failure = DatabaseError(f"The change could not be written: {error}")
-                    failure.__cause__ = error
-                    write.future.set_exception(failure)
-            return
-        for write, (result, raised) in zip(batch, outcomes, strict=True):
-            if write.future.done():  # the caller was cancelled meanwhile
-                continue
-            if raised is None:
-                write.future.set_result(result)
-            else:
-                write.future.set_exception(raised)
+            outcomes.append((job.function(connection, *job.args), None))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is its caller's to see
+            outcomes.append((None, error))
+    return outcomes
 
 
-def _run_batch(connection: sqlite3.Connection, batch: list[_Write]) -> tuple[list[tuple[Any, Exception | None]], int]:
-    outcomes: list[tuple[Any, Exception | None]] = []
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        for write in batch:
-            connection.execute("SAVEPOINT write")
-            try:
-                outcomes.append((write.function(connection, *write.args), None))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is its caller's to see
-                # After a full disk or an I/O error SQLite has rolled back everything: then this raises for the batch.
-                connection.execute("ROLLBACK TO write")
-                outcomes.append((None, error))
-            connection.execute("RELEASE write")
-        (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return outcomes, generation
+def _fetch_value(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:
+    row = connection.execute(sql, params).fetchone()
+    return row[0] if row else None

@@ -34,13 +34,13 @@ class UserRow:
 
 async def select_user(database: Database, domain_id: int, user_id: int, level: int) -> bytes | None:
     """A user's JSON document, None when the domain has no such user."""
-    found: bytes | None = await database.fetch_value(_SELECT[level], (user_id, domain_id))
+    found: bytes | None = await database.fetch_by_key(_SELECT[level], (user_id, domain_id))
     return found
 
 
 async def select_profile(database: Database, user_id: int) -> bytes | None:
     """The document of level 2 without fetchmail, of a user in any domain or of the administrator."""
-    found: bytes | None = await database.fetch_value(_SELECT_PROFILE, (user_id,))
+    found: bytes | None = await database.fetch_by_key(_SELECT_PROFILE, (user_id,))
     return found
 
 

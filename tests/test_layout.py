@@ -15,8 +15,8 @@ ALLOWED = {
         "postroom.app.passwords", "postroom.app.tokens", "postroom.schemas", "postroom.storage",
     },
     "postroom.app.handlers": {
-        "postroom.app.describe", "postroom.app.services", "postroom.app.answers", "postroom.app.callers", "postroom.app.context",
-        "postroom.app.errors", "postroom.app.inputs", "postroom.app.openapi",
+        "postroom.app.services", "postroom.app.answers", "postroom.app.callers", "postroom.app.context",
+        "postroom.app.describe", "postroom.app.errors", "postroom.app.inputs", "postroom.app.openapi",
         "postroom.app.passwords", "postroom.schemas", "postroom.storage",
     },
 }  # fmt: skip
