@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
+from postroom.app.etags import etag
 from postroom.app.errors import NotFoundError
 from postroom.schemas.fields import INT64_MAX
 
@@ -13,9 +14,12 @@ from postroom.schemas.fields import INT64_MAX
 _HEADERS = CIMultiDict({"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"})
 
 
-def json_document(document: bytes, status: int = 200) -> web.Response:
-    """An answer that is JSON already."""
-    return web.Response(body=document, status=status, headers=_HEADERS)
+def json_document(document: bytes, status: int = 200, *, version: bool = False) -> web.Response:
+    """An answer that is JSON already; with `version`, its ETag goes along, for a later If-Match."""
+    response = web.Response(body=document, status=status, headers=_HEADERS)
+    if version:
+        response.headers["ETag"] = f'"{etag(document)}"'
+    return response
 
 
 def json_answer(data: Any, status: int = 200) -> web.Response:

@@ -62,6 +62,12 @@ class ConflictError(PostroomError):
     status = 409
 
 
+class PreconditionFailedError(PostroomError):
+    """What the client has read is no longer what is stored; nothing was changed."""
+
+    status = 412
+
+
 class UnavailableError(PostroomError):
     """Something postroom needs (the database, a directory server) is away; trying again later may work."""
 

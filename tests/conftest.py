@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from postroom.app.config import Config
 from postroom.storage.database import Database
 from tests.support.service import ADMIN_PASSWORD, Api, Service
+
+# The same examples in every run, and no judgement by the clock: a busy machine is no failure.
+settings.register_profile("postroom", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("postroom")
 
 
 @pytest.fixture

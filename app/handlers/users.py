@@ -6,6 +6,7 @@ from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
 from postroom.app.errors import NotFoundError
+from postroom.app.etags import expected
 from postroom.app.passwords import check_new_password
 from postroom.app.services import users
 from postroom.app.services.users import Change
@@ -52,7 +53,7 @@ async def create_user(request: web.Request) -> web.Response:
     document = await context.database.write(
         users.create_user, path_id(request, "domainID"), data, hashed, _change(request)
     )
-    return json_document(document, 201)
+    return json_document(document, 201, version=True)
 
 
 @docs(tags=TAGS, summary="Get information about a specific user", operationId="getUser")
@@ -65,7 +66,8 @@ async def get_user(request: web.Request) -> web.Response:
     document = await select_user(context_of(request).database, domain_id, user_id, level)
     if document is None:
         raise users.user_not_found(domain_id, user_id)
-    return json_document(document)
+    # A change is checked against the whole user, so only that has a version.
+    return json_document(document, version=level == 2)
 
 
 @docs(tags=TAGS, summary="Update user", operationId="patchUser")
@@ -80,7 +82,7 @@ async def patch_user(request: web.Request) -> web.Response:
         request[BODY],
         _change(request),
     )
-    return json_document(document)
+    return json_document(document, version=True)
 
 
 @docs(tags=TAGS, summary="Delete user", operationId="deleteUser")
@@ -89,10 +91,10 @@ async def patch_user(request: web.Request) -> web.Response:
 async def delete_user(request: web.Request) -> web.Response:
     """Removes a user, everything of theirs, and everything granted to them."""
     username = await context_of(request).database.write(
-        users.delete_user, path_id(request, "domainID"), path_id(request, "userID")
+        users.delete_user, path_id(request, "domainID"), path_id(request, "userID"), expected(request)
     )
     return message(f"{username} has been deleted")
 
 
 def _change(request: web.Request) -> Change:
-    return Change(request[CALLER].grants.system_write, context_of(request).now())
+    return Change(request[CALLER].grants.system_write, context_of(request).now(), expected(request))

@@ -9,7 +9,7 @@ import orjson
 from postroom.app.errors import InvalidError
 from postroom.app.services.users import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY, STATUS_DELETED
-from postroom.storage import domains, orgs, roles
+from postroom.storage import domains, grants, orgs, roles
 
 
 def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
@@ -49,6 +49,7 @@ def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int) -> None:
 def purge_domain(connection: sqlite3.Connection, domain_id: int) -> None:
     """Removes the domain, its users and everything of theirs. Raises NotFoundError."""
     find_domain_or_raise(connection, domain_id)
+    grants.delete_grants_to_users(connection, "domain_id = ?", domain_id)
     domains.delete_domain(connection, domain_id)
 
 

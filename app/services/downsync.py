@@ -8,15 +8,9 @@ from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.services import fetchmail
-from postroom.app.services.users import (
-    MAGIC_LDAP,
-    check_alias_domain,
-    find_domain_or_raise,
-    find_user_or_raise,
-    parse_username,
-    user_not_found,
-)
+from postroom.app.services import names
+from postroom.app.services.names import MAGIC_LDAP
+from postroom.app.services.users import find_domain_or_raise, find_user_or_raise, user_not_found
 from postroom.schemas.users import STATUS_CONTACT
 from postroom.storage import proptags, users
 from postroom.storage.domains import DomainRow
@@ -65,7 +59,7 @@ def _apply(
 ) -> tuple[bytes, list[str]]:
     user = find_user_or_raise(connection, domain_id, user_id)
     domain = find_domain_or_raise(connection, domain_id)
-    mapped = map_entry(entry, config, lambda name: check_alias_domain(connection, domain, name))
+    mapped = map_entry(entry, config, lambda name: names.check_alias_domain(connection, domain, name))
     other = users.find_user_of_object(connection, domain_id, object_id)
     if other not in (None, user_id):
         raise InvalidError(f"The object {object_id} is linked to user {other} already")
@@ -85,18 +79,12 @@ def _apply(
 
 def _rename(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, mapped: MappedUser) -> UserRow:
     """The directory says what the user is called; an address in another domain is no name for a user of this one."""
-    username = parse_username(mapped.username, domain)
-    if username == user.username:
-        return user
-    if users.is_address_taken(connection, username, user.id) or users.is_username_an_altname(
-        connection, username, user.id
-    ):
-        raise InvalidError.field("username", f"{username}, the address in the directory, is in use already.")
+    username = names.parse_username(mapped.username, domain)
+    names.check_username(connection, username, user.id)
+    # An alias that becomes the name is an alias no more.
     remaining = [pair for pair in users.list_addresses(connection, user.id, "alias") if pair[0] != username]
     users.replace_addresses(connection, user.id, "alias", remaining)
-    users.update_username(connection, user.id, username)
-    fetchmail.rename(connection, user.id, user.username, username)
-    return UserRow(user.id, user.domain_id, username, user.status, user.ldap_id, user.lang, user.org_id)
+    return names.rename(connection, user, username)
 
 
 def _set_names(
@@ -107,13 +95,15 @@ def _set_names(
     warnings: list[str],
 ) -> None:
     # Without an attribute for aliases the directory does not say what they are: those there stay.
-    kept = [] if config.aliases else [address for address, _ in users.list_addresses(connection, user.id, "alias")]
+    before = [address for address, _ in users.list_addresses(connection, user.id, "alias")]
+    kept = [] if config.aliases else before
     users.replace_addresses(connection, user.id, "alias", ())
     for alias in dict.fromkeys([*kept, *mapped.aliases]):
         if fold(alias) == fold(user.username) or users.is_address_taken(connection, alias, user.id):
             warnings.append(f"the alias {alias} is in use already and was left out")
         else:
             users.insert_address(connection, user.id, "alias", alias)
+    names.follow_aliases(connection, user, before)
     altnames = [pair for pair in users.list_addresses(connection, user.id, "altname") if pair[1] != MAGIC_LDAP]
     if mapped.altname and fold(mapped.altname) not in {fold(name) for name, _ in altnames}:
         if users.is_altname_taken(connection, mapped.altname, user.id):

@@ -146,7 +146,7 @@ async def test_check_accepts_a_good_configuration(slapd: Slapd) -> None:
         ({"connection__bindPass": "admin-secret\0"}, "NUL"),
         ({"connection__bindUser": "cn=nobody,dc=example,dc=com"}, "refuses the bind user"),
         ({"connection__bindUser": "not a dn"}, "not a valid DN"),
-        ({"baseDn": "ou=nowhere,dc=example,dc=com"}, "base DN does not exist"),
+        ({"baseDn": "ou=nowhere,dc=example,dc=com"}, "ou=nowhere,dc=example,dc=com does not exist"),
         ({"baseDn": "nonsense"}, "not a valid DN"),
         ({"users__filter": "(&(broken)"}, "filter is not valid"),
         ({"users__contactFilter": "(broken"}, "filter is not valid"),

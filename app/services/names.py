@@ -1,0 +1,93 @@
+"""The rules of names: usernames, aliases, altnames, and what refers to them."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+from postroom.app.errors import InvalidError
+from postroom.app.services import fetchmail
+from postroom.schemas.addresses import domain_of, normalise_address
+from postroom.storage import domains, grants, users
+from postroom.storage.domains import DomainRow
+from postroom.storage.text import fold
+from postroom.storage.users import UserRow
+
+#: Where an altname comes from.
+MAGIC_MANUAL, MAGIC_LDAP = 0, 99
+
+
+def parse_username(text: str, domain: DomainRow) -> str:
+    """The stored form of a username given as local part or as address in that very domain. Raises InvalidError."""
+    address = text if "@" in text else f"{text}@{domain.domainname}"
+    try:
+        username = normalise_address(address)
+    except ValueError as error:
+        raise InvalidError.field("username", f"{text[:100]!r} is no valid address: {error}") from None
+    if domain_of(username) != domain.domainname:
+        raise InvalidError.field("username", f"{text[:100]!r} is not in the domain {domain.domainname}.")
+    return username
+
+
+def check_alias_domain(connection: sqlite3.Connection, domain: DomainRow, name: str) -> bool:
+    """Whether users of `domain` may have aliases in the domain called `name`: itself, or one of its organisation."""
+    if name == domain.domainname:
+        return True
+    other = domains.find_domain_by_name(connection, name)
+    return other is not None and other.org_id is not None and other.org_id == domain.org_id
+
+
+def check_username(connection: sqlite3.Connection, username: str, user_id: int | None) -> None:
+    """Raises InvalidError when somebody else than this user (None: a new one) goes by the name already."""
+    if users.is_address_taken(connection, username, user_id) or users.is_username_an_altname(
+        connection, username, user_id
+    ):
+        raise InvalidError.field("username", f"{username} is in use already.")
+
+
+def rename(connection: sqlite3.Connection, user: UserRow, username: str) -> UserRow:
+    """Gives a user another name that is free; entries of fetchmail and grants to the user follow."""
+    if username == user.username:
+        return user
+    users.update_username(connection, user.id, username)
+    fetchmail.rename(connection, user.id, user.username, username)
+    grants.move_grants(connection, [fold(user.username)], username)
+    return replace(user, username=username)
+
+
+def follow_aliases(connection: sqlite3.Connection, user: UserRow, before: Sequence[str]) -> None:
+    """Grants to an alias that the user had before and has no more go on under the username."""
+    kept = {address for address, _ in users.list_addresses(connection, user.id, "alias")}
+    grants.move_grants(connection, [fold(alias) for alias in before if alias not in kept], user.username)
+
+
+def set_aliases(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, aliases: Sequence[str]) -> None:
+    """Replaces the aliases. Raises InvalidError naming the one that is given twice, foreign, or somebody's."""
+    users.replace_addresses(connection, user.id, "alias", ())
+    seen: set[str] = set()
+    for alias in aliases:
+        if fold(alias) in seen:
+            raise InvalidError.field("aliases", f"{alias} is given twice.")
+        seen.add(fold(alias))
+        if not check_alias_domain(connection, domain, domain_of(alias)):
+            raise InvalidError.field("aliases", f"{alias} is not in a domain of this organisation.")
+        if fold(alias) == fold(user.username) or users.is_address_taken(connection, alias, user.id):
+            raise InvalidError.field("aliases", f"{alias} is in use already.")
+        users.insert_address(connection, user.id, "alias", alias)
+
+
+def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequence[tuple[str, int | None]]) -> None:
+    """Replaces the altnames by (name, magic); None keeps where a known one came from. Raises InvalidError."""
+    known = {fold(name): magic for name, magic in users.list_addresses(connection, user.id, "altname")}
+    users.replace_addresses(connection, user.id, "altname", ())
+    seen: set[str] = set()
+    for altname, magic in altnames:
+        key = fold(altname)
+        if key in seen:
+            raise InvalidError.field("altnames", f"{altname} is given twice.")
+        seen.add(key)
+        if altname != altname.strip() or any(character.isspace() for character in altname):
+            raise InvalidError.field("altnames", f"{altname!r} holds white space.")
+        if users.is_altname_taken(connection, altname, user.id):
+            raise InvalidError.field("altnames", f"{altname} is in use already.")
+        origin = known.get(key, MAGIC_MANUAL) if magic is None else magic
+        users.insert_address(connection, user.id, "altname", altname, origin)
