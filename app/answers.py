@@ -6,8 +6,8 @@ import orjson
 from aiohttp import web
 from multidict import CIMultiDict
 
-from postroom.app.etags import etag
 from postroom.app.errors import NotFoundError
+from postroom.app.etags import etag
 from postroom.schemas.fields import INT64_MAX
 
 #: Nothing here may be kept by a proxy or a browser: it is about people, and depends on who asks.
@@ -27,9 +27,12 @@ def json_answer(data: Any, status: int = 200) -> web.Response:
     return json_document(orjson.dumps(data), status)
 
 
-def message(text: str, status: int = 200) -> web.Response:
-    """A bare success, with a body all the same: clients parse every answer."""
-    return json_answer({"message": text}, status)
+def message(text: str, status: int = 200, *, version_of: bytes | None = None) -> web.Response:
+    """A bare success, with a body all the same: clients parse every answer. The ETag is that of what was stored."""
+    response = json_answer({"message": text}, status)
+    if version_of is not None:
+        response.headers["ETag"] = f'"{etag(version_of)}"'
+    return response
 
 
 def path_id(request: web.Request, name: str) -> int:

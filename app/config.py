@@ -35,6 +35,8 @@ class Config:
     password_min_length: int = 6
     #: Peers that may use /service without a login.
     service_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
+    #: Peers whose X-Forwarded-For says where a request comes from.
+    trusted_proxies: tuple[Network, ...] = ()
     #: Seconds within which a directory server has to answer.
     ldap_timeout: float = 5.0
     #: A PEM file with the CA of the directory servers; None: the system's.
@@ -135,6 +137,7 @@ _PARSERS = {
     "token_lifetime": lambda text: _whole(text, 1, 10 * 366 * 24 * 3600, "a number of seconds up to ten years"),
     "password_min_length": lambda text: _whole(text, 1, 512, "a number of characters between 1 and 512"),
     "service_networks": _networks,
+    "trusted_proxies": _networks,
     "ldap_timeout": _seconds,
     "ldap_ca_file": _file,
     "shutdown_timeout": _seconds,

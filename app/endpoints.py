@@ -14,16 +14,27 @@ from aiohttp import web
 
 from postroom.app.callers import identify
 from postroom.app.context import BODY, CALLER, QUERY
-from postroom.app.errors import ForbiddenError
+from postroom.app.errors import ForbiddenError, UnauthenticatedError
 from postroom.app.failures import failure
 from postroom.app.inputs import load_body, query_loader
 from postroom.app.tokens import Caller
+from postroom.app.trust import is_trusted
 
 request_log = logging.getLogger("postroom.requests")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Whether a caller may do this. None stands for "nobody needs to be logged in".
 Need = Callable[[Caller, web.Request], bool] | None
+
+
+class AddressOr:
+    """A need that a trusted source address meets as well; whoever comes from elsewhere has to meet the one given."""
+
+    def __init__(self, need: Callable[[Caller, web.Request], bool]) -> None:
+        self.need = need
+
+    def __call__(self, caller: Caller, request: web.Request) -> bool:
+        return self.need(caller, request)
 
 
 class UnderWay:
@@ -61,7 +72,9 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: b
         started = time.perf_counter()
         under_way.count += 1
         try:
-            if need is not None:
+            if isinstance(need, AddressOr):
+                await _admit_by_address_or(need, request)
+            elif need is not None:
                 caller = request[CALLER] = await identify(request)
                 if not need(caller, request):
                     raise ForbiddenError("You do not have the permission for this")
@@ -82,6 +95,18 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: b
         return response
 
     return serve
+
+
+async def _admit_by_address_or(need: AddressOr, request: web.Request) -> None:
+    # The login first, and only one that is enough by itself: a handler that finds a caller may go by their password.
+    try:
+        caller = await identify(request)
+        if not need(caller, request):
+            raise ForbiddenError("You do not have the permission for this")
+        request[CALLER] = caller
+    except (UnauthenticatedError, ForbiddenError):
+        if not is_trusted(request):
+            raise
 
 
 async def not_found(_request: web.Request) -> web.StreamResponse:

@@ -84,6 +84,14 @@ async def read_json(request: web.Request) -> Any:
 async def load_body(request: web.Request, schema: Schema) -> Any:
     """The body as the schema loads it. Raises InvalidError."""
     data = await read_json(request)
+    if data is None and getattr(schema, "optional", False):
+        data = {}
+    # A body that is a bare array is loaded as the field that the schema names.
+    bare_list = getattr(schema, "bare_list", None)
+    if bare_list is not None:
+        if not isinstance(data, list):
+            raise InvalidError("The body must be a JSON array")
+        data = {bare_list: data}
     if not isinstance(data, dict):
         found = "nothing" if data is None else "something else"
         raise InvalidError(f"The body must be a JSON object, and is {found}")

@@ -43,7 +43,8 @@ def create_app(config: Config) -> web.Application:
     for route in ROUTES:
         paths.setdefault(route.path, []).append(route)
     for path, routes in paths.items():
-        resource = app.router.add_resource(BASE + path)
+        # By itself aiohttp takes no braces in a part of a path, which an address may hold.
+        resource = app.router.add_resource(BASE + path.replace("}", ":[^/]+}"))
         for route in routes:
             resource.add_route(route.method, ready(route.handler, route.need))
         resource.add_route("*", ready(not_allowed(route.method for route in routes), public))

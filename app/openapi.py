@@ -15,7 +15,9 @@ from aiohttp import web
 from marshmallow import Schema, fields
 
 from postroom.app.callers import COOKIE
+from postroom.app.endpoints import AddressOr
 from postroom.schemas import answers, domains, users
+from postroom.schemas.devices import IPAddress, ProtocolVersion
 from postroom.schemas.fields import CommaSeparated, QueryBool, QueryInt, SortField, Text, check_date, check_time
 from postroom.schemas.orgs import OrgCreateSchema, OrgPatchSchema
 from postroom.schemas.properties import Properties
@@ -44,6 +46,7 @@ _ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
     401: ("Unauthenticated", answers.UnauthenticatedSchema, "Nobody is logged in, or the login does not count"),
     403: ("Forbidden", answers.ErrorSchema, "The caller may not do this"),
     404: ("NotFound", answers.ErrorSchema, "There is no such thing, or none in the domain of the path"),
+    412: ("PreconditionFailed", answers.ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
     413: ("TooLarge", answers.ErrorSchema, "The body is larger than 1 MiB"),
     500: ("ServerError", answers.InternalErrorSchema, "An internal error; the log has more under the request ID"),
     503: ("Unavailable", answers.InternalErrorSchema, "The database or the directory cannot be used at the moment"),
@@ -51,6 +54,15 @@ _ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
 
 # Public in the table, because the handler itself finds out who is calling.
 _OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {"postLogin": (401,), "putPasswd": (401, 403)}
+
+#: Operations that refuse to overwrite what the client has not read, when it says by If-Match what it has.
+_VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser"})
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of what was read; without it the change is made whatever is stored",
+    "schema": {"type": "string"},
+}
 
 _IDS: Final = {"domainID": "ID of the domain", "userID": "ID of the user", "ID": "ID of the object"}
 
@@ -69,6 +81,7 @@ _QUERY_TEXTS: Final = {
     "matchFields": "The fields in which `match` looks",
     "matchProps": "The properties in which `match` looks as well",
     "filterProp": "Properties and the values of which each must have one: `name:value,value;name:value`",
+    "devices": "IDs of devices",
     "mlist": "Given without a value: leave out the users behind mailing lists",
 }
 
@@ -96,6 +109,8 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     QueryInt: {"type": "integer"},
     SortField: {"type": "string", "pattern": "^[^,]*(,(asc|desc)?)?$"},
     Properties: {"type": "object", "additionalProperties": {}},
+    ProtocolVersion: {"oneOf": [{"type": "string", "maxLength": 32}, {"type": "number", "minimum": 0}]},
+    IPAddress: {"type": "string", "maxLength": 45},
     _ATTACHMENT_SIZE: {
         "oneOf": [{"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, {"type": "string", "enum": [""]}]
     },
@@ -155,14 +170,16 @@ def _operation(route: "Route") -> JSON:
         "summary": decorations["summary"],
         **({"description": description} if description else {}),
         "operationId": decorations["operationId"],
-        "security": [{name: []} for name in _SECURITY] if route.need is not None else [],
+        **({"deprecated": True} if decorations.get("deprecated") else {}),
+        "security": _security(route),
         "parameters": _parameters(route),
     }
     for entry in decorations["schemas"]:
         if entry["location"] in _MEDIA_TYPES:
-            content = {name: {"schema": entry["schema"]} for name in _MEDIA_TYPES[entry["location"]]}
+            content = {name: {"schema": _body(entry["schema"])} for name in _MEDIA_TYPES[entry["location"]]}
             # A login without anything renews the one in the cookie.
-            operation["requestBody"] = {"required": entry["location"] == "json", "content": content}
+            required = entry["location"] == "json" and not getattr(entry["schema"], "optional", False)
+            operation["requestBody"] = {"required": required, "content": content}
     operation["responses"] = {
         code: _answer(answer["description"], answer["schema"]) if "schema" in answer else dict(answer)
         for code, answer in decorations["responses"].items()
@@ -170,6 +187,18 @@ def _operation(route: "Route") -> JSON:
     for status in _error_statuses(route, has_body="requestBody" in operation):
         operation["responses"].setdefault(str(status), _ERRORS[status][0])
     return operation
+
+
+def _security(route: "Route") -> list[JSON]:
+    if route.need is None:
+        return []
+    # An empty one says that it may be done without a login: from a trusted address.
+    return [{name: []} for name in _SECURITY] + ([{}] if isinstance(route.need, AddressOr) else [])
+
+
+def _body(schema: Any) -> Any:
+    # The field that a bare array is loaded as is no part of what comes in.
+    return {"type": "array", "items": {"type": "string"}} if hasattr(schema, "bare_list") else schema
 
 
 def _decorations(route: "Route") -> JSON:
@@ -186,6 +215,8 @@ def _parameters(route: "Route") -> list[Any]:
     # A login comes before there is a token that the header could belong to.
     if route.method != "GET" and _decorations(route)["operationId"] != "postLogin":
         parameters.append("CSRFToken")
+    if _decorations(route)["operationId"] in _VERSIONED:
+        parameters.append(_IF_MATCH)
     queries = [entry["schema"] for entry in _decorations(route)["schemas"] if entry["location"] == "querystring"]
     return parameters + [{"in": "query", "schema": schema} for schema in queries]
 
@@ -196,6 +227,7 @@ def _error_statuses(route: "Route", *, has_body: bool) -> list[int]:
     happens = {
         401: route.need is not None,
         403: route.need not in (None, logged_in),
+        412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path,
         413: has_body,
     }

@@ -8,8 +8,23 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from postroom.app.answers import path_id
-from postroom.app.endpoints import Handler, Need
-from postroom.app.handlers import docs, domains, ldap, orgs, passwords, session, status, sync_policy, users
+from postroom.app.endpoints import AddressOr, Handler, Need
+from postroom.app.handlers import (
+    access,
+    devices,
+    docs,
+    domains,
+    ldap,
+    oof,
+    orgs,
+    passwords,
+    service,
+    session,
+    status,
+    store_props,
+    sync_policy,
+    users,
+)
 from postroom.app.tokens import Caller
 
 BASE: Final = "/api/v1"
@@ -53,6 +68,15 @@ def domain_remove(caller: Caller, request: web.Request) -> bool:
     return domain_id in caller.grants.organise or domain_id in caller.grants.purge
 
 
+def _system(caller: Caller, request: web.Request) -> bool:
+    """Reading everything, or everything, as the method has it."""
+    return caller.grants.system_read if request.method == "GET" else caller.grants.system_write
+
+
+#: The ActiveSync server, by its address; others need to be allowed to read or change everything.
+from_service: Final = AddressOr(_system)
+
+
 class Route(NamedTuple):
     """One row of the table."""
 
@@ -64,6 +88,7 @@ class Route(NamedTuple):
 
 _USERS = "/domains/{domainID}/users"
 _USER = "/domains/{domainID}/users/{userID}"
+_DEVICE = f"{_USER}/sync/{{deviceID}}"
 
 # aiohttp tries the routes of one prefix in order: what is asked for most stands first.
 ROUTES: Final = [
@@ -74,6 +99,25 @@ ROUTES: Final = [
     Route("POST", _USERS, users.create_user, domain_write),
     Route("PUT", f"{_USER}/password", passwords.set_password, domain_write),
     Route("PUT", f"{_USER}/downsync", ldap.put_downsync, domain_write),
+    Route("GET", f"{_USER}/oof", oof.get_oof, domain_read),
+    Route("PUT", f"{_USER}/oof", oof.put_oof, domain_write),
+    Route("GET", f"{_USER}/storeProps", store_props.get_store_props, domain_read),
+    Route("PATCH", f"{_USER}/storeProps", store_props.patch_store_props, domain_write),
+    Route("DELETE", f"{_USER}/storeProps", store_props.delete_store_props, domain_write),
+    Route("GET", f"{_USER}/delegates", access.get_delegates, domain_read),
+    Route("PUT", f"{_USER}/delegates", access.put_delegates, domain_write),
+    Route("GET", f"{_USER}/sendas", access.get_sendas, domain_read),
+    Route("PUT", f"{_USER}/sendas", access.put_sendas, domain_write),
+    Route("GET", f"{_USER}/storeAccess", access.get_store_access, domain_read),
+    Route("POST", f"{_USER}/storeAccess", access.post_store_access, domain_write),
+    Route("PUT", f"{_USER}/storeAccess", access.put_store_access, domain_write),
+    Route("DELETE", f"{_USER}/storeAccess/{{username}}", access.delete_store_access, domain_write),
+    Route("GET", f"{_USER}/sync", devices.list_devices, domain_read),
+    Route("DELETE", f"{_USER}/sync", devices.delete_devices, domain_write),
+    Route("DELETE", _DEVICE, devices.delete_device, domain_write),
+    Route("PUT", f"{_DEVICE}/resync", devices.put_resync, domain_write),
+    Route("POST", f"{_DEVICE}/wipe", devices.post_wipe, domain_write),
+    Route("DELETE", f"{_DEVICE}/wipe", devices.delete_wipe, domain_write),
     Route("GET", "/domains/{domainID}/syncPolicy", sync_policy.get_domain_sync_policy, domain_read),
     Route("GET", "/status", status.get_status, public),
     Route("GET", "/about", status.get_about, public),
@@ -94,6 +138,13 @@ ROUTES: Final = [
     Route("GET", "/system/orgs/{ID}", orgs.get_org, system_read),
     Route("PATCH", "/system/orgs/{ID}", orgs.patch_org, system_write),
     Route("DELETE", "/system/orgs/{ID}", orgs.delete_org, system_write),
+    Route("GET", "/service/syncPolicy/{username}", service.get_sync_policy, from_service),
+    Route("GET", "/service/wipe/{username}", service.get_wipe, from_service),
+    Route("POST", "/service/wipe/{username}", service.post_wipe, from_service),
+    Route("GET", "/service/lastconnect/{username}", service.get_last_connect, from_service),
+    Route("GET", "/service/userinfo/{username}", service.get_user_information, from_service),
+    Route("PUT", "/service/sync/{username}/{deviceID}", service.put_sync, from_service),
+    Route("GET", "/service/oof/{username}", oof.get_oof_of_username, from_service),
     Route("GET", "/system/mconf/ldap", ldap.get_config, system_read),
     Route("PUT", "/system/mconf/ldap", ldap.put_config, system_write),
     Route("DELETE", "/system/mconf/ldap", ldap.delete_config, system_write),

@@ -4,11 +4,19 @@ because the hot reads come out of the database as JSON.
 
 from marshmallow import fields, validate
 
+from postroom.schemas.devices import WIPE_STATUSES, ProtocolVersion
 from postroom.schemas.domains import DomainCommonSchema
 from postroom.schemas.fields import Bool, Input, Int, Text
 from postroom.schemas.ldap import LdapConfigSchema
 from postroom.schemas.sync_policy import SyncPolicySchema
-from postroom.schemas.users import LONGEST_ADDRESS, STATUSES, AltnameSchema, FetchmailSchema, ForwardSchema
+from postroom.schemas.users import (
+    LONGEST_ADDRESS,
+    STATUSES,
+    AltnameSchema,
+    FetchmailSchema,
+    ForwardSchema,
+    PrivilegesSchema,
+)
 
 
 class MessageSchema(Input):
@@ -75,7 +83,7 @@ class FetchmailEntrySchema(FetchmailSchema):
         exclude = ("srcPassword",)
 
 
-class UserSchema(Input):
+class UserSchema(PrivilegesSchema):
     """A user. Which fields are there depends on the level: 0 has ID and username, 1 four more, 2 all."""
 
     ID = Int(required=True)
@@ -84,19 +92,6 @@ class UserSchema(Input):
     ldapID = fields.String(allow_none=True)
     status = Int(validate=validate.OneOf(STATUSES))
     lang = Text(32)
-    pop3_imap = Bool()
-    smtp = Bool()
-    changePassword = Bool()
-    publicAddress = Bool()
-    privChat = Bool()
-    privVideo = Bool()
-    privFiles = Bool()
-    privArchive = Bool()
-    privWeb = Bool()
-    privEas = Bool()
-    privDav = Bool()
-    chat = Bool()
-    chatAdmin = Bool()
     aliases = fields.List(fields.String())
     altnames = fields.List(fields.Nested(AltnameSchema))
     fetchmail = fields.List(fields.Nested(FetchmailEntrySchema))
@@ -174,8 +169,106 @@ class SyncPolicyAnswerSchema(Input):
     data = fields.Nested(SyncPolicySchema, required=True)
 
 
+class AddressesSchema(Input):
+    """Addresses, in the order in which they were put."""
+
+    data = fields.List(fields.String(), required=True)
+
+
+class StoreMemberSchema(Input):
+    """A user who may open the store. `memberID` is `ID` as text: two generations of clients read one each."""
+
+    ID = Int(required=True)
+    memberID = fields.String(required=True)
+    displayName = fields.String(required=True)
+    username = fields.String(required=True)
+
+
+class StoreMembersSchema(Input):
+    """The users who may open the store."""
+
+    data = fields.List(fields.Nested(StoreMemberSchema), required=True)
+
+
+class DeviceSchema(Input):
+    """An ActiveSync device. Times are UNIX times, null when there was none; `asversion` is as it was reported."""
+
+    deviceid = fields.String(required=True)
+    devicetype = fields.String(required=True)
+    useragent = fields.String(required=True)
+    deviceuser = fields.String(required=True)
+    firstsynctime = Int(required=True, allow_none=True)
+    lastupdatetime = Int(required=True, allow_none=True)
+    lastconnecttime = Int(required=True, allow_none=True)
+    asversion = ProtocolVersion(required=True)
+    foldersSyncable = Int(required=True)
+    foldersSynced = Int(required=True)
+    wipeStatus = Int(required=True, validate=validate.OneOf(WIPE_STATUSES))
+
+
+class DeviceListSchema(Input):
+    """All devices of a user."""
+
+    data = fields.List(fields.Nested(DeviceSchema), required=True)
+
+
+class DeviceStatusSchema(Input):
+    """The state of a wipe: 0 unknown, 1 none; 2 pending, 4 requested, 8 wiped; 16, 32, 64 the same for the account."""
+
+    status = Int(required=True, validate=validate.OneOf(WIPE_STATUSES))
+
+
+class DeviceStatusesSchema(Input):
+    """States of wipes by device ID."""
+
+    data = fields.Dict(keys=fields.String(), values=fields.Nested(DeviceStatusSchema), required=True)
+
+
+class DeviceContactSchema(Input):
+    """The UNIX time of the last contact, null and 0 when there was none."""
+
+    status = Int(required=True)
+    lastconnecttime = Int(required=True, allow_none=True)
+
+
+class DeviceContactsSchema(Input):
+    """Last contacts by device ID."""
+
+    data = fields.Dict(keys=fields.String(), values=fields.Nested(DeviceContactSchema), required=True)
+
+
+class DueSchema(DeviceStatusSchema):
+    """What is due to a device: whether it has to start over, and the state of its wipe."""
+
+    resync = Bool(required=True)
+
+
+class DeviceDueSchema(Input):
+    """What a device that has been reported is told."""
+
+    data = fields.Nested(DueSchema, required=True)
+
+
+class UserInformationSchema(Input):
+    """Whether a user is linked to a directory."""
+
+    ldap = Bool(required=True)
+
+
 class LdapConfigAnswerSchema(Input):
     """The configuration of the directory, without the bind password; empty when there is none."""
 
     ldapAvailable = fields.Boolean(required=True)
     data = fields.Nested(LdapConfigSchema(partial=True), required=True)
+
+
+class StorePropsSchema(Input):
+    """Properties by name; one that is not there is left out."""
+
+    data = fields.Dict(keys=fields.String(), required=True)
+
+
+class StorePropsErrorsSchema(MessageSchema):
+    """What became of a change, and the reason for each property that was not written."""
+
+    errors = fields.Dict(keys=fields.String(), values=fields.String(), required=True)

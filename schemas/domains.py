@@ -12,12 +12,11 @@ from postroom.schemas.fields import (
     Int,
     QueryBool,
     QueryInt,
-    SortField,
     Text,
     check_date,
 )
+from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
 from postroom.schemas.sync_policy import SyncPolicySchema
-from postroom.schemas.users import words
 from postroom.storage.domains import MATCH_FIELDS, SORT_FIELDS, DomainQuery
 
 #: 0 normal, 1 suspended, 2 out of date, 3 deleted.
@@ -98,14 +97,9 @@ class DomainDeleteQuerySchema(Schema):
     deleteFiles = QueryBool(load_default=False)
 
 
-class DomainListQuerySchema(Schema):
+class DomainListQuerySchema(PageQuerySchema):
     """The query of a list of domains; loads as a DomainQuery."""
 
-    level = QueryInt(load_default=1)
-    limit = QueryInt(load_default=50)
-    offset = QueryInt(load_default=0)
-    sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
-    match = Text(1000, line=False, load_default="")
     matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
     ID = CommaSeparated(QueryInt())
     orgID = CommaSeparated(QueryInt())
@@ -119,16 +113,10 @@ class DomainListQuerySchema(Schema):
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> DomainQuery:
-        for name, _descending in data["sort"]:
-            if name not in SORT_FIELDS:
-                raise ValidationError({"sort": [f"Unknown field {name[:64]!r}."]})
         bounds = data.get("maxUser")
         return DomainQuery(
-            level=min(data["level"], 2),
-            limit=data["limit"],
-            offset=data["offset"],
-            sort=data["sort"],
-            words=words(data["match"]),
+            **page_arguments(data),
+            sort=check_sort(data["sort"], SORT_FIELDS),
             match_fields=data["matchFields"] or MATCH_FIELDS,
             ids=data.get("ID"),
             org_ids=data.get("orgID"),

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate
+from marshmallow import ValidationError, fields, post_load, validate
 
-from postroom.schemas.fields import CommaSeparated, Input, Int, QueryInt, SortField, Text
-from postroom.schemas.users import words
+from postroom.schemas.fields import CommaSeparated, Input, Int, Text
+from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
 from postroom.storage.orgs import MATCH_FIELDS, SORT_FIELDS, OrgQuery
 
 
@@ -36,29 +36,18 @@ class OrgCreateSchema(OrgPatchSchema):
     name = Text(32, required=True, validate=validate.Length(min=1))
 
 
-class OrgListQuerySchema(Schema):
+class OrgListQuerySchema(PageQuerySchema):
     """The query of a list of organisations; loads as an OrgQuery."""
 
-    level = QueryInt(load_default=1)
-    limit = QueryInt(load_default=50)
-    offset = QueryInt(load_default=0)
-    sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
-    match = Text(1000, line=False, load_default="")
     matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
     name = Text(32)
     description = Text(128)
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> OrgQuery:
-        for name, _descending in data["sort"]:
-            if name not in SORT_FIELDS:
-                raise ValidationError({"sort": [f"Unknown field {name[:64]!r}."]})
         return OrgQuery(
-            level=min(data["level"], 2),
-            limit=data["limit"],
-            offset=data["offset"],
-            sort=data["sort"],
-            words=words(data["match"]),
+            **page_arguments(data),
+            sort=check_sort(data["sort"], SORT_FIELDS),
             match_fields=data["matchFields"] or MATCH_FIELDS,
             equal={name: data[name] for name in ("name", "description") if name in data},
         )

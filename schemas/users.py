@@ -13,10 +13,10 @@ from postroom.schemas.fields import (
     Int,
     QueryBool,
     QueryInt,
-    SortField,
     Text,
     check_time,
 )
+from postroom.schemas.pages import PageQuerySchema, page_arguments
 from postroom.schemas.properties import Properties, parse_names
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.storage import proptags
@@ -47,11 +47,12 @@ _AUTH = (
 )
 
 
-class Address(Text):
-    """A mail address; loads in the form in which it is stored."""
+class Address(fields.String):
+    """A mail address; loads in the form in which it is stored. What is none is named in the error."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(LONGEST_ADDRESS, **kwargs)
+        super().__init__(**kwargs)
+        self.metadata = {"maxLength": LONGEST_ADDRESS, **self.metadata}
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -107,19 +108,9 @@ class FetchmailSchema(Input):
     date = Text(19, validate=check_time)
 
 
-class _Writable(Input):
-    """What both creating and changing a user may set."""
+class PrivilegesSchema(Input):
+    """What a user may do, and chat: all yes or no, coming in and going out."""
 
-    status = Int(validate=validate.OneOf(STATUSES))
-    lang = Text(32, allow_none=True)
-    properties = Properties()
-    aliases = fields.List(Address(), allow_none=True, validate=validate.Length(max=1000))
-    altnames = fields.List(fields.Nested(AltnameSchema), allow_none=True, validate=validate.Length(max=1000))
-    fetchmail = fields.List(fields.Nested(FetchmailSchema), allow_none=True, validate=validate.Length(max=1000))
-    forward = fields.Nested(ForwardSchema, allow_none=True)
-    syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
-    # There is one server only, so the only homeserver is none; who is no SystemAdmin has the field ignored.
-    homeserver = fields.Raw(allow_none=True)
     pop3_imap = Bool()
     smtp = Bool()
     changePassword = Bool()
@@ -133,6 +124,21 @@ class _Writable(Input):
     privDav = Bool()
     chat = Bool()
     chatAdmin = Bool()
+
+
+class _Writable(PrivilegesSchema):
+    """What both creating and changing a user may set."""
+
+    status = Int(validate=validate.OneOf(STATUSES))
+    lang = Text(32, allow_none=True)
+    properties = Properties()
+    aliases = fields.List(Address(), allow_none=True, validate=validate.Length(max=1000))
+    altnames = fields.List(fields.Nested(AltnameSchema), allow_none=True, validate=validate.Length(max=1000))
+    fetchmail = fields.List(fields.Nested(FetchmailSchema), allow_none=True, validate=validate.Length(max=1000))
+    forward = fields.Nested(ForwardSchema, allow_none=True)
+    syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
+    # There is one server only, so the only homeserver is none; who is no SystemAdmin has the field ignored.
+    homeserver = fields.Raw(allow_none=True)
 
 
 class UserCreateSchema(_Writable):
@@ -159,26 +165,9 @@ class UserPatchSchema(_Writable):
 READ_ONLY = ("ID", "domainID", "orgID", "roles", "mlist")
 
 
-class LevelQuerySchema(Schema):
-    """`level`: how much of a thing is shown, 0 to 2; what is beyond is the most."""
-
-    level = QueryInt()
-
-
-def words(text: str) -> list[str]:
-    """The words of a `match`, each of which must be found."""
-    return text.split()
-
-
-class UserListQuerySchema(Schema):
+class UserListQuerySchema(PageQuerySchema):
     """The query of a list of users; loads as a UserQuery. Unknown parameters never reach it."""
 
-    level = QueryInt(load_default=1)
-    limit = QueryInt(load_default=50)
-    offset = QueryInt(load_default=0)
-    # May stand in a query several times.
-    sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
-    match = Text(1000, line=False, load_default="")
     matchFields = CommaSeparated(Text(64), load_default=list)
     matchProps = CommaSeparated(Text(100), load_default=list)
     filterProp = Text(4000, load_default="")
@@ -191,11 +180,8 @@ class UserListQuerySchema(Schema):
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> UserQuery:
         return UserQuery(
-            level=min(data["level"], 2),
-            limit=data["limit"],
-            offset=data["offset"],
+            **page_arguments(data),
             sort=[_sort_key(name, descending) for name, descending in data["sort"]],
-            words=words(data["match"]),
             match_fields=_match_fields(data["matchFields"]) or frozenset(MATCH_FIELDS),
             match_tags=[proptag.tag for proptag in _named("matchProps", data["matchProps"])],
             username=data.get("username"),

@@ -2,12 +2,41 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from postroom.storage.database import Database
 from postroom.storage.proptags import Kind, PropTag
 from postroom.storage.text import fold
+from postroom.storage.user_documents import PROPERTY_VALUE
 
 #: A value as the API shows it: by the property's kind, or a list of such.
 Value = int | str | bool | list[int] | list[str] | list[bool]
+
+# The tags are one parameter, so that the statement is prepared once, however many there are.
+_SELECT = f"""
+    SELECT u.status,
+           CAST(json_object('data', json((
+               SELECT json_group_object(p.name, {PROPERTY_VALUE})
+                 FROM properties p
+                WHERE p.user_id = u.id AND p.tag IN (SELECT value FROM json_each(?))
+           ))) AS BLOB)
+      FROM users u
+     WHERE u.id = ? AND u.domain_id = ?
+"""
+
+
+class Properties(NamedTuple):
+    """The status of a user, and a JSON object with the properties as `data`."""
+
+    status: int
+    document: bytes
+
+
+async def select_properties(database: Database, domain_id: int, user_id: int, tags: Sequence[int]) -> Properties | None:
+    """Those of the properties that the user has, None when the domain has no such user."""
+    row = await database.fetch_row(_SELECT, (json.dumps(tags), user_id, domain_id))
+    return Properties(*row) if row else None
 
 
 def set_property(connection: sqlite3.Connection, user_id: int, proptag: PropTag, value: Value) -> None:

@@ -12,12 +12,12 @@ ALLOWED = {
     "postroom.app.directory": {"postroom.app.directory", "postroom.app.errors", "postroom.schemas", "postroom.storage"},
     "postroom.app.services": {
         "postroom.app.services", "postroom.app.directory", "postroom.app.context", "postroom.app.errors",
-        "postroom.app.passwords", "postroom.app.tokens", "postroom.schemas", "postroom.storage",
+        "postroom.app.etags", "postroom.app.passwords", "postroom.app.tokens", "postroom.schemas", "postroom.storage",
     },
     "postroom.app.handlers": {
         "postroom.app.services", "postroom.app.answers", "postroom.app.callers", "postroom.app.context",
-        "postroom.app.describe", "postroom.app.errors", "postroom.app.inputs", "postroom.app.openapi",
-        "postroom.app.passwords", "postroom.schemas", "postroom.storage",
+        "postroom.app.describe", "postroom.app.errors", "postroom.app.etags", "postroom.app.inputs",
+        "postroom.app.openapi", "postroom.app.passwords", "postroom.app.trust", "postroom.schemas", "postroom.storage",
     },
 }  # fmt: skip
 

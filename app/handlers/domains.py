@@ -17,7 +17,7 @@ from postroom.schemas.domains import (
     DomainListQuerySchema,
     DomainPatchSchema,
 )
-from postroom.schemas.users import LevelQuerySchema
+from postroom.schemas.pages import LevelQuerySchema
 from postroom.storage.domains import DomainQuery, select_domain, select_domains
 
 TAGS = ["System Admin/Domains"]

@@ -8,7 +8,7 @@ from postroom.app.describe import docs, json_schema, querystring_schema, respons
 from postroom.app.services import orgs
 from postroom.schemas.answers import MessageSchema, OrgListSchema, OrgSchema
 from postroom.schemas.orgs import OrgCreateSchema, OrgListQuerySchema, OrgPatchSchema
-from postroom.schemas.users import LevelQuerySchema
+from postroom.schemas.pages import LevelQuerySchema
 from postroom.storage.orgs import select_org, select_orgs
 
 TAGS = ["System Admin/Organizations"]

@@ -11,11 +11,11 @@ from postroom.app.passwords import check_new_password
 from postroom.app.services import users
 from postroom.app.services.users import Change
 from postroom.schemas.answers import MessageSchema, UserListSchema, UserSchema
+from postroom.schemas.pages import LevelQuerySchema
 from postroom.schemas.users import (
     STATUS_CONTACT,
     STATUS_NORMAL,
     STATUS_SHARED,
-    LevelQuerySchema,
     UserCreateSchema,
     UserDeleteQuerySchema,
     UserListQuerySchema,

@@ -196,7 +196,9 @@ CREATE TABLE oof (
     internal_subject  TEXT,
     internal_reply    TEXT,
     external_subject  TEXT,
-    external_reply    TEXT
+    external_reply    TEXT,
+    CHECK (state <> 2 OR (start_time IS NOT NULL AND end_time IS NOT NULL)),
+    CHECK (end_time > start_time)
 );
 
 CREATE TABLE devices (
@@ -208,13 +210,19 @@ CREATE TABLE devices (
     first_sync_time  INTEGER,
     last_update_time INTEGER,
     last_connect_time INTEGER,
-    as_version       TEXT,               -- JSON: a number or a text, as reported
+    as_version       TEXT NOT NULL DEFAULT '""',  -- JSON: a number or a text, as reported
     folders_syncable INTEGER NOT NULL DEFAULT 0,
     folders_synced   INTEGER NOT NULL DEFAULT 0,
-    resync           INTEGER NOT NULL DEFAULT 0,
     wipe_status      INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, device_id)
 ) WITHOUT ROWID;
+-- Devices that have to start over at their next contact; their rows in `devices` may be gone by then.
+CREATE TABLE due_resyncs (
+    user_id   INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    device_id TEXT NOT NULL,
+    PRIMARY KEY (user_id, device_id)
+) WITHOUT ROWID;
+-- No reference to a device: what was done to it is kept when it is removed.
 CREATE TABLE wipe_history (
     id        INTEGER PRIMARY KEY,
     user_id   INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,

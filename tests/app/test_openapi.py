@@ -16,7 +16,7 @@ from postroom.app import openapi
 from postroom.app.config import Config
 from postroom.app.handlers import users
 from postroom.app.main import create_app
-from postroom.app.routes import BASE, ROUTES, Route, logged_in, public
+from postroom.app.routes import BASE, ROUTES, Route, from_service, logged_in, public
 
 PASSWORD = "a long enough password"
 
@@ -60,6 +60,8 @@ OPERATION_IDS = {
     ("POST", "/service/wipe/{username}"): "setUserDeviceWipeStatus",
     ("GET", "/service/lastconnect/{username}"): "getUserDeviceLastConnect",
     ("GET", "/service/userinfo/{username}"): "getUserInformation",
+    ("PUT", "/service/sync/{username}/{deviceID}"): "putDeviceReport",
+    ("GET", "/service/oof/{username}"): "getServiceOof",
     ("GET", "/system/domains"): "getDomains",
     ("POST", "/system/domains"): "postDomain",
     ("GET", "/system/domains/{domainID}"): "getDomainInfo",
@@ -206,10 +208,19 @@ def test_operation_tells_what_it_does(document: dict[str, Any], route: Route) ->
 
 @every_route
 def test_operation_tells_who_may_use_it(document: dict[str, Any], route: Route) -> None:
-    """An operation asks for the cookie or a Bearer exactly where its row has a need."""
+    """An operation asks for the cookie or a Bearer exactly where its row has a need that an address cannot meet."""
     either: list[dict[str, list[str]]] = [{"JWTCookie": []}, {"bearer": []}]
 
+    if route.need is from_service:
+        either.append({})
     assert operation(document, route)["security"] == ([] if route.need is public else either)
+
+
+def test_deprecated_operations_are_marked(document: dict[str, Any]) -> None:
+    """The operations that the public description calls deprecated are the only ones that this one does."""
+    marked = {route.path for route in ROUTES if operation(document, route).get("deprecated")}
+
+    assert marked == {"/domains/{domainID}/users/{userID}/storeProps"}
 
 
 @every_route
@@ -251,6 +262,11 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     expected |= {"401"} if route.need is not public or route.path in ("/login", "/passwd") else set()
     expected |= {"403"} if route.need not in (public, logged_in) or route.path == "/passwd" else set()
     expected |= {"404"} if "{" in route.path else set()
+    versioned = route.handler in (users.patch_user, users.delete_user) or (
+        route.method == "PUT" and route.path.endswith(("/delegates", "/sendas", "/storeAccess"))
+    )
+    expected |= {"412"} if versioned else set()
+    assert ("If-Match" in parameters(document, route.method.lower(), route.path)) == versioned
     expected |= {"413"} if "requestBody" in found else set()
 
     assert {code for code in found["responses"] if code >= "400"} == expected
@@ -408,7 +424,26 @@ async def test_answers_are_as_described(url: str, document: dict[str, Any]) -> N
             await call("GET", f"{path}?level={level}", "UserList")
             await call("GET", f"/system/domains?level={level}", "DomainList")
             await call("GET", f"/system/orgs?level={level}", "OrgList")
+        await call("PUT", f"{path}/{user['ID']}/oof", "Message", json={"state": 1, "internalSubject": ""})
+        await call("GET", f"{path}/{user['ID']}/oof", "Oof")
+        await call("GET", "/service/oof/anna@example.org", "ServiceOof")
+        await call("PATCH", f"{path}/{user['ID']}/storeProps", "StorePropsErrors", json={"title": "Dr", "x": 1})
+        await call("GET", f"{path}/{user['ID']}/storeProps?properties=title,comment", "StoreProps")
+        await call("DELETE", f"{path}/{user['ID']}/storeProps?properties=title", "Message")
         await call("GET", f"/domains/{domain['ID']}/syncPolicy", "SyncPolicyAnswer")
+        sync = f"{path}/{user['ID']}/sync"
+        await call("PUT", "/service/sync/anna@example.org/phone", "DeviceDue", json={"asversion": 16.1})
+        await call("POST", f"{sync}/tablet/wipe", "Message", json={"password": PASSWORD})
+        await call("POST", "/service/wipe/anna@example.org?devices=tablet", "Message", json={"status": 4})
+        await call("GET", sync, "DeviceList")
+        await call("GET", "/service/wipe/anna@example.org", "DeviceStatuses")
+        await call("GET", "/service/lastconnect/anna@example.org", "DeviceContacts")
+        await call("GET", "/service/userinfo/anna@example.org", "UserInformation")
+        await call("GET", "/service/syncPolicy/anna@example.org", "SyncPolicyAnswer")
+        await call("PUT", f"{sync}/phone/resync", "Message")
+        await call("DELETE", f"{sync}/tablet/wipe", "Message")
+        await call("DELETE", f"{sync}/phone", "Message")
+        await call("DELETE", sync, "Message")
         await call("GET", "/system/mconf/ldap", "LdapConfigAnswer")
         await call("GET", "/profile", "Profile")
         await call("GET", "/status", "Status")

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import footprint
+from tests.bench import footprint, rooms
 from tests.bench.bench import Bench
 from tests.bench.client import log_in
 from tests.bench.comparisons import COMPARISONS
@@ -28,7 +28,13 @@ from tests.bench.wrk import check_wrk
 _Measurement = tuple[str, Callable[[], Result]]
 
 _SMALL, _LARGE, _LARGE_QUICK = 1_000, 100_000, 10_000
-_NAMES = [*(comparison.name for comparison in COMPARISONS), "start", "start-password", "memory"]
+_NAMES = [
+    *(comparison.name for comparison in [*COMPARISONS, *rooms.ROOMS]),
+    "replace-members",
+    "start",
+    "start-password",
+    "memory",
+]
 
 
 def main(
@@ -86,8 +92,9 @@ def _measurements(database: Path, small: Domain, large: Domain, *, quick: bool) 
     with postroom(database) as server:
         token = log_in(server.url)
         bench = Bench(server, token, small, large, database.parent, seconds=1 if quick else 3, rounds=3)
-        for comparison in COMPARISONS:
+        for comparison in [*COMPARISONS, *rooms.ROOMS]:
             yield comparison.name, partial(comparison.run, bench)
+        yield "replace-members", partial(rooms.replace_members, bench)
     yield "start", partial(footprint.start, database)
     yield "start-password", partial(footprint.start_with_password, database)
     yield "memory", partial(footprint.memory, database, large)

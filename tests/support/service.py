@@ -1,7 +1,7 @@
 """A service on a free port, and a client that checks the one shape of every failure."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ class Answer:
     """Status, headers and body of an answer; the body is what the JSON says."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: Any
 
 
@@ -97,7 +97,7 @@ class Api:
         url = f"{self.service.url}/api/v1{path}"
         async with self.service.session.request(method, url, headers=headers, **options) as response:
             text = await response.text()
-            answer = Answer(response.status, dict(response.headers), json.loads(text))
+            answer = Answer(response.status, response.headers, json.loads(text))
             assert response.content_type == "application/json"
             assert response.headers["Cache-Control"] == "no-store"
         if answer.status >= 400:

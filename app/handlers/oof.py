@@ -1,0 +1,55 @@
+"""Out of office."""
+
+from datetime import datetime
+
+import orjson
+from aiohttp import web
+
+from postroom.app.answers import json_answer, json_document, message, path_id
+from postroom.app.context import BODY, context_of
+from postroom.app.describe import docs, json_schema, response_schema
+from postroom.app.errors import NotFoundError
+from postroom.app.services import oof
+from postroom.app.services.users import user_not_found
+from postroom.schemas.answers import MessageSchema
+from postroom.schemas.oof import OofSchema, ServiceOofSchema
+from postroom.storage.oof import select_oof, select_oof_of_address
+
+TAGS = ["Domain Admin/Users"]
+
+
+@docs(tags=TAGS, summary="Get user's out of office state", operationId="oofSizeLarge")
+@response_schema(OofSchema(), 200, description="Out of office state returned")
+async def get_oof(request: web.Request) -> web.Response:
+    """Whether and how a user's mail is answered; times, subjects and replies only where they are set."""
+    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
+    document = await select_oof(context_of(request).database, domain_id, user_id)
+    if document is None:
+        raise user_not_found(domain_id, user_id)
+    return json_document(document)
+
+
+@docs(tags=TAGS, summary="Set user's out of office state", operationId="setOofSize")
+@json_schema(OofSchema())
+@response_schema(MessageSchema(), 200, description="Out of office state updated")
+async def put_oof(request: web.Request) -> web.Response:
+    """Changes the fields given and leaves the others; null removes one, unknown fields are ignored."""
+    username = await context_of(request).database.write(
+        oof.change_oof, path_id(request, "domainID"), path_id(request, "userID"), request[BODY]
+    )
+    return message(f"The out of office state of {username} has been set")
+
+
+@docs(tags=["Service"], summary="Get whether a user is out of office", operationId="getServiceOof")
+@response_schema(ServiceOofSchema(), 200, description="Out of office state returned")
+async def get_oof_of_username(request: web.Request) -> web.Response:
+    """The state of whoever has this username or alias, and whether it is in force at this moment."""
+    context, name = context_of(request), request.match_info["username"]
+    document = await select_oof_of_address(context.database, name)
+    if document is None:
+        raise NotFoundError(f"There is no user {name[:100]!r}")
+    state, timezone = orjson.loads(document), context.config.timezone
+    in_force = oof.is_in_force(
+        state["state"], state.get("startTime"), state.get("endTime"), datetime.now(timezone), timezone
+    )
+    return json_answer({"data": {"inForce": in_force, **state}})

@@ -1,0 +1,69 @@
+"""The rules of delegates, send-as and store access; each function is one transaction."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.etags import Expected, check_match
+from postroom.app.services.users import find_user_or_raise, user_not_found
+from postroom.storage import grants, store_access
+
+
+def replace_grants(
+    connection: sqlite3.Connection,
+    domain_id: int,
+    user_id: int,
+    kind: str,
+    addresses: Sequence[str],
+    allowed: Expected,
+) -> bytes:
+    """Replaces the list of delegates or of send-as; returns the new document.
+
+    Raises NotFoundError, PreconditionFailedError.
+    """
+    current = grants.read_grants(connection, domain_id, user_id, kind)
+    if current is None:
+        raise user_not_found(domain_id, user_id)
+    check_match(allowed, current)
+    grants.replace_grants(connection, user_id, kind, addresses)
+    return grants.read_grants(connection, domain_id, user_id, kind) or current
+
+
+def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
+    """Gives one user access to the store; twice is fine. Raises NotFoundError."""
+    find_user_or_raise(connection, domain_id, user_id)
+    store_access.add_members(connection, user_id, [_find_or_raise(connection, domain_id, username)])
+
+
+def replace_members(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, usernames: Sequence[str], allowed: Expected
+) -> bytes:
+    """Replaces the list of users with access; returns the new document.
+
+    Raises NotFoundError (the owner), InvalidError naming every unknown one, PreconditionFailedError.
+    """
+    current = store_access.read_members(connection, domain_id, user_id)
+    if current is None:
+        raise user_not_found(domain_id, user_id)
+    check_match(allowed, current)
+    found = store_access.find_colleagues(connection, domain_id, usernames)
+    unknown = [username for username in dict.fromkeys(usernames) if username not in found]
+    if unknown:
+        reasons = [f"usernames: {username[:100]!r} is no user of this organisation" for username in unknown[:50]]
+        raise InvalidError(f"Invalid input: {reasons[0]}", reasons)
+    store_access.replace_members(connection, user_id, list(dict.fromkeys(found.values())))
+    return store_access.read_members(connection, domain_id, user_id) or current
+
+
+def remove_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
+    """Takes access away from one user. Raises NotFoundError also when they have none."""
+    find_user_or_raise(connection, domain_id, user_id)
+    if not store_access.delete_member(connection, user_id, _find_or_raise(connection, domain_id, username)):
+        raise NotFoundError(f"The user {username[:100]!r} has no access to this store")
+
+
+def _find_or_raise(connection: sqlite3.Connection, domain_id: int, username: str) -> int:
+    found = store_access.find_colleagues(connection, domain_id, [username])
+    if username not in found:
+        raise NotFoundError(f"There is no user {username[:100]!r} in this organisation")
+    return found[username]

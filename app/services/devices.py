@@ -1,0 +1,148 @@
+"""The rules of ActiveSync devices. What gets a connection is one transaction: all of it or nothing."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postroom.app.context import Context
+from postroom.app.errors import ForbiddenError, NotFoundError
+from postroom.app.services.session import verify_password
+from postroom.app.services.users import find_user_or_raise
+from postroom.app.services.wipe import UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
+from postroom.storage import devices
+from postroom.storage.auth import select_account
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the history keeps of a change of status besides the status: UNIX time and source address."""
+
+    time: int
+    remote_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class WipeReport:
+    """What the ActiveSync server says about devices of a user."""
+
+    username: str
+    device_ids: tuple[str, ...]
+    status: int
+
+
+def now() -> int:
+    """This moment as UNIX time."""
+    return int(time.time())
+
+
+def user_not_found(username: str) -> NotFoundError:
+    """The one text for a name that is no user's."""
+    return NotFoundError(f"There is no user {username[:100]!r}")
+
+
+async def check_password(context: Context, user_id: int, password: str | None) -> None:
+    """Raises ForbiddenError unless it is the user's password, UnavailableError when their directory is away."""
+    account = await select_account(context.database, user_id)
+    if password is None or not await verify_password(context, account, password):
+        raise ForbiddenError("A wipe needs the password, which is missing or wrong")
+
+
+def remove_all(connection: sqlite3.Connection, domain_id: int, user_id: int, origin: Origin) -> None:
+    """Removes the states of a user's devices. One that is to be wiped stays, or nobody would wipe it any more."""
+    find_user_or_raise(connection, domain_id, user_id)
+    for device_id, status in devices.list_statuses(connection, user_id):
+        if status in UNDER_WAY:
+            devices.clear_device(connection, user_id, device_id)
+            devices.insert_resync(connection, user_id, device_id)
+        else:
+            _remove(connection, user_id, device_id, origin)
+
+
+def remove_device(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, origin: Origin) -> None:
+    """Removes a device, also one that is to be wiped. Raises NotFoundError."""
+    _find_device_or_raise(connection, domain_id, user_id, device_id)
+    _remove(connection, user_id, device_id, origin)
+
+
+def request_resync(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str) -> None:
+    """The device starts over at its next contact. Raises NotFoundError."""
+    _find_device_or_raise(connection, domain_id, user_id, device_id)
+    devices.insert_resync(connection, user_id, device_id)
+
+
+def change_wipe(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, event: Event, origin: Origin
+) -> None:
+    """A request of an administrator, or the end of one. Raises NotFoundError (user): any device can be wiped."""
+    find_user_or_raise(connection, domain_id, user_id)
+    _move(connection, user_id, device_id, event, origin)
+
+
+async def report_wipe(
+    context: Context, report: WipeReport, origin: Origin, password: str | None, caller_id: int | None
+) -> None:
+    """Stores what the ActiveSync server reports, for all the devices or none.
+
+    What starts a wipe needs the password of the caller or, without one, of the owner. Raises NotFoundError,
+    ForbiddenError, UnavailableError.
+    """
+    agreed = None
+    # Again when the name has become somebody else's meanwhile: whose password it was has to be whose devices they are.
+    while (owner_id := await context.database.write(_report_wipe, report, origin, agreed)) is not None:
+        await check_password(context, owner_id if caller_id is None else caller_id, password)
+        agreed = owner_id
+
+
+def _report_wipe(connection: sqlite3.Connection, report: WipeReport, origin: Origin, agreed: int | None) -> int | None:
+    """None when it is done; otherwise nothing is, and this is whose password is needed. `agreed`: who has given it."""
+    user_id = _find_owner_or_raise(connection, report.username)
+    statuses = dict(devices.list_statuses(connection, user_id))
+    starts = any(needs_password(statuses.get(each, UNKNOWN), report.status) for each in report.device_ids)
+    if starts and agreed != user_id:
+        return user_id
+    for device_id in report.device_ids:
+        _move(connection, user_id, device_id, Event(Kind.REPORT, report.status), origin)
+    return None
+
+
+def report_device(
+    connection: sqlite3.Connection, username: str, device_id: str, state: Mapping[str, Any], contact: int
+) -> tuple[bool, int]:
+    """Stores the state of a device after a contact; returns (whether it has to start over, its wipe status).
+
+    The mark to start over is gone with this very transaction: of two reports at a time one hears of it.
+    """
+    user_id = _find_owner_or_raise(connection, username)
+    devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": contact, **state})
+    due = devices.delete_resync(connection, user_id, device_id)
+    return due, devices.find_status(connection, user_id, device_id) or UNKNOWN
+
+
+def _find_owner_or_raise(connection: sqlite3.Connection, username: str) -> int:
+    user_id = devices.find_owner(connection, username)
+    if user_id is None:
+        raise user_not_found(username)
+    return user_id
+
+
+def _find_device_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str) -> None:
+    user = find_user_or_raise(connection, domain_id, user_id)
+    if devices.find_status(connection, user_id, device_id) is None:
+        raise NotFoundError(f"The user {user.username} has no device {device_id}")
+
+
+def _remove(connection: sqlite3.Connection, user_id: int, device_id: str, origin: Origin) -> None:
+    _move(connection, user_id, device_id, Event(Kind.REMOVE), origin)
+    devices.delete_device(connection, user_id, device_id)
+    # What the device has left of its state belongs to nothing now; this outlives its row.
+    devices.insert_resync(connection, user_id, device_id)
+
+
+def _move(connection: sqlite3.Connection, user_id: int, device_id: str, event: Event, origin: Origin) -> None:
+    status = devices.find_status(connection, user_id, device_id) or UNKNOWN
+    new, entry = advance(status, event)
+    if entry is not None:
+        devices.set_status(connection, user_id, device_id, new)
+        devices.insert_history(connection, user_id, device_id, entry, origin.time, origin.remote_ip)

@@ -1,0 +1,30 @@
+"""Delegates, send-as and store access as they come in."""
+
+from marshmallow import fields, validate
+
+from postroom.schemas.fields import Input, Text
+from postroom.schemas.users import LONGEST_ADDRESS, Address
+
+#: Longest list of people.
+LONGEST_LIST = 10_000
+
+
+class AddressListSchema(Input):
+    """The body of PUT delegates and PUT sendas: a bare array of addresses."""
+
+    #: The field that the array, which has no name of its own, is loaded as.
+    bare_list = "addresses"
+
+    addresses = fields.List(Address(), required=True, validate=validate.Length(max=LONGEST_LIST))
+
+
+class StoreAccessPostSchema(Input):
+    """The body of POST storeAccess."""
+
+    username = Text(LONGEST_ADDRESS, required=True)
+
+
+class StoreAccessPutSchema(Input):
+    """The body of PUT storeAccess."""
+
+    usernames = fields.List(Text(LONGEST_ADDRESS), required=True, validate=validate.Length(max=LONGEST_LIST))

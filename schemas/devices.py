@@ -1,0 +1,121 @@
+"""ActiveSync devices as they come in: from administrators, and from the ActiveSync server."""
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, ClassVar
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from postroom.schemas.fields import INT64_MAX, CommaSeparated, Input, Int, Text
+from postroom.schemas.session import LONGEST_PASSWORD
+from postroom.schemas.users import LONGEST_ADDRESS
+
+#: What has become of a wipe: 0 unknown, 1 none; 2 pending, 4 requested, 8 wiped; 16, 32, 64 the same for the account.
+WIPE_STATUSES = (0, 1, 2, 4, 8, 16, 32, 64)
+
+LONGEST_DEVICE_ID = 64
+_DEVICE_ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_DEVICE_ID}}}", re.ASCII)
+
+#: Most devices in one request: an address line holds hardly more.
+_MOST_DEVICES = 100
+
+
+def check_device_id(text: str) -> None:
+    """Raises ValidationError for what no device has as its ID."""
+    if not _DEVICE_ID.fullmatch(text):
+        raise ValidationError(
+            f"{text[:LONGEST_DEVICE_ID]!r} is no device ID: those have 1 to {LONGEST_DEVICE_ID} letters, digits, "
+            "dots, underscores, colons and hyphens."
+        )
+
+
+class IPAddress(Text):
+    """An IP address; loads in its canonical form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(45, **kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            # A zone (fe80::1%eth0) means something on one host only, and can be any text.
+            if "%" not in text:
+                return str(ip_address(text))
+        except ValueError:
+            pass
+        raise ValidationError("Not an IP address.")
+
+
+class ProtocolVersion(fields.Field[str | float]):
+    """A version of the ActiveSync protocol: text or a number, kept as what it is."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str | float:
+        if isinstance(value, str):
+            return str(Text(32).deserialize(value))
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1000:
+            return value
+        raise ValidationError("Neither a version as text nor a number from 0 to 1000.")
+
+
+class DevicePathSchema(Schema):
+    """The device in a path."""
+
+    deviceID = Text(LONGEST_DEVICE_ID, validate=check_device_id)
+
+
+def _count() -> Int:
+    return Int(validate=validate.Range(0, INT64_MAX))
+
+
+class DeviceWipeSchema(Input):
+    """The body of POST wipe: 2 wipes the whole device, 16 the account on it. The password is the caller's own."""
+
+    optional: ClassVar[bool] = True
+    # Not required: a password that is missing is as bad as a wrong one, and no more.
+    password = Text(LONGEST_PASSWORD, line=False, load_only=True)
+    status = Int(load_default=2, validate=validate.OneOf((2, 16)))
+
+
+class DevicesQuerySchema(Schema):
+    """`devices`: only these."""
+
+    devices = CommaSeparated(
+        Text(LONGEST_DEVICE_ID, validate=check_device_id),
+        load_default=list,
+        validate=validate.Length(max=_MOST_DEVICES),
+    )
+
+
+class ReportedDevicesQuerySchema(Schema):
+    """`devices`: which ones a report is about."""
+
+    devices = CommaSeparated(
+        Text(LONGEST_DEVICE_ID, validate=check_device_id),
+        required=True,
+        validate=validate.Length(1, _MOST_DEVICES, error=f"Name 1 to {_MOST_DEVICES} devices."),
+    )
+
+
+class WipeReportSchema(Input):
+    """The body of POST /service/wipe. Without `time` and `remoteIP` it is about now and whoever sends it."""
+
+    status = Int(required=True, validate=validate.OneOf(WIPE_STATUSES))
+    password = Text(LONGEST_PASSWORD, line=False, load_only=True)
+    remoteIP = IPAddress()
+    time = _count()
+
+
+class DeviceReportSchema(Input):
+    """The body of PUT /service/sync: any of what GET sync shows of a device, but for what postroom itself decides."""
+
+    optional: ClassVar[bool] = True
+    devicetype = Text(64)
+    useragent = Text(255)
+    deviceuser = Text(LONGEST_ADDRESS)
+    firstsynctime = _count()
+    lastupdatetime = _count()
+    lastconnecttime = _count()
+    asversion = ProtocolVersion()
+    foldersSyncable = _count()
+    foldersSynced = _count()

@@ -1,0 +1,44 @@
+"""Queries that every list understands."""
+
+from collections.abc import Container
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from postroom.schemas.fields import QueryInt, SortField, Text
+
+
+class LevelQuerySchema(Schema):
+    """`level`: how much of a thing is shown, 0 to 2; what is beyond is the most."""
+
+    level = QueryInt()
+
+
+class PageQuerySchema(Schema):
+    """Which part of a list, in which order, and what has to be found in each entry."""
+
+    level = QueryInt(load_default=1)
+    limit = QueryInt(load_default=50)
+    offset = QueryInt(load_default=0)
+    # May stand in a query several times.
+    sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
+    match = Text(1000, line=False, load_default="")
+
+
+def page_arguments(data: dict[str, Any]) -> dict[str, Any]:
+    """What a loaded PageQuerySchema says, as the arguments that every query of storage/ has."""
+    return {
+        "level": min(data["level"], 2),
+        "limit": data["limit"],
+        "offset": data["offset"],
+        # Every word of a match must be found.
+        "words": data["match"].split(),
+    }
+
+
+def check_sort(sort: list[tuple[str, bool]], known: Container[str]) -> list[tuple[str, bool]]:
+    """Raises ValidationError when one of the fields is unknown."""
+    for name, _descending in sort:
+        if name not in known:
+            raise ValidationError({"sort": [f"Unknown field {name[:64]!r}."]})
+    return sort

@@ -1,0 +1,74 @@
+"""Properties asked for, changed and removed by name, one object or query of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, ValidationError, post_load, validate
+
+from postroom.schemas.fields import CommaSeparated, Text
+from postroom.schemas.properties import parse_names, parse_value
+from postroom.storage import proptags
+from postroom.storage.properties import Value
+from postroom.storage.proptags import PropTag
+
+UNKNOWN_TAG, INVALID_TYPE, UNSUPPORTED_TYPE = "Unknown tag", "Invalid type", "Unsupported type"
+
+
+@dataclass(frozen=True, slots=True)
+class StorePropsChange:
+    """What can be written (None: removed), and the reason for each name that cannot."""
+
+    properties: dict[PropTag, Value | None]
+    errors: dict[str, str]
+
+
+class StorePropsQuerySchema(Schema):
+    """The properties to read, by name or number; loads as a list of PropTag."""
+
+    properties = CommaSeparated(Text(100), load_default=list)
+
+    @post_load
+    def _parse(self, data: dict[str, Any], **_: Any) -> list[PropTag]:
+        try:
+            return parse_names(data["properties"])
+        except ValidationError as error:
+            raise ValidationError({"properties": error.messages}) from None
+
+
+class StorePropsDeleteQuerySchema(StorePropsQuerySchema):
+    """The properties to remove, at least one."""
+
+    properties = CommaSeparated(
+        Text(100), required=True, validate=validate.Length(min=1, error="Name at least one property.")
+    )
+
+
+class StorePropsPatchSchema(Schema):
+    """Properties by name or number, null to remove one; loads as a StorePropsChange, which lists the bad ones."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    # From the original: marshmallow hands on unknown fields in no order, and the last of several names for one
+    # property is the one that counts.
+    @post_load(pass_original=True)
+    def _parse(self, _data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> StorePropsChange:
+        if not original:
+            raise ValidationError("Name at least one property.")
+        change = StorePropsChange({}, {})
+        for name, value in original.items():
+            proptag = proptags.find(name)
+            reason = UNKNOWN_TAG if proptag is None else _put(change.properties, proptag, value)
+            if reason:
+                change.errors[name[:100]] = reason
+        return change
+
+
+def _put(properties: dict[PropTag, Value | None], proptag: PropTag, value: Any) -> str | None:
+    """Adds the value as stored, or returns why it is none."""
+    try:
+        properties[proptag] = None if value is None else parse_value(proptag, value)
+    except ValidationError:
+        return UNSUPPORTED_TYPE if proptag.kind is None else INVALID_TYPE
+    return None

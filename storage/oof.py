@@ -1,0 +1,73 @@
+"""Out of office: one row a user, once anything was ever set; without a row it is off."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+
+#: name in the API -> column.
+COLUMNS = {
+    "state": "state",
+    "externalAudience": "external_audience",
+    "startTime": "start_time",
+    "endTime": "end_time",
+    "internalSubject": "internal_subject",
+    "internalReply": "internal_reply",
+    "externalSubject": "external_subject",
+    "externalReply": "external_reply",
+}
+#: What is always there, with the value of a user who never set anything.
+DEFAULTS = {"state": 0, "externalAudience": 0}
+
+# json_patch() leaves out what is NULL, and nothing else: an empty subject is a subject.
+_DOCUMENT = f"""json_patch(
+    json_object({", ".join(f"'{name}', coalesce(o.{COLUMNS[name]}, {value})" for name, value in DEFAULTS.items())}),
+    json_object({", ".join(f"'{name}', o.{column}" for name, column in COLUMNS.items() if name not in DEFAULTS)}))"""
+
+_SELECT = f"""
+    SELECT CAST({_DOCUMENT} AS BLOB)
+      FROM users u
+      LEFT JOIN oof o ON o.user_id = u.id
+     WHERE u.id = ? AND u.domain_id = ?
+"""
+# The administrator has an address too, but no domain and no mail.
+_SELECT_BY_ADDRESS = f"""
+    SELECT CAST({_DOCUMENT} AS BLOB)
+      FROM addresses a
+      JOIN users u ON u.id = a.user_id
+      LEFT JOIN oof o ON o.user_id = u.id
+     WHERE a.key = ? AND a.kind <> 'altname' AND u.domain_id IS NOT NULL
+"""
+
+
+async def select_oof(database: Database, domain_id: int, user_id: int) -> bytes | None:
+    """The JSON document, None when the domain has no such user."""
+    found: bytes | None = await database.fetch_by_key(_SELECT, (user_id, domain_id))
+    return found
+
+
+async def select_oof_of_address(database: Database, address: str) -> bytes | None:
+    """The JSON document of whoever has the username or alias, in any case; None when nobody has."""
+    found: bytes | None = await database.fetch_by_key(_SELECT_BY_ADDRESS, (fold(address),))
+    return found
+
+
+def find_oof(connection: sqlite3.Connection, user_id: int) -> dict[str, Any]:
+    """Every field by its name in the API, None where it is not set."""
+    row = connection.execute(f"SELECT {', '.join(COLUMNS.values())} FROM oof WHERE user_id = ?", (user_id,)).fetchone()
+    return dict(zip(COLUMNS, row, strict=True)) if row else dict.fromkeys(COLUMNS) | DEFAULTS
+
+
+def set_oof(connection: sqlite3.Connection, user_id: int, fields: Mapping[str, Any]) -> None:
+    """Writes every field of COLUMNS; None is "not set"."""
+    connection.execute(
+        f"""
+        INSERT INTO oof (user_id, {", ".join(COLUMNS.values())})
+        VALUES (?, {", ".join("?" * len(COLUMNS))})
+            ON CONFLICT (user_id)
+            DO UPDATE SET {", ".join(f"{column} = excluded.{column}" for column in COLUMNS.values())}
+        """,
+        (user_id, *(fields[name] for name in COLUMNS)),
+    )

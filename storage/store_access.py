@@ -1,0 +1,80 @@
+"""Who may open a user's store."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+
+DISPLAY_NAME = 0x3001001F
+
+_SELECT = f"""
+    SELECT CAST(json_object('data', json((
+               SELECT json_group_array(json_object(
+                          'ID', id, 'memberID', CAST(id AS TEXT), 'displayName', name, 'username', username))
+                 FROM (SELECT m.id, m.username, coalesce(p.value, m.username) AS name
+                         FROM store_access s
+                         JOIN users m ON m.id = s.member_id
+                         LEFT JOIN properties p ON p.user_id = m.id AND p.tag = {DISPLAY_NAME}
+                        WHERE s.user_id = u.id
+                        ORDER BY s.member_id)
+           ))) AS BLOB)
+      FROM users u
+     WHERE u.id = ? AND u.domain_id = ?
+"""
+
+
+async def select_members(database: Database, domain_id: int, user_id: int) -> bytes | None:
+    """The answer `{"data": [{ID, memberID, displayName, username}, ...]}`; None when the domain has no such user."""
+    found: bytes | None = await database.fetch_by_key(_SELECT, (user_id, domain_id))
+    return found
+
+
+def read_members(connection: sqlite3.Connection, domain_id: int, user_id: int) -> bytes | None:
+    """The same as it stands inside a transaction."""
+    row = connection.execute(_SELECT, (user_id, domain_id)).fetchone()
+    return row[0] if row else None
+
+
+def find_colleagues(connection: sqlite3.Connection, domain_id: int, addresses: Sequence[str]) -> dict[str, int]:
+    """address as given -> user ID, of those who are a mailbox of the domain or of its organisation.
+
+    The address may be a username or an alias, in any case; one that is missing in the answer is nobody's.
+    """
+    rows = connection.execute(
+        """
+        SELECT a.key, a.user_id
+          FROM json_each(?) wanted
+          JOIN addresses a ON a.key = wanted.value AND a.kind <> 'altname'
+          JOIN users u ON u.id = a.user_id AND u.status <> 5
+          JOIN domains theirs ON theirs.id = u.domain_id
+          JOIN domains ours ON ours.id = ?
+         WHERE theirs.id = ours.id OR theirs.org_id = ours.org_id
+        """,
+        (json.dumps([fold(address) for address in addresses]), domain_id),
+    )
+    by_key = dict(rows.fetchall())
+    return {address: by_key[fold(address)] for address in addresses if fold(address) in by_key}
+
+
+def replace_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequence[int]) -> None:
+    """Makes these the users who have access."""
+    connection.execute("DELETE FROM store_access WHERE user_id = ?", (user_id,))
+    add_members(connection, user_id, member_ids)
+
+
+def add_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequence[int]) -> None:
+    """Gives users access; those who have it already keep it."""
+    connection.executemany(
+        "INSERT INTO store_access (user_id, member_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(user_id, member_id) for member_id in member_ids],
+    )
+
+
+def delete_member(connection: sqlite3.Connection, user_id: int, member_id: int) -> bool:
+    """Takes access away; False when the user had none."""
+    deleted = connection.execute(
+        "DELETE FROM store_access WHERE user_id = ? AND member_id = ?", (user_id, member_id)
+    ).rowcount
+    return deleted > 0
