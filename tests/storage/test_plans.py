@@ -2,7 +2,7 @@
 
 import pytest
 
-from postroom.storage import users
+from postroom.storage import devices, grants, oof, store_access, users
 from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
 from postroom.storage.database import Database
 from postroom.storage.user_list import UserQuery, list_statement
@@ -68,3 +68,21 @@ async def test_a_page_is_one_statement(database: Database) -> None:
     """The whole answer of a list is the one value of one row."""
     rows = await database.fetch_all(*list_statement(1, UserQuery()))
     assert rows == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "params"),
+    [
+        (grants._SELECT, ["delegate", 1, 1]),
+        (store_access._SELECT, [1, 1]),
+        (oof._SELECT, [1, 1]),
+        (oof._SELECT_BY_ADDRESS, ["a@b.org"]),
+        (devices._SELECT_DEVICES, [1, 1]),
+        (devices._SELECT_POLICIES, ["a@b.org"]),
+        (devices._SELECT_INFO, ["a@b.org"]),
+    ],
+)
+async def test_rooms_are_read_by_key(database: Database, sql: str, params: list[object]) -> None:
+    """Each room of a mailbox is one statement that looks up by key."""
+    lines = await plan(database, sql, params)
+    assert not scans(lines), lines
