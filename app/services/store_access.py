@@ -1,4 +1,4 @@
-"""The rules of delegates, send-as and store access; each function is one transaction."""
+"""The rules of access to a store; each function is one transaction."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -6,27 +6,7 @@ from collections.abc import Sequence
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.etags import Expected, check_match
 from postroom.app.services.users import find_user_or_raise, user_not_found
-from postroom.storage import grants, store_access
-
-
-def replace_grants(
-    connection: sqlite3.Connection,
-    domain_id: int,
-    user_id: int,
-    kind: str,
-    addresses: Sequence[str],
-    allowed: Expected,
-) -> bytes:
-    """Replaces the list of delegates or of send-as; returns the new document.
-
-    Raises NotFoundError, PreconditionFailedError.
-    """
-    current = grants.read_grants(connection, domain_id, user_id, kind)
-    if current is None:
-        raise user_not_found(domain_id, user_id)
-    check_match(allowed, current)
-    grants.replace_grants(connection, user_id, kind, addresses)
-    return grants.read_grants(connection, domain_id, user_id, kind) or current
+from postroom.storage import store_access
 
 
 def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:

@@ -1,0 +1,65 @@
+"""Who may send mail for a user: delegates, and send-as."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_document, message, path_id
+from postroom.app.context import BODY, context_of
+from postroom.app.describe import docs, json_schema, response_schema
+from postroom.app.etags import expected
+from postroom.app.services.delegates import replace_grants
+from postroom.app.services.users import user_not_found
+from postroom.schemas.answers import AddressesSchema, MessageSchema
+from postroom.schemas.delegates import AddressListSchema
+from postroom.storage.grants import DELEGATE, SENDAS, select_grants
+
+TAGS = ["Domain Admin/Users"]
+
+
+@docs(tags=TAGS, summary="Get list of users that can send mails on the users behalf", operationId="getDelegates")
+@response_schema(AddressesSchema(), 200, description="List of users returned")
+async def get_delegates(request: web.Request) -> web.Response:
+    """The delegates, in the order in which they were put."""
+    return await _get_grants(request, DELEGATE)
+
+
+@docs(tags=TAGS, summary="Set list of users that can send mails on the users behalf", operationId="putDelegates")
+@json_schema(AddressListSchema())
+@response_schema(MessageSchema(), 200, description="List updated")
+async def put_delegates(request: web.Request) -> web.Response:
+    """Replaces the delegates; the order stays, repeats are dropped."""
+    return await _put_grants(request, DELEGATE)
+
+
+@docs(tags=TAGS, summary="Get list of users that can send mails as the user", operationId="getSendas")
+@response_schema(AddressesSchema(), 200, description="List of users returned")
+async def get_sendas(request: web.Request) -> web.Response:
+    """Those who may send as the user, in the order in which they were put."""
+    return await _get_grants(request, SENDAS)
+
+
+@docs(tags=TAGS, summary="Set list of users that can send mails as the user", operationId="putSendas")
+@json_schema(AddressListSchema())
+@response_schema(MessageSchema(), 200, description="List updated")
+async def put_sendas(request: web.Request) -> web.Response:
+    """Replaces those who may send as the user; the order stays, repeats are dropped."""
+    return await _put_grants(request, SENDAS)
+
+
+async def _get_grants(request: web.Request, kind: str) -> web.Response:
+    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
+    document = await select_grants(context_of(request).database, domain_id, user_id, kind)
+    if document is None:
+        raise user_not_found(domain_id, user_id)
+    return json_document(document, version=True)
+
+
+async def _put_grants(request: web.Request, kind: str) -> web.Response:
+    document = await context_of(request).database.write(
+        replace_grants,
+        path_id(request, "domainID"),
+        path_id(request, "userID"),
+        kind,
+        request[BODY]["addresses"],
+        expected(request),
+    )
+    return message("The list has been stored", version_of=document)

@@ -1,0 +1,19 @@
+"""Store access as it comes in."""
+
+from marshmallow import fields, validate
+
+from postroom.schemas.delegates import LONGEST_LIST
+from postroom.schemas.fields import Input, Text
+from postroom.schemas.users import LONGEST_ADDRESS
+
+
+class StoreAccessPostSchema(Input):
+    """The body of POST storeAccess."""
+
+    username = Text(LONGEST_ADDRESS, required=True)
+
+
+class StoreAccessPutSchema(Input):
+    """The body of PUT storeAccess."""
+
+    usernames = fields.List(Text(LONGEST_ADDRESS), required=True, validate=validate.Length(max=LONGEST_LIST))
