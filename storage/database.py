@@ -215,6 +215,10 @@ class Database:
         """
         return await self._keyed_reads.run(_fetch_value, (sql, params))
 
+    async def fetch_row_by_key(self, sql: str, params: Sequence[object]) -> Any:
+        """The whole row, or None, under the same conditions."""
+        return await self._keyed_reads.run(_fetch_row, (sql, params))
+
     async def fetch_all(self, sql: str, params: Sequence[object] = ()) -> list[Any]:
         """All rows of a statement, as tuples."""
         reader = min(self._readers, key=lambda reader: reader.pending)
@@ -292,6 +296,10 @@ def _run_reads(connection: sqlite3.Connection, batch: list[_Job]) -> _Outcomes:
     return outcomes
 
 
+def _fetch_row(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:
+    return connection.execute(sql, params).fetchone()
+
+
 def _fetch_value(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:
-    row = connection.execute(sql, params).fetchone()
+    row = _fetch_row(connection, sql, params)
     return row[0] if row else None

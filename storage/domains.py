@@ -146,7 +146,7 @@ async def select_domain(database: Database, domain_id: int, level: int) -> bytes
 
 async def select_sync_policy(database: Database, domain_id: int) -> tuple[str | None] | None:
     """(the domain's own policy as JSON or None,), or None when there is no such domain."""
-    row: tuple[str | None] | None = await database.fetch_row(
+    row: tuple[str | None] | None = await database.fetch_row_by_key(
         "SELECT sync_policy FROM domains WHERE id = ?", (domain_id,)
     )
     return row

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 from postroom.storage.database import Database
@@ -13,17 +14,19 @@ from postroom.storage.user_documents import PROPERTY_VALUE
 #: A value as the API shows it: by the property's kind, or a list of such.
 Value = int | str | bool | list[int] | list[str] | list[bool]
 
-# The tags are one parameter, so that the statement is prepared once, however many there are.
-_SELECT = f"""
-    SELECT u.status,
-           CAST(json_object('data', json((
-               SELECT json_group_object(p.name, {PROPERTY_VALUE})
-                 FROM properties p
-                WHERE p.user_id = u.id AND p.tag IN (SELECT value FROM json_each(?))
-           ))) AS BLOB)
-      FROM users u
-     WHERE u.id = ? AND u.domain_id = ?
-"""
+
+@cache
+def _select(tags: int) -> str:
+    return f"""
+        SELECT u.status,
+               CAST(json_object('data', json((
+                   SELECT json_group_object(p.name, {PROPERTY_VALUE})
+                     FROM properties p
+                    WHERE p.user_id = u.id AND p.tag IN ({", ".join("?" * tags)})
+               ))) AS BLOB)
+          FROM users u
+         WHERE u.id = ? AND u.domain_id = ?
+    """
 
 
 class Properties(NamedTuple):
@@ -35,7 +38,7 @@ class Properties(NamedTuple):
 
 async def select_properties(database: Database, domain_id: int, user_id: int, tags: Sequence[int]) -> Properties | None:
     """Those of the properties that the user has, None when the domain has no such user."""
-    row = await database.fetch_row(_SELECT, (json.dumps(tags), user_id, domain_id))
+    row = await database.fetch_row_by_key(_select(len(tags)), (*tags, user_id, domain_id))
     return Properties(*row) if row else None
 
 

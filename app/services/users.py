@@ -149,8 +149,9 @@ def _apply(
     if change.system_admin and data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
     # Aliases go first and come last, so that a name can move between alias and username in one request.
-    former_aliases = [address for address, _ in users.list_addresses(connection, user.id, "alias")]
+    former_aliases: list[str] = []
     if "aliases" in data:
+        former_aliases = [address for address, _ in users.list_addresses(connection, user.id, "alias")]
         users.replace_addresses(connection, user.id, "alias", ())
     former_username = user.username
     if "username" in data:
