@@ -3,6 +3,8 @@
 Every fragment expects the users' table under the name `u`.
 """
 
+from functools import cache
+
 #: Privileges and other yes-or-no fields of a user: name in the API -> column.
 FLAGS = {
     "pop3_imap": "pop3_imap",
@@ -80,6 +82,7 @@ def properties(tags: int | None = None) -> str:
                                      FROM properties p WHERE p.user_id = u.id {narrowed}))"""
 
 
+@cache
 def document(level: int, tags: int | None = None, *, fetchmail: bool = True) -> str:
     """SQL for a user's JSON text at a level (0, 1, 2); `tags` properties are asked for by number."""
     members = list(_LEVEL_0)
