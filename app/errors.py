@@ -56,12 +56,6 @@ class NotFoundError(PostroomError):
     status = 404
 
 
-class ConflictError(PostroomError):
-    """The thing exists already or was changed by somebody else meanwhile."""
-
-    status = 409
-
-
 class PreconditionFailedError(PostroomError):
     """What the client has read is no longer what is stored; nothing was changed."""
 

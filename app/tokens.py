@@ -91,6 +91,15 @@ class Tokens:
 
     async def account(self, token: str) -> Account:
         """The account behind a token that counts. Raises UnauthenticatedError otherwise."""
+        account, _ = await self._verified(token)
+        return account
+
+    async def _check(self, token: str) -> _Known:
+        account, expires = await self._verified(token)
+        return _Known(make_caller(account), expires)
+
+    async def _verified(self, token: str) -> tuple[Account, float]:
+        """The account, and the UNIX time at which the token expires."""
         try:
             claims = jwt.decode(
                 token,
@@ -98,18 +107,13 @@ class Tokens:
                 [_ALGORITHM],
                 options={"require": ["exp", "sub", "epoch"], "verify_iat": False},
             )
-            user_id, epoch = int(claims["sub"]), int(claims["epoch"])
+            user_id, epoch, expires = int(claims["sub"]), int(claims["epoch"]), float(claims["exp"])
         except (jwt.PyJWTError, ValueError, TypeError):
             raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
         account = await select_account(self._database, user_id)
         if account is None or account.token_epoch != epoch or not may_log_in(account):
             raise UnauthenticatedError("Access denied", ["The login has been revoked"])
-        return account
-
-    async def _check(self, token: str) -> _Known:
-        account = await self.account(token)
-        claims = jwt.decode(token, options={"verify_signature": False})
-        return _Known(make_caller(account), float(claims["exp"]))
+        return account, expires
 
 
 def make_caller(account: Account) -> Caller:

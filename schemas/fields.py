@@ -95,18 +95,19 @@ class CommaSeparated(fields.Field[list[Any]]):
 
 
 class QueryInt(fields.Field[int]):
-    """An integer in a query string. Beyond 64 bits it is cut to 64: "as many as you like" is meant."""
+    """An integer in a query string. Beyond `most` (64 bits) it is cut to that: "as many as you like" is meant."""
 
-    def __init__(self, *, minimum: int = 0, **kwargs: Any) -> None:
+    def __init__(self, *, minimum: int = 0, most: int = INT64_MAX, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.metadata = {"minimum": minimum, **self.metadata}
         self.minimum = minimum
+        self.most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         text = str(value)
         if not re.fullmatch(r"-?\d{1,100}", text, re.ASCII):
             raise ValidationError("Not a whole number.")
-        number = min(int(text), INT64_MAX)
+        number = min(int(text), self.most)
         if number < self.minimum:
             raise ValidationError(f"Must not be less than {self.minimum}.")
         return number

@@ -7,17 +7,20 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from postroom.schemas.fields import QueryInt, SortField, Text
 
+#: The level at which all of a thing is shown.
+FULL = 2
+
 
 class LevelQuerySchema(Schema):
     """`level`: how much of a thing is shown, 0 to 2; what is beyond is the most."""
 
-    level = QueryInt()
+    level = QueryInt(most=FULL)
 
 
 class PageQuerySchema(Schema):
     """Which part of a list, in which order, and what has to be found in each entry."""
 
-    level = QueryInt(load_default=1)
+    level = QueryInt(most=FULL, load_default=1)
     limit = QueryInt(load_default=50)
     offset = QueryInt(load_default=0)
     # May stand in a query several times.
@@ -28,7 +31,7 @@ class PageQuerySchema(Schema):
 def page_arguments(data: dict[str, Any]) -> dict[str, Any]:
     """What a loaded PageQuerySchema says, as the arguments that every query of storage/ has."""
     return {
-        "level": min(data["level"], 2),
+        "level": data["level"],
         "limit": data["limit"],
         "offset": data["offset"],
         # Every word of a match must be found.

@@ -33,11 +33,6 @@ def insert_permission(
     )
 
 
-def delete_permissions(connection: sqlite3.Connection, role_id: int) -> None:
-    """Takes every permission from a role."""
-    connection.execute("DELETE FROM role_permissions WHERE role_id = ?", (role_id,))
-
-
 def set_user_roles(connection: sqlite3.Connection, user_id: int, role_ids: Sequence[int]) -> None:
     """Makes these the roles of a user."""
     connection.execute("DELETE FROM user_roles WHERE user_id = ?", (user_id,))

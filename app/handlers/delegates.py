@@ -1,13 +1,15 @@
 """Who may send mail for a user: delegates, and send-as."""
 
+from functools import partial
+
 from aiohttp import web
 
 from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, context_of
 from postroom.app.describe import docs, json_schema, response_schema
 from postroom.app.etags import expected
+from postroom.app.lookups import of_user
 from postroom.app.services.delegates import replace_grants
-from postroom.app.services.users import user_not_found
 from postroom.schemas.answers import AddressesSchema, MessageSchema
 from postroom.schemas.delegates import AddressListSchema
 from postroom.storage.grants import DELEGATE, SENDAS, select_grants
@@ -46,11 +48,7 @@ async def put_sendas(request: web.Request) -> web.Response:
 
 
 async def _get_grants(request: web.Request, kind: str) -> web.Response:
-    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    document = await select_grants(context_of(request).database, domain_id, user_id, kind)
-    if document is None:
-        raise user_not_found(domain_id, user_id)
-    return json_document(document, version=True)
+    return json_document(await of_user(request, partial(select_grants, kind=kind)), version=True)
 
 
 async def _put_grants(request: web.Request, kind: str) -> web.Response:

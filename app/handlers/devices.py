@@ -6,6 +6,7 @@ from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.describe import docs, json_schema, response_schema
 from postroom.app.inputs import load
+from postroom.app.lookups import of_user
 from postroom.app.services import devices
 from postroom.app.services.devices import Origin, now
 from postroom.app.services.users import user_not_found
@@ -25,11 +26,7 @@ _PATH = DevicePathSchema(unknown="exclude")
 @response_schema(DeviceListSchema(), 200, description="Devices returned")
 async def list_devices(request: web.Request) -> web.Response:
     """The devices that have synchronised, or are to be wiped, by their IDs."""
-    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    document = await select_devices(context_of(request).database, domain_id, user_id)
-    if document is None:
-        raise user_not_found(domain_id, user_id)
-    return json_document(document)
+    return json_document(await of_user(request, select_devices))
 
 
 @docs(tags=TAGS, summary="Remove device states", operationId="removeDeviceStates")

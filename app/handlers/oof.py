@@ -9,8 +9,8 @@ from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import BODY, context_of
 from postroom.app.describe import docs, json_schema, response_schema
 from postroom.app.errors import NotFoundError
+from postroom.app.lookups import of_user
 from postroom.app.services import oof
-from postroom.app.services.users import user_not_found
 from postroom.schemas.answers import MessageSchema
 from postroom.schemas.oof import OofSchema, ServiceOofSchema
 from postroom.storage.oof import select_oof, select_oof_of_address
@@ -22,11 +22,7 @@ TAGS = ["Domain Admin/Users"]
 @response_schema(OofSchema(), 200, description="Out of office state returned")
 async def get_oof(request: web.Request) -> web.Response:
     """Whether and how a user's mail is answered; times, subjects and replies only where they are set."""
-    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    document = await select_oof(context_of(request).database, domain_id, user_id)
-    if document is None:
-        raise user_not_found(domain_id, user_id)
-    return json_document(document)
+    return json_document(await of_user(request, select_oof))
 
 
 @docs(tags=TAGS, summary="Set user's out of office state", operationId="setOofSize")

@@ -36,7 +36,7 @@ async def create_org(request: web.Request) -> web.Response:
 async def get_org(request: web.Request) -> web.Response:
     """One organisation with its domains."""
     org_id = path_id(request, "ID")
-    level = min(request[QUERY].get("level", 2), 2)
+    level = request[QUERY].get("level", 2)
     document = await select_org(context_of(request).database, org_id, level)
     if document is None:
         raise orgs.org_not_found(org_id)

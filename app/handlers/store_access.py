@@ -6,8 +6,8 @@ from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, context_of
 from postroom.app.describe import docs, json_schema, response_schema
 from postroom.app.etags import expected
+from postroom.app.lookups import of_user
 from postroom.app.services import store_access
-from postroom.app.services.users import user_not_found
 from postroom.schemas.answers import MessageSchema, StoreMembersSchema
 from postroom.schemas.store_access import StoreAccessPostSchema, StoreAccessPutSchema
 from postroom.storage.store_access import select_members
@@ -19,11 +19,7 @@ TAGS = ["Domain Admin/Users"]
 @response_schema(StoreMembersSchema(), 200, description="List of users with store access returned")
 async def get_store_access(request: web.Request) -> web.Response:
     """Those who may open the store."""
-    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    document = await select_members(context_of(request).database, domain_id, user_id)
-    if document is None:
-        raise user_not_found(domain_id, user_id)
-    return json_document(document, version=True)
+    return json_document(await of_user(request, select_members), version=True)
 
 
 @docs(tags=TAGS, summary="Grant store access to another user", operationId="postStoreAccessUser")

@@ -62,7 +62,7 @@ async def create_user(request: web.Request) -> web.Response:
 async def get_user(request: web.Request) -> web.Response:
     """One user, in full unless `level` asks for less."""
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    level = min(request[QUERY].get("level", 2), 2)
+    level = request[QUERY].get("level", 2)
     document = await select_user(context_of(request).database, domain_id, user_id, level)
     if document is None:
         raise users.user_not_found(domain_id, user_id)

@@ -64,11 +64,6 @@ def replace(
     fetchmail.delete_fetchmail(connection, [entry_id for entry_id in stored if entry_id not in kept])
 
 
-def rename(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:
-    """Entries that deliver to a username follow its change."""
-    fetchmail.rename_mailbox(connection, user_id, old, new)
-
-
 def _check(connection: sqlite3.Connection, user: UserRow, place: int, entry: dict[str, Any]) -> None:
     for name in _REQUIRED:
         if name not in entry:

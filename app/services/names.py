@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from postroom.app.errors import InvalidError
-from postroom.app.services import fetchmail
 from postroom.schemas.addresses import domain_of, normalise_address
-from postroom.storage import domains, grants, users
+from postroom.storage import domains, fetchmail, grants, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.text import fold
 from postroom.storage.users import UserRow
@@ -18,14 +17,18 @@ MAGIC_MANUAL, MAGIC_LDAP = 0, 99
 
 def parse_username(text: str, domain: DomainRow) -> str:
     """The stored form of a username given as local part or as address in that very domain. Raises InvalidError."""
-    address = text if "@" in text else f"{text}@{domain.domainname}"
-    try:
-        username = normalise_address(address)
-    except ValueError as error:
-        raise InvalidError.field("username", f"{text[:100]!r} is no valid address: {error}") from None
+    username = parse_address(text, text if "@" in text else f"{text}@{domain.domainname}")
     if domain_of(username) != domain.domainname:
         raise InvalidError.field("username", f"{text[:100]!r} is not in the domain {domain.domainname}.")
     return username
+
+
+def parse_address(given: str, address: str) -> str:
+    """The stored form of the address that a username means. Raises InvalidError that shows what was given."""
+    try:
+        return normalise_address(address)
+    except ValueError as error:
+        raise InvalidError.field("username", f"{given[:100]!r} is no valid address: {error}") from None
 
 
 def check_alias_domain(connection: sqlite3.Connection, domain: DomainRow, name: str) -> bool:
@@ -49,7 +52,7 @@ def rename(connection: sqlite3.Connection, user: UserRow, username: str) -> User
     if username == user.username:
         return user
     users.update_username(connection, user.id, username)
-    fetchmail.rename(connection, user.id, user.username, username)
+    fetchmail.rename_mailbox(connection, user.id, user.username, username)
     grants.move_grants(connection, [fold(user.username)], username)
     return replace(user, username=username)
 
@@ -60,9 +63,8 @@ def follow_aliases(connection: sqlite3.Connection, user: UserRow, before: Sequen
     grants.move_grants(connection, [fold(alias) for alias in before if alias not in kept], user.username)
 
 
-def set_aliases(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, aliases: Sequence[str]) -> None:
-    """Replaces the aliases. Raises InvalidError naming the one that is given twice, foreign, or somebody's."""
-    users.replace_addresses(connection, user.id, "alias", ())
+def add_aliases(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, aliases: Sequence[str]) -> None:
+    """Gives aliases to a user who has none. Raises InvalidError naming the one given twice, foreign, or somebody's."""
     seen: set[str] = set()
     for alias in aliases:
         if fold(alias) in seen:
@@ -75,19 +77,18 @@ def set_aliases(connection: sqlite3.Connection, user: UserRow, domain: DomainRow
         users.insert_address(connection, user.id, "alias", alias)
 
 
-def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequence[tuple[str, int | None]]) -> None:
-    """Replaces the altnames by (name, magic); None keeps where a known one came from. Raises InvalidError."""
+def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequence[str]) -> None:
+    """Replaces the altnames; of a known one it stays known where it came from. Raises InvalidError."""
     known = {fold(name): magic for name, magic in users.list_addresses(connection, user.id, "altname")}
     users.replace_addresses(connection, user.id, "altname", ())
     seen: set[str] = set()
-    for altname, magic in altnames:
+    for altname in altnames:
         key = fold(altname)
         if key in seen:
             raise InvalidError.field("altnames", f"{altname} is given twice.")
         seen.add(key)
-        if altname != altname.strip() or any(character.isspace() for character in altname):
+        if any(character.isspace() for character in altname):
             raise InvalidError.field("altnames", f"{altname!r} holds white space.")
         if users.is_altname_taken(connection, altname, user.id):
             raise InvalidError.field("altnames", f"{altname} is in use already.")
-        origin = known.get(key, MAGIC_MANUAL) if magic is None else magic
-        users.insert_address(connection, user.id, "altname", altname, origin)
+        users.insert_address(connection, user.id, "altname", altname, known.get(key, MAGIC_MANUAL))

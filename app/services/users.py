@@ -11,7 +11,6 @@ from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.etags import Expected, check_match
 from postroom.app.services import fetchmail, names
 from postroom.app.tokens import ADMIN_ID
-from postroom.schemas.addresses import normalise_address
 from postroom.schemas.users import READ_ONLY, STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import domains, grants, proptags, users
 from postroom.storage.domains import DomainRow
@@ -122,7 +121,8 @@ def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, al
     if user_id == ADMIN_ID:
         raise InvalidError("The system administrator cannot be deleted")
     user = find_user_or_raise(connection, domain_id, user_id)
-    check_match(allowed, users.read_user(connection, user_id))
+    if allowed is not None:
+        check_match(allowed, users.read_user(connection, user_id))
     grants.delete_grants_to_users(connection, "id = ?", user_id)
     users.delete_user(connection, user_id)
     return user.username
@@ -157,10 +157,10 @@ def _apply(
     if "username" in data:
         user = _rename(connection, user, names.parse_username(data["username"], domain))
     if "aliases" in data:
-        names.set_aliases(connection, user, domain, data["aliases"] or ())
+        names.add_aliases(connection, user, domain, data["aliases"] or ())
         names.follow_aliases(connection, user, former_aliases)
     if "altnames" in data:
-        names.set_altnames(connection, user, [(entry["altname"], None) for entry in data["altnames"] or ()])
+        names.set_altnames(connection, user, [entry["altname"] for entry in data["altnames"] or ()])
     if "forward" in data:
         users.set_forward(connection, user.id, data["forward"])
     if "fetchmail" in data:
@@ -187,11 +187,7 @@ def _check_limit(domain: DomainRow) -> None:
 
 def _contact_names(connection: sqlite3.Connection, domain: DomainRow, given: str) -> tuple[str, str]:
     """(the username of the contact to come, its own address, in whatever domain that is)."""
-    try:
-        address = normalise_address(given)
-    except ValueError as error:
-        raise InvalidError.field("username", f"{given[:100]!r} is no valid address: {error}") from None
-    return f"contact-{users.next_user_id(connection)}@{domain.domainname}", address
+    return f"contact-{users.next_user_id(connection)}@{domain.domainname}", names.parse_address(given, given)
 
 
 def _check_read_only(current: Mapping[str, Any], data: Mapping[str, Any]) -> None:
