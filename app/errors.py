@@ -56,6 +56,12 @@ class NotFoundError(PostroomError):
     status = 404
 
 
+class ConflictError(PostroomError):
+    """What is there stands in the way, and nobody has said that it may be overruled; nothing was changed."""
+
+    status = 409
+
+
 class PreconditionFailedError(PostroomError):
     """What the client has read is no longer what is stored; nothing was changed."""
 

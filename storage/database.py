@@ -234,6 +234,15 @@ class Database:
         rows = await self.fetch_all(sql, params)
         return rows[0][0] if rows else None
 
+    async def read(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """The result of `function(connection, *args)` on a reader, for what takes several statements."""
+        reader = min(self._readers, key=lambda reader: reader.pending)
+        reader.pending += 1
+        try:
+            return await reader.run(function, *args)
+        finally:
+            reader.pending -= 1
+
     async def write(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """Runs `function(connection, *args)` as one transaction and returns its result once it is on disk.
 

@@ -72,3 +72,8 @@ def find(name: str) -> PropTag | None:
         except ValueError:
             return None
     return by_name.get(key)
+
+
+def by_tag(tag: int) -> PropTag:
+    """The property of a tag that came out of find() before. Raises KeyError for any other number."""
+    return _table()[1][tag]

@@ -18,6 +18,9 @@ _SELECT_PROFILE = f"SELECT CAST({document(2, fetchmail=False)} AS BLOB) FROM use
 #: Fields of a user that are one column each: name in the API -> column.
 COLUMNS = {"status": "status", "lang": "lang", "syncPolicy": "sync_policy", "ldapID": "ldap_id", **FLAGS}
 
+#: Where an altname comes from: somebody entered it, or it stands in the directory.
+MAGIC_MANUAL, MAGIC_LDAP = 0, 99
+
 
 @dataclass(frozen=True, slots=True)
 class UserRow:

@@ -36,6 +36,7 @@ class Entry:
     dn: str
     attributes: Mapping[str, Sequence[str | bytes]]
     is_contact: bool = False
+    object_id: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,11 @@ class MappedUser:
     warnings: tuple[str, ...]
 
 
-def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str], bool]) -> MappedUser:
+def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str, str], bool]) -> MappedUser:
     """The user data of an entry; whatever is unusable becomes a warning.
 
-    `accepts_domain` tells of an ASCII domain in lower case whether the user may have aliases there.
+    `accepts_domain(own, other)` tells of two ASCII domains in lower case whether a user of one may have aliases in the
+    other.
     InvalidError, naming the attribute, when there is no valid username.
     """
     values = {name.lower(): list(found) for name, found in entry.attributes.items()}
@@ -148,7 +150,7 @@ def _without_prefix(text: str) -> str | None:
 
 
 def _aliases(
-    texts: Iterable[str], username: str, accepts_domain: Callable[[str], bool], warnings: list[str]
+    texts: Iterable[str], username: str, accepts_domain: Callable[[str, str], bool], warnings: list[str]
 ) -> tuple[str, ...]:
     aliases: dict[str, None] = {}
     for text in texts:
@@ -162,7 +164,7 @@ def _aliases(
             continue
         if alias == username or alias in aliases:
             continue
-        if accepts_domain(domain_of(alias)):
+        if accepts_domain(domain_of(username), domain_of(alias)):
             aliases[alias] = None
         else:
             warnings.append(f"The alias {_shown(address)} was left out: its domain is not one of this organisation")

@@ -9,14 +9,9 @@ from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.services import names
-from postroom.app.services.names import MAGIC_LDAP
-from postroom.app.services.users import find_domain_or_raise, find_user_or_raise, user_not_found
-from postroom.schemas.users import STATUS_CONTACT
-from postroom.storage import proptags, users
-from postroom.storage.domains import DomainRow
-from postroom.storage.properties import delete_property, set_property
-from postroom.storage.text import fold
-from postroom.storage.users import UserRow
+from postroom.app.services.ldap_users import Linking, update_from_directory
+from postroom.app.services.users import find_domain_or_raise, user_not_found
+from postroom.storage import users
 
 log = logging.getLogger("postroom.ldap")
 
@@ -41,14 +36,25 @@ async def downsync_user(context: Context, domain_id: int, user_id: int, object_i
             f"There is no object {escape_object_id(raw)} in the directory; {user.username} stays as it was"
         )
     document, warnings = await context.database.write(
-        _apply, domain_id, user_id, escape_object_id(raw), entry, directory.config, lang
+        _update, domain_id, user_id, escape_object_id(raw), entry, directory.config, lang
     )
-    for warning in warnings:
-        log.warning("Update of %s from LDAP: %s", user.username, warning)
+    log_warnings(user.username, warnings)
     return document
 
 
-def _apply(
+def log_warnings(username: str, warnings: list[str]) -> None:
+    """What the directory says and could not be taken over."""
+    for warning in warnings:
+        log.warning("Update of %s from LDAP: %s", username, warning)
+
+
+def map_for_domain(connection: sqlite3.Connection, domain_id: int, entry: Entry, config: DirectoryConfig) -> MappedUser:
+    """What an entry says about a user of the domain. Raises NotFoundError (domain), InvalidError (no username)."""
+    domain = find_domain_or_raise(connection, domain_id)
+    return map_entry(entry, config, lambda _own, other: names.check_alias_domain(connection, domain, other))
+
+
+def _update(
     connection: sqlite3.Connection,
     domain_id: int,
     user_id: int,
@@ -57,57 +63,6 @@ def _apply(
     config: DirectoryConfig,
     lang: str,
 ) -> tuple[bytes, list[str]]:
-    user = find_user_or_raise(connection, domain_id, user_id)
-    domain = find_domain_or_raise(connection, domain_id)
-    mapped = map_entry(entry, config, lambda name: names.check_alias_domain(connection, domain, name))
-    other = users.find_user_of_object(connection, domain_id, object_id)
-    if other not in (None, user_id):
-        raise InvalidError(f"The object {object_id} is linked to user {other} already")
-    warnings = list(mapped.warnings)
-    users.update_fields(connection, user.id, {"ldapID": object_id, **({} if user.lang else {"lang": lang})})
-    if user.status != STATUS_CONTACT:
-        user = _rename(connection, user, domain, mapped)
-        _set_names(connection, user, mapped, config, warnings)
-    for tag in mapped.removed:
-        delete_property(connection, user.id, tag)
-    for tag, value in mapped.properties.items():
-        proptag = proptags.find(f"{tag:#010x}")
-        if proptag is not None:
-            set_property(connection, user.id, proptag, value)  # type: ignore[arg-type]
-    return users.read_user(connection, user.id), warnings
-
-
-def _rename(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, mapped: MappedUser) -> UserRow:
-    """The directory says what the user is called; an address in another domain is no name for a user of this one."""
-    username = names.parse_username(mapped.username, domain)
-    names.check_username(connection, username, user.id)
-    # An alias that becomes the name is an alias no more.
-    remaining = [pair for pair in users.list_addresses(connection, user.id, "alias") if pair[0] != username]
-    users.replace_addresses(connection, user.id, "alias", remaining)
-    return names.rename(connection, user, username)
-
-
-def _set_names(
-    connection: sqlite3.Connection,
-    user: UserRow,
-    mapped: MappedUser,
-    config: DirectoryConfig,
-    warnings: list[str],
-) -> None:
-    # Without an attribute for aliases the directory does not say what they are: those there stay.
-    before = [address for address, _ in users.list_addresses(connection, user.id, "alias")]
-    kept = [] if config.aliases else before
-    users.replace_addresses(connection, user.id, "alias", ())
-    for alias in dict.fromkeys([*kept, *mapped.aliases]):
-        if fold(alias) == fold(user.username) or users.is_address_taken(connection, alias, user.id):
-            warnings.append(f"the alias {alias} is in use already and was left out")
-        else:
-            users.insert_address(connection, user.id, "alias", alias)
-    names.follow_aliases(connection, user, before)
-    altnames = [pair for pair in users.list_addresses(connection, user.id, "altname") if pair[1] != MAGIC_LDAP]
-    if mapped.altname and fold(mapped.altname) not in {fold(name) for name, _ in altnames}:
-        if users.is_altname_taken(connection, mapped.altname, user.id):
-            warnings.append(f"the altname {mapped.altname} is in use already and was left out")
-        else:
-            altnames.append((mapped.altname, MAGIC_LDAP))
-    users.replace_addresses(connection, user.id, "altname", altnames)
+    mapped = map_for_domain(connection, domain_id, entry, config)
+    warnings = update_from_directory(connection, domain_id, user_id, Linking(object_id, mapped, config, lang))
+    return users.read_user(connection, user_id), warnings

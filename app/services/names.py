@@ -11,9 +11,6 @@ from postroom.storage.domains import DomainRow
 from postroom.storage.text import fold
 from postroom.storage.users import UserRow
 
-#: Where an altname comes from.
-MAGIC_MANUAL, MAGIC_LDAP = 0, 99
-
 
 def parse_username(text: str, domain: DomainRow) -> str:
     """The stored form of a username given as local part or as address in that very domain. Raises InvalidError."""
@@ -91,4 +88,4 @@ def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequen
             raise InvalidError.field("altnames", f"{altname!r} holds white space.")
         if users.is_altname_taken(connection, altname, user.id):
             raise InvalidError.field("altnames", f"{altname} is in use already.")
-        users.insert_address(connection, user.id, "altname", altname, known.get(key, MAGIC_MANUAL))
+        users.insert_address(connection, user.id, "altname", altname, known.get(key, users.MAGIC_MANUAL))

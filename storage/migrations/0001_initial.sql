@@ -63,7 +63,7 @@ CREATE TABLE users (
 -- The row ID is the last column of every index: this one also gives a domain's users in the order of their IDs.
 CREATE INDEX users_by_domain ON users (domain_id);
 CREATE INDEX users_by_name ON users (domain_id, username);
-CREATE UNIQUE INDEX users_by_object ON users (domain_id, ldap_id) WHERE ldap_id IS NOT NULL;
+CREATE UNIQUE INDEX users_by_object ON users (ldap_id, domain_id) WHERE ldap_id IS NOT NULL;
 
 -- Every name a user goes by. A username or an alias exists once in the whole store; an altname exists once and is
 -- nobody else's username. That is said here, so that no code path can break it.
@@ -167,6 +167,35 @@ CREATE TABLE ldap_configs (
     bind_pass TEXT
 );
 CREATE UNIQUE INDEX ldap_configs_by_org ON ldap_configs (coalesce(org_id, 0));
+
+-- Work that may take longer than a request. `pid` is the process that does it: without that process it is done no more.
+CREATE TABLE tasks (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    command TEXT NOT NULL,
+    state   INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 5),
+    created TEXT NOT NULL,
+    updated TEXT NOT NULL,
+    message TEXT NOT NULL DEFAULT '',
+    params  TEXT NOT NULL,                        -- JSON object
+    user_id INTEGER REFERENCES users (id) ON DELETE SET NULL,
+    pid     INTEGER NOT NULL
+);
+CREATE INDEX tasks_by_user ON tasks (user_id);
+-- What became of each entry of the directory. No reference to a user: what was done is kept when they are gone.
+CREATE TABLE task_items (
+    id        INTEGER PRIMARY KEY,
+    task_id   INTEGER NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    object_id TEXT NOT NULL,
+    domain_id INTEGER NOT NULL,                   -- 0: of no domain that is here
+    user_id   INTEGER,
+    username  TEXT NOT NULL,
+    action    TEXT NOT NULL,
+    code      INTEGER NOT NULL,
+    message   TEXT NOT NULL,
+    changes   TEXT,                               -- JSON object: field -> [before, after]
+    UNIQUE (task_id, object_id, domain_id)
+);
+CREATE INDEX task_items_by_name ON task_items (task_id, username);
 
 -- The mailbox side.
 CREATE TABLE grants (

@@ -190,14 +190,14 @@ async def test_fetched_people_can_be_mapped(slapd: Slapd) -> None:
     async with directory(slapd, objectID="uid") as found:
         entry = await found.fetch(b"anna.schmidt")
         assert entry is not None
-        user = map_entry(entry, found.config, lambda domain: domain == "example.com")
+        user = map_entry(entry, found.config, lambda _own, domain: domain == "example.com")
         assert user.username == "anna.schmidt@example.com"
         assert user.aliases == ("anna.schmidt.second@example.com",)
         assert user.altname == "anna.schmidt"
         assert user.properties[0x3A08001F] == "+43 1 555 1001 +43 1 555 5001"
         juergen = await found.fetch(b"juergen.mueller")
         assert juergen is not None
-        user = map_entry(juergen, found.config, lambda domain: domain == "example.com")
+        user = map_entry(juergen, found.config, lambda _own, domain: domain == "example.com")
         assert user.properties[0x3001001F] == "Jürgen Müller"
         assert user.properties[0x3A29001F] == "Ring 1"
         assert user.aliases == ("juergen.mueller.alias@example.com",)

@@ -29,7 +29,7 @@ def config(**users: Any) -> DirectoryConfig:
 
 def mapped(values: dict[str, list[str | bytes]], **users: Any) -> MappedUser:
     entry = Entry("cn=x", {"mail": ["anna@example.com"], **values})
-    return map_entry(entry, config(**users), lambda domain: domain in ("example.com", "xn--bcher-kva.example"))
+    return map_entry(entry, config(**users), lambda _own, domain: domain in ("example.com", "xn--bcher-kva.example"))
 
 
 def test_a_password_is_never_shown() -> None:
@@ -39,7 +39,7 @@ def test_a_password_is_never_shown() -> None:
 
 def test_names_compare_without_case() -> None:
     """Attribute names are found in any case, addresses come out in lower case."""
-    user = map_entry(Entry("", {"MAIL": ["Anna@EXAMPLE.com"], "GIVENNAME": ["Anna"]}), config(), lambda _: True)
+    user = map_entry(Entry("", {"MAIL": ["Anna@EXAMPLE.com"], "GIVENNAME": ["Anna"]}), config(), lambda _own, _domain: True)
     assert user.username == "anna@example.com"
     assert user.properties[tag("givenname")] == "Anna"
 
@@ -119,7 +119,7 @@ def test_contacts() -> None:
     assert mapped({"kind": ["6"]}, attributes={"kind": "displaytypeex"}).is_contact
     assert not mapped({}).is_contact
     entry = Entry("", {"mail": ["a@example.com"]}, is_contact=True)
-    assert map_entry(entry, config(), lambda _: True).is_contact
+    assert map_entry(entry, config(), lambda _own, _domain: True).is_contact
 
 
 @pytest.mark.parametrize(("values", "quota"), [([], 500), (["7"], None), (["x"], 500)])

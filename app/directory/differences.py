@@ -1,0 +1,127 @@
+"""What differs between a user as stored and as the directory describes them: pure, no network and no database."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.mapping import MappedUser, Value
+from postroom.app.errors import InvalidError
+from postroom.schemas.addresses import domain_of
+from postroom.schemas.users import STATUS_CONTACT
+from postroom.storage import proptags
+from postroom.storage.ldap_users import StoredUser
+from postroom.storage.text import fold
+from postroom.storage.users import MAGIC_LDAP
+
+#: Folded name -> (kind, user ID) of whoever goes by it.
+Owners = Mapping[str, Sequence[tuple[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What has to be written; what is empty or None stays. Lists are replaced as a whole.
+
+    `fields` are columns by their names in the API, `properties` and `removed` go by tag.
+    """
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    username: str | None = None
+    aliases: tuple[str, ...] | None = None
+    altnames: tuple[tuple[str, int], ...] | None = None
+    properties: Mapping[int, Value] = field(default_factory=dict)
+    removed: frozenset[int] = frozenset()
+
+    def __bool__(self) -> bool:
+        lists = self.aliases is not None or self.altnames is not None
+        return lists or bool(self.fields or self.username or self.properties or self.removed)
+
+    def shown(self, stored: StoredUser) -> dict[str, list[object]]:
+        """Field or property name -> [before, after], for people to read."""
+        shown: dict[str, list[object]] = {}
+        if "ldapID" in self.fields:
+            shown["ldapID"] = [stored.ldap_id, self.fields["ldapID"]]
+        if "lang" in self.fields:
+            shown["lang"] = [stored.lang, self.fields["lang"]]
+        if self.username is not None:
+            shown["username"] = [stored.username, self.username]
+        if self.aliases is not None:
+            shown["aliases"] = [list(stored.aliases), list(self.aliases)]
+        if self.altnames is not None:
+            shown["altnames"] = [[name for name, _ in stored.altnames], [name for name, _ in self.altnames]]
+        for tag in sorted({*self.properties, *self.removed}):
+            shown[proptags.by_tag(tag).name] = [stored.properties.get(tag), self.properties.get(tag)]
+        return shown
+
+
+def differences(
+    stored: StoredUser, mapped: MappedUser, config: DirectoryConfig, owners: Owners, object_id: str, lang: str
+) -> tuple[Changes, list[str]]:
+    """What an update has to write, and sentences about what is left out because it is somebody else's.
+
+    `lang` is for a user without one. InvalidError when the user cannot have the name that the directory gives them: it
+    is in another domain, or somebody else's.
+    """
+    warnings = list(mapped.warnings)
+    username = aliases = altnames = None
+    # A contact's name and addresses are no mailbox's: its own address is a property.
+    if stored.status != STATUS_CONTACT:
+        username = _username(stored, mapped, owners)
+        aliases = _aliases(stored, mapped, config, owners, warnings)
+        altnames = _altnames(stored, mapped, owners, warnings)
+    fields = {"ldapID": object_id} if stored.ldap_id != object_id else {}
+    if lang and not stored.lang:
+        fields["lang"] = lang
+    changes = Changes(
+        fields=fields,
+        username=username,
+        aliases=aliases,
+        altnames=altnames,
+        properties={tag: value for tag, value in mapped.properties.items() if stored.properties.get(tag) != value},
+        removed=mapped.removed & stored.properties.keys(),
+    )
+    return changes, warnings
+
+
+def is_taken(owners: Owners, name: str, user_id: int | None, *kinds: str) -> bool:
+    """Whether somebody else than this user (None: a new one) goes by the name in one of these ways."""
+    return any(kind in kinds and owner != user_id for kind, owner in owners.get(fold(name), ()))
+
+
+def _username(stored: StoredUser, mapped: MappedUser, owners: Owners) -> str | None:
+    if mapped.username == stored.username:
+        return None
+    domain = domain_of(stored.username)
+    if domain_of(mapped.username) != domain:
+        raise InvalidError.field("username", f"{mapped.username!r} is not in the domain {domain}.")
+    if is_taken(owners, mapped.username, stored.id, "username", "alias", "altname"):
+        raise InvalidError.field("username", f"{mapped.username} is in use already.")
+    return mapped.username
+
+
+def _aliases(
+    stored: StoredUser, mapped: MappedUser, config: DirectoryConfig, owners: Owners, warnings: list[str]
+) -> tuple[str, ...] | None:
+    # Without an attribute for aliases the directory does not say what they are: those there stay.
+    kept = () if config.aliases else stored.aliases
+    wanted: dict[str, str] = {}
+    for alias in (*kept, *mapped.aliases):
+        if is_taken(owners, alias, stored.id, "username", "alias"):
+            warnings.append(f"The alias {alias} is in use already and was left out")
+        # An alias that becomes the name is an alias no more.
+        elif alias != mapped.username:
+            wanted.setdefault(fold(alias), alias)
+    # The values of an attribute have no order.
+    same = wanted.keys() == {fold(alias) for alias in stored.aliases}
+    return None if same else tuple(wanted.values())
+
+
+def _altnames(
+    stored: StoredUser, mapped: MappedUser, owners: Owners, warnings: list[str]
+) -> tuple[tuple[str, int], ...] | None:
+    wanted = [pair for pair in stored.altnames if pair[1] != MAGIC_LDAP]
+    if mapped.altname and fold(mapped.altname) not in {fold(name) for name, _ in wanted}:
+        if is_taken(owners, mapped.altname, stored.id, "altname", "username"):
+            warnings.append(f"The altname {mapped.altname} is in use already and was left out")
+        else:
+            wanted.append((mapped.altname, MAGIC_LDAP))
+    return None if set(wanted) == set(stored.altnames) else tuple(wanted)

@@ -1,0 +1,220 @@
+"""What an update of many users from the directory would do: pure, no network and no database.
+
+Entries are read with `read_entry`, what is stored of them and their names comes as a Snapshot, and a Planner says for
+each what has to be done.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.differences import Owners, differences, is_taken
+from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, MappedUser, map_entry
+from postroom.app.directory.object_id import escape_object_id
+from postroom.app.errors import InvalidError
+from postroom.schemas.addresses import domain_of
+from postroom.storage.domains import DomainRow
+from postroom.storage.ldap_users import Linked, StoredUser
+
+
+class Action(StrEnum):
+    """What is done with a user."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UNCHANGED = "unchanged"
+    UNLINK = "unlink"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, or (skip) the reason why not. `code` is what an HTTP request for it alone would answer.
+
+    `domain_id` 0: of no domain that is here. `shown` is field -> [before, after]; `mapped` is what to write.
+    """
+
+    action: Action
+    object_id: str
+    username: str
+    code: int
+    message: str
+    domain_id: int = 0
+    user_id: int | None = None
+    shown: Mapping[str, Sequence[object]] = field(default_factory=dict)
+    mapped: MappedUser | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEntry:
+    """An entry and what it says of a user, or the reason why it says nothing."""
+
+    object_id: str
+    mapped: MappedUser | None
+    reason: str = ""
+
+    def names(self) -> Iterable[str]:
+        """Every name that a user made of it would like to have."""
+        if self.mapped is not None:
+            yield self.mapped.username
+            yield from self.mapped.aliases
+            if self.mapped.altname:
+                yield self.mapped.altname
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is stored: object ID -> users linked to it, and who goes by which name."""
+
+    linked: Mapping[str, Sequence[StoredUser]] = field(default_factory=dict)
+    owners: Owners = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose users are updated. `domains` are those; `all_domains` is name -> row of every one there is, for aliases.
+
+    `create`: entries that nobody is linked to become users; `lang` is for users without one.
+    """
+
+    domains: Mapping[int, DomainRow]
+    all_domains: Mapping[str, DomainRow]
+    create: bool = False
+    lang: str = ""
+
+    def siblings(self) -> list[int]:
+        """The domains, and those that share an organisation with them: they see each other's contacts."""
+        orgs = {domain.org_id for domain in self.domains.values()} - {None}
+        return [row.id for row in self.all_domains.values() if row.id in self.domains or row.org_id in orgs]
+
+    def accepts(self, own: str, other: str) -> bool:
+        """Whether users of a domain may have aliases in another one: in itself, and in those of its organisation."""
+        if own == other:
+            return True
+        one, two = self.all_domains.get(own), self.all_domains.get(other)
+        return one is not None and two is not None and one.org_id is not None and one.org_id == two.org_id
+
+
+def read_entry(entry: Entry, config: DirectoryConfig, scope: Scope) -> ReadEntry:
+    """What an entry says. An unusable one is no error here."""
+    object_id = escape_object_id(entry.object_id)
+    try:
+        return ReadEntry(object_id, map_entry(entry, config, scope.accepts))
+    except InvalidError as error:
+        return ReadEntry(object_id, None, error.message)
+
+
+class Planner:
+    """Plans one page after the other; what earlier pages create counts for later ones."""
+
+    def __init__(self, config: DirectoryConfig, scope: Scope) -> None:
+        self._config = config
+        self._scope = scope
+        self._room = {domain.id: domain.max_user - domain.active_users for domain in scope.domains.values()}
+        self._claimed: set[str] = set()
+        #: An organisation, or a domain without one: (org ID, domain ID) -> the domain that gets its contacts.
+        self._homes: dict[tuple[int | None, int], int] = {}
+        for domain in sorted(scope.domains.values(), key=lambda domain: domain.id):
+            self._homes.setdefault(_home(domain), domain.id)
+
+    def plan(self, entries: Iterable[ReadEntry], snapshot: Snapshot) -> list[Step]:
+        """The steps for a page of entries. Entries that are nobody's here have none."""
+        return [step for entry in entries for step in self._plan(entry, snapshot)]
+
+    def vanished(self, user: Linked, *, exists: bool, unlink: bool) -> Step:
+        """The step for a linked user whom no entry was found for: by itself an update changes nothing about them.
+
+        `exists`: the object is there and the filters do not find it.
+        """
+        step = Step(Action.SKIP, user.ldap_id, user.username, 404, "", user.domain_id, user.id)
+        if exists:
+            return replace(step, message="The entry is not found by the configured filters; the user stays as it was")
+        if unlink:
+            message = "Unlinked: the object is no longer in the directory"
+            shown = {"ldapID": [user.ldap_id, None]}
+            return replace(step, action=Action.UNLINK, code=200, message=message, shown=shown)
+        return replace(step, message="The object is no longer in the directory; the user stays as it was")
+
+    def _plan(self, entry: ReadEntry, snapshot: Snapshot) -> list[Step]:
+        linked = snapshot.linked.get(entry.object_id, ())
+        steps = [self._update(entry, user, snapshot) for user in linked if user.domain_id in self._scope.domains]
+        if self._scope.create:
+            if entry.mapped is not None and entry.mapped.is_contact:
+                steps += self._contacts(entry, entry.mapped, linked)
+            elif not linked:
+                steps += self._create(entry, snapshot)
+        return steps
+
+    def _update(self, entry: ReadEntry, user: StoredUser, snapshot: Snapshot) -> Step:
+        step = Step(Action.SKIP, entry.object_id, user.username, 400, entry.reason, user.domain_id, user.id)
+        if entry.mapped is None:
+            return step
+        try:
+            changes, warnings = differences(
+                user, entry.mapped, self._config, snapshot.owners, entry.object_id, self._scope.lang
+            )
+        except InvalidError as error:
+            return replace(step, message=error.message)
+        if not changes:
+            return replace(step, action=Action.UNCHANGED, code=200, message=sentence("Unchanged", warnings))
+        message = sentence("Updated", warnings)
+        shown = changes.shown(user)
+        return replace(step, action=Action.UPDATE, code=200, message=message, shown=shown, mapped=entry.mapped)
+
+    def _create(self, entry: ReadEntry, snapshot: Snapshot) -> list[Step]:
+        mapped = entry.mapped
+        if mapped is None:
+            # Whose it would be nobody can tell, so only who sees every domain is told.
+            step = Step(Action.SKIP, entry.object_id, "", 400, entry.reason)
+            return [step] if len(self._scope.domains) == len(self._scope.all_domains) else []
+        domain = self._scope.all_domains.get(domain_of(mapped.username))
+        if domain is None or domain.id not in self._scope.domains:
+            return []
+        step = Step(Action.SKIP, entry.object_id, mapped.username, 409, "", domain.id)
+        reason = _obstacle(mapped.username, snapshot.owners, self._claimed)
+        if reason:
+            return [replace(step, message=reason)]
+        if self._room[domain.id] <= 0:
+            reason = f"The domain {domain.domainname} has reached its limit of {domain.max_user} users"
+            return [replace(step, code=400, message=reason)]
+        self._room[domain.id] -= 1
+        self._claimed.add(mapped.username)
+        return [self._new(step, mapped, snapshot)]
+
+    def _new(self, step: Step, mapped: MappedUser, snapshot: Snapshot) -> Step:
+        nobody = StoredUser(-1, step.domain_id, mapped.username, 0, "", None)
+        changes, warnings = differences(nobody, mapped, self._config, snapshot.owners, step.object_id, self._scope.lang)
+        message = sentence("Created", warnings)
+        shown = changes.shown(nobody)
+        return replace(step, action=Action.CREATE, code=201, message=message, shown=shown, mapped=mapped)
+
+    def _contacts(self, entry: ReadEntry, mapped: MappedUser, linked: Sequence[StoredUser]) -> list[Step]:
+        rows = {row.id: row for row in self._scope.all_domains.values()}
+        there = {_home(rows[user.domain_id]) for user in linked if user.domain_id in rows}
+        address = str(mapped.properties.get(SMTP_ADDRESS, mapped.username))
+        return [
+            Step(Action.CREATE, entry.object_id, address, 201, "Contact created", domain_id, mapped=mapped)
+            for home, domain_id in self._homes.items()
+            if home not in there
+        ]
+
+
+def sentence(text: str, warnings: Sequence[str]) -> str:
+    """What was done, and what was left out."""
+    return "; ".join([text, *warnings])
+
+
+def _home(domain: DomainRow) -> tuple[int | None, int]:
+    return (domain.org_id, 0) if domain.org_id is not None else (None, domain.id)
+
+
+def _obstacle(username: str, owners: Owners, claimed: set[str]) -> str:
+    """Why a new user cannot have the name, "" when they can."""
+    if username in claimed:
+        return f"Several entries of the directory have the address {username}"
+    if is_taken(owners, username, None, "username"):
+        return f"The user {username} exists and is not linked to this object"
+    if is_taken(owners, username, None, "alias", "altname"):
+        return f"{username} is an alias or an alternative login name of another user"
+    return ""

@@ -1,0 +1,87 @@
+"""Writing what the directory says of one user. Each function is part of one transaction."""
+
+import sqlite3
+from dataclasses import dataclass
+
+import orjson
+
+from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.differences import Changes, differences
+from postroom.app.directory.mapping import SMTP_ADDRESS, STORAGE_QUOTA, MappedUser
+from postroom.app.errors import InvalidError
+from postroom.app.services import names
+from postroom.app.services.users import Change, create_user, find_user_or_raise
+from postroom.schemas.users import STATUS_CONTACT, STATUS_NORMAL
+from postroom.storage import ldap_users, proptags, users
+from postroom.storage.ldap_users import StoredUser
+from postroom.storage.properties import delete_property, set_property
+from postroom.storage.users import UserRow
+
+
+@dataclass(frozen=True, slots=True)
+class Linking:
+    """The object to link to, as the API shows its ID, and how its entry is to be understood."""
+
+    object_id: str
+    mapped: MappedUser
+    config: DirectoryConfig
+    #: For a user without a language.
+    lang: str = ""
+
+
+def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_id: int, linking: Linking) -> list[str]:
+    """Links the user and writes what differs; returns sentences about what was left out.
+
+    Raises NotFoundError (user), InvalidError (the object is somebody else's, or the name cannot be the user's).
+    """
+    user = find_user_or_raise(connection, domain_id, user_id)
+    other = users.find_user_of_object(connection, domain_id, linking.object_id)
+    if other not in (None, user_id):
+        raise InvalidError(f"The object {linking.object_id} is linked to user {other} already")
+    stored = ldap_users.find_stored_user(connection, user_id)
+    if stored is None:  # pragma: no cover - found above, in the same transaction
+        raise LookupError(user_id)
+    mapped = linking.mapped
+    wanted = [mapped.username, *mapped.aliases, *([mapped.altname] if mapped.altname else [])]
+    owners = ldap_users.list_owners(connection, wanted)
+    changes, warnings = differences(stored, mapped, linking.config, owners, linking.object_id, linking.lang)
+    _write(connection, user, stored, changes)
+    return warnings
+
+
+def create_from_directory(
+    connection: sqlite3.Connection, domain_id: int, linking: Linking, change: Change
+) -> tuple[int, list[str]]:
+    """A new user or contact, linked; returns the ID and sentences about what was left out.
+
+    Raises NotFoundError (domain), InvalidError (any rule of new users).
+    """
+    mapped = linking.mapped
+    # What a contact is called here follows from its address, which need not be in a domain of ours.
+    address = mapped.properties.get(SMTP_ADDRESS, mapped.username) if mapped.is_contact else mapped.username
+    data: dict[str, object] = {
+        "username": str(address),
+        "status": STATUS_CONTACT if mapped.is_contact else STATUS_NORMAL,
+    }
+    if mapped.default_quota is not None and not mapped.is_contact:
+        data["properties"] = {proptags.by_tag(STORAGE_QUOTA): mapped.default_quota}
+    user_id: int = orjson.loads(create_user(connection, domain_id, data, None, change))["ID"]
+    return user_id, update_from_directory(connection, domain_id, user_id, linking)
+
+
+def _write(connection: sqlite3.Connection, user: UserRow, stored: StoredUser, changes: Changes) -> None:
+    users.update_fields(connection, user.id, changes.fields)
+    # Aliases go first and come last: one may become the name, and the former name an alias.
+    if changes.aliases is not None:
+        users.replace_addresses(connection, user.id, "alias", ())
+    if changes.username is not None:
+        user = names.rename(connection, user, changes.username)
+    if changes.aliases is not None:
+        users.replace_addresses(connection, user.id, "alias", [(alias, 0) for alias in changes.aliases])
+        names.follow_aliases(connection, user, stored.aliases)
+    if changes.altnames is not None:
+        users.replace_addresses(connection, user.id, "altname", changes.altnames)
+    for tag in changes.removed:
+        delete_property(connection, user.id, tag)
+    for tag, value in changes.properties.items():
+        set_property(connection, user.id, proptags.by_tag(tag), value)  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""What is stored of users who come from a directory, as an update from there needs it."""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from postroom.storage.properties import Value
+from postroom.storage.text import fold
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """A user with all that a directory may have to say about them; `properties` is tag -> value."""
+
+    id: int
+    domain_id: int
+    username: str
+    status: int
+    lang: str
+    ldap_id: str | None
+    aliases: tuple[str, ...] = ()
+    #: (name, where it comes from)
+    altnames: tuple[tuple[str, int], ...] = ()
+    properties: Mapping[int, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A user who is linked to an object of the directory."""
+
+    id: int
+    domain_id: int
+    username: str
+    ldap_id: str
+
+
+_SELECT = """
+    SELECT u.id, u.domain_id, u.username, u.status, u.lang, u.ldap_id,
+           (SELECT json_group_array(json_array(kind, address, magic))
+              FROM (SELECT kind, address, magic FROM addresses
+                     WHERE user_id = u.id AND kind <> 'username' ORDER BY id)),
+           (SELECT json_group_object(tag, CASE WHEN multi THEN json(value) ELSE value END)
+              FROM properties WHERE user_id = u.id)
+      FROM users u
+"""
+
+
+def find_stored_user(connection: sqlite3.Connection, user_id: int) -> StoredUser | None:
+    """The user, or None."""
+    row = connection.execute(f"{_SELECT} WHERE u.id = ?", (user_id,)).fetchone()
+    return _stored(row) if row else None
+
+
+def list_linked(
+    connection: sqlite3.Connection, object_ids: Collection[str], domain_ids: Collection[int]
+) -> dict[str, list[StoredUser]]:
+    """Object ID -> the users of these domains who are linked to it, for those of the IDs that have any."""
+    rows = connection.execute(
+        f"""{_SELECT} WHERE u.ldap_id IN (SELECT value FROM json_each(?))
+                        AND u.domain_id IN (SELECT value FROM json_each(?)) ORDER BY u.id""",
+        (json.dumps(list(object_ids)), json.dumps(list(domain_ids))),
+    )
+    found: dict[str, list[StoredUser]] = {}
+    for row in rows:
+        user = _stored(row)
+        found.setdefault(user.ldap_id or "", []).append(user)
+    return found
+
+
+def list_owners(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
+    """Folded name -> (kind, user ID) of whoever goes by it, for those of the names that somebody has."""
+    rows = connection.execute(
+        "SELECT key, kind, user_id FROM addresses WHERE key IN (SELECT value FROM json_each(?))",
+        (json.dumps([fold(name) for name in names]),),
+    )
+    found: dict[str, list[tuple[str, int]]] = {}
+    for key, kind, user_id in rows:
+        found.setdefault(key, []).append((kind, user_id))
+    return found
+
+
+def list_linked_after(
+    connection: sqlite3.Connection, domain_ids: Collection[int], user_id: int, limit: int
+) -> list[Linked]:
+    """The next users of these domains, by ID, who are linked to any object."""
+    rows = connection.execute(
+        """
+        SELECT id, domain_id, username, ldap_id
+          FROM users
+         WHERE id > ? AND ldap_id IS NOT NULL AND domain_id IN (SELECT value FROM json_each(?))
+         ORDER BY id
+         LIMIT ?
+        """,
+        (user_id, json.dumps(list(domain_ids)), limit),
+    )
+    return [Linked(*row) for row in rows]
+
+
+def list_unseen(
+    connection: sqlite3.Connection, task_id: int, domain_ids: Collection[int], user_id: int, limit: int
+) -> list[Linked]:
+    """The same, but only those of whose object a task has no item."""
+    rows = connection.execute(
+        """
+        SELECT u.id, u.domain_id, u.username, u.ldap_id
+          FROM users u
+         WHERE u.id > ? AND u.ldap_id IS NOT NULL AND u.domain_id IN (SELECT value FROM json_each(?))
+           AND NOT EXISTS (SELECT 1 FROM task_items i
+                            WHERE i.task_id = ? AND i.object_id = u.ldap_id AND i.domain_id = u.domain_id)
+         ORDER BY u.id
+         LIMIT ?
+        """,
+        (user_id, json.dumps(list(domain_ids)), task_id, limit),
+    )
+    return [Linked(*row) for row in rows]
+
+
+def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) -> int:
+    """How many users of these domains are linked."""
+    row = connection.execute(
+        """SELECT count(*) FROM users
+            WHERE ldap_id IS NOT NULL AND domain_id IN (SELECT value FROM json_each(?))""",
+        (json.dumps(list(domain_ids)),),
+    ).fetchone()
+    return int(row[0])
+
+
+def _stored(row: tuple[object, ...]) -> StoredUser:
+    *columns, names, properties = row
+    addresses: list[tuple[str, str, int]] = json.loads(str(names))
+    return StoredUser(
+        *columns,  # type: ignore[arg-type]
+        aliases=tuple(address for kind, address, _ in addresses if kind == "alias"),
+        altnames=tuple((address, magic) for kind, address, magic in addresses if kind == "altname"),
+        properties={int(tag): value for tag, value in json.loads(str(properties)).items()},
+    )
