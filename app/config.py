@@ -41,6 +41,8 @@ class Config:
     ldap_timeout: float = 5.0
     #: A PEM file with the CA of the directory servers; None: the system's.
     ldap_ca_file: str | None = None
+    #: Percent of the linked users that may be removed at once because their objects are gone.
+    ldap_orphan_share: float = 10.0
     #: Seconds that requests under way get to finish at a stop.
     shutdown_timeout: float = 10.0
     access_log: bool = False
@@ -140,6 +142,7 @@ _PARSERS = {
     "trusted_proxies": _networks,
     "ldap_timeout": _seconds,
     "ldap_ca_file": _file,
+    "ldap_orphan_share": lambda text: _number(text, 0, 100, "a share between 0 and 100 percent"),
     "shutdown_timeout": _seconds,
     "access_log": _flag,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -14,6 +14,12 @@ from postroom.storage.database import Database
 
 if TYPE_CHECKING:
     from postroom.app.services.directories import Directories
+    from postroom.app.services.tasks import Tasks
+
+
+def now_in(timezone: tzinfo) -> str:
+    """This moment in a time zone, as the API writes times."""
+    return datetime.now(timezone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +31,11 @@ class Context:
     tokens: Tokens
     passwords: Passwords
     directories: "Directories"
+    tasks: "Tasks"
 
     def now(self) -> str:
         """This moment in the configured time zone, as the API writes times."""
-        return datetime.now(self.config.timezone).strftime("%Y-%m-%d %H:%M:%S")
+        return now_in(self.config.timezone)
 
 
 CONTEXT: Final = web.AppKey("context", Context)

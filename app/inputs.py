@@ -47,11 +47,12 @@ def query_loader(schema: Schema) -> Callable[[web.Request], Any]:
 
     Lists are polled with the same query over and over, so what it loaded to is remembered.
     """
-    several = {name for name, field in schema.fields.items() if isinstance(field, fields.List)}
+    names = [field.data_key or name for name, field in schema.fields.items()]
+    several = {field.data_key or name for name, field in schema.fields.items() if isinstance(field, fields.List)}
 
     def parse(raw: str) -> Any:
         query: MultiDict[str] = MultiDict(URL(f"/?{raw}", encoded=True).query)
-        data = {name: query.getall(name) if name in several else query[name] for name in schema.fields if name in query}
+        data = {name: query.getall(name) if name in several else query[name] for name in names if name in query}
         return load(schema, data)
 
     remembered = lru_cache(maxsize=256)(parse)

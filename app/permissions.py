@@ -43,7 +43,7 @@ CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Some domains, or (`everything`) all there are and will be."""
+    """Some domains or organisations, or (`everything`) all there are and will be."""
 
     ids: frozenset[int] = frozenset()
     everything: bool = False
@@ -72,6 +72,8 @@ class Grants:
     write: Scope = Scope()
     #: Domains of which the caller administers the organisation.
     organise: Scope = Scope()
+    #: Organisations that the caller administers.
+    orgs: Scope = Scope()
     purge: Scope = Scope()
     reset_passwords: bool = False
     capabilities: tuple[str, ...] = ()
@@ -86,7 +88,7 @@ def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Itera
     names = {permission.name for permission in held}
     capabilities = {capability for name in names for capability in CAPABILITIES[name]}
     if "SystemAdmin" in names:
-        return Grants(True, True, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, True, _SYSTEM_ADMIN)
+        return Grants(True, True, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, True, _SYSTEM_ADMIN)
     organise = _scope(held, "OrgAdmin", domains_of_org)
     write = _union(organise, _scope(held, "DomainAdmin", domains_of_org))
     read = _union(write, _scope(held, "DomainAdminRO", domains_of_org))
@@ -95,6 +97,7 @@ def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Itera
         read=EVERYTHING if "SystemAdminRO" in names else read,
         write=write,
         organise=organise,
+        orgs=_orgs(held),
         purge=_scope(held, "DomainPurge", domains_of_org),
         reset_passwords="ResetPasswd" in names,
         capabilities=tuple(sorted(capabilities)),
@@ -113,6 +116,13 @@ def _scope(held: Iterable[Permission], name: str, domains_of_org: Mapping[int, I
         if permission.org_id is not None:
             ids.update(domains_of_org.get(permission.org_id, ()))
     return Scope(frozenset(ids))
+
+
+def _orgs(held: Iterable[Permission]) -> Scope:
+    administered = [permission for permission in held if permission.name == "OrgAdmin"]
+    if any(permission.everything for permission in administered):
+        return EVERYTHING
+    return Scope(frozenset(permission.org_id for permission in administered if permission.org_id is not None))
 
 
 def _union(one: Scope, other: Scope) -> Scope:

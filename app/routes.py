@@ -15,6 +15,8 @@ from postroom.app.handlers import (
     docs,
     domains,
     ldap,
+    ldap_config,
+    ldap_sync,
     oof,
     orgs,
     passwords,
@@ -24,8 +26,10 @@ from postroom.app.handlers import (
     store_access,
     store_props,
     sync_policy,
+    tasks,
     users,
 )
+from postroom.app.permissions import Scope
 from postroom.app.tokens import Caller
 
 BASE: Final = "/api/v1"
@@ -67,6 +71,32 @@ def domain_remove(caller: Caller, request: web.Request) -> bool:
     """Marking the domain as deleted, or purging it: the handler knows which is asked for."""
     domain_id = path_id(request, "domainID")
     return domain_id in caller.grants.organise or domain_id in caller.grants.purge
+
+
+def org_organise(caller: Caller, request: web.Request) -> bool:
+    """Administering the organisation of the path."""
+    return path_id(request, "ID") in caller.grants.orgs
+
+
+def directory_read(caller: Caller, request: web.Request) -> bool:
+    """Reading what the query names by `domain` or `organization`; without either, reading everything."""
+    return caller.grants.system_read or _names_own(caller, request, caller.grants.read)
+
+
+def directory_write(caller: Caller, request: web.Request) -> bool:
+    """Writing there."""
+    return caller.grants.system_write or _names_own(caller, request, caller.grants.write)
+
+
+def _names_own(caller: Caller, request: web.Request, own: Scope) -> bool:
+    if "domain" in request.query:
+        return _number(request.query["domain"]) in own
+    return "organization" in request.query and _number(request.query["organization"]) in caller.grants.orgs
+
+
+def _number(text: str) -> int | None:
+    # What is no number is nobody's; who may do everything is told so when the query is checked.
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def _system(caller: Caller, request: web.Request) -> bool:
@@ -146,7 +176,24 @@ ROUTES: Final = [
     Route("GET", "/service/userinfo/{username}", service.get_user_information, from_service),
     Route("PUT", "/service/sync/{username}/{deviceID}", service.put_sync, from_service),
     Route("GET", "/service/oof/{username}", oof.get_oof_of_username, from_service),
-    Route("GET", "/system/mconf/ldap", ldap.get_config, system_read),
-    Route("PUT", "/system/mconf/ldap", ldap.put_config, system_write),
-    Route("DELETE", "/system/mconf/ldap", ldap.delete_config, system_write),
+    Route("GET", "/system/mconf/ldap", ldap_config.get_config, system_read),
+    Route("PUT", "/system/mconf/ldap", ldap_config.put_config, system_write),
+    Route("DELETE", "/system/mconf/ldap", ldap_config.delete_config, system_write),
+    Route("GET", "/system/orgs/{ID}/ldap", ldap_config.get_org_config, system_read),
+    Route("PUT", "/system/orgs/{ID}/ldap", ldap_config.put_org_config, system_write),
+    Route("DELETE", "/system/orgs/{ID}/ldap", ldap_config.delete_org_config, system_write),
+    Route("GET", "/domains/ldap/search", ldap.search, directory_read),
+    Route("POST", "/domains/ldap/importUser", ldap.import_user, directory_write),
+    Route("GET", "/domains/ldap/check", ldap.check_users, directory_read),
+    Route("DELETE", "/domains/ldap/check", ldap.delete_orphans, directory_write),
+    Route("GET", "/domains/ldap/dump", ldap.dump, directory_read),
+    Route("POST", "/domains/ldap/downsync", ldap_sync.sync_all, system_write),
+    Route("POST", "/domains/{domainID}/ldap/downsync", ldap_sync.sync_domain, domain_write),
+    Route("POST", "/system/orgs/{ID}/ldap/downsync", ldap_sync.sync_org, org_organise),
+    Route("GET", "/tasq/status", tasks.get_status, public),
+    # Everyone who is logged in sees the tasks they have started; the handlers ask whose they are.
+    Route("GET", "/tasq/tasks", tasks.list_tasks, logged_in),
+    Route("GET", "/tasq/tasks/{ID}", tasks.get_task, logged_in),
+    Route("DELETE", "/tasq/tasks/{ID}", tasks.remove_task, logged_in),
+    Route("POST", "/tasq/tasks/{ID}/cancel", tasks.cancel_task, logged_in),
 ]

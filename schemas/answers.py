@@ -46,6 +46,100 @@ class InternalErrorSchema(Input):
     requestID = fields.String()
 
 
+class QueuedSchema(Input):
+    """The work goes on; the task tells how far it is."""
+
+    message = fields.String(required=True)
+    taskID = Int(required=True)
+
+
+class SyncItemSchema(Input):
+    """What became of one entry of the directory; `changes` is field -> [before, after]."""
+
+    ID = Int()  # of the user, where there is one
+    username = fields.String(required=True)
+    code = Int(required=True, validate=validate.OneOf([200, 201, 400, 404, 409, 500, 503]))
+    message = fields.String(required=True)
+    action = fields.String(required=True, validate=validate.OneOf(["create", "update", "unchanged", "unlink", "skip"]))
+    objectID = fields.String(required=True)
+    changes = fields.Dict(keys=fields.String(), values=fields.List(fields.Raw(allow_none=True)))
+
+
+class SyncAnswerSchema(Input):
+    """What an update of many users did, or (dry run) would do."""
+
+    message = fields.String(required=True)
+    data = fields.List(fields.Nested(SyncItemSchema), required=True)
+
+
+class TaskSchema(Input):
+    """Work that may take longer than a request. `params` holds what was asked for, counts, and the result so far."""
+
+    ID = Int(required=True)
+    command = fields.String(required=True)
+    state = Int(required=True, validate=validate.OneOf(range(6)))
+    created = fields.String(required=True)
+    updated = fields.String(required=True)
+    message = fields.String(required=True)
+    params = fields.Dict(keys=fields.String(), required=True)
+
+
+class TaskListSchema(Input):
+    """A page of tasks."""
+
+    count = Int(required=True)
+    data = fields.List(fields.Nested(TaskSchema), required=True)
+
+
+class TasqStatusSchema(Input):
+    """Whether tasks are worked on, and how many wait."""
+
+    running = fields.Boolean(required=True)
+    queued = Int(required=True)
+    workers = Int(required=True)
+
+
+class LdapPersonSchema(Input):
+    """Somebody who was found in the directory; `error` is why no user can be made of them."""
+
+    ID = fields.String(required=True)
+    name = fields.String(required=True)
+    email = fields.String(required=True, allow_none=True)
+    type = fields.String(required=True, validate=validate.OneOf(["user", "contact"]))
+    error = fields.String(required=True, allow_none=True)
+
+
+class LdapPeopleSchema(Input):
+    """Who was found."""
+
+    data = fields.List(fields.Nested(LdapPersonSchema), required=True)
+
+
+class DumpSchema(Input):
+    """An entry of the directory as LDIF text."""
+
+    data = fields.String(required=True)
+
+
+class UserRefSchema(Input):
+    """A user by ID and name."""
+
+    ID = Int(required=True)
+    username = fields.String(required=True)
+
+
+class OrphansSchema(Input):
+    """Linked users whose object is gone."""
+
+    orphaned = fields.List(fields.Nested(UserRefSchema), required=True)
+
+
+class DeletedOrphansSchema(Input):
+    """Those of them who were removed."""
+
+    deleted = fields.List(fields.Nested(UserRefSchema), required=True)
+
+
 class StatusSchema(Input):
     """The answer of GET /status."""
 

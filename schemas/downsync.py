@@ -1,8 +1,15 @@
 """Queries of the operations that deal with the directory."""
 
-from marshmallow import Schema
+import math
+from collections.abc import Mapping
+from typing import Any
 
-from postroom.schemas.fields import QueryBool, Text
+from marshmallow import Schema, ValidationError, fields, validate
+
+from postroom.schemas.fields import QueryBool, QueryInt, Text
+
+#: Longest that a request waits for the end of a task, in seconds.
+LONGEST_WAIT = 300.0
 
 
 class ForceQuerySchema(Schema):
@@ -16,3 +23,65 @@ class DownsyncQuerySchema(Schema):
 
     ID = Text(4096)
     lang = Text(32, load_default="")
+
+
+class WhereQuerySchema(Schema):
+    """`domain` or else `organization` narrow an operation down to their users; without, it is about everyone."""
+
+    domain = QueryInt(load_default=None, allow_none=True)
+    organization = QueryInt(load_default=None, allow_none=True)
+
+
+class SearchQuerySchema(WhereQuerySchema):
+    """`query`: what to look for; `showAll`: also who cannot be imported."""
+
+    query = Text(256, required=True, validate=validate.Length(min=3, error="Must have at least 3 characters."))
+    limit = QueryInt(load_default=50)
+    showAll = QueryBool(load_default=False)
+
+
+class ImportQuerySchema(WhereQuerySchema):
+    """`ID`: the object; `force`: also link a user of that name who is not linked to it."""
+
+    ID = Text(4096, required=True)
+    force = QueryBool(load_default=False)
+    lang = Text(32, load_default="")
+
+
+class DumpQuerySchema(WhereQuerySchema):
+    """`ID`: the object."""
+
+    ID = Text(4096, required=True)
+
+
+class OrphansQuerySchema(WhereQuerySchema):
+    """`userID`: remove this one alone; `force`: however many they are."""
+
+    userID = QueryInt()
+    # There are no files of users: accepted, because clients send it.
+    deleteFiles = QueryBool(load_default=False)
+    force = QueryBool(load_default=False)
+
+
+class _Seconds(fields.Field[float]):
+    """A number of seconds in a query string; beyond the longest wait it is cut to that."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            raise ValidationError("Not a number of seconds.") from None
+        if math.isnan(seconds) or seconds < 0:
+            raise ValidationError("Not a number of seconds.")
+        return min(seconds, LONGEST_WAIT)
+
+
+class BulkQuerySchema(Schema):
+    """How many users are brought up to date. `import`: entries that are nobody's become users."""
+
+    create = QueryBool(load_default=False, data_key="import")
+    lang = Text(32, load_default="")
+    timeout = _Seconds(load_default=1.0, metadata={"minimum": 0})
+    dryRun = QueryBool(load_default=False)
+    unlink = QueryBool(load_default=False)
+    force = QueryBool(load_default=False)

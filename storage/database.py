@@ -13,7 +13,7 @@ import contextlib
 import os
 import sqlite3
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -33,6 +33,19 @@ BUSY_TIMEOUT = 5.0  # seconds to wait for a lock that another process holds
 
 class DatabaseError(Exception):
     """The database cannot be opened or a commit failed; the text is fit for a person at the command line."""
+
+
+@contextlib.contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undoes what is done inside when that raises; the rest of the transaction goes on."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO part")
+        raise
+    finally:
+        connection.execute("RELEASE part")
 
 
 class _Connection(aiosqlite.Connection):

@@ -168,6 +168,11 @@ def find_domain(connection: sqlite3.Connection, domain_id: int) -> DomainRow | N
     return DomainRow(*row) if row else None
 
 
+def list_domains(connection: sqlite3.Connection) -> list[DomainRow]:
+    """Every domain, by ID."""
+    return [DomainRow(*row) for row in connection.execute(f"{_ROW} ORDER BY id")]
+
+
 def find_domain_by_name(connection: sqlite3.Connection, domainname: str) -> DomainRow | None:
     """The domain of a name in A-labels and lower case, or None."""
     row = connection.execute(f"{_ROW} WHERE domainname = ?", (domainname,)).fetchone()

@@ -43,6 +43,12 @@ async def select_effective_ldap_config(database: Database, org_id: int | None) -
     return LdapConfigRow(json.loads(row[0]), row[1]) if row else None
 
 
+async def select_configured_orgs(database: Database) -> frozenset[int]:
+    """The organisations that have a configuration of their own."""
+    rows = await database.fetch_all("SELECT org_id FROM ldap_configs WHERE org_id IS NOT NULL")
+    return frozenset(row[0] for row in rows)
+
+
 def set_ldap_config(connection: sqlite3.Connection, org_id: int | None, row: LdapConfigRow) -> None:
     """Stores a configuration in the place of the former one."""
     delete_ldap_config(connection, org_id)

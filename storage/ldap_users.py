@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from postroom.storage.properties import Value
 from postroom.storage.text import fold
@@ -126,12 +127,12 @@ def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) ->
     return int(row[0])
 
 
-def _stored(row: tuple[object, ...]) -> StoredUser:
-    *columns, names, properties = row
-    addresses: list[tuple[str, str, int]] = json.loads(str(names))
+def _stored(row: tuple[Any, ...]) -> StoredUser:
+    names: list[tuple[str, str, int]] = json.loads(row[6])
+    properties: dict[str, Value] = json.loads(row[7])
     return StoredUser(
-        *columns,  # type: ignore[arg-type]
-        aliases=tuple(address for kind, address, _ in addresses if kind == "alias"),
-        altnames=tuple((address, magic) for kind, address, magic in addresses if kind == "altname"),
-        properties={int(tag): value for tag, value in json.loads(str(properties)).items()},
+        *row[:6],
+        aliases=tuple(address for kind, address, _ in names if kind == "alias"),
+        altnames=tuple((address, magic) for kind, address, magic in names if kind == "altname"),
+        properties={int(tag): value for tag, value in properties.items()},
     )

@@ -113,6 +113,11 @@ def update_username(connection: sqlite3.Connection, user_id: int, username: str)
     insert_address(connection, user_id, "username", username)
 
 
+def unlink_user(connection: sqlite3.Connection, user_id: int | None, ldap_id: str) -> None:
+    """Makes a user one of no directory, if they are still linked to that object."""
+    connection.execute("UPDATE users SET ldap_id = NULL WHERE id = ? AND ldap_id = ?", (user_id, ldap_id))
+
+
 def delete_user(connection: sqlite3.Connection, user_id: int) -> None:
     """Removes the user; foreign keys take every row along that refers to it, as owner or as member."""
     connection.execute("DELETE FROM users WHERE id = ?", (user_id,))

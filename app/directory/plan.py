@@ -71,6 +71,15 @@ class Snapshot:
     owners: Owners = field(default_factory=dict)
 
 
+#: Who shares contacts: the domains of an organisation, (its ID, 0), or a domain without one, (None, its ID).
+Home = tuple[int | None, int]
+
+
+def home_of(domain: DomainRow) -> Home:
+    """The home of a domain's contacts; a contact exists once in it."""
+    return (domain.org_id, 0) if domain.org_id is not None else (None, domain.id)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Whose users are updated. `domains` are those; `all_domains` is name -> row of every one there is, for aliases.
@@ -82,6 +91,13 @@ class Scope:
     all_domains: Mapping[str, DomainRow]
     create: bool = False
     lang: str = ""
+
+    def homes(self) -> dict[Home, int]:
+        """Home of contacts -> the domain that gets them, the oldest one."""
+        homes: dict[Home, int] = {}
+        for domain_id in sorted(self.domains):
+            homes.setdefault(home_of(self.domains[domain_id]), domain_id)
+        return homes
 
     def siblings(self) -> list[int]:
         """The domains, and those that share an organisation with them: they see each other's contacts."""
@@ -113,16 +129,13 @@ class Planner:
         self._scope = scope
         self._room = {domain.id: domain.max_user - domain.active_users for domain in scope.domains.values()}
         self._claimed: set[str] = set()
-        #: An organisation, or a domain without one: (org ID, domain ID) -> the domain that gets its contacts.
-        self._homes: dict[tuple[int | None, int], int] = {}
-        for domain in sorted(scope.domains.values(), key=lambda domain: domain.id):
-            self._homes.setdefault(_home(domain), domain.id)
+        self._homes = scope.homes()
 
     def plan(self, entries: Iterable[ReadEntry], snapshot: Snapshot) -> list[Step]:
         """The steps for a page of entries. Entries that are nobody's here have none."""
         return [step for entry in entries for step in self._plan(entry, snapshot)]
 
-    def vanished(self, user: Linked, *, exists: bool, unlink: bool) -> Step:
+    def missing(self, user: Linked, *, exists: bool, unlink: bool) -> Step:
         """The step for a linked user whom no entry was found for: by itself an update changes nothing about them.
 
         `exists`: the object is there and the filters do not find it.
@@ -191,7 +204,7 @@ class Planner:
 
     def _contacts(self, entry: ReadEntry, mapped: MappedUser, linked: Sequence[StoredUser]) -> list[Step]:
         rows = {row.id: row for row in self._scope.all_domains.values()}
-        there = {_home(rows[user.domain_id]) for user in linked if user.domain_id in rows}
+        there = {home_of(rows[user.domain_id]) for user in linked if user.domain_id in rows}
         address = str(mapped.properties.get(SMTP_ADDRESS, mapped.username))
         return [
             Step(Action.CREATE, entry.object_id, address, 201, "Contact created", domain_id, mapped=mapped)
@@ -203,10 +216,6 @@ class Planner:
 def sentence(text: str, warnings: Sequence[str]) -> str:
     """What was done, and what was left out."""
     return "; ".join([text, *warnings])
-
-
-def _home(domain: DomainRow) -> tuple[int | None, int]:
-    return (domain.org_id, 0) if domain.org_id is not None else (None, domain.id)
 
 
 def _obstacle(username: str, owners: Owners, claimed: set[str]) -> str:

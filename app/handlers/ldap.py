@@ -1,45 +1,87 @@
-"""The directory: configuring it, and updating users from it."""
+"""Looking into the directory, taking people over from it, and finding out who is gone."""
 
 from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message, path_id
-from postroom.app.context import BODY, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.context import QUERY, context_of
+from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.services import ldap_import, ldap_search, orphans
 from postroom.app.services.downsync import downsync_user
-from postroom.schemas.answers import LdapConfigAnswerSchema, MessageSchema, UserSchema
-from postroom.schemas.downsync import DownsyncQuerySchema, ForceQuerySchema
-from postroom.schemas.ldap import LdapConfigSchema
-from postroom.storage.ldap_configs import select_ldap_config
+from postroom.app.services.ldap_targets import Where, targets
+from postroom.schemas.answers import (
+    DeletedOrphansSchema,
+    DumpSchema,
+    LdapPeopleSchema,
+    OrphansSchema,
+    UserSchema,
+)
+from postroom.schemas.downsync import (
+    DownsyncQuerySchema,
+    DumpQuerySchema,
+    ImportQuerySchema,
+    OrphansQuerySchema,
+    SearchQuerySchema,
+    WhereQuerySchema,
+)
 
-TAGS = ["LDAP", "System Admin/MConf"]
-
-
-@docs(tags=TAGS, summary="Get the current LDAP configuration", operationId="getLDAPConf")
-@response_schema(LdapConfigAnswerSchema(), 200, description="LDAP configuration returned")
-async def get_config(request: web.Request) -> web.Response:
-    """The configuration without its password, which never comes back."""
-    row = await select_ldap_config(context_of(request).database, None)
-    if row is None:
-        return json_answer({"ldapAvailable": False, "data": {}})
-    return json_answer({"ldapAvailable": not row.document.get("disabled", False), "data": row.document})
-
-
-@docs(tags=TAGS, summary="Set new LDAP configuration", operationId="setLDAPConf")
-@querystring_schema(ForceQuerySchema())
-@json_schema(LdapConfigSchema())
-@response_schema(MessageSchema(), 200, description="LDAP configuration updated")
-async def put_config(request: web.Request) -> web.Response:
-    """Tests a configuration against its server and stores it; `force` stores it without a test."""
-    await context_of(request).directories.configure(None, request[BODY], force=request[QUERY]["force"])
-    return message("The LDAP configuration has been stored")
+TAGS = ["LDAP"]
 
 
-@docs(tags=TAGS, summary="Remove LDAP configuration and disable service", operationId="deleteLDAPConf")
-@response_schema(MessageSchema(), 200, description="LDAP deactivated")
-async def delete_config(request: web.Request) -> web.Response:
-    """Removes the configuration. Users linked to the directory cannot log in until there is one again."""
-    await context_of(request).directories.remove(None)
-    return message("The LDAP configuration has been removed")
+@docs(tags=TAGS, summary="Perform LDAP user search", operationId="searchLDAP")
+@querystring_schema(SearchQuerySchema())
+@response_schema(LdapPeopleSchema(), 200, description="List of users returned")
+async def search(request: web.Request) -> web.Response:
+    """People of the directory who have the term in a search attribute, and can be imported."""
+    query = request[QUERY]
+    people = await ldap_search.search(
+        context_of(request), _where(request), query["query"], query["limit"], show_all=query["showAll"]
+    )
+    return json_answer({"data": people})
+
+
+@docs(tags=TAGS, summary="Import user from ldap", operationId="importLdapUser")
+@querystring_schema(ImportQuerySchema())
+@response_schema(UserSchema(), 200, description="An existing user was updated with LDAP data")
+@response_schema(UserSchema(), 201, description="A new user was created from LDAP data")
+async def import_user(request: web.Request) -> web.Response:
+    """Makes a user of an object, or updates the one who is linked to it."""
+    query = request[QUERY]
+    imported = await ldap_import.import_user(
+        context_of(request), _where(request), query["ID"], force=query["force"], lang=query["lang"]
+    )
+    if len(imported) > 1:
+        return message(ldap_import.imported_message(imported))
+    return json_document(imported[0].document, 201 if imported[0].created else 200)
+
+
+@docs(tags=TAGS, summary="Check status of ldap imported users", operationId="checkUsers")
+@querystring_schema(WhereQuerySchema())
+@response_schema(OrphansSchema(), 200, description="A list of orphaned users is returned")
+async def check_users(request: web.Request) -> web.Response:
+    """The linked users whose object is gone from the directory."""
+    context = context_of(request)
+    found, _ = await orphans.list_orphans(context, await targets(context, _where(request)))
+    return json_answer({"orphaned": [{"ID": user.id, "username": user.username} for user in found]})
+
+
+@docs(tags=TAGS, summary="Check status of ldap import users and delete orphaned", operationId="deleteOrphaned")
+@querystring_schema(OrphansQuerySchema())
+@response_schema(DeletedOrphansSchema(), 200, description="Orphaned users were deleted")
+async def delete_orphans(request: web.Request) -> web.Response:
+    """Removes them, unless they are suspiciously many."""
+    context, query = context_of(request), request[QUERY]
+    deleted = await orphans.delete_orphans(
+        context, await targets(context, _where(request)), query.get("userID"), force=query["force"]
+    )
+    return json_answer({"deleted": deleted})
+
+
+@docs(tags=TAGS, summary="Dump LDAP object", operationId="dumpLDAP")
+@querystring_schema(DumpQuerySchema())
+@response_schema(DumpSchema(), 200, description="LDAP object description returned")
+async def dump(request: web.Request) -> web.Response:
+    """All that the directory shows of an object, without passwords."""
+    return json_answer({"data": await ldap_search.dump(context_of(request), _where(request), request[QUERY]["ID"])})
 
 
 @docs(tags=["Domain Admin/Users", "LDAP"], summary="Update user from LDAP", operationId="putDownsync")
@@ -56,3 +98,9 @@ async def put_downsync(request: web.Request) -> web.Response:
         query["lang"],
     )
     return json_document(document)
+
+
+def _where(request: web.Request) -> Where:
+    """What the query is about: the same that the route's need looked at."""
+    query = request[QUERY]
+    return Where(query["domain"], None if query["domain"] is not None else query["organization"])

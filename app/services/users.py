@@ -123,9 +123,14 @@ def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, al
     user = find_user_or_raise(connection, domain_id, user_id)
     if allowed is not None:
         check_match(allowed, users.read_user(connection, user_id))
-    grants.delete_grants_to_users(connection, "id = ?", user_id)
-    users.delete_user(connection, user_id)
+    remove_user(connection, user)
     return user.username
+
+
+def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
+    """Removes a user, every row that refers to them, and every grant to them."""
+    grants.delete_grants_to_users(connection, "id = ?", user.id)
+    users.delete_user(connection, user.id)
 
 
 def set_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:

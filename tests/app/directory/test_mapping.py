@@ -39,7 +39,9 @@ def test_a_password_is_never_shown() -> None:
 
 def test_names_compare_without_case() -> None:
     """Attribute names are found in any case, addresses come out in lower case."""
-    user = map_entry(Entry("", {"MAIL": ["Anna@EXAMPLE.com"], "GIVENNAME": ["Anna"]}), config(), lambda _own, _domain: True)
+    user = map_entry(
+        Entry("", {"MAIL": ["Anna@EXAMPLE.com"], "GIVENNAME": ["Anna"]}), config(), lambda _own, _domain: True
+    )
     assert user.username == "anna@example.com"
     assert user.properties[tag("givenname")] == "Anna"
 

@@ -1,0 +1,87 @@
+"""Configuring the directory: the one for all, and an organisation's own."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer, message, path_id
+from postroom.app.context import BODY, QUERY, context_of
+from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.services.orgs import org_not_found
+from postroom.schemas.answers import LdapConfigAnswerSchema, MessageSchema
+from postroom.schemas.downsync import ForceQuerySchema
+from postroom.schemas.ldap import LdapConfigSchema
+from postroom.storage.ldap_configs import select_ldap_config
+from postroom.storage.orgs import is_org
+
+SYSTEM_TAGS = ["LDAP", "System Admin/MConf"]
+ORG_TAGS = ["System Admin/Organizations", "LDAP"]
+
+
+@docs(tags=SYSTEM_TAGS, summary="Get the current LDAP configuration", operationId="getLDAPConf")
+@response_schema(LdapConfigAnswerSchema(), 200, description="LDAP configuration returned")
+async def get_config(request: web.Request) -> web.Response:
+    """The configuration without its password, which never comes back."""
+    return await _get(request, None)
+
+
+@docs(tags=SYSTEM_TAGS, summary="Set new LDAP configuration", operationId="setLDAPConf")
+@querystring_schema(ForceQuerySchema())
+@json_schema(LdapConfigSchema())
+@response_schema(MessageSchema(), 200, description="LDAP configuration updated")
+async def put_config(request: web.Request) -> web.Response:
+    """Tests a configuration against its server and stores it; `force` stores it without a test."""
+    return await _put(request, None)
+
+
+@docs(tags=SYSTEM_TAGS, summary="Remove LDAP configuration and disable service", operationId="deleteLDAPConf")
+@response_schema(MessageSchema(), 200, description="LDAP deactivated")
+async def delete_config(request: web.Request) -> web.Response:
+    """Removes the configuration. Users linked to the directory cannot log in until there is one again."""
+    return await _delete(request, None)
+
+
+@docs(tags=ORG_TAGS, summary="Get organization specific LDAP configuration", operationId="getOrgLDAPConf")
+@response_schema(LdapConfigAnswerSchema(), 200, description="LDAP configuration returned")
+async def get_org_config(request: web.Request) -> web.Response:
+    """The organisation's own configuration without its password; empty where the one for all counts."""
+    return await _get(request, await _org_id(request))
+
+
+@docs(tags=ORG_TAGS, summary="Set organization specific LDAP configuration", operationId="setOrgLDAPConf")
+@querystring_schema(ForceQuerySchema())
+@json_schema(LdapConfigSchema())
+@response_schema(MessageSchema(), 200, description="LDAP configuration updated")
+async def put_org_config(request: web.Request) -> web.Response:
+    """Tests a configuration and stores it for the organisation alone; `force` stores it without a test."""
+    return await _put(request, await _org_id(request))
+
+
+@docs(tags=ORG_TAGS, summary="Reset organization specific LDAP configuration", operationId="deleteOrgLDAPConf")
+@response_schema(MessageSchema(), 200, description="LDAP configuration removed")
+async def delete_org_config(request: web.Request) -> web.Response:
+    """Removes the organisation's own configuration: from then on the one for all counts."""
+    return await _delete(request, await _org_id(request))
+
+
+async def _org_id(request: web.Request) -> int:
+    """The organisation of the path. Raises NotFoundError."""
+    org_id = path_id(request, "ID")
+    if not await context_of(request).database.read(is_org, org_id):
+        raise org_not_found(org_id)
+    return org_id
+
+
+async def _get(request: web.Request, org_id: int | None) -> web.Response:
+    row = await select_ldap_config(context_of(request).database, org_id)
+    if row is None:
+        return json_answer({"ldapAvailable": False, "data": {}})
+    return json_answer({"ldapAvailable": not row.document.get("disabled", False), "data": row.document})
+
+
+async def _put(request: web.Request, org_id: int | None) -> web.Response:
+    await context_of(request).directories.configure(org_id, request[BODY], force=request[QUERY]["force"])
+    return message("The LDAP configuration has been stored")
+
+
+async def _delete(request: web.Request, org_id: int | None) -> web.Response:
+    await context_of(request).directories.remove(org_id)
+    return message("The LDAP configuration has been removed")

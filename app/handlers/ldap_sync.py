@@ -1,0 +1,51 @@
+"""Bringing many users up to date from the directory."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer, json_document, path_id
+from postroom.app.context import CALLER, QUERY, context_of
+from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.services.ldap_sync import Options, start_sync
+from postroom.app.services.ldap_targets import Where
+from postroom.schemas.answers import QueuedSchema, SyncAnswerSchema
+from postroom.schemas.downsync import BulkQuerySchema
+from postroom.storage.tasks import select_result
+
+TAGS = ["LDAP"]
+
+
+@docs(tags=TAGS, summary="Update all LDAP imported users", operationId="updateAllUsers")
+@querystring_schema(BulkQuerySchema())
+@response_schema(SyncAnswerSchema(), 200, description="Update process successful")
+@response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+async def sync_all(request: web.Request) -> web.Response:
+    """Every user of every domain, each from the directory that counts for them."""
+    return await _sync(request, Where())
+
+
+@docs(tags=TAGS, summary="Update all LDAP imported users in this domain", operationId="updateAllDomainUsers")
+@querystring_schema(BulkQuerySchema())
+@response_schema(SyncAnswerSchema(), 200, description="Update process successful")
+@response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+async def sync_domain(request: web.Request) -> web.Response:
+    """The users of one domain."""
+    return await _sync(request, Where(domain_id=path_id(request, "domainID")))
+
+
+@docs(tags=TAGS, summary="Update all LDAP imported users in this organization", operationId="updateOrgLDAPUsers")
+@querystring_schema(BulkQuerySchema())
+@response_schema(SyncAnswerSchema(), 200, description="Update process successful")
+@response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+async def sync_org(request: web.Request) -> web.Response:
+    """The users of an organisation's domains."""
+    return await _sync(request, Where(org_id=path_id(request, "ID")))
+
+
+async def _sync(request: web.Request, where: Where) -> web.Response:
+    context, query = context_of(request), request[QUERY]
+    options = Options(query["create"], query["lang"], query["dryRun"], query["unlink"], query["force"])
+    task_id = await start_sync(context, where, options, request[CALLER].user_id)
+    if await context.tasks.wait(task_id, query["timeout"]):
+        return json_document(await select_result(context.database, task_id))
+    text = f"The update goes on in the background as task {task_id}"
+    return json_answer({"message": text, "taskID": task_id}, 202)

@@ -1,0 +1,119 @@
+"""Taking over one person of the directory."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postroom.app.context import Context
+from postroom.app.directory.differences import is_taken
+from postroom.app.directory.mapping import Entry, MappedUser, map_entry
+from postroom.app.directory.object_id import escape_object_id, parse_object_id
+from postroom.app.directory.plan import Scope, home_of
+from postroom.app.errors import ConflictError, InvalidError, NotFoundError
+from postroom.app.services.downsync import log_warnings
+from postroom.app.services.ldap_targets import Target, Where, targets
+from postroom.app.services.ldap_users import Linking, create_from_directory, update_from_directory
+from postroom.app.services.users import Change
+from postroom.schemas.addresses import domain_of
+from postroom.storage import ldap_users, users
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A user who was created, or updated; more than one only when a contact goes to several organisations."""
+
+    user_id: int
+    created: bool
+    document: bytes
+
+
+async def import_user(context: Context, where: Where, object_id: str, *, force: bool, lang: str) -> list[Imported]:
+    """Makes a user (or contact) of an object, or updates the one who is linked to it.
+
+    `force` also links a user of that name who is not. Raises NotFoundError (no such object, domain, organisation),
+    ConflictError (there is such a user), InvalidError (no user can be made of it), UnavailableError.
+    """
+    raw = parse_object_id(object_id)
+    target, entry = await find_entry(context, where, raw)
+    imported, warnings = await context.database.write(
+        _import, target, entry, escape_object_id(raw), lang, Change(system_admin=False, now=context.now()), force
+    )
+    log_warnings(f"object {escape_object_id(raw)}", warnings)
+    return imported
+
+
+async def find_entry(context: Context, where: Where, raw: bytes) -> tuple[Target, Entry]:
+    """The entry of an object, and where it was found. Raises NotFoundError, UnavailableError."""
+    for target in await targets(context, where):
+        entry = await target.directory.fetch(raw)
+        if entry is not None:
+            return target, entry
+    raise NotFoundError(f"There is no object {escape_object_id(raw)} in the directory")
+
+
+def why_not(mapped: MappedUser, scope: Scope) -> str | None:
+    """Why no user of the scope can be made of what an entry says, None when one can."""
+    if mapped.is_contact:
+        return None if scope.domains else "There is no domain that could have contacts"
+    name = domain_of(mapped.username)
+    domain = scope.all_domains.get(name)
+    if domain is None:
+        return f"There is no domain {name}"
+    return None if domain.id in scope.domains else f"The domain {name} is not one that was asked for"
+
+
+def _import(
+    connection: sqlite3.Connection,
+    target: Target,
+    entry: Entry,
+    object_id: str,
+    lang: str,
+    change: Change,
+    force: bool,
+) -> tuple[list[Imported], list[str]]:
+    scope, config = target.scope, target.directory.config
+    mapped = map_entry(entry, config, scope.accepts)
+    reason = why_not(mapped, scope)
+    if reason is not None:
+        raise InvalidError(f"The object {object_id} cannot be imported: {reason}")
+    linking = Linking(object_id, mapped, config, lang)
+    linked = ldap_users.list_linked(connection, [object_id], scope.siblings()).get(object_id, [])
+    places: list[tuple[int, int | None]] = []
+    if mapped.is_contact:
+        rows = {row.id: row for row in scope.all_domains.values()}
+        there = {home_of(rows[user.domain_id]): (user.domain_id, user.id) for user in linked}
+        places = [there.get(home, (domain_id, None)) for home, domain_id in scope.homes().items()]
+    else:
+        domain_id = scope.all_domains[domain_of(mapped.username)].id
+        own = next((user.id for user in linked if user.domain_id == domain_id), None)
+        places = [(domain_id, own if own is not None else _namesake(connection, mapped, force))]
+    imported: list[Imported] = []
+    warnings: list[str] = []
+    for domain_id, user_id in places:
+        created = user_id is None
+        if user_id is None:
+            user_id, found = create_from_directory(connection, domain_id, linking, change)
+        else:
+            found = update_from_directory(connection, domain_id, user_id, linking)
+        warnings += found
+        imported.append(Imported(user_id, created, users.read_user(connection, user_id)))
+    return imported, warnings
+
+
+def _namesake(connection: sqlite3.Connection, mapped: MappedUser, force: bool) -> int | None:
+    """The user who has the name already and is to be linked, or None. Raises ConflictError."""
+    owners = ldap_users.list_owners(connection, [mapped.username])
+    if is_taken(owners, mapped.username, None, "alias", "altname"):
+        raise ConflictError(f"{mapped.username} is an alias or an alternative login name of another user")
+    found = next((owner for names in owners.values() for _, owner in names), None)
+    if found is not None and not force:
+        raise ConflictError(
+            f"The user {mapped.username} exists and is not linked to this object; force=true links them"
+        )
+    return found
+
+
+def imported_message(imported: Sequence[Imported]) -> str:
+    """What became of a contact that went to several places."""
+    created = sum(one.created for one in imported)
+    return f"The contact has been imported {created} times and updated {len(imported) - created} times"

@@ -1,0 +1,75 @@
+"""Looking into the directory: who is there, and what an object holds."""
+
+import base64
+
+from postroom.app.context import Context
+from postroom.app.directory.config import DISPLAY_NAME
+from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, map_entry
+from postroom.app.directory.object_id import escape_object_id, parse_object_id
+from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.services.ldap_import import why_not
+from postroom.app.services.ldap_targets import Target, Where, targets
+
+#: Most entries that a search takes from a directory; what cannot be imported is among them.
+_MOST = 500
+
+
+async def search(context: Context, where: Where, term: str, limit: int, *, show_all: bool) -> list[dict[str, object]]:
+    """People who can be imported and have the term in one of the configured attributes, at most `limit` of them.
+
+    With `show_all` also those who cannot, with the reason. Raises NotFoundError (domain, organisation),
+    UnavailableError.
+    """
+    people: list[dict[str, object]] = []
+    for target in await targets(context, where):
+        for entry in await target.directory.search(term, min(limit if show_all else 4 * limit, _MOST)):
+            person = _person(entry, target)
+            if show_all or person["error"] is None:
+                people.append(person)
+    return people[:limit]
+
+
+async def dump(context: Context, where: Where, object_id: str) -> str:
+    """An entry as LDIF (RFC 2849), without passwords. Raises NotFoundError, UnavailableError."""
+    raw = parse_object_id(object_id)
+    for target in await targets(context, where):
+        entry = await target.directory.dump(raw)
+        if entry is not None:
+            return _ldif(entry)
+    raise NotFoundError(f"There is no object {escape_object_id(raw)} in the directory")
+
+
+def _person(entry: Entry, target: Target) -> dict[str, object]:
+    person: dict[str, object] = {
+        "ID": escape_object_id(entry.object_id),
+        "name": entry.dn,
+        "email": None,
+        "type": "contact" if entry.is_contact else "user",
+        "error": None,
+    }
+    try:
+        mapped = map_entry(entry, target.directory.config, target.scope.accepts)
+    except InvalidError as error:
+        return {**person, "error": error.message}
+    return {
+        **person,
+        "name": mapped.properties.get(DISPLAY_NAME, mapped.username),
+        "email": mapped.properties.get(SMTP_ADDRESS, mapped.username) if mapped.is_contact else mapped.username,
+        "type": "contact" if mapped.is_contact else "user",
+        "error": why_not(mapped, target.scope),
+    }
+
+
+def _ldif(entry: Entry) -> str:
+    lines = [_line("dn", entry.dn)]
+    for name in sorted(entry.attributes, key=str.lower):
+        lines += [_line(name, value) for value in entry.attributes[name]]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, value: str | bytes) -> str:
+    # For people: text of any script is shown as it is, only what is no text, or would not survive, is base64.
+    if isinstance(value, str) and value.isprintable() and not value.startswith((" ", ":", "<")):
+        return f"{name}: {value}"
+    raw = value if isinstance(value, bytes) else value.encode()
+    return f"{name}:: {base64.b64encode(raw).decode()}"

@@ -1,0 +1,177 @@
+"""Keeping many users in step with the directory: page by page, what there is to do is planned and then done."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from postroom.app.context import Context
+from postroom.app.directory.client import Directory
+from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.mapping import Entry
+from postroom.app.directory.plan import Action, Planner, ReadEntry, Scope, Snapshot, Step, read_entry
+from postroom.app.errors import PostroomError
+from postroom.app.services.ldap_targets import Target, Where, targets
+from postroom.app.services.ldap_users import Linking, create_from_directory, update_from_directory
+from postroom.app.services.orphans import check_share, gone
+from postroom.app.services.tasks import check_not_cancelled
+from postroom.app.services.users import Change
+from postroom.storage import ldap_users, tasks, users
+from postroom.storage.database import savepoint
+from postroom.storage.ldap_users import Linked
+from postroom.storage.tasks import Item
+
+#: Entries that are read together, planned before other requests get a turn, and written in one transaction.
+PAGE, SLICE, BATCH = 200, 10, 50
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`create`: entries that are nobody's become users. `lang`: of users without one. `dry_run`: change nothing.
+    `unlink`: users whose object is gone become users of no directory, unless they are more than the configured share
+    of all and `force` is not set.
+    """
+
+    create: bool = False
+    lang: str = ""
+    dry_run: bool = False
+    unlink: bool = False
+    force: bool = False
+
+
+async def start_sync(context: Context, where: Where, options: Options, user_id: int | None) -> int:
+    """Starts the update as a task of the user who asked for it; returns its ID.
+
+    Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), UnavailableError (no directory).
+    """
+    found = await targets(context, where, create=options.create, lang=options.lang)
+    asked = {"domainID": where.domain_id, "orgID": where.org_id, "import": options.create, "dryRun": options.dry_run}
+    params = {name: value for name, value in asked.items() if value is not None}
+    return await context.tasks.start(
+        "ldapSync", params, user_id, lambda task_id: sync(context, task_id, found, options)
+    )
+
+
+async def sync(context: Context, task_id: int, found: Sequence[Target], options: Options) -> str:
+    """Works through the targets for a task and returns a sentence that sums it up; the task's items tell the rest.
+
+    Raises UnavailableError when a directory goes away: what was done until then stays done. ConflictError when more
+    users would be unlinked than the configured share.
+    """
+    runs = [_Run(context, task_id, target, options) for target in found]
+    for run in runs:
+        await run.run()
+    counts = await tasks.select_counts(context.database, task_id)
+    summary = ", ".join(f"{counts[action]} {_DONE[action]}" for action in Action if counts.get(action))
+    outcome = f"{'Dry run, nothing was changed' if options.dry_run else 'Done'}: {summary or 'there was nothing to do'}"
+    return outcome if any(run.read for run in runs) else f"The directory has no entries. {outcome}"
+
+
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.UNCHANGED: "unchanged",
+    Action.UNLINK: "unlinked",
+    Action.SKIP: "skipped",
+}
+
+
+class _Run:
+    """One target of one task."""
+
+    def __init__(self, context: Context, task_id: int, target: Target, options: Options) -> None:
+        self._context = context
+        self._task_id = task_id
+        self._directory: Directory = target.directory
+        self._config: DirectoryConfig = target.directory.config
+        self._scope: Scope = target.scope
+        self._siblings = target.scope.siblings()
+        self._planner = Planner(self._config, self._scope)
+        self._options = options
+        self.read = 0
+
+    async def run(self) -> None:
+        async for page in self._directory.pages(PAGE):
+            self.read += len(page)
+            await self._write(await self._plan(page))
+        await self._write(await self._plan_missing())
+
+    async def _plan(self, page: Sequence[Entry]) -> list[Step]:
+        read: list[ReadEntry] = []
+        for start in range(0, len(page), SLICE):
+            read += [read_entry(entry, self._config, self._scope) for entry in page[start : start + SLICE]]
+            await asyncio.sleep(0)
+        snapshot = await self._context.database.read(_read_snapshot, read, self._siblings)
+        steps: list[Step] = []
+        for start in range(0, len(read), SLICE):
+            steps += self._planner.plan(read[start : start + SLICE], snapshot)
+            await asyncio.sleep(0)
+        return steps
+
+    async def _plan_missing(self) -> list[Step]:
+        """What to say of linked users whose object did not come by; it may be there, and the filters not find it."""
+        missing: list[Linked] = []
+        vanished: set[int] = set()
+        while page := await self._context.database.read(
+            ldap_users.list_unseen, self._task_id, list(self._scope.domains), missing[-1].id if missing else -1, PAGE
+        ):
+            missing += page
+            vanished.update(user.id for user in await gone(self._directory, page))
+        if self._options.unlink:
+            linked = await self._context.database.read(ldap_users.count_linked, list(self._scope.domains))
+            check_share(self._context, len(vanished), linked, force=self._options.force)
+        return [
+            self._planner.missing(user, exists=user.id not in vanished, unlink=self._options.unlink) for user in missing
+        ]
+
+    async def _write(self, steps: Sequence[Step]) -> None:
+        message = f"{self.read} entries read"
+        for start in range(0, max(len(steps), 1), BATCH):
+            await self._context.database.write(self._apply, steps[start : start + BATCH], message, self._context.now())
+
+    def _apply(self, connection: sqlite3.Connection, steps: Sequence[Step], message: str, now: str) -> None:
+        check_not_cancelled(connection, self._task_id)
+        items = [self._record(step) if self._options.dry_run else self._do(connection, step, now) for step in steps]
+        tasks.insert_items(connection, self._task_id, items)
+        tasks.update_task(connection, self._task_id, tasks.RUNNING, message, now)
+
+    def _do(self, connection: sqlite3.Connection, step: Step, now: str) -> Item:
+        if step.action in (Action.UNCHANGED, Action.SKIP):
+            return self._record(step)
+        try:
+            with savepoint(connection):
+                return self._record(self._change(connection, step, now))
+        except PostroomError as error:
+            # What was true when it was planned is so no more, or two entries are at odds: the others go on.
+            return self._record(replace(step, action=Action.SKIP, code=error.status, message=error.message, shown={}))
+
+    def _change(self, connection: sqlite3.Connection, step: Step, now: str) -> Step:
+        if step.mapped is None:
+            users.unlink_user(connection, step.user_id, step.object_id)
+            return step
+        linking = Linking(step.object_id, step.mapped, self._config, self._scope.lang)
+        if step.user_id is None:
+            user_id, _ = create_from_directory(connection, step.domain_id, linking, Change(system_admin=False, now=now))
+            return replace(step, user_id=user_id, shown={})
+        update_from_directory(connection, step.domain_id, step.user_id, linking)
+        return step
+
+    def _record(self, step: Step) -> Item:
+        return Item(
+            step.object_id,
+            step.domain_id,
+            step.user_id,
+            step.username,
+            step.action,
+            step.code,
+            step.message,
+            step.shown,
+        )
+
+
+def _read_snapshot(connection: sqlite3.Connection, read: Sequence[ReadEntry], domain_ids: Sequence[int]) -> Snapshot:
+    return Snapshot(
+        ldap_users.list_linked(connection, [entry.object_id for entry in read], domain_ids),
+        ldap_users.list_owners(connection, chain.from_iterable(entry.names() for entry in read)),
+    )

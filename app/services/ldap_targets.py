@@ -1,0 +1,74 @@
+"""Which directories to ask, and whose users each of them describes."""
+
+from collections.abc import Container
+from dataclasses import dataclass
+
+from postroom.app.context import Context
+from postroom.app.directory.client import Directory
+from postroom.app.directory.plan import Scope
+from postroom.app.errors import InvalidError, NotFoundError, UnavailableError
+from postroom.app.services.orgs import org_not_found
+from postroom.storage import domains, ldap_configs, orgs
+from postroom.storage.domains import DomainRow
+
+_DELETED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A directory, and the users that it is asked about."""
+
+    directory: Directory
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A domain, or else an organisation, or else (both None) everything."""
+
+    domain_id: int | None = None
+    org_id: int | None = None
+
+
+async def targets(context: Context, where: Where, *, create: bool = False, lang: str = "") -> list[Target]:
+    """A target for each directory concerned; deleted domains are left out.
+
+    Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), UnavailableError (there is no
+    directory).
+    """
+    rows = await context.database.read(domains.list_domains)
+    groups = _groups(where, rows, await ldap_configs.select_configured_orgs(context.database))
+    if where.org_id is not None and not await context.database.read(orgs.is_org, where.org_id):
+        raise org_not_found(where.org_id)
+    names = {row.domainname: row for row in rows}
+    found = []
+    for org_id, members in groups.items():
+        try:
+            directory = await context.directories.of_organisation(org_id)
+        except UnavailableError:
+            # One of several: the others have theirs.
+            if len(groups) == 1:
+                raise
+            continue
+        found.append(Target(directory, Scope({row.id: row for row in members}, names, create, lang)))
+    if not found:
+        raise UnavailableError("No LDAP directory is configured")
+    return found
+
+
+def _groups(where: Where, rows: list[DomainRow], configured: Container[int | None]) -> dict[int | None, list[DomainRow]]:
+    """Organisation whose configuration counts (None: the one for all) -> the domains concerned."""
+    if where.domain_id is not None:
+        row = next((row for row in rows if row.id == where.domain_id), None)
+        if row is None:
+            raise NotFoundError(f"There is no domain {where.domain_id}")
+        if row.domain_status == _DELETED:
+            raise InvalidError(f"The domain {row.domainname} is deleted")
+        return {row.org_id: [row]}
+    alive = [row for row in rows if row.domain_status != _DELETED]
+    if where.org_id is not None:
+        return {where.org_id: [row for row in alive if row.org_id == where.org_id]}
+    groups: dict[int | None, list[DomainRow]] = {None: []}
+    for row in alive:
+        groups.setdefault(row.org_id if row.org_id in configured else None, []).append(row)
+    return groups

@@ -1,0 +1,158 @@
+"""Work that may take longer than a request: one task after the other, each with a row that outlives the process."""
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+
+from postroom.app.errors import InvalidError, NotFoundError, PostroomError
+from postroom.storage import tasks
+from postroom.storage.database import Database, DatabaseError
+
+log = logging.getLogger("postroom.tasks")
+
+#: Does the work of the task with this ID and returns the sentence that sums it up.
+Work = Callable[[int], Awaitable[str]]
+
+
+class CancelledTaskError(Exception):
+    """Somebody has cancelled the task that is being worked on."""
+
+
+class Tasks:
+    """The tasks of this process. `now` writes times as the API does."""
+
+    def __init__(self, database: Database, now: Callable[[], str]) -> None:
+        self._database = database
+        self._now = now
+        self._turn = asyncio.Lock()
+        self._running: dict[int, asyncio.Task[None]] = {}
+
+    @property
+    def working(self) -> bool:
+        """Whether a task is being worked on."""
+        return self._turn.locked()
+
+    async def recover(self) -> None:
+        """Says of tasks whose process is gone that they were interrupted; to be called before the first start."""
+        await self._database.write(_interrupt_orphans, self._now())
+
+    async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
+        """Queues a task and returns its ID."""
+        task_id = await self._database.write(tasks.insert_task, command, params, user_id, os.getpid(), self._now())
+        running = asyncio.create_task(self._run(task_id, work))
+        self._running[task_id] = running
+        running.add_done_callback(lambda ended: self._forget(task_id, ended))
+        return task_id
+
+    async def wait(self, task_id: int, seconds: float | None = None) -> bool:
+        """Whether the task ended within so many seconds (None: however long it takes). Raises what it failed with."""
+        running = self._running.get(task_id)
+        if running is None:
+            return True
+        done, _ = await asyncio.wait([running], timeout=seconds)
+        if done:
+            running.result()
+        return bool(done)
+
+    async def cancel(self, task_id: int) -> None:
+        """Ends a task; what it has done stays done. Raises NotFoundError, InvalidError (it has ended already)."""
+        # The row first: it also stops a task of another process, which looks there before it writes.
+        await self._database.write(_cancel, task_id, self._now())
+        running = self._running.get(task_id)
+        if running is not None:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def close(self) -> None:
+        """Stops what is under way; its rows say so."""
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running)
+
+    def _forget(self, task_id: int, ended: asyncio.Task[None]) -> None:
+        self._running.pop(task_id, None)
+        if not ended.cancelled():
+            # Looked at, or asyncio complains of a failure that nobody waited for; the row tells it.
+            ended.exception()
+
+    async def _run(self, task_id: int, work: Work) -> None:
+        state, message = tasks.ERROR, "Interrupted: the service was stopped"
+        try:
+            async with self._turn:
+                if await self._database.write(tasks.update_task, task_id, tasks.RUNNING, "", self._now()):
+                    message = await work(task_id)
+                    state = tasks.COMPLETED
+        except PostroomError as error:
+            message = error.message
+            raise
+        except CancelledTaskError:
+            message = "Cancelled"
+        except Exception:
+            log.exception("Task %d failed", task_id)
+            message = "Failed: the log of the service tells why"
+            raise
+        finally:
+            await self._finish(task_id, state, message)
+
+    async def _finish(self, task_id: int, state: int, message: str) -> None:
+        try:
+            await asyncio.shield(self._database.write(tasks.update_task, task_id, state, message, self._now()))
+        except DatabaseError as error:
+            # At the next start the task is found unfinished.
+            log.warning("The end of task %d could not be stored: %s", task_id, error)
+
+
+def check_not_cancelled(connection: sqlite3.Connection, task_id: int) -> None:
+    """Raises CancelledTaskError, before anything is written that nobody wants any more."""
+    task = tasks.find_task(connection, task_id)
+    if task is None or task.state not in tasks.UNFINISHED:
+        raise CancelledTaskError
+
+
+def task_not_found(task_id: int) -> NotFoundError:
+    """The one text for a task that is not there, or not the caller's to see."""
+    return NotFoundError(f"There is no task {task_id}")
+
+
+def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
+    """Forgets a task that has ended. Raises NotFoundError, InvalidError."""
+    task = _find(connection, task_id)
+    if task.state in tasks.UNFINISHED:
+        raise InvalidError(f"Task {task_id} has not ended yet; cancel it first")
+    tasks.delete_task(connection, task_id)
+
+
+def _cancel(connection: sqlite3.Connection, task_id: int, now: str) -> None:
+    _find(connection, task_id)
+    if not tasks.update_task(connection, task_id, tasks.CANCELLED, "Cancelled", now):
+        raise InvalidError(f"Task {task_id} has ended already")
+
+
+def _find(connection: sqlite3.Connection, task_id: int) -> tasks.TaskRow:
+    task = tasks.find_task(connection, task_id)
+    if task is None:
+        raise task_not_found(task_id)
+    return task
+
+
+def _interrupt_orphans(connection: sqlite3.Connection, now: str) -> None:
+    for task_id, pid in tasks.list_unfinished(connection):
+        # This process has not begun any yet: what bears its number is of one before it.
+        if pid == os.getpid() or not _is_running(pid):
+            tasks.update_task(
+                connection, task_id, tasks.ERROR, "Interrupted: the process that worked on it is gone", now
+            )
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

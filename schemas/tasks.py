@@ -1,0 +1,34 @@
+"""Queries of tasks."""
+
+from typing import Any
+
+from marshmallow import post_load, validate
+
+from postroom.schemas.fields import CommaSeparated, QueryInt, Text
+from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
+from postroom.storage.tasks import MATCH_FIELDS, SORT_FIELDS, TaskQuery
+
+_EXACT = ("command", "message", "created", "updated")
+
+
+class TaskListQuerySchema(PageQuerySchema):
+    """The query of a list of tasks; loads as a TaskQuery."""
+
+    matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
+    ID = CommaSeparated(QueryInt())
+    command = Text(64)
+    message = Text(1000)
+    created = Text(19)
+    updated = Text(19)
+
+    @post_load
+    def _query(self, data: dict[str, Any], **_: Any) -> TaskQuery:
+        page = page_arguments(data)
+        page.pop("level")  # there is no less to show
+        return TaskQuery(
+            **page,
+            sort=check_sort(data["sort"], SORT_FIELDS),
+            match_fields=data["matchFields"] or MATCH_FIELDS,
+            ids=data.get("ID"),
+            equal={name: data[name] for name in _EXACT if name in data},
+        )

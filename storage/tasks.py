@@ -1,0 +1,207 @@
+"""Tasks: work that may take longer than a request, and what became of each thing it touched."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from postroom.storage.database import Database
+from postroom.storage.text import fold
+
+QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
+UNFINISHED = (0, 1, 2)
+SORT_FIELDS = {name: name.lower() for name in ("ID", "command", "state", "created", "updated", "message")}
+MATCH_FIELDS = ("command", "message")
+
+#: Finished tasks that are kept, and those of them whose unchanged items are kept as well.
+_KEPT, _KEPT_WHOLE = 100, 2
+
+_DOCUMENT = """json_object('ID', t.id, 'command', t.command, 'state', t.state, 'created', t.created,
+                           'updated', t.updated, 'message', t.message, 'params', json({params}))"""
+_COUNTS = """(SELECT json_group_object(action, number) FROM
+               (SELECT action, count(*) AS number FROM task_items WHERE task_id = t.id GROUP BY action))"""
+_PARAMS = f"json_set(t.params, '$.counts', json({_COUNTS}))"
+# A merge leaves out what is null: an ID that there is not, changes that nobody asked for.
+_RESULT = """
+    (SELECT coalesce(json_group_array(json_patch(
+                json_object('username', i.username, 'code', i.code, 'message', i.message, 'action', i.action),
+                json_object('ID', i.user_id, 'objectID', i.object_id, 'changes', json(i.changes)))), '[]')
+       FROM (SELECT * FROM task_items WHERE task_id = t.id ORDER BY id) i)"""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskQuery:
+    """What a list of tasks asks for. `user_id` None: those of everyone."""
+
+    user_id: int | None = None
+    ids: list[int] | None = None
+    #: exact values of text fields
+    equal: Mapping[str, str] = field(default_factory=dict)
+    words: Sequence[str] = ()
+    match_fields: Sequence[str] = MATCH_FIELDS
+    sort: Sequence[tuple[str, bool]] = ()
+    limit: int = 50
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRow:
+    """What the rules need to know of a task."""
+
+    id: int
+    state: int
+    user_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What became of one entry; `changes` is field -> [before, after], None where nobody wants to know."""
+
+    object_id: str
+    domain_id: int
+    user_id: int | None
+    username: str
+    action: str
+    code: int
+    message: str
+    changes: Mapping[str, Sequence[object]] | None = None
+
+
+async def select_tasks(database: Database, query: TaskQuery) -> bytes:
+    """The answer `{"count", "data"}` as JSON."""
+    conditions, params = ["TRUE"], list[object]()
+    if query.user_id is not None:
+        conditions.append("t.user_id = ?")
+        params.append(query.user_id)
+    if query.ids is not None:
+        conditions.append("t.id IN (SELECT value FROM json_each(?))")
+        params.append(json.dumps(query.ids))
+    for name, value in query.equal.items():
+        conditions.append(f"t.{name} = ?")
+        params.append(value)
+    for word in query.words:
+        # There are few tasks: no index is needed.
+        texts = " || char(10) || ".join(f"t.{name}" for name in query.match_fields) or "''"
+        conditions.append(f"instr(fold({texts}), ?)")
+        params.append(fold(word))
+    order = [f"t.{SORT_FIELDS[name]}{' DESC' if descending else ''}" for name, descending in query.sort]
+    where = " AND ".join(conditions)
+    found: bytes = await database.fetch_value(
+        f"""
+        SELECT CAST(json_object('count', (SELECT count(*) FROM tasks t WHERE {where}), 'data',
+               json((SELECT json_group_array(json(document)) FROM
+                     (SELECT {_DOCUMENT.format(params=_PARAMS)} AS document FROM tasks t
+                       WHERE {where} ORDER BY {", ".join([*order, "t.id"])} LIMIT ? OFFSET ?)))) AS BLOB)
+        """,
+        (*params, *params, query.limit, query.offset),
+    )
+    return found
+
+
+async def select_task(database: Database, task_id: int, user_id: int | None) -> bytes | None:
+    """A task's document with the result so far in `params`, or None; with a `user_id` only if it is theirs."""
+    document = _DOCUMENT.format(params=f"json_set({_PARAMS}, '$.result', json({_RESULT}))")
+    found: bytes | None = await database.fetch_value(
+        f"SELECT CAST({document} AS BLOB) FROM tasks t WHERE t.id = ? AND (? IS NULL OR t.user_id = ?)",
+        (task_id, user_id, user_id),
+    )
+    return found
+
+
+async def select_result(database: Database, task_id: int) -> bytes:
+    """The answer `{"message", "data"}` of a finished task as JSON."""
+    found: bytes = await database.fetch_value(
+        f"SELECT CAST(json_object('message', t.message, 'data', json({_RESULT})) AS BLOB) FROM tasks t WHERE t.id = ?",
+        (task_id,),
+    )
+    return found
+
+
+async def select_counts(database: Database, task_id: int) -> dict[str, int]:
+    """Action -> how many items of a task there are."""
+    found = await database.fetch_value(f"SELECT {_COUNTS} FROM tasks t WHERE t.id = ?", (task_id,))
+    return dict(json.loads(found or "{}"))
+
+
+async def select_items(database: Database, task_id: int) -> list[dict[str, Any]]:
+    """The items of a task, as the API shows them."""
+    found = await database.fetch_value(f"SELECT {_RESULT} FROM tasks t WHERE t.id = ?", (task_id,))
+    return list(json.loads(found or "[]"))
+
+
+async def count_queued(database: Database) -> int:
+    """How many tasks wait for their turn."""
+    return int(await database.fetch_value("SELECT count(*) FROM tasks WHERE state = ?", (QUEUED,)))
+
+
+def insert_task(
+    connection: sqlite3.Connection, command: str, params: Mapping[str, object], user_id: int | None, pid: int, now: str
+) -> int:
+    """A new task that waits for its turn; the oldest finished ones make room. Returns the ID."""
+    connection.execute("DELETE FROM tasks WHERE state > 2 AND id <= (SELECT max(id) FROM tasks) - ?", (_KEPT,))
+    connection.execute(
+        """
+        DELETE FROM task_items
+         WHERE action = 'unchanged'
+           AND task_id IN (SELECT id FROM tasks WHERE state > 2 AND id <= (SELECT max(id) FROM tasks) - ?)
+        """,
+        (_KEPT_WHOLE,),
+    )
+    (task_id,) = connection.execute(
+        """
+        INSERT INTO tasks (command, params, user_id, pid, created, updated) VALUES (?, ?, ?, ?, ?, ?) RETURNING id
+        """,
+        (command, json.dumps(params), user_id, pid, now, now),
+    ).fetchone()
+    return int(task_id)
+
+
+def find_task(connection: sqlite3.Connection, task_id: int) -> TaskRow | None:
+    """The task, or None."""
+    row = connection.execute("SELECT id, state, user_id FROM tasks WHERE id = ?", (task_id,)).fetchone()
+    return TaskRow(*row) if row else None
+
+
+def list_unfinished(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    """(ID, process ID) of every task that has not come to an end."""
+    return connection.execute("SELECT id, pid FROM tasks WHERE state <= 2").fetchall()
+
+
+def update_task(connection: sqlite3.Connection, task_id: int, state: int, message: str, now: str) -> bool:
+    """Moves an unfinished task to a state; whether there was one."""
+    done = connection.execute(
+        "UPDATE tasks SET state = ?, message = ?, updated = ? WHERE id = ? AND state <= 2",
+        (state, message, now, task_id),
+    )
+    return done.rowcount > 0
+
+
+def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
+    """Removes a task and its items."""
+    connection.execute("DELETE FROM tasks WHERE id = ?", (task_id,))
+
+
+def insert_items(connection: sqlite3.Connection, task_id: int, items: Iterable[Item]) -> None:
+    """Adds items; of an entry that comes a second time the first item stays."""
+    connection.executemany(
+        """
+        INSERT INTO task_items (task_id, object_id, domain_id, user_id, username, action, code, message, changes)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO NOTHING
+        """,
+        (
+            (
+                task_id,
+                item.object_id,
+                item.domain_id,
+                item.user_id,
+                item.username,
+                item.action,
+                item.code,
+                item.message,
+                json.dumps(item.changes) if item.changes else None,
+            )
+            for item in items
+        ),
+    )
