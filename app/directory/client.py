@@ -2,34 +2,32 @@
 
 import asyncio
 import ssl
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.faults import AwayError, FaultError, RefusedError, TooManyError
 from postroom.app.directory.mapping import Entry
-from postroom.app.directory.object_id import filter_escape
-from postroom.app.directory.wire import AwayError
+from postroom.app.directory.pool import Pool
+from postroom.app.directory.questions import Questions
 from postroom.app.errors import InvalidError, UnavailableError
-from postroom.schemas.ldap import ServerAddress
 
 if TYPE_CHECKING:
     from postroom.app.directory.session import Session
 
 _T = TypeVar("_T")
-_ANYTHING = "(objectClass=*)"
-_NOTHING = ["1.1"]
-#: Seconds during which a server that was away is asked last.
-_AVOID = 30.0
+#: How many object IDs one filter asks for.
+_CHUNK = 100
 
 
 class Directory:
-    """One configured directory. `timeout` and `max_idle` are in seconds; `timeout` bounds a whole operation.
+    """One configured directory. `timeout`, `max_idle` and `avoid` are in seconds; `timeout` bounds a whole operation,
+    `avoid` is for how long a server that was away is asked last.
 
     `ca_file` is a PEM file of certificates to trust besides the system's; `verify=False` trusts every server.
-    InvalidError when the file cannot be read.
+    InvalidError when the file cannot be read. Whatever is asked raises UnavailableError, naming the servers and the
+    reason, when the directory cannot be asked.
     """
 
     def __init__(
@@ -41,35 +39,80 @@ class Directory:
         verify: bool = True,
         connections: int = 4,
         max_idle: float = 60.0,
+        avoid: float = 30.0,
     ) -> None:
         self.config = config
         self._timeout = timeout
         encrypted = config.starttls or any(server.tls for server in config.servers)
-        self._context = _tls_context(ca_file, verify=verify) if encrypted or ca_file else None
-        self._slots = asyncio.Semaphore(connections)
-        self._max_idle = max_idle
-        self._idle: list[tuple[float, Session]] = []
-        self._away_until: dict[str, float] = {}
-        self._attributes = config.attributes()
-        self._closed = False
+        context = _tls_context(ca_file, verify=verify) if encrypted or ca_file else None
+        self._pool = Pool(config, context, timeout=timeout, connections=connections, max_idle=max_idle, avoid=avoid)
+        self._questions = Questions(config)
 
     async def check(self) -> None:
-        """Connects, binds and tries base DN and filters.
-
-        InvalidError when the configuration is at fault, UnavailableError when no server can be reached.
-        """
-        await self._bounded(self._with_session(self._check), fault=InvalidError)
+        """Connects, binds and tries base DN and filters. InvalidError when the configuration is at fault."""
+        await self._asked(self._questions.check, fault=InvalidError)
 
     async def fetch(self, object_id: bytes) -> Entry | None:
         """The user or contact with this object ID, None when there is none.
 
-        It has the attributes that mapping needs. InvalidError when several entries have the ID,
-        UnavailableError when the directory cannot be asked.
+        It has the attributes that mapping needs. InvalidError when several entries have the ID.
         """
-        return await self._bounded(self._with_session(lambda session: self._find(session, object_id)))
+        return await self._asked(lambda session: self._questions.find(session, object_id))
+
+    async def search(self, term: str, limit: int) -> list[Entry]:
+        """At most `limit` users, then contacts, in which one of the search attributes contains the term.
+
+        They have the attributes that mapping needs. When the server gives out fewer, those; an empty term finds all
+        that have such an attribute. InvalidError when the term is no text.
+        """
+        if not _is_unicode(term):
+            raise InvalidError("The search term holds a character that is not valid Unicode")
+        # No name holds a NUL, but OpenLDAP ignores it in a filter and would find everybody.
+        if limit <= 0 or "\0" in term:
+            return []
+        return await self._asked(lambda session: self._questions.search(session, term, limit))
+
+    async def pages(self, size: int = 500) -> AsyncGenerator[list[Entry], None]:
+        """All users, then all contacts, up to `size` at a time, with the attributes that mapping needs.
+
+        Every page has the whole timeout. Until its end or aclose() the listing holds a connection. When that dies, the
+        listing begins again, once: entries may be seen twice. A listing that comes to its end is complete:
+        UnavailableError also when the server gives out only part of its entries. An entry that both filters find
+        comes as a user; with a contact filter the DNs of the users are remembered for that.
+        """
+        with self._explained():
+            async with asyncio.timeout(self._timeout):
+                await self._pool.slots.acquire()
+            try:
+                async with aclosing(self._listing_again(size)) as listing:
+                    async for page in listing:
+                        yield page
+            finally:
+                self._pool.slots.release()
+
+    async def existing(self, object_ids: Collection[bytes]) -> set[bytes]:
+        """Those of the object IDs that any entry below the base DN has, whether or not the filters find it.
+
+        Each hundred of them has the whole timeout.
+        """
+        asked = list(dict.fromkeys(object_ids))
+        there: set[bytes] = set()
+        for start in range(0, len(asked), _CHUNK):
+            there |= await self._existing(asked[start : start + _CHUNK])
+        if asked and not there:
+            await self._asked(self._questions.check_base)
+        return there
+
+    async def dump(self, object_id: bytes) -> Entry | None:
+        """The entry with this object ID, whether or not the filters find it, None when there is none.
+
+        It has all its attributes but passwords and what the server keeps for itself. InvalidError when several entries
+        have the ID.
+        """
+        return await self._asked(lambda session: self._questions.dump(session, object_id))
 
     async def authenticate(self, object_id: bytes, password: str) -> bool:
-        """Whether the password is that of the entry with this object ID. UnavailableError when unknown."""
+        """Whether the password is that of the user or contact with this object ID."""
         # An empty password is an anonymous bind, which succeeds; at a NUL the C library ends the password.
         if not password or "\0" in password or not _is_unicode(password):
             return False
@@ -77,75 +120,72 @@ class Directory:
 
     async def close(self) -> None:
         """Hangs up. What is under way goes on to its end, but no connection is kept any more."""
-        self._closed = True
-        idle, self._idle = self._idle, []
-        for _, session in idle:
-            session.close()
-
-    async def _check(self, session: "Session") -> None:
-        await self._check_base(session)
-        for text in (self.config.filter, self.config.contact_filter):
-            if text is not None:
-                await self._search(session, text, base_only=True)
-
-    async def _check_base(self, session: "Session") -> None:
-        from postroom.app.directory.session import FaultError
-
-        # A search below a base that is not there finds nothing and is no error to bonsai.
-        if not await self._search(session, _ANYTHING, base_only=True):
-            raise FaultError(f"the base DN {self.config.base_dn} does not exist or may not be read")
-
-    async def _find(self, session: "Session", object_id: bytes) -> Entry | None:
-        from postroom.app.directory.session import TooManyError
-
-        config = self.config
-        match = f"({config.object_id}={filter_escape(object_id)})"
-        try:
-            found = await self._search(session, f"(&{match}{config.filter})")
-            if not found and config.contact_filter is not None:
-                contacts = await self._search(session, f"(&{match}{config.contact_filter})")
-                found = [replace(one, is_contact=True) for one in contacts]
-        except TooManyError:
-            found = None
-        if found is None or len(found) > 1:
-            raise InvalidError(f"Several directory entries have the same {config.object_id}")
-        if not found:
-            # "Not there" makes users orphans, so a base that is gone or hidden must not look the same.
-            await self._check_base(session)
-            return None
-        return _with_raw_id(found[0], config.object_id)
-
-    async def _search(self, session: "Session", text: str, *, base_only: bool = False) -> list[Entry]:
-        from postroom.app.directory.session import BASE, SUBTREE
-
-        if base_only:
-            return await session.search(self.config.base_dn, BASE, text, _NOTHING, 0)
-        return await session.search(self.config.base_dn, SUBTREE, text, self._attributes, 2)
+        await self._pool.close()
 
     async def _authenticate(self, object_id: bytes, password: str) -> bool:
-        from postroom.app.directory.session import RefusedError
-
-        entry = await self._with_session(lambda session: self._find(session, object_id))
+        entry = await self._pool.run(lambda session: self._questions.find(session, object_id))
         if entry is None or not entry.dn:
             return False
-        async with self._slots:
+        async with self._pool.slots:
             try:
-                session = await self._open(entry.dn, password)
+                session = await self._pool.open(entry.dn, password)
             except RefusedError:
                 return False
             session.close()
             return True
 
+    async def _existing(self, object_ids: list[bytes]) -> set[bytes]:
+        return await self._asked(lambda session: self._questions.existing(session, object_ids))
+
+    async def _listing_again(self, size: int) -> AsyncGenerator[list[Entry], None]:
+        try:
+            async with aclosing(self._listing(size, fresh=False)) as listing:
+                async for page in listing:
+                    yield page
+        except AwayError:
+            async with aclosing(self._listing(size, fresh=True)) as listing:
+                async for page in listing:
+                    yield page
+
+    async def _listing(self, size: int, *, fresh: bool) -> AsyncGenerator[list[Entry], None]:
+        async with asyncio.timeout(self._timeout):
+            session = await self._pool.take(fresh=fresh)
+        empty = True
+        # Closes the connection of an unfinished listing: the next answer on it would be another page.
+        async with self._pool.lent(session), aclosing(self._questions.pages(session, size)) as pages:
+            while (page := await self._next(pages)) is not None:
+                if page:
+                    empty = False
+                    yield page
+            if empty:
+                async with asyncio.timeout(self._timeout):
+                    await self._questions.check_base(session)
+
+    async def _next(self, pages: AsyncGenerator[list[Entry], None]) -> list[Entry] | None:
+        async with asyncio.timeout(self._timeout):
+            return await anext(pages, None)
+
+    async def _asked(
+        self,
+        question: "Callable[[Session], Awaitable[_T]]",
+        *,
+        fault: type[InvalidError | UnavailableError] = UnavailableError,
+    ) -> _T:
+        return await self._bounded(self._pool.run(question), fault=fault)
+
     async def _bounded(
         self, work: Awaitable[_T], *, fault: type[InvalidError | UnavailableError] = UnavailableError
     ) -> _T:
         """The outcome of the work within the time limit, with every failure as an error for people."""
-        from postroom.app.directory.session import FaultError, RefusedError, TooManyError
-
-        names = " ".join(server.url for server in self.config.servers)
-        try:
+        with self._explained(fault):
             async with asyncio.timeout(self._timeout):
                 return await work
+
+    @contextmanager
+    def _explained(self, fault: type[InvalidError | UnavailableError] = UnavailableError) -> Iterator[None]:
+        names = " ".join(server.url for server in self.config.servers)
+        try:
+            yield
         except TimeoutError:
             raise UnavailableError(f"The directory server {names} did not answer within {self._timeout:g} s") from None
         except AwayError as exc:
@@ -155,72 +195,10 @@ class Directory:
         except RefusedError:
             raise fault(f"The directory server {names} refuses the bind user or its password") from None
         except TooManyError:
-            raise fault(f"The directory server {names} has a size limit that is too low") from None
-
-    async def _with_session(self, work: Callable[["Session"], Awaitable[_T]]) -> _T:
-        """The outcome of the work on a pooled connection, repeated on a fresh one when that was dead."""
-        async with self._slots:
-            session = self._reusable()
-            if session is not None:
-                try:
-                    async with self._lent(session):
-                        return await work(session)
-                except AwayError:
-                    pass
-            async with self._lent(await self._open(self.config.bind_user, self.config.bind_password)) as session:
-                return await work(session)
-
-    def _reusable(self) -> "Session | None":
-        while self._idle:
-            since, session = self._idle.pop()
-            if session.alive and time.monotonic() - since < self._max_idle:
-                return session
-            session.close()
-        return None
-
-    @asynccontextmanager
-    async def _lent(self, session: "Session") -> AsyncIterator["Session"]:
-        """Puts the connection back afterwards, or closes it on any error and on cancellation."""
-        try:
-            yield session
-        except BaseException:
-            session.close()
-            raise
-        if self._closed:
-            session.close()
-        else:
-            self._idle.append((time.monotonic(), session))
-
-    async def _open(self, user: str | None, password: str | None) -> "Session":
-        """A connection to the first server that is there; those that were away lately are tried last."""
-        from postroom.app.directory.session import FaultError
-
-        if user and not password:
-            raise FaultError("the bind user has no password, which would be an anonymous login")
-        if "\0" in (user or "") + (password or ""):
-            raise FaultError("the bind user or its password holds a NUL character")
-        now = time.monotonic()
-        servers = sorted(self.config.servers, key=lambda one: self._away_until.get(one.url, 0.0) > now)
-        reason = AwayError("there is none")
-        for server in servers:
-            try:
-                # The share of each server, so that a silent one leaves time for the next.
-                async with asyncio.timeout(self._timeout / len(servers)):
-                    return await self._open_one(server, user, password)
-            except AwayError as exc:
-                reason = exc
-            except TimeoutError:
-                reason = AwayError(f"it did not answer within {self._timeout / len(servers):g} s")
-            self._away_until[server.url] = time.monotonic() + _AVOID
-        raise reason
-
-    async def _open_one(self, server: ServerAddress, user: str | None, password: str | None) -> "Session":
-        from postroom.app.directory.session import Session
-
-        encrypted = server.tls or self.config.starttls
-        return await Session.open(
-            server, self._context if encrypted else None, user or None, password or None, self._attributes
-        )
+            raise fault(
+                f"The directory server {names} gives out only part of its entries: "
+                "the size limit of the bind user has to be raised"
+            ) from None
 
 
 def _tls_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
@@ -242,14 +220,3 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _with_raw_id(entry: Entry, object_id: str) -> Entry:
-    """The entry with its object ID as bytes, even when they happen to be text."""
-    attributes = {
-        name: [value.encode() if isinstance(value, str) else value for value in values]
-        if name.lower() == object_id.lower()
-        else values
-        for name, values in entry.attributes.items()
-    }
-    return replace(entry, attributes=attributes)

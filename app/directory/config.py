@@ -16,9 +16,9 @@ DISPLAY_NAME = 0x3001001F
 class DirectoryConfig:
     """How to ask one directory and how to read its entries.
 
-    `filter` and `contact_filter` are complete LDAP filters in parentheses. `properties` is property tag ->
-    attributes in ranks: the first rank that has any value in an entry gives the property, all attributes of
-    the rank together. `default_quota` is in KiB.
+    `filter` and `contact_filter` are complete LDAP filters in parentheses, and leave out groups. `properties` is
+    property tag -> attributes in ranks: the first rank that has any value in an entry gives the property, all
+    attributes of the rank together. `default_quota` is in KiB.
     """
 
     servers: tuple[ServerAddress, ...]
@@ -59,6 +59,7 @@ def from_document(document: Mapping[str, Any]) -> DirectoryConfig:
     templates = [TEMPLATES[name] for name in reversed(users.get("templates") or ())]
     altname = users.get("altname") or next((one.altname for one in templates if one.altname), None)
     contact_filter = users.get("contactFilter")
+    group_filter = (document.get("groups") or {}).get("groupfilter")
     properties = _properties(users)
     named = [username, altname, *(name for rank in properties[DISPLAY_NAME] for name in rank)]
     return DirectoryConfig(
@@ -69,8 +70,8 @@ def from_document(document: Mapping[str, Any]) -> DirectoryConfig:
         bind_user=connection.get("bindUser"),
         bind_password=connection.get("bindPass"),
         starttls=connection.get("starttls", False),
-        filter=_all_of([*(users.get("filters") or ()), users.get("filter")]),
-        contact_filter=_all_of([contact_filter]) if contact_filter else None,
+        filter=_but_not(_all_of([*(users.get("filters") or ()), users.get("filter")]), group_filter),
+        contact_filter=_but_not(_all_of([contact_filter]), group_filter) if contact_filter else None,
         aliases=users.get("aliases") or next((one.aliases for one in templates if one.aliases), None),
         altname=altname,
         search_attributes=tuple(users.get("searchAttributes") or [name for name in named if name]),
@@ -86,6 +87,10 @@ def _all_of(filters: Sequence[str | None]) -> str:
     if not parts:
         return "(objectClass=*)"
     return parts[0] if len(parts) == 1 else f"(&{''.join(parts)})"
+
+
+def _but_not(wanted: str, unwanted: str | None) -> str:
+    return f"(&{wanted}(!{_all_of([unwanted])}))" if unwanted else wanted
 
 
 def _properties(users: Mapping[str, Any]) -> dict[int, list[list[str]]]:

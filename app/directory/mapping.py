@@ -31,7 +31,10 @@ Value = int | str | bool | list[int | str | bool]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One directory entry; attribute names in any case. `is_contact`: the contact filter found it."""
+    """One directory entry; attribute names in any case. `is_contact`: the contact filter found it.
+
+    `object_id` is the first value of the configured attribute as bytes, empty when the entry has none.
+    """
 
     dn: str
     attributes: Mapping[str, Sequence[str | bytes]]

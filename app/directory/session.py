@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import ssl
+from collections.abc import AsyncGenerator, Collection, Iterable
 from typing import Any
 
 import bonsai
 from bonsai.asyncio import AIOLDAPConnection
 
+from postroom.app.directory.faults import AwayError, FaultError, RefusedError, TooManyError
 from postroom.app.directory.mapping import Entry
-from postroom.app.directory.wire import AwayError, Relay, open_relay
+from postroom.app.directory.wire import Relay, open_relay
 from postroom.schemas.ldap import ServerAddress
 
-BASE = int(bonsai.LDAPSearchScope.BASE)
-SUBTREE = int(bonsai.LDAPSearchScope.SUBTREE)
+_BASE = int(bonsai.LDAPSearchScope.BASE)
+_SUBTREE = int(bonsai.LDAPSearchScope.SUBTREE)
 
 #: Result codes of RFC 4511 (negative: libldap's own) by what they mean for the caller.
 _AWAY = {-1, -5, -11, 51, 52, -101}
@@ -30,19 +32,9 @@ _REASONS = {
     _INVALID_DN: "the base DN or the bind user is not a valid DN",
     50: "the bind user may not search",
     _FILTER: "the filter is not valid",
+    3: "its time limit for a search is too low",
+    11: "it gives out only part of its entries: the limits of the bind user have to be raised",
 }
-
-
-class FaultError(Exception):
-    """The server answered and cannot do what is configured; the text is the reason."""
-
-
-class RefusedError(Exception):
-    """The server does not accept the DN with this password."""
-
-
-class TooManyError(Exception):
-    """There are more entries than were asked for."""
 
 
 class _Dn(bonsai.LDAPDN):
@@ -58,16 +50,24 @@ class _Dn(bonsai.LDAPDN):
 
 
 class _Entry(bonsai.LDAPEntry):
-    def __init__(self, dn: object, conn: Any = None) -> None:
+    """An entry that is remembered: bonsai throws away what came before a server's "there are more"."""
+
+    def __init__(self, dn: object, conn: Any) -> None:
         super().__init__(_Dn(dn), conn)
+        conn.arrived.append(self)
 
 
 # bonsai has no setting for this: it looks the class up here, by name, when the first entry arrives.
-bonsai.ldapentry.LDAPEntry = _Entry  # type: ignore[misc]
+bonsai.ldapentry.LDAPEntry = _Entry  # type: ignore[misc, assignment]
 
 
 class _Connection(AIOLDAPConnection):
     """Waits until the socket is readable; the stock class also until it is writable, which it always is."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)  # type: ignore[no-untyped-call]
+        #: The entries of the last answer.
+        self.arrived: list[Any] = []
 
     # The signature is bonsai's; time limits come from the caller's asyncio.timeout.
     async def _poll(self, msg_id: int, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109
@@ -127,60 +127,102 @@ def _wake(ready: asyncio.Future[None]) -> None:
 class Session:
     """A bound connection. One task at a time; after any error but TooManyError it must be closed."""
 
-    def __init__(self, server: ServerAddress, relay: Relay, connection: Any) -> None:
+    def __init__(self, server: ServerAddress, relay: Relay, client: Any, connection: Any) -> None:
         self.server = server
         self._relay = relay
+        self._client = client
         self._connection = connection
 
     @classmethod
     async def open(
-        cls,
-        server: ServerAddress,
-        context: ssl.SSLContext | None,
-        user: str | None,
-        password: str | None,
-        raw: list[str],
+        cls, server: ServerAddress, context: ssl.SSLContext | None, user: str | None, password: str | None
     ) -> "Session":
-        """Connects and binds, anonymously without a user; values of the attributes in `raw` can be asked for.
-
-        AwayError, FaultError, RefusedError.
-        """
+        """Connects and binds, anonymously without a user. AwayError, FaultError, RefusedError."""
         async with open_relay(server, context) as relay:
             # Every byte escaped: bonsai writes the host of a URL in lower case.
             escaped = "".join(f"%{byte:02x}" for byte in bytes(relay.path))
             client = bonsai.LDAPClient(f"ldapi://{escaped}")
             client.set_async_connection_class(_Connection)
             client.set_ignore_referrals(True)
-            # Left alone, bonsai makes the number 4312345 of "+4312345", and True of "TRUE".
-            client.set_raw_attributes(raw)
             client.set_credentials("SIMPLE", user=user, password=password)
             try:
                 connection = await _finished(client)
             except bonsai.LDAPError as exc:
                 raise _translate(exc, binding=True) from None
-        return cls(server, relay, connection)
+        return cls(server, relay, client, connection)
 
     @property
     def alive(self) -> bool:
         """False as soon as the server has hung up."""
         return self._relay.alive
 
-    async def search(self, base: str, scope: int, filter_text: str, attributes: list[str], limit: int) -> list[Entry]:
-        """The entries found, with those of the attributes they have. AwayError, FaultError, TooManyError."""
+    async def exists(self, base: str, filter_text: str) -> bool:
+        """Whether the base can be read and the filter fits it. AwayError, FaultError."""
+        return bool(await self._ask(base, _BASE, filter_text, ["1.1"], 0))
+
+    async def search(
+        self, base: str, filter_text: str, attributes: Collection[str], limit: int, *, cut: bool = False
+    ) -> list[Entry]:
+        """The entries below the base, with those of the attributes they have; a limit of 0 is the server's own.
+
+        When there are more: with `cut` those that came, or else TooManyError. AwayError, FaultError.
+        """
+        names = self._want(attributes)
         try:
-            found = await self._connection.search(base, scope, filter_text, attributes, sizelimit=limit)
+            found = await self._ask(base, _SUBTREE, filter_text, names, limit)
+        except TooManyError:
+            if not cut:
+                raise
+            found = self._connection.arrived
+        return _entries(found, attributes)
+
+    async def pages(
+        self, base: str, filter_text: str, attributes: Collection[str], size: int
+    ) -> AsyncGenerator[list[Entry], None]:
+        """The entries below the base, page by page (RFC 2696). AwayError, FaultError, TooManyError."""
+        names = self._want(attributes)
+        try:
+            found = await self._connection.paged_search(base, _SUBTREE, filter_text, names, page_size=size)
+            while True:
+                self._connection.arrived.clear()
+                yield _entries(found, attributes)
+                message = found.acquire_next_page()
+                if message is None:
+                    return
+                found = await self._connection.get_result(message)
         except bonsai.LDAPError as exc:
             raise _translate(exc, binding=False) from None
-        wanted = {name.lower() for name in attributes}
-        return [
-            Entry(str(one.dn), {name: _values(one[name]) for name in one if name.lower() in wanted}) for one in found
-        ]
+
+    async def names(self, base: str, filter_text: str, attributes: Collection[str], limit: int) -> set[str]:
+        """The names of those attributes that the entries below the base have. AwayError, FaultError, TooManyError."""
+        found = await self._ask(base, _SUBTREE, filter_text, list(attributes), limit, names_only=True)
+        return {name for one in found for name in one if name != "dn"}
 
     def close(self) -> None:
         """Hangs up at once."""
         with contextlib.suppress(bonsai.LDAPError):
             self._connection.close()
         self._relay.close()
+
+    def _want(self, attributes: Collection[str]) -> list[str]:
+        names = list({name.lower(): name for name in attributes}.values())
+        # Left alone, bonsai makes the number 4312345 of "+4312345", and True of "TRUE".
+        self._client.set_raw_attributes(names)
+        return names
+
+    async def _ask(
+        self, base: str, scope: int, filter_text: str, names: list[str], limit: int, *, names_only: bool = False
+    ) -> Any:
+        self._connection.arrived.clear()
+        try:
+            return await self._connection.search(base, scope, filter_text, names, sizelimit=limit, attrsonly=names_only)
+        except bonsai.LDAPError as exc:
+            raise _translate(exc, binding=False) from None
+
+
+def _entries(found: Iterable[Any], attributes: Collection[str]) -> list[Entry]:
+    wanted = {name.lower() for name in attributes}
+    return [Entry(str(one.dn), {name: _values(one[name]) for name in one if name.lower() in wanted}) for one in found]
 
 
 def _values(raw: Any) -> tuple[str | bytes, ...]:

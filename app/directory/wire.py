@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
+from postroom.app.directory.faults import AwayError
 from postroom.schemas.ldap import ServerAddress
 
 #: An LDAPMessage with the extended request 1.3.6.1.4.1.1466.20037, message ID 1 (RFC 4511, 4.14.1).
@@ -23,10 +24,6 @@ _EXTENDED_RESPONSE = 0x78
 _MAX_RESPONSE = 4096
 
 _T = TypeVar("_T")
-
-
-class AwayError(Exception):
-    """The server cannot be asked; the text is the reason, to go on after the server's name ("... is ...")."""
 
 
 class _Pipe(asyncio.Protocol):

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,15 +60,18 @@ class Slapd:
     data.
 
     With `certificate` (paths of a PEM certificate and its key) it also speaks StartTLS, and LDAPS on
-    `ldaps_url`. Without a `port` it takes a free one.
+    `ldaps_url`. Without a `port` it takes a free one. `settings` are lines for the database in slapd.conf.
     """
 
-    def __init__(self, certificate: tuple[Path, Path] | None = None, port: int = 0) -> None:
+    def __init__(
+        self, certificate: tuple[Path, Path] | None = None, port: int = 0, settings: Sequence[str] = ()
+    ) -> None:
         self.base_dn = BASE_DN
         self.people_dn = PEOPLE_DN
         self.bind_dn = BIND_DN
         self.bind_password = BIND_PASSWORD
         self._certificate = certificate
+        self._settings = list(settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self.port, self.ldaps_port = port, 0
@@ -196,11 +200,12 @@ class Slapd:
             f"rootdn {BIND_DN}",
             f"rootpw {BIND_PASSWORD}",
             f"directory {folder / 'data'}",
-            "maxsize 16777216",
+            "maxsize 268435456",
             # Throw-away data: waiting for the disk would only slow the tests.
             "dbnosync",
             "access to attrs=userPassword by anonymous auth by * none",
             "access to * by users read by anonymous auth",
+            *self._settings,
         ]
         (folder / "slapd.conf").write_text("\n".join(lines) + "\n", "utf-8")
 

@@ -16,6 +16,7 @@ from postroom.app.directory.client import Directory
 from postroom.app.directory.config import from_document
 from postroom.app.directory.mapping import map_entry
 from postroom.app.errors import InvalidError, UnavailableError
+from tests.support.directory import directory
 from tests.support.slapd import USER_PASSWORD, Slapd, config_document, people_ldif
 
 pytestmark = pytest.mark.slapd
@@ -55,21 +56,6 @@ def slapd(certificate: tuple[Path, Path]) -> Iterator[Slapd]:
             "cn: ext\nobjectGUID: contact\n"
         )
         yield server
-
-
-@asynccontextmanager
-async def directory(server: Slapd, limit: float = 5.0, **changes: Any) -> AsyncIterator[Directory]:
-    options = {name: changes.pop(name) for name in ("ca_file", "verify", "connections", "max_idle") if name in changes}
-    document = config_document(server)
-    document["objectID"] = "objectGUID"
-    for path, value in changes.items():
-        parent, _, name = path.rpartition("__")
-        (document[parent] if parent else document)[name] = value
-    found = Directory(from_document(document), timeout=limit, **options)
-    try:
-        yield found
-    finally:
-        await found.close()
 
 
 @asynccontextmanager
@@ -268,7 +254,7 @@ async def test_many_at_once_share_few_connections(slapd: Slapd) -> None:
     async with directory(slapd, objectID="uid", connections=3) as found:
         entries = await asyncio.gather(*(found.fetch(b"anna.schmidt") for _ in range(100)))
         assert all(entries)
-        assert len(found._idle) <= 3
+        assert len(found._pool._idle) <= 3
 
 
 async def test_a_restart_goes_unnoticed(slapd: Slapd) -> None:
@@ -293,7 +279,7 @@ async def test_old_connections_are_not_reused(slapd: Slapd) -> None:
     """A connection that was idle for too long is closed instead of reused."""
     async with directory(slapd, max_idle=0) as found:
         assert await found.fetch(GUID)
-        session = found._idle[0][1]
+        session = found._pool._idle[0][1]
         assert await found.fetch(GUID)
         assert not session.alive
 

@@ -1,0 +1,149 @@
+"""What is asked of a directory over one connection: the filters, and what the answers mean."""
+
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.faults import FaultError, TooManyError
+from postroom.app.directory.mapping import Entry
+from postroom.app.directory.object_id import filter_escape
+from postroom.app.directory.templates import OTHER_NAME
+from postroom.app.errors import InvalidError
+
+if TYPE_CHECKING:
+    from postroom.app.directory.session import Session
+
+_ANYTHING = "(objectClass=*)"
+#: Attributes that hold passwords, their hashes or keys, in lower case. Not asked for, so never shown.
+SECRET = frozenset(
+    {
+        "userpassword", "authpassword", "unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory",
+        "supplementalcredentials", "msds-managedpassword", "ms-mcs-admpwd", "mslaps-password",
+        "mslaps-encryptedpassword", "sambantpassword", "sambalmpassword", "sambapasswordhistory",
+        "sambapreviousclearpassword", "sambacleartextpassword", "krbprincipalkey", "krb5key", "krbextradata",
+        "krbmkey", "pwdhistory", "passwordhistory", "ipanthash", "ipatokenotpkey", "oathsecret", "userpkcs12",
+    }
+)  # fmt: skip
+
+
+class Questions:
+    """The questions of one configuration. They raise what the session raises, FaultError when the base DN is gone,
+    InvalidError when several entries have an object ID."""
+
+    def __init__(self, config: DirectoryConfig) -> None:
+        self._config = config
+        self._attributes = config.attributes()
+        other = OTHER_NAME.get(config.object_id.lower())
+        self._id_names = [config.object_id, *([other] if other else [])]
+
+    async def check(self, session: "Session") -> None:
+        """Tries base DN and filters."""
+        await self.check_base(session)
+        for text in (self._config.filter, self._config.contact_filter):
+            if text is not None:
+                await session.exists(self._config.base_dn, text)
+
+    async def check_base(self, session: "Session") -> None:
+        """FaultError when the base DN is not there."""
+        # A search below a base that is not there finds nothing and is no error to bonsai.
+        if not await session.exists(self._config.base_dn, _ANYTHING):
+            raise FaultError(f"the base DN {self._config.base_dn} does not exist or may not be read")
+
+    async def find(self, session: "Session", object_id: bytes) -> Entry | None:
+        """The user or else the contact with this object ID."""
+        match = self._match(object_id)
+        with self._only_one():
+            found = await self._query(session, f"(&{match}{self._config.filter})", 2)
+            if not found and self._config.contact_filter is not None:
+                contacts = await self._query(session, f"(&{match}{self._config.contact_filter})", 2)
+                found = [replace(one, is_contact=True) for one in contacts]
+            return await self._the_one(session, found)
+
+    async def dump(self, session: "Session", object_id: bytes) -> Entry | None:
+        """The entry with this object ID and all it has but the SECRET attributes."""
+        match, base = self._match(object_id), self._config.base_dn
+        with self._only_one():
+            names = await session.names(base, match, ["*", *self._id_names], 2)
+            # userPassword;x-option is a password, too.
+            shown = [name for name in names if name.lower().partition(";")[0] not in SECRET]
+            found = await session.search(base, match, shown or self._id_names, 2)
+            return await self._the_one(session, [self._with_id(one) for one in found])
+
+    async def search(self, session: "Session", term: str, limit: int) -> list[Entry]:
+        """Users, then contacts, in which a search attribute contains the term."""
+        pattern = f"*{filter_escape(term.encode())}*" if term else "*"
+        match = "".join(f"({name}={pattern})" for name in self._config.search_attributes)
+        found = await self._query(session, f"(&{self._config.filter}(|{match}))", limit, cut=True)
+        if self._config.contact_filter is not None and len(found) < limit:
+            contacts = await self._query(session, f"(&{self._config.contact_filter}(|{match}))", limit, cut=True)
+            users = {one.dn for one in found}
+            found += [replace(one, is_contact=True) for one in contacts if one.dn not in users]
+        if not found:
+            await self.check_base(session)
+        return found[:limit]
+
+    async def pages(self, session: "Session", size: int) -> AsyncGenerator[list[Entry], None]:
+        """All users, then all contacts, page by page; pages may be empty."""
+        config = self._config
+        users: set[str] = set()
+        async with aclosing(session.pages(config.base_dn, config.filter, self._attributes, size)) as pages:
+            async for page in pages:
+                if config.contact_filter is not None:
+                    users.update(one.dn for one in page)
+                yield [self._with_id(one) for one in page]
+        if config.contact_filter is None:
+            return
+        async with aclosing(session.pages(config.base_dn, config.contact_filter, self._attributes, size)) as pages:
+            async for page in pages:
+                yield [replace(self._with_id(one), is_contact=True) for one in page if one.dn not in users]
+
+    async def existing(self, session: "Session", object_ids: Collection[bytes]) -> set[bytes]:
+        """Those of the object IDs that any entry has."""
+        match = "".join(self._match(one) for one in object_ids)
+        found = await session.search(self._config.base_dn, f"(|{match})", self._id_names, 0)
+        there: set[bytes] = set()
+        for values in map(self._ids, found):
+            # The server may compare without regard to case, as it does with uid; then so do we.
+            folded = {_folded(value) for value in values}
+            there |= set(values).intersection(object_ids) or {one for one in object_ids if _folded(one) in folded}
+        return there
+
+    async def _query(self, session: "Session", text: str, limit: int, *, cut: bool = False) -> list[Entry]:
+        found = await session.search(self._config.base_dn, text, self._attributes, limit, cut=cut)
+        return [self._with_id(one) for one in found]
+
+    async def _the_one(self, session: "Session", found: list[Entry]) -> Entry | None:
+        if len(found) > 1:
+            raise TooManyError
+        if not found:
+            # "Not there" makes users orphans, so a base that is gone or hidden must not look the same.
+            await self.check_base(session)
+            return None
+        return found[0]
+
+    @contextmanager
+    def _only_one(self) -> Iterator[None]:
+        try:
+            yield
+        except TooManyError:
+            raise InvalidError(f"Several directory entries have the same {self._config.object_id}") from None
+
+    def _match(self, object_id: bytes) -> str:
+        return f"({self._config.object_id}={filter_escape(object_id)})"
+
+    def _ids(self, entry: Entry) -> list[bytes]:
+        names = {name.lower() for name in self._id_names}
+        values = [value for name, some in entry.attributes.items() if name.lower() in names for value in some]
+        return [value.encode() if isinstance(value, str) else value for value in values]
+
+    def _with_id(self, entry: Entry) -> Entry:
+        return replace(entry, object_id=next(iter(self._ids(entry)), b""))
+
+
+def _folded(object_id: bytes) -> str | bytes:
+    try:
+        return " ".join(object_id.decode().casefold().split())
+    except UnicodeDecodeError:
+        return object_id

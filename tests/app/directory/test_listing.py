@@ -1,0 +1,193 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from postroom.app.directory.client import Directory
+from postroom.app.directory.mapping import Entry
+from postroom.app.errors import UnavailableError
+from tests.support.directory import directory
+from tests.support.slapd import PEOPLE_DN, USER_PASSWORD, Slapd, people_ldif
+
+pytestmark = pytest.mark.slapd
+
+#: Somebody whom the server gives no more than seven entries.
+FEW = f"uid=anna.schmidt,{PEOPLE_DN}"
+
+
+@pytest.fixture(scope="module")
+def slapd() -> Iterator[Slapd]:
+    with Slapd(settings=["sizelimit 7"]) as server:
+        server.add(people_ldif(20))
+        server.add(
+            "\n".join(
+                f"dn: cn=room {number},{PEOPLE_DN}\nobjectClass: organizationalRole\nobjectClass: mailPerson\n"
+                f"cn: room {number}\nobjectGUID: room{number}\n"
+                for number in range(3)
+            )
+        )
+        yield server
+
+
+async def everything(found: Directory, size: int = 500) -> list[Entry]:
+    return [entry async for page in found.pages(size) for entry in page]
+
+
+@pytest.mark.parametrize("size", [1, 6, 10, 20, 21, 500])
+async def test_pages_list_everybody_once(slapd: Slapd, size: int) -> None:
+    """Whatever the size of a page, all users come, each once, with their object IDs and attributes."""
+    async with directory(slapd, objectID="entryUUID") as found:
+        pages = [page async for page in found.pages(size)]
+        assert all(0 < len(page) <= size for page in pages)
+        entries = [entry for page in pages for entry in page]
+        assert len(entries) == len({entry.dn for entry in entries}) == len({entry.object_id for entry in entries}) == 20
+        first = entries[0]
+        assert await found.fetch(first.object_id) == first
+        assert "mail" in first.attributes
+        assert len(found._pool._idle) == 1
+
+
+async def test_contacts_come_last(slapd: Slapd) -> None:
+    """After the users come the contacts, marked as such; who is both is a user."""
+    async with directory(slapd, objectID="cn", users__contactFilter="(|(cn=room*)(uid=anna*))") as found:
+        entries = await everything(found, 2)
+    assert [entry.is_contact for entry in entries] == [False] * 20 + [True] * 3
+    assert {entry.object_id for entry in entries[20:]} == {b"room 0", b"room 1", b"room 2"}
+
+
+async def test_nobody_at_all(slapd: Slapd) -> None:
+    """Without any entry there is no page, unless the base DN is gone: then the directory counts as unavailable."""
+    async with directory(slapd, users__filter="(cn=nobody)") as found:
+        assert await everything(found) == []
+    async with directory(slapd, baseDn="ou=gone,dc=example,dc=com") as found:
+        with pytest.raises(UnavailableError, match="base DN"):
+            await everything(found)
+
+
+@pytest.mark.parametrize("size", [3, 7, 500])
+async def test_a_short_listing_is_an_error(slapd: Slapd, size: int) -> None:
+    """When the server gives out only some of its entries that is said, or the others would look gone."""
+    async with directory(slapd, connection__bindUser=FEW, connection__bindPass=USER_PASSWORD) as found:
+        with pytest.raises(UnavailableError, match=r"only part of its entries.*has to be raised"):
+            await everything(found, size)
+
+
+@pytest.mark.parametrize("how", ["aclose", "break", "cancel"])
+async def test_a_listing_that_is_given_up(slapd: Slapd, how: str) -> None:
+    """An unfinished listing closes its connection, and its place is free for the next."""
+    async with directory(slapd, connections=1, objectID="uid") as found:
+
+        async def one_page() -> None:
+            async with aclosing(found.pages(5)) as pages:
+                async for _ in pages:
+                    if how == "cancel":
+                        await asyncio.sleep(60)
+                    return
+
+        if how == "break":
+            async for page in found.pages(5):
+                assert len(page) == 5
+                break
+            await asyncio.sleep(0.05)
+        else:
+            task = asyncio.create_task(one_page())
+            await asyncio.sleep(0.2)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert found._pool._idle == []
+        assert await found.fetch(b"anna.schmidt")
+
+
+async def test_a_listing_waits_for_its_turn(slapd: Slapd) -> None:
+    """Listings take no more connections than there are, and waiting for one has the time limit."""
+    async with directory(slapd, 0.3, connections=1) as found, aclosing(found.pages(5)) as pages:
+        await anext(pages)
+        with pytest.raises(UnavailableError, match=r"within 0\.3 s"):
+            await anext(found.pages())
+
+
+class Cutter:
+    """Passes a client on to a server, and cuts the connections through when told to."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        both = [asyncio.create_task(self._copy(reader, back)), asyncio.create_task(self._copy(there, writer))]
+        self._tasks.update(both)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(4096):
+                writer.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    async def cut(self) -> None:
+        tasks, self._tasks = self._tasks, set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def cutter(slapd: Slapd) -> AsyncIterator[tuple[Cutter, str]]:
+    made = Cutter(slapd.port)
+    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    try:
+        yield made, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        await made.cut()
+        server.close()
+
+
+async def test_a_listing_begins_again_once(slapd: Slapd) -> None:
+    """When the connection dies the listing starts over on a new one, and everybody is in it all the same."""
+    async with cutter(slapd) as (between, address), directory(slapd, connection__server=address) as found:
+        seen = []
+        async for page in found.pages(6):
+            seen += [entry.dn for entry in page]
+            if len(seen) == 12:
+                await between.cut()
+        assert between.connections == 2
+        assert len(seen) == 12 + 20
+        assert len(set(seen)) == 20
+
+
+async def test_a_connection_that_dies_twice(slapd: Slapd) -> None:
+    """When the second connection dies, too, the listing ends in an error with the reason."""
+    async with cutter(slapd) as (between, address), directory(slapd, connection__server=address) as found:
+        pages = found.pages(6)
+        assert len(await anext(pages)) == 6
+        await between.cut()
+        assert len(await anext(pages)) == 6
+        await between.cut()
+        with pytest.raises(UnavailableError, match=f"{address} cannot be asked: it closed the connection"):
+            await anext(pages)
+        assert between.connections == 2
+
+
+async def test_every_page_has_the_whole_time(slapd: Slapd) -> None:
+    """A slow reader is no slow server: the time limit counts for each page alone."""
+    async with directory(slapd, 0.3) as found:
+        count = 0
+        async for page in found.pages(10):
+            count += len(page)
+            await asyncio.sleep(0.4)
+        assert count == 20
+        pages = found.pages(10)
+        await anext(pages)
+        slapd.pause()
+        try:
+            with pytest.raises(UnavailableError, match=r"did not answer within 0\.3 s"):
+                await anext(pages)
+        finally:
+            slapd.resume()
