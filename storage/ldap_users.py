@@ -128,10 +128,16 @@ def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) ->
 
 
 def _stored(row: tuple[Any, ...]) -> StoredUser:
-    names: list[tuple[str, str, int]] = json.loads(row[6])
-    properties: dict[str, Value] = json.loads(row[7])
+    user_id, domain_id, username, status, lang, ldap_id, names_json, properties_json = row
+    names: list[tuple[str, str, int]] = json.loads(names_json)
+    properties: dict[str, Value] = json.loads(properties_json)
     return StoredUser(
-        *row[:6],
+        user_id,
+        domain_id,
+        username,
+        status,
+        lang,
+        ldap_id,
         aliases=tuple(address for kind, address, _ in names if kind == "alias"),
         altnames=tuple((address, magic) for kind, address, magic in names if kind == "altname"),
         properties={int(tag): value for tag, value in properties.items()},

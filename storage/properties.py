@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -42,32 +42,28 @@ async def select_properties(database: Database, domain_id: int, user_id: int, ta
     return Properties(*row) if row else None
 
 
-def set_property(connection: sqlite3.Connection, user_id: int, proptag: PropTag, value: Value) -> None:
-    """Writes one property. The value has the proptag's kind; whoever calls has checked that."""
-    values = value if isinstance(value, list) else [value]
-    number = folded = None
-    if proptag.kind in (Kind.INTEGER, Kind.BOOLEAN):
-        number = None if proptag.multi else int(values[0])
-    else:
-        folded = fold("\n".join(str(single) for single in values))
-    connection.execute(
+def write_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value]) -> None:
+    """Writes properties. The values have the proptags' kinds; whoever calls has checked that."""
+    connection.executemany(
         """
         INSERT INTO properties (user_id, tag, name, kind, multi, value, number, folded)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (user_id, tag)
             DO UPDATE SET value = excluded.value, number = excluded.number, folded = excluded.folded
         """,
-        (
-            user_id,
-            proptag.tag,
-            proptag.name,
-            proptag.kind,
-            proptag.multi,
-            json.dumps(value) if proptag.multi else value,
-            number,
-            folded,
-        ),
+        [_row(user_id, proptag, value) for proptag, value in properties.items()],
     )
+
+
+def _row(user_id: int, proptag: PropTag, value: Value) -> tuple[object, ...]:
+    values = value if isinstance(value, list) else [value]
+    number = folded = None
+    if proptag.kind in (Kind.INTEGER, Kind.BOOLEAN):
+        number = None if proptag.multi else int(values[0])
+    else:
+        folded = fold("\n".join(str(single) for single in values))
+    stored = json.dumps(value) if proptag.multi else value
+    return (user_id, proptag.tag, proptag.name, proptag.kind, proptag.multi, stored, number, folded)
 
 
 def delete_property(connection: sqlite3.Connection, user_id: int, tag: int) -> None:

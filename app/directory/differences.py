@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from postroom.app.directory.config import DirectoryConfig
-from postroom.app.directory.mapping import MappedUser, Value
+from postroom.app.directory.mapping import MappedUser
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of
 from postroom.schemas.users import STATUS_CONTACT
 from postroom.storage import proptags
 from postroom.storage.ldap_users import StoredUser
+from postroom.storage.properties import Value
 from postroom.storage.text import fold
 from postroom.storage.users import MAGIC_LDAP
 

@@ -5,12 +5,16 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from typing import cast
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.templates import OTHER_NAME
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of, normalise_address
-from postroom.storage.proptags import Kind, PropTag, find
+from postroom.storage import proptags
+from postroom.storage.properties import Value
+from postroom.storage.proptags import Kind, PropTag
 
 DISPLAY_TYPE = 0x39050003
 STORAGE_QUOTA = 0x3FF50003
@@ -25,8 +29,6 @@ _DISPLAY_TYPE_CONTACT = 6
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9]*):(.*)", re.DOTALL)
 _TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:(\d\d))?)?(?:[.,]\d+)?(Z|[+-]\d{4}|[+-]\d\d)", re.ASCII)
-
-Value = int | str | bool | list[int | str | bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,19 @@ def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[s
     properties: dict[int, Value] = {}
     removed: set[int] = set()
     for tag, ranks in config.properties.items():
-        source = next((rank for rank in ranks if any(_present(values, name) for name in rank)), None)
-        if source is None:
+        # The attributes of the first rank that has any value give the property, all together.
+        for rank in ranks:
+            raw = [value for name in rank for value in _present(values, name)]
+            if raw:
+                break
+        else:
             removed.add(tag)
             continue
-        prop = _property(tag)
-        raw = [value for name in source for value in _present(values, name)]
+        prop = proptags.by_tag(tag)
         try:
             properties[tag] = _convert(prop, raw)
         except ValueError as exc:
-            warnings.append(f"{prop.name} from {', '.join(source)} was left out: {exc}")
+            warnings.append(f"{prop.name} from {', '.join(rank)} was left out: {exc}")
     return MappedUser(
         username=username,
         aliases=aliases,
@@ -98,18 +103,18 @@ def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[s
     )
 
 
-def _property(tag: int) -> PropTag:
-    found = find(f"0x{tag:08x}")
-    if found is None:
-        raise InvalidError.field("users.attributes", "unknown property")
-    return found
-
-
 def _present(values: Mapping[str, Sequence[str | bytes]], attribute: str | None) -> list[str | bytes]:
     """The values of an attribute, or else those under its other name, that are not blank."""
-    name = (attribute or "").lower()
-    found = values.get(name) or values.get(OTHER_NAME.get(name, "").lower()) or ()
+    name, other = _spellings(attribute or "")
+    found = values.get(name) or values.get(other) or ()
     return [value for value in found if value.strip()]
+
+
+@cache
+def _spellings(attribute: str) -> tuple[str, str]:
+    """An attribute's name and its other name in lower case."""
+    name = attribute.lower()
+    return name, OTHER_NAME.get(name, "").lower()
 
 
 def _texts(values: Mapping[str, Sequence[str | bytes]], attribute: str | None, warnings: list[str]) -> list[str]:
@@ -192,7 +197,8 @@ def _shown(text: str) -> str:
 def _convert(prop: PropTag, raw: Sequence[str | bytes]) -> Value:
     """The property out of the values of its attributes. ValueError with the reason when they do not fit."""
     if prop.multi:
-        return [_single(prop, value) for value in raw]
+        # All are of the property's kind.
+        return cast(Value, [_single(prop, value) for value in raw])
     if prop.kind is Kind.TEXT:
         # An entry has any number of addresses in any order, this property holds exactly one.
         texts = [_text(value) for value in (raw[:1] if prop.tag == SMTP_ADDRESS else raw)]

@@ -47,6 +47,8 @@ def _person(entry: Entry, target: Target) -> dict[str, object]:
         "type": "contact" if entry.is_contact else "user",
         "error": None,
     }
+    if not entry.object_id:
+        return {**person, "error": f"It has no {target.directory.config.object_id}, which holds the object ID"}
     try:
         mapped = map_entry(entry, target.directory.config, target.scope.accepts)
     except InvalidError as error:

@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -92,16 +93,31 @@ class _Run:
         self.read = 0
 
     async def run(self) -> None:
-        async for page in self._directory.pages(PAGE):
-            self.read += len(page)
-            await self._write(await self._plan(page))
+        writing: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(self._directory.pages(PAGE)) as pages:
+                async for page in pages:
+                    # The next page is on its way while this one is written.
+                    read = await self._map(page)
+                    if writing is not None:
+                        await writing
+                    writing = asyncio.create_task(self._write(await self._plan(read)))
+        finally:
+            if writing is not None:
+                await writing
         await self._write(await self._plan_missing())
 
-    async def _plan(self, page: Sequence[Entry]) -> list[Step]:
+    async def _map(self, page: Sequence[Entry]) -> list[ReadEntry]:
+        self.read += len(page)
+        # Whoever has no object ID can be linked to nobody.
+        page = [entry for entry in page if entry.object_id]
         read: list[ReadEntry] = []
         for start in range(0, len(page), SLICE):
             read += [read_entry(entry, self._config, self._scope) for entry in page[start : start + SLICE]]
             await asyncio.sleep(0)
+        return read
+
+    async def _plan(self, read: Sequence[ReadEntry]) -> list[Step]:
         snapshot = await self._context.database.read(_read_snapshot, read, self._siblings)
         steps: list[Step] = []
         for start in range(0, len(read), SLICE):
@@ -128,23 +144,37 @@ class _Run:
     async def _write(self, steps: Sequence[Step]) -> None:
         message = f"{self.read} entries read"
         for start in range(0, max(len(steps), 1), BATCH):
-            await self._context.database.write(self._apply, steps[start : start + BATCH], message, self._context.now())
+            batch, now = steps[start : start + BATCH], self._context.now()
+            try:
+                await self._context.database.write(self._apply, self._change, batch, message, now)
+            except PostroomError:
+                # All of the batch is undone. A savepoint for each costs a third of the time, so only now.
+                await self._context.database.write(self._apply, self._try, batch, message, now)
 
-    def _apply(self, connection: sqlite3.Connection, steps: Sequence[Step], message: str, now: str) -> None:
+    def _apply(
+        self,
+        connection: sqlite3.Connection,
+        change: Callable[[sqlite3.Connection, Step, str], Step],
+        steps: Sequence[Step],
+        message: str,
+        now: str,
+    ) -> None:
         check_not_cancelled(connection, self._task_id)
-        items = [self._record(step) if self._options.dry_run else self._do(connection, step, now) for step in steps]
+        idle = (Action.UNCHANGED, Action.SKIP)
+        done = [
+            step if self._options.dry_run or step.action in idle else change(connection, step, now) for step in steps
+        ]
+        items = [_item(step) for step in done]
         tasks.insert_items(connection, self._task_id, items)
         tasks.update_task(connection, self._task_id, tasks.RUNNING, message, now)
 
-    def _do(self, connection: sqlite3.Connection, step: Step, now: str) -> Item:
-        if step.action in (Action.UNCHANGED, Action.SKIP):
-            return self._record(step)
+    def _try(self, connection: sqlite3.Connection, step: Step, now: str) -> Step:
         try:
             with savepoint(connection):
-                return self._record(self._change(connection, step, now))
+                return self._change(connection, step, now)
         except PostroomError as error:
             # What was true when it was planned is so no more, or two entries are at odds: the others go on.
-            return self._record(replace(step, action=Action.SKIP, code=error.status, message=error.message, shown={}))
+            return replace(step, action=Action.SKIP, code=error.status, message=error.message, shown={})
 
     def _change(self, connection: sqlite3.Connection, step: Step, now: str) -> Step:
         if step.mapped is None:
@@ -157,17 +187,11 @@ class _Run:
         update_from_directory(connection, step.domain_id, step.user_id, linking)
         return step
 
-    def _record(self, step: Step) -> Item:
-        return Item(
-            step.object_id,
-            step.domain_id,
-            step.user_id,
-            step.username,
-            step.action,
-            step.code,
-            step.message,
-            step.shown,
-        )
+
+def _item(step: Step) -> Item:
+    return Item(
+        step.object_id, step.domain_id, step.user_id, step.username, step.action, step.code, step.message, step.shown
+    )
 
 
 def _read_snapshot(connection: sqlite3.Connection, read: Sequence[ReadEntry], domain_ids: Sequence[int]) -> Snapshot:

@@ -56,7 +56,9 @@ async def targets(context: Context, where: Where, *, create: bool = False, lang:
     return found
 
 
-def _groups(where: Where, rows: list[DomainRow], configured: Container[int | None]) -> dict[int | None, list[DomainRow]]:
+def _groups(
+    where: Where, rows: list[DomainRow], configured: Container[int | None]
+) -> dict[int | None, list[DomainRow]]:
     """Organisation whose configuration counts (None: the one for all) -> the domains concerned."""
     if where.domain_id is not None:
         row = next((row for row in rows if row.id == where.domain_id), None)

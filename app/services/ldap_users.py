@@ -3,18 +3,15 @@
 import sqlite3
 from dataclasses import dataclass
 
-import orjson
-
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.differences import Changes, differences
 from postroom.app.directory.mapping import SMTP_ADDRESS, STORAGE_QUOTA, MappedUser
 from postroom.app.errors import InvalidError
 from postroom.app.services import names
-from postroom.app.services.users import Change, create_user, find_user_or_raise
+from postroom.app.services.users import Change, add_user, find_user_or_raise, set_properties
 from postroom.schemas.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import ldap_users, proptags, users
 from postroom.storage.ldap_users import StoredUser
-from postroom.storage.properties import delete_property, set_property
 from postroom.storage.users import UserRow
 
 
@@ -65,7 +62,7 @@ def create_from_directory(
     }
     if mapped.default_quota is not None and not mapped.is_contact:
         data["properties"] = {proptags.by_tag(STORAGE_QUOTA): mapped.default_quota}
-    user_id: int = orjson.loads(create_user(connection, domain_id, data, None, change))["ID"]
+    user_id = add_user(connection, domain_id, data, None, change)
     return user_id, update_from_directory(connection, domain_id, user_id, linking)
 
 
@@ -81,7 +78,5 @@ def _write(connection: sqlite3.Connection, user: UserRow, stored: StoredUser, ch
         names.follow_aliases(connection, user, stored.aliases)
     if changes.altnames is not None:
         users.replace_addresses(connection, user.id, "altname", changes.altnames)
-    for tag in changes.removed:
-        delete_property(connection, user.id, tag)
-    for tag, value in changes.properties.items():
-        set_property(connection, user.id, proptags.by_tag(tag), value)  # type: ignore[arg-type]
+    values = {proptags.by_tag(tag): value for tag, value in changes.properties.items()}
+    set_properties(connection, user.id, {**values, **{proptags.by_tag(tag): None for tag in changes.removed}})

@@ -14,7 +14,7 @@ from postroom.app.tokens import ADMIN_ID
 from postroom.schemas.users import READ_ONLY, STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import domains, grants, proptags, users
 from postroom.storage.domains import DomainRow
-from postroom.storage.properties import Value, delete_property, set_property
+from postroom.storage.properties import Value, delete_property, write_properties
 from postroom.storage.proptags import PropTag
 from postroom.storage.users import UserRow
 
@@ -64,6 +64,17 @@ def create_user(
 
     Raises NotFoundError (domain), InvalidError (any rule).
     """
+    return users.read_user(connection, add_user(connection, domain_id, data, password, change))
+
+
+def add_user(
+    connection: sqlite3.Connection,
+    domain_id: int,
+    data: Mapping[str, Any],
+    password: str | None,
+    change: Change,
+) -> int:
+    """The same, for whoever goes on with the user before anybody reads them; returns the ID."""
     domain = find_domain_or_raise(connection, domain_id)
     if data.get("domainID", domain_id) != domain_id:
         raise InvalidError.field("domainID", "Is not the domain of the path.")
@@ -86,7 +97,7 @@ def create_user(
     given = {name: value for name, value in data.items() if name not in ("username", "domainID", "password")}
     given["properties"] = properties | data.get("properties", {})
     _apply(connection, user, domain, given, change)
-    return users.read_user(connection, user_id)
+    return user_id
 
 
 def patch_user(
@@ -135,11 +146,10 @@ def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
 
 def set_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:
     """Writes properties; None removes one, whether it is there or not."""
+    write_properties(connection, user_id, {tag: value for tag, value in properties.items() if value is not None})
     for proptag, value in properties.items():
         if value is None:
             delete_property(connection, user_id, proptag.tag)
-        else:
-            set_property(connection, user_id, proptag, value)
 
 
 def _apply(

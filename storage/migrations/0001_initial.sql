@@ -76,6 +76,8 @@ CREATE TABLE addresses (
     magic    INTEGER NOT NULL DEFAULT 0  -- where an altname comes from: 0 by hand, 99 LDAP
 );
 CREATE INDEX addresses_by_user ON addresses (user_id, kind);
+-- The two below hold the rules; who asks for both kinds at once can use neither of them.
+CREATE INDEX addresses_by_key ON addresses (key, kind, user_id);
 CREATE UNIQUE INDEX addresses_by_mail ON addresses (key) WHERE kind <> 'altname';
 CREATE UNIQUE INDEX addresses_by_altname ON addresses (key) WHERE kind = 'altname';
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from postroom.storage.database import Database
 from postroom.storage.domains import insert_domain
-from postroom.storage.properties import set_property
+from postroom.storage.properties import Value, write_properties
 from postroom.storage.proptags import PropTag, find
 from postroom.storage.users import insert_address, insert_user
 from tests.bench.people import Person, people
@@ -59,10 +59,13 @@ def _insert_person(connection: sqlite3.Connection, domain_id: int, domain: str, 
     user_id = insert_user(connection, domain_id, f"{person.local}@{domain}", None)
     for alias in person.aliases:
         insert_address(connection, user_id, "alias", f"{alias}@{domain}")
-    set_property(connection, user_id, _proptag("displayname"), person.name)
-    set_property(connection, user_id, _proptag("creationtime"), person.joined)
-    set_property(connection, user_id, _proptag("displaytypeex"), 0)
-    set_property(connection, user_id, _proptag("businesstelephonenumber"), person.phone)
+    properties: dict[PropTag, Value] = {
+        _proptag("displayname"): person.name,
+        _proptag("creationtime"): person.joined,
+        _proptag("displaytypeex"): 0,
+        _proptag("businesstelephonenumber"): person.phone,
+    }
+    write_properties(connection, user_id, properties)
     return user_id
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from postroom.storage import proptags
 from postroom.storage.database import Database
-from postroom.storage.properties import Value, select_properties, set_property
+from postroom.storage.properties import Value, select_properties, write_properties
 from tests.support.service import Api, Service
 
 BINARY = base64.b64encode(bytes(range(256))).decode()
@@ -279,8 +279,7 @@ async def test_any_text_and_bytes_come_back(
             "INSERT INTO domains (id, domainname, displayname, max_user) VALUES (1, 'd', 'd', 1) ON CONFLICT DO NOTHING"
         )
         connection.execute("INSERT INTO users (id, domain_id, username) VALUES (1, 1, 'u') ON CONFLICT DO NOTHING")
-        for name, value in values.items():
-            set_property(connection, 1, tags[name], value)
+        write_properties(connection, 1, {tags[name]: value for name, value in values.items()})
 
     await database.write(store)
     found = await select_properties(database, 1, 1, [tag.tag for tag in tags.values()])
