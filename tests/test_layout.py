@@ -25,7 +25,7 @@ ALLOWED = {
 #: Libraries that one module alone knows.
 ONLY_IN = {
     "aiosqlite": {"storage/database.py"},
-    "bonsai": {"app/directory/session.py"},
+    "bonsai": {"app/directory/connection.py", "app/directory/session.py"},
     "legacycrypt": {"app/passwords.py"},
     "argon2": {"app/passwords.py"},
     "jwt": {"app/tokens.py"},

@@ -72,7 +72,7 @@ class Directory:
             return []
         return await self._asked(lambda session: self._questions.search(session, term, limit))
 
-    async def pages(self, size: int = 500) -> AsyncGenerator[list[Entry], None]:
+    async def pages(self, size: int = 100) -> AsyncGenerator[list[Entry], None]:
         """All users, then all contacts, up to `size` at a time, with the attributes that mapping needs.
 
         Every page has the whole timeout. Until its end or aclose() the listing holds a connection. When that dies, the
@@ -80,15 +80,21 @@ class Directory:
         UnavailableError also when the server gives out only part of its entries. An entry that both filters find
         comes as a user; with a contact filter the DNs of the users are remembered for that.
         """
+        deadline = self._deadline()
         with self._explained():
-            async with asyncio.timeout(self._timeout):
-                await self._pool.slots.acquire()
-            try:
-                async with aclosing(self._listing_again(size)) as listing:
-                    async for page in listing:
-                        yield page
-            finally:
-                self._pool.slots.release()
+            async with self._pool.slot(deadline):
+                for again in (False, True):
+                    session = await self._pool.take(deadline, fresh=again)
+                    try:
+                        # Closes the connection of an unfinished listing: the next answer on it would be another page.
+                        async with self._pool.lent(session), aclosing(self._questions.pages(session, size)) as pages:
+                            while page := await _next(pages, deadline):
+                                yield page
+                                deadline = self._deadline()
+                        break
+                    except AwayError:
+                        if again:
+                            raise
 
     async def existing(self, object_ids: Collection[bytes]) -> set[bytes]:
         """Those of the object IDs that any entry below the base DN has, whether or not the filters find it.
@@ -116,54 +122,28 @@ class Directory:
         # An empty password is an anonymous bind, which succeeds; at a NUL the C library ends the password.
         if not password or "\0" in password or not _is_unicode(password):
             return False
-        return await self._bounded(self._authenticate(object_id, password))
+        deadline = self._deadline()
+        with self._explained():
+            entry = await self._pool.run(lambda session: self._questions.find(session, object_id), deadline)
+            if entry is None or not entry.dn:
+                return False
+            async with self._pool.slot(deadline):
+                try:
+                    session = await self._pool.open(entry.dn, password, deadline)
+                except RefusedError:
+                    return False
+                session.close()
+                return True
 
     async def close(self) -> None:
         """Hangs up. What is under way goes on to its end, but no connection is kept any more."""
         await self._pool.close()
 
-    async def _authenticate(self, object_id: bytes, password: str) -> bool:
-        entry = await self._pool.run(lambda session: self._questions.find(session, object_id))
-        if entry is None or not entry.dn:
-            return False
-        async with self._pool.slots:
-            try:
-                session = await self._pool.open(entry.dn, password)
-            except RefusedError:
-                return False
-            session.close()
-            return True
-
     async def _existing(self, object_ids: list[bytes]) -> set[bytes]:
         return await self._asked(lambda session: self._questions.existing(session, object_ids))
 
-    async def _listing_again(self, size: int) -> AsyncGenerator[list[Entry], None]:
-        try:
-            async with aclosing(self._listing(size, fresh=False)) as listing:
-                async for page in listing:
-                    yield page
-        except AwayError:
-            async with aclosing(self._listing(size, fresh=True)) as listing:
-                async for page in listing:
-                    yield page
-
-    async def _listing(self, size: int, *, fresh: bool) -> AsyncGenerator[list[Entry], None]:
-        async with asyncio.timeout(self._timeout):
-            session = await self._pool.take(fresh=fresh)
-        empty = True
-        # Closes the connection of an unfinished listing: the next answer on it would be another page.
-        async with self._pool.lent(session), aclosing(self._questions.pages(session, size)) as pages:
-            while (page := await self._next(pages)) is not None:
-                if page:
-                    empty = False
-                    yield page
-            if empty:
-                async with asyncio.timeout(self._timeout):
-                    await self._questions.check_base(session)
-
-    async def _next(self, pages: AsyncGenerator[list[Entry], None]) -> list[Entry] | None:
-        async with asyncio.timeout(self._timeout):
-            return await anext(pages, None)
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout
 
     async def _asked(
         self,
@@ -171,18 +151,12 @@ class Directory:
         *,
         fault: type[InvalidError | UnavailableError] = UnavailableError,
     ) -> _T:
-        return await self._bounded(self._pool.run(question), fault=fault)
-
-    async def _bounded(
-        self, work: Awaitable[_T], *, fault: type[InvalidError | UnavailableError] = UnavailableError
-    ) -> _T:
-        """The outcome of the work within the time limit, with every failure as an error for people."""
         with self._explained(fault):
-            async with asyncio.timeout(self._timeout):
-                return await work
+            return await self._pool.run(question, self._deadline())
 
     @contextmanager
     def _explained(self, fault: type[InvalidError | UnavailableError] = UnavailableError) -> Iterator[None]:
+        """Every failure as an error for people."""
         names = " ".join(server.url for server in self.config.servers)
         try:
             yield
@@ -199,6 +173,11 @@ class Directory:
                 f"The directory server {names} gives out only part of its entries: "
                 "the size limit of the bind user has to be raised"
             ) from None
+
+
+async def _next(pages: AsyncGenerator[list[Entry], None], deadline: float) -> list[Entry] | None:
+    async with asyncio.timeout_at(deadline):
+        return await anext(pages, None)
 
 
 def _tls_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:

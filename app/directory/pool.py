@@ -40,32 +40,52 @@ class Pool:
         self._idle: list[tuple[float, Session]] = []
         self._away_until: dict[str, float] = {}
         self._closed = False
-        #: Whoever uses take() or open() holds one of these meanwhile; run() does so itself.
-        self.slots = asyncio.Semaphore(connections)
+        self._slots = asyncio.Semaphore(connections)
 
-    async def run(self, work: "Callable[[Session], Awaitable[_T]]") -> _T:
-        """The outcome of the work on a connection, repeated on a fresh one when a kept one was dead.
+    @asynccontextmanager
+    async def slot(self, deadline: float) -> AsyncIterator[None]:
+        """The right to one connection inside the block, for take() and open(); run() sees to it itself."""
+        async with asyncio.timeout_at(deadline):
+            await self._slots.acquire()
+        try:
+            yield
+        finally:
+            self._slots.release()
 
-        AwayError, FaultError, RefusedError, and whatever the work raises.
+    async def run(self, work: "Callable[[Session], Awaitable[_T]]", deadline: float) -> _T:
+        """The outcome of the work on a connection, repeated on a fresh one when it dies, of each server once.
+
+        AwayError, FaultError, RefusedError, TimeoutError past the deadline, and whatever the work raises.
         """
-        async with self.slots:
+        async with self.slot(deadline):
             session = self._reusable()
-            if session is not None:
+            tries = len(self._config.servers) + (session is not None)
+            while True:
+                session = session or await self.take(deadline, fresh=True)
+                tries -= 1
                 try:
-                    async with self.lent(session):
+                    async with self.lent(session), asyncio.timeout_at(deadline):
                         return await work(session)
                 except AwayError:
-                    pass
-            async with self.lent(await self.take(fresh=True)) as session:
-                return await work(session)
+                    if not tries:
+                        raise
+                session = None
 
-    async def take(self, *, fresh: bool) -> "Session":
-        """A connection of the bind user: to be given back, or closed on any error."""
+    async def take(self, deadline: float, *, fresh: bool) -> "Session":
+        """A connection of the bind user, for a lent() block."""
         session = None if fresh else self._reusable()
-        return session or await self.open(self._config.bind_user, self._config.bind_password)
+        return session or await self.open(self._config.bind_user, self._config.bind_password, deadline)
 
-    def give_back(self, session: "Session") -> None:
-        """Keeps a connection, with which nothing is under way, for the next."""
+    @asynccontextmanager
+    async def lent(self, session: "Session") -> "AsyncIterator[Session]":
+        """Keeps the connection for the next afterwards, or closes it on any error and on cancellation."""
+        try:
+            yield session
+        except BaseException as exc:
+            session.close()
+            if isinstance(exc, AwayError | TimeoutError):
+                self._avoid_for_now(session.server)
+            raise
         if self._closed:
             session.close()
         else:
@@ -78,19 +98,20 @@ class Pool:
         for _, session in idle:
             session.close()
 
-    async def open(self, user: str | None, password: str | None) -> "Session":
+    async def open(self, user: str | None, password: str | None, deadline: float) -> "Session":
         """A fresh connection to the first server that is there. AwayError, FaultError, RefusedError."""
         if user and not password:
             raise FaultError("the bind user has no password, which would be an anonymous login")
         if "\0" in (user or "") + (password or ""):
             raise FaultError("the bind user or its password holds a NUL character")
         servers = self._ranked()
+        # So that a silent server leaves time for the next.
         share = self._timeout / len(servers)
+        now = asyncio.get_running_loop().time
         reason = AwayError("there is none")
         for server in servers:
             try:
-                # So that a silent server leaves time for the next.
-                async with asyncio.timeout(share):
+                async with asyncio.timeout_at(min(deadline, now() + share)):
                     session = await self._open_one(server, user, password)
             except AwayError as exc:
                 reason = exc
@@ -99,8 +120,11 @@ class Pool:
             else:
                 self._away_until.pop(server.url, None)
                 return session
-            self._away_until[server.url] = time.monotonic() + self._avoid
+            self._avoid_for_now(server)
         raise reason
+
+    def _avoid_for_now(self, server: ServerAddress) -> None:
+        self._away_until[server.url] = time.monotonic() + self._avoid
 
     def _ranked(self) -> list[ServerAddress]:
         """The servers in the order in which to ask: as configured, but those that were away lately last."""
@@ -117,21 +141,11 @@ class Pool:
             session.close()
         return None
 
-    @asynccontextmanager
-    async def lent(self, session: "Session") -> "AsyncIterator[Session]":
-        """Puts the connection back afterwards, or closes it on any error and on cancellation."""
-        try:
-            yield session
-        except BaseException:
-            session.close()
-            raise
-        self.give_back(session)
-
     async def _open_one(self, server: ServerAddress, user: str | None, password: str | None) -> "Session":
         from postroom.app.directory.session import Session
 
         if server.url in self._away_until:
             # Whoever comes while this one tries need not wait for the same server.
-            self._away_until[server.url] = time.monotonic() + self._avoid
+            self._avoid_for_now(server)
         encrypted = server.tls or self._config.starttls
         return await Session.open(server, self._context if encrypted else None, user or None, password or None)

@@ -85,19 +85,23 @@ class Questions:
         return found[:limit]
 
     async def pages(self, session: "Session", size: int) -> AsyncGenerator[list[Entry], None]:
-        """All users, then all contacts, page by page; pages may be empty."""
-        config = self._config
+        """All users, then all contacts, page by page; no page is empty."""
+        base, contacts = self._config.base_dn, self._config.contact_filter
         users: set[str] = set()
-        async with aclosing(session.pages(config.base_dn, config.filter, self._attributes, size)) as pages:
-            async for page in pages:
-                if config.contact_filter is not None:
-                    users.update(one.dn for one in page)
-                yield [self._with_id(one) for one in page]
-        if config.contact_filter is None:
-            return
-        async with aclosing(session.pages(config.base_dn, config.contact_filter, self._attributes, size)) as pages:
-            async for page in pages:
-                yield [replace(self._with_id(one), is_contact=True) for one in page if one.dn not in users]
+        empty = True
+        for text, is_contact in ((self._config.filter, False), (contacts, True)):
+            if text is None:
+                continue
+            async with aclosing(session.pages(base, text, self._attributes, size)) as pages:
+                async for found in pages:
+                    page = [replace(self._with_id(one), is_contact=is_contact) for one in found if one.dn not in users]
+                    if contacts is not None and not is_contact:
+                        users.update(one.dn for one in page)
+                    if page:
+                        empty = False
+                        yield page
+        if empty:
+            await self.check_base(session)
 
     async def existing(self, session: "Session", object_ids: Collection[bytes]) -> set[bytes]:
         """Those of the object IDs that any entry has."""

@@ -1,14 +1,13 @@
-"""One connection to a directory server. The one file that imports bonsai, which is slow: import it late."""
+"""One connection to a directory server, and what its answers mean. bonsai is slow to import: import this late."""
 
-import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import bonsai
-from bonsai.asyncio import AIOLDAPConnection
 
+from postroom.app.directory.connection import Connection, connect
 from postroom.app.directory.faults import AwayError, FaultError, RefusedError, TooManyError
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.wire import Relay, open_relay
@@ -37,100 +36,12 @@ _REASONS = {
 }
 
 
-class _Dn(bonsai.LDAPDN):
-    """A DN as the server wrote it. The stock class refuses `cn=a#b` and turns `cn=a\\5C2C` into another DN."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: object) -> None:
-        self._text = str(text)
-
-    def __str__(self) -> str:
-        return self._text
-
-
-class _Entry(bonsai.LDAPEntry):
-    """An entry that is remembered: bonsai throws away what came before a server's "there are more"."""
-
-    def __init__(self, dn: object, conn: Any) -> None:
-        super().__init__(_Dn(dn), conn)
-        conn.arrived.append(self)
-
-
-# bonsai has no setting for this: it looks the class up here, by name, when the first entry arrives.
-bonsai.ldapentry.LDAPEntry = _Entry  # type: ignore[misc, assignment]
-
-
-class _Connection(AIOLDAPConnection):
-    """Waits until the socket is readable; the stock class also until it is writable, which it always is."""
-
-    def __init__(self, client: Any) -> None:
-        super().__init__(client)  # type: ignore[no-untyped-call]
-        #: The entries of the last answer.
-        self.arrived: list[Any] = []
-
-    # The signature is bonsai's; time limits come from the caller's asyncio.timeout.
-    async def _poll(self, msg_id: int, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109
-        if self.closed:
-            # Still opening: asking before the helper thread is done would sleep 5 ms in the loop.
-            await self._readable()
-        while True:
-            result = super(AIOLDAPConnection, self).get_result(msg_id)
-            if result is not None:
-                return result
-            await self._readable()
-
-    async def _readable(self) -> None:
-        loop, descriptor = asyncio.get_running_loop(), self.fileno()
-        ready = loop.create_future()
-        loop.add_reader(descriptor, _wake, ready)
-        try:
-            await ready
-        finally:
-            loop.remove_reader(descriptor)
-
-
-#: Connections that are being opened for nobody; the loop itself holds tasks weakly.
-_orphans: set[asyncio.Task[Any]] = set()
-
-
-async def _finished(client: Any) -> Any:
-    """The open connection of a client. When cancelled, the opening goes on alone until it fails soon after.
-
-    A connection that is abandoned while it opens is never freed: it keeps its descriptors and a thread.
-    Without a relay it comes to its end by itself.
-    """
-    opening = asyncio.ensure_future(_opened(client))
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        _orphans.add(opening)
-        opening.add_done_callback(_bury)
-        raise
-
-
-async def _opened(client: Any) -> Any:
-    return await client.connect(is_async=True)
-
-
-def _bury(opening: asyncio.Task[Any]) -> None:
-    _orphans.discard(opening)
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
 class Session:
     """A bound connection. One task at a time; after any error but TooManyError it must be closed."""
 
-    def __init__(self, server: ServerAddress, relay: Relay, client: Any, connection: Any) -> None:
+    def __init__(self, server: ServerAddress, relay: Relay, connection: Connection) -> None:
         self.server = server
         self._relay = relay
-        self._client = client
         self._connection = connection
 
     @classmethod
@@ -139,17 +50,9 @@ class Session:
     ) -> "Session":
         """Connects and binds, anonymously without a user. AwayError, FaultError, RefusedError."""
         async with open_relay(server, context) as relay:
-            # Every byte escaped: bonsai writes the host of a URL in lower case.
-            escaped = "".join(f"%{byte:02x}" for byte in bytes(relay.path))
-            client = bonsai.LDAPClient(f"ldapi://{escaped}")
-            client.set_async_connection_class(_Connection)
-            client.set_ignore_referrals(True)
-            client.set_credentials("SIMPLE", user=user, password=password)
-            try:
-                connection = await _finished(client)
-            except bonsai.LDAPError as exc:
-                raise _translate(exc, binding=True) from None
-        return cls(server, relay, client, connection)
+            with _translated(binding=True):
+                connection = await connect(relay.path, user, password)
+        return cls(server, relay, connection)
 
     @property
     def alive(self) -> bool:
@@ -181,7 +84,7 @@ class Session:
     ) -> AsyncGenerator[list[Entry], None]:
         """The entries below the base, page by page (RFC 2696). AwayError, FaultError, TooManyError."""
         names = self._want(attributes)
-        try:
+        with _translated():
             found = await self._connection.paged_search(base, _SUBTREE, filter_text, names, page_size=size)
             while True:
                 self._connection.arrived.clear()
@@ -189,14 +92,12 @@ class Session:
                 message = found.acquire_next_page()
                 if message is None:
                     return
-                found = await self._connection.get_result(message)
-        except bonsai.LDAPError as exc:
-            raise _translate(exc, binding=False) from None
+                found = await self._connection.answer(message)
 
     async def names(self, base: str, filter_text: str, attributes: Collection[str], limit: int) -> set[str]:
         """The names of those attributes that the entries below the base have. AwayError, FaultError, TooManyError."""
         found = await self._ask(base, _SUBTREE, filter_text, list(attributes), limit, names_only=True)
-        return {name for one in found for name in one if name != "dn"}
+        return {_plain(name) for one in found for name in one if name != "dn"}
 
     def close(self) -> None:
         """Hangs up at once."""
@@ -206,27 +107,34 @@ class Session:
 
     def _want(self, attributes: Collection[str]) -> list[str]:
         names = list({name.lower(): name for name in attributes}.values())
-        # Left alone, bonsai makes the number 4312345 of "+4312345", and True of "TRUE".
-        self._client.set_raw_attributes(names)
+        self._connection.keep_raw(names)
         return names
 
     async def _ask(
         self, base: str, scope: int, filter_text: str, names: list[str], limit: int, *, names_only: bool = False
     ) -> Any:
         self._connection.arrived.clear()
-        try:
+        with _translated():
             return await self._connection.search(base, scope, filter_text, names, sizelimit=limit, attrsonly=names_only)
-        except bonsai.LDAPError as exc:
-            raise _translate(exc, binding=False) from None
 
 
 def _entries(found: Iterable[Any], attributes: Collection[str]) -> list[Entry]:
     wanted = {name.lower() for name in attributes}
-    return [Entry(str(one.dn), {name: _values(one[name]) for name in one if name.lower() in wanted}) for one in found]
+    return [Entry(str(one.dn), _attributes(one, wanted)) for one in found]
 
 
-def _values(raw: Any) -> tuple[str | bytes, ...]:
-    return tuple(_decoded(bytes(value)) for value in raw)
+def _attributes(found: Any, wanted: Collection[str]) -> dict[str, Sequence[str | bytes]]:
+    attributes: dict[str, Sequence[str | bytes]] = {}
+    for name, values in found.items():
+        plain = _plain(name)
+        if plain.lower() in wanted and (values or plain not in attributes):
+            attributes[plain] = tuple(_decoded(value) if isinstance(value, bytes) else str(value) for value in values)
+    return attributes
+
+
+def _plain(name: str) -> str:
+    """Active Directory gives out long lists in parts, the first as `name;range=0-1499` beside an empty `name`."""
+    return name.partition(";range=")[0]
 
 
 def _decoded(value: bytes) -> str | bytes:
@@ -236,9 +144,19 @@ def _decoded(value: bytes) -> str | bytes:
         return value
 
 
-def _translate(error: Any, *, binding: bool) -> Exception:
-    """bonsai's error as one of ours. Its own text is not used: it repeats what the server says."""
-    code = int(error.code)
+@contextlib.contextmanager
+def _translated(*, binding: bool = False) -> Iterator[None]:
+    """bonsai's errors as ours. Their text is not used: it repeats what the server says."""
+    try:
+        yield
+    except bonsai.LDAPError as exc:
+        raise _translation(int(exc.code), binding=binding) from None
+    except (SystemError, UnicodeDecodeError):
+        # bonsai's answers to an operation that is not the one expected, and to a DN that is not UTF-8.
+        raise AwayError("its answer is not valid LDAP") from None
+
+
+def _translation(code: int, *, binding: bool) -> Exception:
     if binding and code in _REFUSED:
         return RefusedError()
     if code == _TOO_MANY:

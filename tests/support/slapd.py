@@ -144,6 +144,7 @@ class Slapd:
         """The server keeps its connections and says nothing more, until resume()."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Ends pause()."""

@@ -2,49 +2,27 @@ import asyncio
 import base64
 import gc
 import socket
-import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from itertools import pairwise
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from postroom.app.directory.client import Directory
-from postroom.app.directory.config import from_document
 from postroom.app.directory.mapping import map_entry
 from postroom.app.errors import InvalidError, UnavailableError
 from tests.support.directory import directory
-from tests.support.slapd import USER_PASSWORD, Slapd, config_document, people_ldif
+from tests.support.faults import fault_server
+from tests.support.slapd import USER_PASSWORD, Slapd, people_ldif
 
 pytestmark = pytest.mark.slapd
 
 GUID = bytes.fromhex("5c2a282900ff41")
-BIND_SUCCESS = bytes.fromhex("300c02010161070a010004000400")
-START_TLS_SUCCESS = bytes.fromhex("300c02010178070a010004000400")
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"),
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    return folder / "cert.pem", folder / "key.pem"
-
-
-@pytest.fixture(scope="module")
-def slapd(certificate: tuple[Path, Path]) -> Iterator[Slapd]:
-    with Slapd(certificate) as server:
+def slapd() -> Iterator[Slapd]:
+    with Slapd() as server:
         server.add(people_ldif(6))
         server.add(
             f"dn: uid=odd,{server.people_dn}\nobjectClass: inetOrgPerson\nobjectClass: mailPerson\nuid: odd\n"
@@ -56,66 +34,6 @@ def slapd(certificate: tuple[Path, Path]) -> Iterator[Slapd]:
             "cn: ext\nobjectGUID: contact\n"
         )
         yield server
-
-
-@asynccontextmanager
-async def fault_server(handler: Handler) -> AsyncIterator[str]:
-    """The address of a server that treats its clients like that."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await handler(reader, writer)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
-
-
-async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(10)
-
-
-async def dies_after_bind(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1000)
-    writer.write(BIND_SUCCESS)
-    await reader.read(10)
-
-
-async def silent_after_bind(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1000)
-    writer.write(BIND_SUCCESS)
-    await asyncio.sleep(60)
-
-
-async def silent_after_starttls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(1000)
-    writer.write(START_TLS_SUCCESS[:5])
-    await asyncio.sleep(0.05)
-    writer.write(START_TLS_SUCCESS[5:])
-    await asyncio.sleep(60)
-
-
-async def talks_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(10)
-    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 300)
-    await asyncio.sleep(60)
 
 
 async def test_check_accepts_a_good_configuration(slapd: Slapd) -> None:
@@ -284,78 +202,6 @@ async def test_old_connections_are_not_reused(slapd: Slapd) -> None:
         assert not session.alive
 
 
-@pytest.mark.parametrize("starttls", [True, False])
-async def test_tls(slapd: Slapd, certificate: tuple[Path, Path], starttls: bool) -> None:
-    """StartTLS and LDAPS work with the right CA file and refuse an unknown certificate unless told to trust."""
-    changes: dict[str, Any] = {"connection__starttls": True} if starttls else {"connection__server": slapd.ldaps_url}
-    async with directory(slapd, ca_file=str(certificate[0]), **changes) as found:
-        assert await found.fetch(GUID)
-        assert await found.authenticate(GUID, "wrong") is False
-    async with directory(slapd, verify=False, **changes) as found:
-        await found.check()
-    async with directory(slapd, **changes) as found:
-        with pytest.raises(UnavailableError, match="certificate is not trusted"):
-            await found.check()
-
-
-async def test_starttls_that_is_refused() -> None:
-    """A server without TLS is not talked to in the clear when StartTLS is demanded."""
-    with Slapd() as plain:
-        async with directory(plain, connection__starttls=True) as found:
-            with pytest.raises(UnavailableError, match="refuses to start TLS"):
-                await found.check()
-
-
-def test_an_unreadable_ca_file(slapd: Slapd) -> None:
-    """A CA file that cannot be read is named."""
-    with pytest.raises(InvalidError, match="/nowhere"):
-        Directory(from_document(config_document(slapd)), ca_file="/nowhere")
-
-
-@pytest.mark.parametrize("scheme", ["ldap", "ldaps"])
-@pytest.mark.parametrize(
-    "handler",
-    [silent, silent_after_bind, silent_after_starttls, talks_nonsense],
-    ids=lambda one: one.__name__,
-)
-async def test_a_stuck_server_stops_nobody(slapd: Slapd, handler: Handler, scheme: str) -> None:
-    """While a server hangs the loop keeps ticking, almost no CPU is burnt, and the time limit holds."""
-    ticks: list[float] = []
-
-    async def tick() -> None:
-        while True:
-            ticks.append(time.monotonic())
-            await asyncio.sleep(0.01)
-
-    async with (
-        fault_server(handler) as address,
-        directory(
-            slapd,
-            0.4,
-            connection__server=f"{scheme}://{address}",
-            connection__starttls=handler is silent_after_starttls,
-        ) as found,
-    ):
-        ticker = asyncio.create_task(tick())
-        begun, cpu = time.monotonic(), time.process_time()
-        with pytest.raises(UnavailableError, match=address):
-            await found.fetch(GUID)
-        assert time.monotonic() - begun < 1
-        assert time.process_time() - cpu < 0.2
-        ticker.cancel()
-        assert max((b - a for a, b in pairwise(ticks)), default=0) < 0.2
-
-
-@pytest.mark.parametrize("handler", [hangs_up, dies_after_bind], ids=lambda one: one.__name__)
-async def test_a_server_that_dies(slapd: Slapd, handler: Handler) -> None:
-    """A server that hangs up in the middle is reported at once."""
-    async with fault_server(handler) as address, directory(slapd, connection__server=address) as found:
-        begun = time.monotonic()
-        with pytest.raises(UnavailableError, match="closed the connection"):
-            await found.fetch(GUID)
-        assert time.monotonic() - begun < 1
-
-
 async def test_a_search_that_never_ends(slapd: Slapd) -> None:
     """A server that stops answering on a good connection runs into the time limit, and is used later."""
     async with directory(slapd, 0.4) as found:
@@ -374,7 +220,7 @@ async def test_servers_are_tried_in_order(slapd: Slapd) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         refusing = f"127.0.0.1:{unused.getsockname()[1]}"
-        async with fault_server(silent) as hanging:
+        async with fault_server("silent") as hanging:
             servers = f"{refusing} {hanging} {slapd.url}"
             async with directory(slapd, 1.2, connection__server=servers) as found:
                 assert await found.fetch(GUID)
@@ -405,7 +251,7 @@ async def test_cancelling_leaves_nothing_behind(slapd: Slapd) -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         async with (
-            fault_server(silent_after_bind) as address,
+            fault_server("mute") as address,
             directory(slapd, connection__server=address) as stuck,
         ):
             task = asyncio.create_task(stuck.fetch(GUID))

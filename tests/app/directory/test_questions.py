@@ -1,5 +1,6 @@
 import base64
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,10 @@ async def test_search_has_a_limit(slapd: Slapd, limit: int, count: int) -> None:
 
 async def test_search_takes_what_the_server_gives(slapd: Slapd) -> None:
     """Behind a size limit of the server a search finds what came."""
-    bind = {"connection__bindUser": f"uid=anna.schmidt,{PEOPLE_DN}", "connection__bindPass": USER_PASSWORD}
+    bind: dict[str, Any] = {
+        "connection__bindUser": f"uid=anna.schmidt,{PEOPLE_DN}",
+        "connection__bindPass": USER_PASSWORD,
+    }
     async with directory(slapd, **bind) as found:
         assert len(await found.search("a", 50)) == 4
         assert len(await found.search("a", 2)) == 2
@@ -114,7 +118,10 @@ async def test_existing_is_never_a_guess(slapd: Slapd) -> None:
             await found.existing([GUID])
     async with directory(slapd, objectID="entryUUID") as found:
         there = {entry.object_id for entry in await found.search("", 50)}
-    bind = {"connection__bindUser": f"uid=anna.schmidt,{PEOPLE_DN}", "connection__bindPass": USER_PASSWORD}
+    bind: dict[str, Any] = {
+        "connection__bindUser": f"uid=anna.schmidt,{PEOPLE_DN}",
+        "connection__bindPass": USER_PASSWORD,
+    }
     async with directory(slapd, objectID="entryUUID", **bind) as found:
         with pytest.raises(UnavailableError, match="only part"):
             await found.existing(there)
@@ -161,7 +168,7 @@ async def test_dump_of_several(slapd: Slapd) -> None:
 
 async def test_groups_are_no_users(slapd: Slapd) -> None:
     """What the group filter finds is neither a user nor a contact."""
-    groups = {"groups__groupfilter": "(|(uid=odd)(cn=room))", "users__contactFilter": "cn=*room"}
+    groups: dict[str, Any] = {"groups__groupfilter": "(|(uid=odd)(cn=room))", "users__contactFilter": "cn=*room"}
     async with directory(slapd, **groups) as found:
         assert await found.fetch(GUID) is None
         assert await found.fetch(b"room") is None

@@ -1,0 +1,43 @@
+import asyncio
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.conftest import StartService
+from tests.support.faults import MODES, fault_server
+from tests.support.service import ADMIN_PASSWORD
+
+TIMEOUT = 0.6
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_broken_directory_stops_nobody_else(start_service: StartService, mode: str) -> None:
+    """An update from a broken directory is answered 503 in time, naming it, and other requests are answered meanwhile;
+    the user stays as they were."""
+    service = await start_service(ldap_timeout=TIMEOUT)
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    domain = await admin.make_domain("example.org")
+    user = await admin.make_user(domain, "anna")
+    path = f"/domains/{domain}/users/{user['ID']}"
+    async with fault_server(mode) as address:
+        document = {
+            "connection": {"server": address, "bindUser": "cn=x", "bindPass": "geheim"},
+            "baseDn": "dc=x",
+            "objectID": "entryUUID",
+            "users": {"username": "mail"},
+        }
+        await admin.put("/system/mconf/ldap", document, params={"force": "true"})
+        before = await admin.get(path)
+        begun = time.monotonic()
+        answered = [begun]
+        update = asyncio.create_task(admin.refused(503, "PUT", f"{path}/downsync", params={"ID": "x"}))
+        while not update.done():
+            assert await admin.get(path) == before
+            answered.append(time.monotonic())
+        reason = await update
+        assert time.monotonic() - begun < TIMEOUT + 1
+        assert address in reason
+        assert "geheim" not in reason
+        assert max(b - a for a, b in pairwise(answered)) < 0.3
+        assert await admin.get(path) == before
