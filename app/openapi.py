@@ -18,9 +18,10 @@ from postroom.app.callers import COOKIE
 from postroom.app.endpoints import AddressOr
 from postroom.schemas import answers, domains, users
 from postroom.schemas.devices import IPAddress, ProtocolVersion
-from postroom.schemas.fields import CommaSeparated, QueryBool, QueryInt, SortField, Text, check_date, check_time
+from postroom.schemas.fields import CommaSeparated, IdRef, QueryBool, QueryInt, SortField, Text, check_date, check_time
 from postroom.schemas.orgs import OrgCreateSchema, OrgPatchSchema
 from postroom.schemas.properties import Properties
+from postroom.schemas.roles import PermissionSchema, PermissionTarget, RoleCreateSchema, RolePatchSchema
 from postroom.schemas.sync_policy import SyncPolicySchema
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ _READ_ONLY: Final[dict[type, tuple[str, ...]]] = {
     answers.OrgSchema: ("ID", "domainCount"),
     OrgPatchSchema: ("ID", "domainCount"),
     OrgCreateSchema: ("ID", "domainCount"),
+    answers.RoleSchema: ("ID",),
+    answers.RolePermissionSchema: ("ID",),
+    PermissionSchema: ("ID",),
+    RolePatchSchema: ("ID",),
+    RoleCreateSchema: ("ID",),
 }
 _SECRETS: Final = frozenset({"password", "pass", "old", "new", "srcPassword", "bindPass"})
 
@@ -109,6 +115,15 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     QueryInt: {"type": "integer"},
     SortField: {"type": "string", "pattern": "^[^,]*(,(asc|desc)?)?$"},
     Properties: {"type": "object", "additionalProperties": {}},
+    IdRef: {
+        "oneOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "object", "required": ["ID"], "properties": {"ID": {"type": "integer", "minimum": 0}}},
+        ]
+    },
+    PermissionTarget: {
+        "oneOf": [{"type": "integer", "minimum": 0, "nullable": True}, {"type": "string", "enum": ["*", ""]}]
+    },
     ProtocolVersion: {"oneOf": [{"type": "string", "maxLength": 32}, {"type": "number", "minimum": 0}]},
     IPAddress: {"type": "string", "maxLength": 45},
     _ATTACHMENT_SIZE: {
@@ -228,7 +243,7 @@ def _error_statuses(route: "Route", *, has_body: bool) -> list[int]:
         401: route.need is not None,
         403: route.need not in (None, logged_in),
         412: _decorations(route)["operationId"] in _VERSIONED,
-        404: "{" in route.path,
+        404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
         413: has_body,
     }
     own = _OWN_ERRORS.get(_decorations(route)["operationId"], ())

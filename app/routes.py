@@ -20,6 +20,7 @@ from postroom.app.handlers import (
     oof,
     orgs,
     passwords,
+    roles,
     service,
     session,
     status,
@@ -196,4 +197,13 @@ ROUTES: Final = [
     Route("GET", "/tasq/tasks/{ID}", tasks.get_task, logged_in),
     Route("DELETE", "/tasq/tasks/{ID}", tasks.remove_task, logged_in),
     Route("POST", "/tasq/tasks/{ID}/cancel", tasks.cancel_task, logged_in),
+    # The operations around users that a client needs.
+    Route("GET", "/system/roles/permissions", roles.list_permissions, system_read),
+    Route("GET", "/system/roles", roles.list_roles, system_read),
+    Route("POST", "/system/roles", roles.create_role, system_write),
+    Route("GET", "/system/roles/{ID}", roles.get_role, system_read),
+    Route("PATCH", "/system/roles/{ID}", roles.patch_role, system_write),
+    Route("DELETE", "/system/roles/{ID}", roles.delete_role, system_write),
+    # Whoever writes in the domain only must not give themselves a role.
+    Route("PATCH", f"{_USER}/roles", roles.patch_user_roles, system_write),
 ]

@@ -8,6 +8,7 @@ from postroom.schemas.devices import WIPE_STATUSES, ProtocolVersion
 from postroom.schemas.domains import DomainCommonSchema
 from postroom.schemas.fields import Bool, Input, Int, Text
 from postroom.schemas.ldap import LdapConfigSchema
+from postroom.schemas.roles import PermissionSchema, PermissionTarget
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.schemas.users import (
     LONGEST_ADDRESS,
@@ -366,3 +367,46 @@ class StorePropsErrorsSchema(MessageSchema):
     """What became of a change, and the reason for each property that was not written."""
 
     errors = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+class RolePermissionSchema(PermissionSchema):
+    """A permission of a role: `params` is what it is about."""
+
+    ID = Int(required=True)
+    params = PermissionTarget(required=True, allow_none=True)
+
+
+class UserRefSchema(Input):
+    """A user by ID and name."""
+
+    ID = Int(required=True)
+    username = fields.String(required=True)
+
+
+class RoleSchema(Input):
+    """A role. Which fields are there depends on the level."""
+
+    ID = Int(required=True)
+    name = Text(32, required=True)
+    description = Text(256, allow_none=True, line=False)
+    permissions = fields.List(fields.Nested(RolePermissionSchema))
+    users = fields.List(fields.Nested(UserRefSchema))
+
+
+class RoleListSchema(Input):
+    """Roles; `count` is how many match in all."""
+
+    count = Int(required=True)
+    data = fields.List(fields.Nested(RoleSchema), required=True)
+
+
+class PermissionNamesSchema(Input):
+    """Names of permissions."""
+
+    data = fields.List(fields.String(), required=True)
+
+
+class UserRolesAnswerSchema(Input):
+    """The roles of a user."""
+
+    data = fields.List(fields.Nested(RoleRefSchema), required=True)

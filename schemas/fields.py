@@ -29,6 +29,14 @@ class Int(fields.Integer):
         return value
 
 
+class IdRef(fields.Field[int]):
+    """An ID, or an object that has one, as reads answer it: clients send lists back as they read them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        found: int = Int().deserialize(value.get("ID") if isinstance(value, dict) else value)  # type: ignore[assignment]
+        return found
+
+
 class Bool(fields.Boolean):
     """JSON true or false; no 1, no "true"."""
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import fields, post_load, validate
 
-from postroom.schemas.fields import CommaSeparated, Input, Int, Text
+from postroom.schemas.fields import CommaSeparated, IdRef, Input, Text
 from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
 from postroom.storage.orgs import MATCH_FIELDS, SORT_FIELDS, OrgQuery
 
@@ -14,20 +14,9 @@ class OrgPatchSchema(Input):
 
     name = Text(32, validate=validate.Length(min=1))
     description = Text(128, line=False, allow_none=True)
-    # Clients send the list back as they read it: objects with an ID count like IDs.
-    domains = fields.List(fields.Raw(), validate=validate.Length(max=10_000))
+    domains = fields.List(IdRef(), validate=validate.Length(max=10_000))
     ID = fields.Raw()
     domainCount = fields.Raw()
-
-    @post_load
-    def _domains(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        if "domains" in data:
-            entries = [entry.get("ID") if isinstance(entry, dict) else entry for entry in data["domains"]]
-            try:
-                data["domains"] = [Int().deserialize(entry) for entry in entries]
-            except ValidationError as error:
-                raise ValidationError({"domains": error.messages}) from None
-        return data
 
 
 class OrgCreateSchema(OrgPatchSchema):

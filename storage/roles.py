@@ -1,11 +1,116 @@
-"""Roles, their permissions, and who has them."""
+"""Roles, their permissions, and who has them: documents for answers, rows for rules."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from postroom.storage.database import Database
 from postroom.storage.text import fold
 
 LONGEST_NAME = 32
+LONGEST_DESCRIPTION = 256
+
+#: Field -> what it is sorted by.
+SORT_FIELDS = {"ID": "r.id", "name": "r.key", "description": "r.description"}
+MATCH_FIELDS = ("name", "description")
+
+_PERMISSIONS = """
+    SELECT json_group_array(json_object(
+               'ID', p.id,
+               'permission', p.permission,
+               'params', iif(p.everything, '*', coalesce(p.domain_id, p.org_id))))
+      FROM (SELECT * FROM role_permissions WHERE role_id = r.id ORDER BY id) p
+"""
+_USERS = """
+    SELECT json_group_array(json_object('ID', u.id, 'username', u.username))
+      FROM (SELECT u.id, u.username
+              FROM user_roles x
+              JOIN users u ON u.id = x.user_id
+             WHERE x.role_id = r.id
+             ORDER BY u.id) u
+"""
+_LEVELS = (
+    ["'ID', r.id", "'name', r.name"],
+    ["'description', r.description", f"'permissions', json(({_PERMISSIONS}))"],
+    [f"'users', json(({_USERS}))"],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleQuery:
+    """What a list of roles asks for; without a limit, all of them."""
+
+    level: int = 1
+    limit: int | None = None
+    offset: int = 0
+    sort: list[tuple[str, bool]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    match_fields: Sequence[str] = MATCH_FIELDS
+    ids: list[int] | None = None
+    equal: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionRow:
+    """A permission of a role: about a domain, an organisation, everything, or (all unset) nothing in particular."""
+
+    permission: str
+    domain_id: int | None = None
+    org_id: int | None = None
+    everything: bool = False
+
+
+def _document(level: int) -> str:
+    return f"json_object({', '.join(member for part in _LEVELS[: level + 1] for member in part)})"
+
+
+async def select_roles(database: Database, query: RoleQuery) -> bytes:
+    """The answer `{"count", "data"}` as JSON."""
+    conditions: list[str] = ["TRUE"]
+    params: list[object] = []
+    if query.ids is not None:
+        conditions.append(f"r.id IN ({', '.join('?' * len(query.ids))})")
+        params += query.ids
+    for name, value in query.equal.items():
+        conditions.append(f"r.{name} = ?")
+        params.append(value)
+    for word in query.words:
+        # Roles are few: no index is needed. instr() takes the word as it is, no character of it is a pattern.
+        texts = " || char(10) || ".join(f"coalesce(r.{name}, '')" for name in query.match_fields)
+        conditions.append(f"instr(fold({texts}), ?)")
+        params.append(fold(word))
+    order = [f"{SORT_FIELDS[name]}{' DESC' if descending else ''}" for name, descending in query.sort] + ["r.id"]
+    found: bytes = await database.fetch_value(
+        f"""
+        WITH matched AS MATERIALIZED (SELECT r.* FROM roles r WHERE {" AND ".join(conditions)})
+        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
+               SELECT group_concat(document)
+                 FROM (SELECT {_document(query.level)} AS document
+                         FROM matched r ORDER BY {", ".join(order)} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
+        """,
+        [*params, -1 if query.limit is None else query.limit, query.offset],
+    )
+    return found
+
+
+async def select_role(database: Database, role_id: int, level: int) -> bytes | None:
+    """A role's JSON document, or None."""
+    found: bytes | None = await database.fetch_value(
+        f"SELECT CAST({_document(level)} AS BLOB) FROM roles r WHERE r.id = ?", (role_id,)
+    )
+    return found
+
+
+def read_role(connection: sqlite3.Connection, role_id: int) -> bytes:
+    """The document of level 2 as it stands inside a transaction."""
+    sql = f"SELECT CAST({_document(2)} AS BLOB) FROM roles r WHERE r.id = ?"
+    found: bytes = connection.execute(sql, (role_id,)).fetchone()[0]
+    return found
+
+
+def is_role(connection: sqlite3.Connection, role_id: int) -> bool:
+    """Whether there is such a role."""
+    return connection.execute("SELECT 1 FROM roles WHERE id = ?", (role_id,)).fetchone() is not None
 
 
 def insert_role(connection: sqlite3.Connection, name: str, description: str | None) -> int:
@@ -15,6 +120,20 @@ def insert_role(connection: sqlite3.Connection, name: str, description: str | No
         (name, fold(name), description),
     ).fetchone()
     return int(role_id)
+
+
+def update_role(connection: sqlite3.Connection, role_id: int, fields: Mapping[str, str | None]) -> None:
+    """Sets the name, the description, or both."""
+    if "name" in fields:
+        name = fields["name"] or ""
+        connection.execute("UPDATE roles SET name = ?, key = ? WHERE id = ?", (name, fold(name), role_id))
+    if "description" in fields:
+        connection.execute("UPDATE roles SET description = ? WHERE id = ?", (fields["description"], role_id))
+
+
+def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
+    """Removes a role from everybody who has it, too."""
+    connection.execute("DELETE FROM roles WHERE id = ?", (role_id,))
 
 
 def insert_permission(
@@ -33,18 +152,68 @@ def insert_permission(
     )
 
 
+def replace_permissions(connection: sqlite3.Connection, role_id: int, permissions: Sequence[PermissionRow]) -> None:
+    """Makes these the permissions of a role, each once; those that stay keep their IDs."""
+    wanted = dict.fromkeys(permissions)
+    held: set[PermissionRow] = set()
+    for number, name, domain_id, org_id, everything in connection.execute(
+        "SELECT id, permission, domain_id, org_id, everything FROM role_permissions WHERE role_id = ?", (role_id,)
+    ).fetchall():
+        row = PermissionRow(name, domain_id, org_id, bool(everything))
+        if row in wanted:
+            held.add(row)
+        else:
+            connection.execute("DELETE FROM role_permissions WHERE id = ?", (number,))
+    for row in wanted:
+        if row not in held:
+            insert_permission(
+                connection,
+                role_id,
+                row.permission,
+                domain_id=row.domain_id,
+                org_id=row.org_id,
+                everything=row.everything,
+            )
+
+
+def set_role_users(connection: sqlite3.Connection, role_id: int, user_ids: Sequence[int]) -> None:
+    """Makes these the users who have a role."""
+    connection.execute("DELETE FROM user_roles WHERE role_id = ?", (role_id,))
+    connection.executemany(
+        "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)", [(each, role_id) for each in user_ids]
+    )
+
+
 def set_user_roles(connection: sqlite3.Connection, user_id: int, role_ids: Sequence[int]) -> None:
     """Makes these the roles of a user."""
     connection.execute("DELETE FROM user_roles WHERE user_id = ?", (user_id,))
     connection.executemany(
-        "INSERT INTO user_roles (user_id, role_id) VALUES (?, ?)",
+        "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)",
         [(user_id, role_id) for role_id in role_ids],
     )
 
 
-def is_name_taken(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether there is a role of that name, in any case."""
-    return connection.execute("SELECT 1 FROM roles WHERE key = ?", (fold(name),)).fetchone() is not None
+def read_user_roles(connection: sqlite3.Connection, user_id: int) -> bytes:
+    """The answer `{"data": [{"ID", "name"}, ...]}` as JSON, inside a transaction."""
+    found: bytes = connection.execute(
+        """
+        SELECT CAST(json_object('data', json((
+                   SELECT json_group_array(json_object('ID', id, 'name', name))
+                     FROM (SELECT r.id, r.name
+                             FROM user_roles x
+                             JOIN roles r ON r.id = x.role_id
+                            WHERE x.user_id = ?
+                            ORDER BY r.id)))) AS BLOB)
+        """,
+        (user_id,),
+    ).fetchone()[0]
+    return found
+
+
+def is_name_taken(connection: sqlite3.Connection, name: str, role_id: int | None = None) -> bool:
+    """Whether another role than this (None: a new one) has the name, in any case."""
+    sql = "SELECT 1 FROM roles WHERE key = ? AND id IS NOT ?"
+    return connection.execute(sql, (fold(name), role_id)).fetchone() is not None
 
 
 def free_name(connection: sqlite3.Connection, wanted: str) -> str:

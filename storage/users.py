@@ -74,6 +74,11 @@ def find_user(connection: sqlite3.Connection, domain_id: int, user_id: int) -> U
     return UserRow(*row) if row else None
 
 
+def is_user(connection: sqlite3.Connection, user_id: int) -> bool:
+    """Whether there is such a user, in whatever domain."""
+    return connection.execute("SELECT 1 FROM users WHERE id = ?", (user_id,)).fetchone() is not None
+
+
 def find_user_of_object(connection: sqlite3.Connection, domain_id: int, ldap_id: str) -> int | None:
     """The ID of the domain's user that is linked to a directory object, or None."""
     row = connection.execute(

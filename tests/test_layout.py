@@ -12,13 +12,15 @@ ALLOWED = {
     "postroom.app.directory": {"postroom.app.directory", "postroom.app.errors", "postroom.schemas", "postroom.storage"},
     "postroom.app.services": {
         "postroom.app.services", "postroom.app.directory", "postroom.app.context", "postroom.app.errors",
-        "postroom.app.etags", "postroom.app.passwords", "postroom.app.tokens", "postroom.schemas", "postroom.storage",
+        "postroom.app.etags", "postroom.app.passwords", "postroom.app.permissions", "postroom.app.tokens",
+        "postroom.schemas", "postroom.storage",
     },
     "postroom.app.handlers": {
         "postroom.app.services", "postroom.app.answers", "postroom.app.callers", "postroom.app.context",
         "postroom.app.describe", "postroom.app.errors", "postroom.app.etags", "postroom.app.inputs",
         "postroom.app.lookups",
-        "postroom.app.openapi", "postroom.app.passwords", "postroom.app.trust", "postroom.schemas", "postroom.storage",
+        "postroom.app.openapi", "postroom.app.passwords", "postroom.app.permissions", "postroom.app.trust",
+        "postroom.schemas", "postroom.storage",
     },
 }  # fmt: skip
 

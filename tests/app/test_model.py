@@ -52,6 +52,7 @@ class User:
     oof: dict[str, Any] = field(default_factory=lambda: {"state": 0, "externalAudience": 0})
     devices: dict[str, int] = field(default_factory=dict)
     resyncs: set[str] = field(default_factory=set)
+    roles: set[int] = field(default_factory=set)
 
     @property
     def path(self) -> str:
@@ -90,6 +91,12 @@ class Mailboxes(RuleBasedStateMachine):
         self.org = self.do(self.admin.post("/system/orgs", {"name": f"org {number}"}))["ID"]
         for letter in "mn":
             self.add_domain(f"{letter}{number}.org")
+        #: role ID -> domains that its holders administer
+        self.roles: dict[int, list[int]] = {}
+        for domain in self.domains:
+            permissions = [{"permission": "DomainAdmin", "params": domain}]
+            body = {"name": f"role {number} {domain}", "permissions": permissions}
+            self.roles[self.do(self.admin.post("/system/roles", body))["ID"]] = [domain]
 
     def add_domain(self, name: str) -> None:
         """One more domain of the organisation."""
@@ -98,9 +105,12 @@ class Mailboxes(RuleBasedStateMachine):
         self.names[domain] = name
 
     def teardown(self) -> None:
-        """Leaves the next run an empty organisation."""
+        """Leaves the next run an empty organisation, and no roles."""
         for domain in self.domains:
             self.do(self.admin.delete(f"/system/domains/{domain}?purge=true"))
+        for role in self.roles:
+            assert self.do(self.admin.get(f"/system/roles/{role}"))["users"] == []
+            self.do(self.admin.delete(f"/system/roles/{role}"))
 
     def address(self, local: str, domain: int) -> str:
         """The address as it is stored."""
@@ -194,6 +204,7 @@ class Mailboxes(RuleBasedStateMachine):
         domain = self.domains.pop(which)
         self.do(self.admin.delete(f"/system/domains/{domain}?purge=true"))
         self.forget([user for user in self.users.values() if user.domain == domain])
+        self.roles = {role: [each for each in about if each != domain] for role, about in self.roles.items()}
         self.add_domain(self.names[domain])
 
     @rule(user_id=users_made, kind=st.sampled_from(["delegates", "sendas"]), data=st.data())
@@ -228,6 +239,18 @@ class Mailboxes(RuleBasedStateMachine):
         answer = self.do(self.admin.call("DELETE", f"{user.path}/storeAccess/{member.username}"))
         assert answer.status == (200 if member.id in user.members else 404)
         user.members.discard(member.id)
+
+    @rule(user_id=users_made, which=st.integers(0, 1), give=st.booleans(), through_role=st.booleans())
+    def change_role(self, user_id: int, which: int, give: bool, through_role: bool) -> None:
+        """Gives or takes a role, by the list of the user's roles or by that of the role's holders."""
+        if user := self.users.get(user_id):
+            role = list(self.roles)[which]
+            user.roles = user.roles | {role} if give else user.roles - {role}
+            if through_role:
+                holders = [each.id for each in self.users.values() if role in each.roles]
+                self.do(self.admin.patch(f"/system/roles/{role}", {"users": holders}))
+            else:
+                self.do(self.admin.patch(f"{user.path}/roles", {"roles": list(user.roles)}))
 
     @rule(user_id=users_made, through_store=st.booleans(), value=st.none() | TEXT)
     def set_property(self, user_id: int, through_store: bool, value: str | None) -> None:
@@ -315,12 +338,18 @@ class Mailboxes(RuleBasedStateMachine):
             expected = [(user.id, user.username) for user in self.users.values() if user.domain == domain]
             assert [(each["ID"], each["username"]) for each in page["data"]] == sorted(expected)
             assert page["count"] == len(expected)
+        for role, about in self.roles.items():
+            found = await self.admin.get(f"/system/roles/{role}")
+            assert [permission["params"] for permission in found["permissions"]] == about
+            holders = [user.id for user in self.users.values() if role in user.roles]
+            assert [user["ID"] for user in found["users"]] == sorted(holders)
         await asyncio.gather(*(self.compare_user(user) for user in self.users.values()))
 
     async def compare_user(self, user: User) -> None:
         """One user, in all rooms."""
         shown = await self.admin.get(user.path)
         assert (shown["username"], shown["aliases"]) == (user.username, user.aliases)
+        assert {role["ID"] for role in shown["roles"]} == user.roles
         assert shown["properties"].get("nickname") == user.properties.get("nickname")
         assert (await self.admin.get(f"{user.path}/storeProps?properties=nickname"))["data"] == user.properties
         for kind, addresses in user.lists.items():

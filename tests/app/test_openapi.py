@@ -79,6 +79,13 @@ OPERATION_IDS = {
     ("GET", "/system/orgs/{ID}/ldap"): "getOrgLDAPConf",
     ("PUT", "/system/orgs/{ID}/ldap"): "setOrgLDAPConf",
     ("DELETE", "/system/orgs/{ID}/ldap"): "deleteOrgLDAPConf",
+    ("GET", "/system/roles/permissions"): "getPermissions",
+    ("GET", "/system/roles"): "getRoles",
+    ("POST", "/system/roles"): "postRole",
+    ("GET", "/system/roles/{ID}"): "getRole",
+    ("PATCH", "/system/roles/{ID}"): "patchRole",
+    ("DELETE", "/system/roles/{ID}"): "deleteRole",
+    ("PATCH", "/domains/{domainID}/users/{userID}/roles"): "patchUserRoles",
 }
 
 
@@ -261,7 +268,8 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     expected = {"400", "500", "503"}
     expected |= {"401"} if route.need is not public or route.path in ("/login", "/passwd") else set()
     expected |= {"403"} if route.need not in (public, logged_in) or route.path == "/passwd" else set()
-    expected |= {"404"} if "{" in route.path else set()
+    # The ActiveSync server must never be told that there is no such user.
+    expected |= {"404"} if "{" in route.path and route.path != "/service/syncPolicy/{username}" else set()
     versioned = route.handler in (users.patch_user, users.delete_user) or (
         route.method == "PUT" and route.path.endswith(("/delegates", "/sendas", "/storeAccess"))
     )
@@ -374,6 +382,23 @@ def test_what_cannot_be_set_is_read_only(document: dict[str, Any], component: st
     assert document["components"]["schemas"][component]["properties"][name]["readOnly"]
 
 
+@pytest.mark.parametrize(
+    ("component", "name", "value", "valid"),
+    [
+        ("OrgPatch", "domains", [1, {"ID": 2, "domainname": "example.org"}], True),
+        ("OrgPatch", "domains", ["1"], False),
+        ("OrgCreate", "domains", [{"domainname": "example.org"}], False),
+        ("RolePatch", "users", [1, {"ID": 2}], True),
+        ("UserRoles", "roles", [None], False),
+    ],
+)
+def test_lists_of_ids_have_their_type(
+    document: dict[str, Any], component: str, name: str, value: Any, valid: bool
+) -> None:
+    """Where things are named by ID, an ID or an object that has one is described, and nothing else."""
+    assert (errors(document, component, {"name": "x", name: value}) == []) == valid
+
+
 @pytest.mark.parametrize("value", [None, {"forwardType": 0, "destination": "x@example.org"}])
 def test_nested_object_may_be_null(document: dict[str, Any], value: Any) -> None:
     """A forward is null or a whole forward."""
@@ -444,6 +469,15 @@ async def test_answers_are_as_described(url: str, document: dict[str, Any]) -> N
         await call("DELETE", f"{sync}/tablet/wipe", "Message")
         await call("DELETE", f"{sync}/phone", "Message")
         await call("DELETE", sync, "Message")
+        permissions = [{"permission": "SystemAdminRO"}, {"permission": "OrgAdmin", "params": org["ID"]}]
+        role = await call("POST", "/system/roles", "Role", json={"name": "Readers", "permissions": permissions})
+        await call("PATCH", f"{path}/{user['ID']}/roles", "UserRolesAnswer", json={"roles": [role["ID"]]})
+        await call("GET", f"/system/roles/{role['ID']}", "Role")
+        await call("PATCH", f"/system/roles/{role['ID']}", "Role", json={"description": "Look, do not touch"})
+        for level in (0, 1, 2):
+            await call("GET", f"/system/roles?level={level}", "RoleList")
+        await call("DELETE", f"/system/roles/{role['ID']}", "Message")
+        await call("GET", "/system/roles/permissions", "PermissionNames")
         await call("GET", "/system/mconf/ldap", "LdapConfigAnswer")
         await call("GET", "/profile", "Profile")
         await call("GET", "/status", "Status")

@@ -3,7 +3,7 @@
 import pytest
 
 from postroom.app.permissions import CAPABILITIES, PERMISSIONS, Permission, grants
-from postroom.app.routes import ROUTES, domain_read, domain_write, public
+from postroom.app.routes import ROUTES, domain_read, domain_write, public, system_read, system_write
 
 ORGS = {1: [10, 11]}
 
@@ -70,7 +70,9 @@ def test_public_rows_are_these_and_no_others() -> None:
 
 
 def test_rows_of_a_domains_users_ask_for_that_domain() -> None:
-    """Reading needs read, everything else write on the domain in the path."""
+    """Reading needs read, everything else write on the domain in the path; roles are a system administrator's."""
     for route in ROUTES:
-        if route.path.startswith("/domains/{domainID}"):
+        if route.path.endswith("/roles"):
+            assert route.need is (system_read if route.method == "GET" else system_write), route
+        elif route.path.startswith("/domains/{domainID}"):
             assert route.need is (domain_read if route.method == "GET" else domain_write), route
