@@ -100,6 +100,16 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
+def passwords_reset(caller: Caller, _request: web.Request) -> bool:
+    """Setting passwords everywhere, or writing in any domain at all: the handler knows of whom."""
+    return caller.grants.reset_passwords or "DomainAdminWrite" in caller.grants.capabilities
+
+
+def usernames_read(caller: Caller, request: web.Request) -> bool:
+    """Whoever may set passwords, and who reads everything."""
+    return passwords_reset(caller, request) or caller.grants.system_read
+
+
 def _system(caller: Caller, request: web.Request) -> bool:
     """Reading everything, or everything, as the method has it."""
     return caller.grants.system_read if request.method == "GET" else caller.grants.system_write
@@ -198,6 +208,7 @@ ROUTES: Final = [
     Route("DELETE", "/tasq/tasks/{ID}", tasks.remove_task, logged_in),
     Route("POST", "/tasq/tasks/{ID}/cancel", tasks.cancel_task, logged_in),
     # The operations around users that a client needs.
+    Route("GET", "/system/users", users.list_all_users, system_read),
     Route("GET", "/system/roles/permissions", roles.list_permissions, system_read),
     Route("GET", "/system/roles", roles.list_roles, system_read),
     Route("POST", "/system/roles", roles.create_role, system_write),
@@ -206,4 +217,6 @@ ROUTES: Final = [
     Route("DELETE", "/system/roles/{ID}", roles.delete_role, system_write),
     # Whoever writes in the domain only must not give themselves a role.
     Route("PATCH", f"{_USER}/roles", roles.patch_user_roles, system_write),
+    Route("GET", "/users", passwords.list_usernames, usernames_read),
+    Route("PUT", "/passwd/{username}", passwords.put_passwd_of, passwords_reset),
 ]

@@ -410,3 +410,15 @@ class UserRolesAnswerSchema(Input):
     """The roles of a user."""
 
     data = fields.List(fields.Nested(RoleRefSchema), required=True)
+
+
+class UsernameSchema(Input):
+    """A user by name."""
+
+    username = fields.String(required=True)
+
+
+class UsernamesSchema(Input):
+    """Usernames, in their order."""
+
+    data = fields.List(fields.Nested(UsernameSchema), required=True)

@@ -60,6 +60,14 @@ async def select_login(database: Database, name: str) -> Account | None:
     return _account(row)
 
 
+async def select_addressee(database: Database, address: str) -> Account | None:
+    """The account of a username or alias in any case, or None. Altnames do not count: one may be somebody's alias."""
+    row = await database.fetch_row(
+        f"{_SELECT} WHERE u.id = (SELECT user_id FROM addresses WHERE key = ? AND kind <> 'altname')", (fold(address),)
+    )
+    return _account(row)
+
+
 def _account(row: Any) -> Account | None:
     if row is None:
         return None

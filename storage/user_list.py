@@ -36,43 +36,49 @@ class UserQuery:
     property_tags: list[int] | None = None
 
 
-def list_statement(domain_id: int, query: UserQuery) -> tuple[str, list[object]]:
-    """The statement for a page of a domain: a row with the answer's JSON, or no row when there is no such domain."""
+def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[object]]:
+    """The statement for a page of a domain: a row with the answer's JSON, or no row when there is no such domain.
+
+    Without a domain, for a page of all users; the administrator is in no list.
+    """
     user = document(query.level, None if query.property_tags is None else len(query.property_tags))
     joins, order, order_params = _order(query)
     filters, filter_params, driven = _filters(query)
     page_params = [*(query.property_tags or []), *order_params]
     limits = [query.limit, query.offset]
+    belongs, home, home_params = "u.domain_id = ?", "FROM domains WHERE id = ?", [domain_id]
+    count = "active_users + inactive_users + virtual_users"
+    if domain_id is None:
+        belongs, home, home_params = "u.id > 0", "", []
+        count = f"SELECT coalesce(sum({count}), 0) FROM domains"
     if not filters:
         sql = f"""
-            SELECT CAST('{{"count":' || (active_users + inactive_users + virtual_users) || ',"data":[' || coalesce((
+            SELECT CAST('{{"count":' || ({count}) || ',"data":[' || coalesce((
                        SELECT group_concat(document)
                          FROM (SELECT {user} AS document
                                  FROM users u {joins}
-                                WHERE u.domain_id = ?
+                                WHERE {belongs}
                                 ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
-              FROM domains
-             WHERE id = ?"""
-        return sql, [*page_params, domain_id, *limits, domain_id]
+              {home}"""
+        return sql, [*page_params, *home_params, *limits, *home_params]
     # A search begins at what was found, not at the domain: the plus sign keeps SQLite from the domain's index.
-    domain = "+u.domain_id" if driven else "u.domain_id"
+    belongs = f"+{belongs}" if driven else belongs
     sql = f"""
-        WITH matched (id) AS MATERIALIZED (SELECT u.id FROM users u WHERE {domain} = ? AND {" AND ".join(filters)})
+        WITH matched (id) AS MATERIALIZED (SELECT u.id FROM users u WHERE {belongs} AND {" AND ".join(filters)})
         SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
                    SELECT group_concat(document)
                      FROM (SELECT {user} AS document
                              FROM matched CROSS JOIN users u ON u.id = matched.id {joins}
                             ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
-          FROM domains
-         WHERE id = ?"""
-    return sql, [domain_id, *filter_params, *page_params, *limits, domain_id]
+          {home}"""
+    return sql, [*home_params, *filter_params, *page_params, *limits, *home_params]
 
 
-async def select_users(database: Database, domain_id: int, query: UserQuery) -> bytes | None:
-    """The answer `{"count", "data"}` as JSON; None when there is no such domain."""
+async def select_users(database: Database, domain_id: int | None, query: UserQuery) -> bytes | None:
+    """The answer `{"count", "data"}` as JSON; None when there is no such domain. Without a domain, of all of them."""
     sql, params = list_statement(domain_id, query)
     # A short page off the domain's index takes hardly longer than a look-up; everything else may take its time.
-    short = query.level < 2 and query.limit <= 100 and query.offset <= 1000
+    short = domain_id is not None and query.level < 2 and query.limit <= 100 and query.offset <= 1000
     fetch = database.fetch_by_key if short and not query.sort and not _filters(query)[0] else database.fetch_value
     page: bytes | None = await fetch(sql, params)
     return page

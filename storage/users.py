@@ -1,5 +1,6 @@
 """Rows of users: reading one as a document, writing single fields. The rules are in app/services/users.py."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -180,3 +181,20 @@ def set_forward(connection: sqlite3.Connection, user_id: int, forward: Mapping[s
             "INSERT INTO forwards (user_id, forward_type, destination) VALUES (?, ?, ?)",
             (user_id, forward["forwardType"], forward["destination"]),
         )
+
+
+async def select_usernames(database: Database, domain_ids: Iterable[int] | None) -> bytes:
+    """The answer `{"data": [{"username"}, ...]}` as JSON, by name: of these domains, or (None) of all."""
+    condition, params = "domain_id IS NOT NULL", []
+    if domain_ids is not None:
+        # One parameter, however many domains there are.
+        condition, params = "domain_id IN (SELECT value FROM json_each(?))", [json.dumps(sorted(domain_ids))]
+    found: bytes = await database.fetch_value(
+        f"""
+        SELECT CAST(json_object('data', json((
+                   SELECT json_group_array(json_object('username', username))
+                     FROM (SELECT username FROM users WHERE {condition} ORDER BY username)))) AS BLOB)
+        """,
+        params,
+    )
+    return found

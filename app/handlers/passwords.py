@@ -1,17 +1,15 @@
-"""Setting somebody else's password."""
+"""Setting somebody else's password, and whose it could be."""
 
 from aiohttp import web
 
-from postroom.app.answers import message, path_id
+from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.describe import docs, json_schema, response_schema
-from postroom.app.errors import InvalidError
-from postroom.app.passwords import check_new_password
 from postroom.app.services import session
 from postroom.app.services.users import user_not_found
-from postroom.schemas.answers import MessageSchema
+from postroom.schemas.answers import MessageSchema, UsernamesSchema
 from postroom.schemas.session import NewPasswordSchema
-from postroom.storage.users import select_user_row
+from postroom.storage.users import select_user_row, select_usernames
 
 
 @docs(tags=["Domain Admin/Users"], summary="Set user password", operationId="setPassword")
@@ -24,10 +22,28 @@ async def set_password(request: web.Request) -> web.Response:
     user = await select_user_row(context.database, domain_id, user_id)
     if user is None:
         raise user_not_found(domain_id, user_id)
-    if user_id == request[CALLER].user_id:
-        raise InvalidError("Your own password is changed with PUT /passwd, which asks for the old one")
-    if user.ldap_id is not None:
-        raise InvalidError(f"The password of {user.username} is kept in LDAP and can only be changed there")
-    password = check_new_password(request[BODY]["new"], context.config.password_min_length, "new")
-    await session.set_password(context, user_id, password)
+    await session.reset_password(context, request[CALLER], user, request[BODY]["new"])
     return message(f"The password of {user.username} has been set")
+
+
+@docs(tags=["Misc", "Users"], summary="Change user password", operationId="resetPasswd")
+@json_schema(NewPasswordSchema())
+@response_schema(MessageSchema(), 200, description="Password updated")
+async def put_passwd_of(request: web.Request) -> web.Response:
+    """Sets the password of whoever has this username or alias, in any case; their logins end.
+
+    ResetPasswd counts for all users but system administrators, writing in a domain for those of the domain.
+    """
+    username = await session.reset_password_of(
+        context_of(request), request[CALLER], request.match_info["username"], request[BODY]["new"]
+    )
+    return message(f"The password of {username} has been set")
+
+
+@docs(tags=["Misc", "Users"], summary="Get list of usernames", operationId="getUsernames")
+@response_schema(UsernamesSchema(), 200, description="List of usernames returned")
+async def list_usernames(request: web.Request) -> web.Response:
+    """The names of all users of the domains in which the caller writes; with ResetPasswd of all there are."""
+    grants = request[CALLER].grants
+    everybody = grants.reset_passwords or grants.system_read or grants.write.everything
+    return json_document(await select_usernames(context_of(request).database, None if everybody else grants.write.ids))

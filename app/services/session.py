@@ -1,12 +1,14 @@
-"""Logging in, and changing one's own password."""
+"""Logging in, and changing passwords: one's own, and those of others."""
 
 from postroom.app.context import Context
 from postroom.app.directory.object_id import parse_object_id
-from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError
+from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
 from postroom.app.passwords import check_new_password
-from postroom.app.tokens import may_log_in
+from postroom.app.tokens import Caller, is_administrator, may_log_in
+from postroom.schemas.addresses import normalise_address
 from postroom.storage import auth
 from postroom.storage.auth import Account
+from postroom.storage.users import UserRow
 
 
 async def log_in(context: Context, name: str, password: str) -> Account:
@@ -43,6 +45,46 @@ async def change_password(context: Context, account: Account, old: str, new: str
     if not await verify_password(context, account, old):
         raise ForbiddenError("The old password is wrong")
     await set_password(context, account.id, new)
+
+
+async def reset_password(context: Context, caller: Caller, user: Account | UserRow, new: str) -> None:
+    """Sets somebody else's password. Raises InvalidError (one's own, LDAP-linked, or the new one)."""
+    if user.id == caller.user_id:
+        raise InvalidError("Your own password is changed with PUT /passwd, which asks for the old one")
+    if user.ldap_id is not None:
+        raise InvalidError(f"The password of {user.username} is kept in LDAP and can only be changed there")
+    check_new_password(new, context.config.password_min_length, "new")
+    await set_password(context, user.id, new)
+
+
+async def reset_password_of(context: Context, caller: Caller, address: str, new: str) -> str:
+    """The same for whoever has the address as username or alias; returns the username.
+
+    Raises NotFoundError also for a user whom the caller may not administer, ForbiddenError for a system administrator.
+    """
+    account = await auth.select_addressee(context.database, _stored_form(address))
+    if account is None:
+        raise _nobody(address)
+    # The administrator is in no domain, so not in "all domains" either.
+    writes = account.domain_id is not None and account.domain_id in caller.grants.write
+    if not (writes or caller.grants.reset_passwords or account.id == caller.user_id):
+        raise _nobody(address)
+    # Otherwise who may reset passwords, and nothing else, would soon be allowed everything.
+    if is_administrator(account) and not (writes or caller.grants.system_write or account.id == caller.user_id):
+        raise ForbiddenError(f"The password of {account.username}, a system administrator, is only set by another one")
+    await reset_password(context, caller, account, new)
+    return account.username
+
+
+def _stored_form(address: str) -> str:
+    try:
+        return normalise_address(address)
+    except ValueError:
+        return address  # `admin` is no address either
+
+
+def _nobody(address: str) -> NotFoundError:
+    return NotFoundError(f"There is no user {address[:320]!r}")
 
 
 async def set_password(context: Context, user_id: int, password: str) -> None:

@@ -79,6 +79,7 @@ OPERATION_IDS = {
     ("GET", "/system/orgs/{ID}/ldap"): "getOrgLDAPConf",
     ("PUT", "/system/orgs/{ID}/ldap"): "setOrgLDAPConf",
     ("DELETE", "/system/orgs/{ID}/ldap"): "deleteOrgLDAPConf",
+    ("GET", "/system/users"): "getAllUsers",
     ("GET", "/system/roles/permissions"): "getPermissions",
     ("GET", "/system/roles"): "getRoles",
     ("POST", "/system/roles"): "postRole",
@@ -86,6 +87,8 @@ OPERATION_IDS = {
     ("PATCH", "/system/roles/{ID}"): "patchRole",
     ("DELETE", "/system/roles/{ID}"): "deleteRole",
     ("PATCH", "/domains/{domainID}/users/{userID}/roles"): "patchUserRoles",
+    ("GET", "/users"): "getUsernames",
+    ("PUT", "/passwd/{username}"): "resetPasswd",
 }
 
 
@@ -476,8 +479,11 @@ async def test_answers_are_as_described(url: str, document: dict[str, Any]) -> N
         await call("PATCH", f"/system/roles/{role['ID']}", "Role", json={"description": "Look, do not touch"})
         for level in (0, 1, 2):
             await call("GET", f"/system/roles?level={level}", "RoleList")
+            await call("GET", f"/system/users?level={level}", "UserList")
         await call("DELETE", f"/system/roles/{role['ID']}", "Message")
         await call("GET", "/system/roles/permissions", "PermissionNames")
+        await call("GET", "/users", "Usernames")
+        await call("PUT", "/passwd/anna@example.org", "Message", json={"new": PASSWORD})
         await call("GET", "/system/mconf/ldap", "LdapConfigAnswer")
         await call("GET", "/profile", "Profile")
         await call("GET", "/status", "Status")

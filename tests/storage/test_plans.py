@@ -64,6 +64,21 @@ async def test_searches_begin_at_what_is_found(database: Database, name: str) ->
     assert not any("users_by_domain" in line for line in lines), lines
 
 
+@pytest.mark.parametrize("name", HOT_LISTS)
+async def test_pages_of_all_users(database: Database, name: str) -> None:
+    """A page of the users of all domains comes off the table in its order, and counts domains, not users."""
+    lines = await plan(database, *list_statement(None, HOT_LISTS[name]))
+    assert [line for line in scans(lines) if line != "SCAN domains"] == []
+    assert any(line.startswith("SEARCH u USING INTEGER PRIMARY KEY") for line in lines), lines
+    assert len([line for line in lines if "TEMP B-TREE" in line]) <= (HOT_LISTS[name].level == 2), lines
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+async def test_searches_in_all_users(database: Database, name: str) -> None:
+    """A search in all domains reads what its index finds."""
+    assert scans(await plan(database, *list_statement(None, SEARCHES[name]))) == []
+
+
 async def test_a_page_is_one_statement(database: Database) -> None:
     """The whole answer of a list is the one value of one row."""
     rows = await database.fetch_all(*list_statement(1, UserQuery()))

@@ -361,7 +361,7 @@ async def test_only_ids_of_the_domain_count(admin: Api, domain: int) -> None:
         await admin.refused(404, method, path + suffix, body)
 
 
-@pytest.mark.parametrize("text", ["x", "1.0", "-1", "+1", "1_0", "99999999999999999999", "%00", "٣", "0x1", "%2e%2e"])
+@pytest.mark.parametrize("text", ["x", "1.0", "-1", "+1", "1_0", "99999999999999999999", "%00", "٣", "0x1", "..%2f"])
 async def test_ids_that_are_no_ids_are_not_found(admin: Api, domain: int, text: str) -> None:
     """A path ID that is no 64-bit integer is a 404."""
     await admin.refused(404, "GET", f"/domains/{domain}/users/{text}")
