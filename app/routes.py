@@ -10,6 +10,7 @@ from aiohttp import web
 from postroom.app.answers import path_id
 from postroom.app.endpoints import AddressOr, Handler, Need
 from postroom.app.handlers import (
+    defaults,
     delegates,
     devices,
     docs,
@@ -98,6 +99,11 @@ def _names_own(caller: Caller, request: web.Request, own: Scope) -> bool:
 def _number(text: str) -> int | None:
     # What is no number is nobody's; who may do everything is told so when the query is checked.
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def domains_read(caller: Caller, _request: web.Request) -> bool:
+    """Reading in any domain at all."""
+    return "DomainAdminRead" in caller.grants.capabilities
 
 
 def passwords_reset(caller: Caller, _request: web.Request) -> bool:
@@ -219,4 +225,12 @@ ROUTES: Final = [
     Route("PATCH", f"{_USER}/roles", roles.patch_user_roles, system_write),
     Route("GET", "/users", passwords.list_usernames, usernames_read),
     Route("PUT", "/passwd/{username}", passwords.put_passwd_of, passwords_reset),
+    # The web console of a domain administrator shows nothing without these.
+    Route("GET", "/defaults/createParams", defaults.get_defaults, domains_read),
+    Route("PUT", "/defaults/createParams", defaults.put_defaults, system_write),
+    Route("PATCH", "/defaults/createParams", defaults.patch_defaults, system_write),
+    Route("GET", "/defaults/createParams/{domainID}", defaults.get_domain_defaults, domain_read),
+    Route("PUT", "/defaults/createParams/{domainID}", defaults.put_domain_defaults, domain_write),
+    Route("PATCH", "/defaults/createParams/{domainID}", defaults.patch_domain_defaults, domain_write),
+    Route("GET", "/defaults/storeLangs", defaults.get_store_langs, public),
 ]

@@ -4,6 +4,7 @@ because the hot reads come out of the database as JSON.
 
 from marshmallow import fields, validate
 
+from postroom.schemas.create_defaults import CreateDefaultsSchema
 from postroom.schemas.devices import WIPE_STATUSES, ProtocolVersion
 from postroom.schemas.domains import DomainCommonSchema
 from postroom.schemas.fields import Bool, Input, Int, Text
@@ -422,3 +423,22 @@ class UsernamesSchema(Input):
     """Usernames, in their order."""
 
     data = fields.List(fields.Nested(UsernameSchema), required=True)
+
+
+class CreateDefaultsAnswerSchema(Input):
+    """Defaults for new users and new domains; both are always there, empty when nothing is set."""
+
+    data = fields.Nested(CreateDefaultsSchema, required=True)
+
+
+class StoreLangSchema(Input):
+    """A language by its code, and its name in the language itself."""
+
+    code = fields.String(required=True)
+    name = fields.String(required=True)
+
+
+class StoreLangsSchema(Input):
+    """Languages, by their codes."""
+
+    data = fields.List(fields.Nested(StoreLangSchema), required=True)

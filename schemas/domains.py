@@ -24,6 +24,8 @@ STATUS_DELETED = 3
 
 LONGEST_NAME = 64
 
+LARGEST_MAX_USER = 2**31 - 1
+
 
 def parse_domain_name(text: str) -> tuple[str, str]:
     """(A-labels, Unicode) of the name of a mail domain, which has two parts at least. Raises ValidationError."""
@@ -65,14 +67,15 @@ class DomainCreateSchema(DomainCommonSchema):
 
     homeserver = fields.Raw(allow_none=True)  # there is one server only
     domainname = DomainName(255, required=True)
-    maxUser = Int(required=True, validate=validate.Range(0, 2**31 - 1))
+    # Needed, but perhaps there is a default for it: that the service knows.
+    maxUser = Int(validate=validate.Range(0, LARGEST_MAX_USER))
 
 
 class DomainPatchSchema(DomainCommonSchema):
     """The body of PATCH. A domain cannot change its name; clients send it, and the counters, back as they were."""
 
     homeserver = fields.Raw(allow_none=True)
-    maxUser = Int(validate=validate.Range(0, 2**31 - 1))
+    maxUser = Int(validate=validate.Range(0, LARGEST_MAX_USER))
     ID = fields.Raw()
     domainname = DomainName(255)
     displayname = fields.Raw()

@@ -9,11 +9,17 @@ import orjson
 from postroom.app.errors import InvalidError
 from postroom.app.services.users import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY, STATUS_DELETED
-from postroom.storage import domains, grants, orgs, roles
+from postroom.storage import create_defaults, domains, grants, orgs, roles
 
 
 def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
-    """Creates a domain from a loaded DomainCreateSchema; returns its document. Raises InvalidError."""
+    """Creates a domain from a loaded DomainCreateSchema, what it leaves out by the create defaults.
+
+    Returns its document. Raises InvalidError.
+    """
+    data = {**create_defaults.read_defaults(connection, None)["domain"], **data}
+    if "maxUser" not in data:
+        raise InvalidError.field("maxUser", "Missing data for required field.")
     domainname, displayname = data["domainname"]
     if domains.find_domain_by_name(connection, domainname) is not None:
         raise InvalidError.field("domainname", f"There is a domain {domainname} already.")

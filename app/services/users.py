@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import orjson
@@ -11,8 +12,9 @@ from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.etags import Expected, check_match
 from postroom.app.services import fetchmail, names
 from postroom.app.tokens import ADMIN_ID
+from postroom.schemas.create_defaults import overlay
 from postroom.schemas.users import READ_ONLY, STATUS_CONTACT, STATUS_NORMAL
-from postroom.storage import domains, grants, proptags, users
+from postroom.storage import create_defaults, domains, grants, proptags, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.properties import Value, delete_property, write_properties
 from postroom.storage.proptags import PropTag
@@ -62,6 +64,7 @@ def create_user(
 ) -> bytes:
     """Creates a user from a loaded UserCreateSchema and the password's hash; returns the new user's document.
 
+    What the data leaves out, the create defaults of the domain fill in, and those for all domains what these leave out.
     Raises NotFoundError (domain), InvalidError (any rule).
     """
     return users.read_user(connection, add_user(connection, domain_id, data, password, change))
@@ -81,10 +84,9 @@ def add_user(
     if domain.domain_status == 3:
         raise InvalidError(f"The domain {domain.domainname} is deleted")
     status = data.get("status", STATUS_NORMAL)
-    properties: dict[PropTag, Value | None] = {
-        _proptag("creationtime"): change.now,
-        _proptag("displaytypeex"): DISPLAY_CONTACT if status == STATUS_CONTACT else DISPLAY_MAILBOX,
-    }
+    defaults, properties = _create_defaults(connection, domain_id, status)
+    properties[_proptag("creationtime")] = change.now
+    properties[_proptag("displaytypeex")] = DISPLAY_CONTACT if status == STATUS_CONTACT else DISPLAY_MAILBOX
     if status == STATUS_CONTACT:
         username, properties[_proptag("smtpaddress")] = _contact_names(connection, domain, data["username"])
     else:
@@ -95,6 +97,7 @@ def add_user(
     user_id = users.insert_user(connection, domain_id, username, password)
     user = UserRow(user_id, domain_id, username, STATUS_NORMAL, None, "", domain.org_id)
     given = {name: value for name, value in data.items() if name not in ("username", "domainID", "password")}
+    given = defaults | given
     given["properties"] = properties | data.get("properties", {})
     _apply(connection, user, domain, given, change)
     return user_id
@@ -200,6 +203,18 @@ def _check_limit(domain: DomainRow) -> None:
         raise InvalidError(f"The domain {domain.domainname} has reached its limit of {domain.max_user} users")
 
 
+def _create_defaults(
+    connection: sqlite3.Connection, domain_id: int, status: int
+) -> tuple[dict[str, Any], dict[PropTag, Value | None]]:
+    """(fields, properties) that a new user gets unless told otherwise; a contact has no mailbox to which they apply."""
+    if status == STATUS_CONTACT:
+        return {}, {}
+    user = reduce(overlay, create_defaults.read_layers(connection, domain_id), create_defaults.NONE)["user"]
+    named = {name: value for name, value in user.items() if name != "properties" and name not in users.COLUMNS}
+    properties = {_proptag(name): value for name, value in (named | user.get("properties", {})).items()}
+    return {name: value for name, value in user.items() if name in users.COLUMNS}, properties
+
+
 def _contact_names(connection: sqlite3.Connection, domain: DomainRow, given: str) -> tuple[str, str]:
     """(the username of the contact to come, its own address, in whatever domain that is)."""
     return f"contact-{users.next_user_id(connection)}@{domain.domainname}", names.parse_address(given, given)
@@ -213,6 +228,6 @@ def _check_read_only(current: Mapping[str, Any], data: Mapping[str, Any]) -> Non
 
 def _proptag(name: str) -> PropTag:
     proptag = proptags.find(name)
-    if proptag is None:  # pragma: no cover - the names above are in the table
+    if proptag is None:  # pragma: no cover - the names above are in the table, and those of defaults were
         raise LookupError(name)
     return proptag

@@ -197,7 +197,13 @@ CREATE TABLE task_items (
     changes   TEXT,                               -- JSON object: field -> [before, after]
     UNIQUE (task_id, object_id, domain_id)
 );
-CREATE INDEX task_items_by_name ON task_items (task_id, username);
+
+-- What POST of users and domains fills in: the row without a domain for all, the others what differs in their domain.
+CREATE TABLE create_defaults (
+    id        INTEGER PRIMARY KEY,
+    domain_id INTEGER UNIQUE REFERENCES domains (id) ON DELETE CASCADE,
+    document  TEXT NOT NULL
+);
 
 -- The mailbox side.
 CREATE TABLE grants (

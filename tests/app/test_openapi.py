@@ -89,6 +89,13 @@ OPERATION_IDS = {
     ("PATCH", "/domains/{domainID}/users/{userID}/roles"): "patchUserRoles",
     ("GET", "/users"): "getUsernames",
     ("PUT", "/passwd/{username}"): "resetPasswd",
+    ("GET", "/defaults/createParams"): "getCreateParams",
+    ("PUT", "/defaults/createParams"): "putCreateParams",
+    ("PATCH", "/defaults/createParams"): "patchCreateParams",
+    ("GET", "/defaults/createParams/{domainID}"): "getDomainDefaultParams",
+    ("PUT", "/defaults/createParams/{domainID}"): "putDomainDefaultParams",
+    ("PATCH", "/defaults/createParams/{domainID}"): "patchDomainDefaultParams",
+    ("GET", "/defaults/storeLangs"): "getStoreLangs",
 }
 
 
@@ -484,6 +491,12 @@ async def test_answers_are_as_described(url: str, document: dict[str, Any]) -> N
         await call("GET", "/system/roles/permissions", "PermissionNames")
         await call("GET", "/users", "Usernames")
         await call("PUT", "/passwd/anna@example.org", "Message", json={"new": PASSWORD})
+        for where in ("/defaults/createParams", f"/defaults/createParams/{domain['ID']}"):
+            defaults = {"user": {"smtp": True, "properties": {"comment": "x"}}, "domain": {"maxUser": 5}}
+            await call("PUT", where, "Message", json=defaults)
+            await call("PATCH", where, "Message", json={"user": {"storagequotalimit": "1 GiB"}})
+            await call("GET", where, "CreateDefaultsAnswer")
+        await call("GET", "/defaults/storeLangs", "StoreLangs")
         await call("GET", "/system/mconf/ldap", "LdapConfigAnswer")
         await call("GET", "/profile", "Profile")
         await call("GET", "/status", "Status")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from postroom.storage import devices, grants, oof, store_access, users
+from postroom.storage import create_defaults, devices, grants, oof, store_access, users
 from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
 from postroom.storage.database import Database
 from postroom.storage.user_list import UserQuery, list_statement
@@ -19,7 +19,7 @@ SEARCHES = {
     "by username": UserQuery(username="a@b.org"),
     "by ID": UserQuery(ids=[1, 2, 3]),
 }
-TABLES = ("users", "addresses", "properties", "fetchmail", "domains", "u", "a", "p", "d")
+TABLES = ("users", "addresses", "properties", "fetchmail", "domains", "create_defaults", "u", "a", "p", "d")
 
 
 async def plan(database: Database, sql: str, params: list[object]) -> list[str]:
@@ -77,6 +77,11 @@ async def test_pages_of_all_users(database: Database, name: str) -> None:
 async def test_searches_in_all_users(database: Database, name: str) -> None:
     """A search in all domains reads what its index finds."""
     assert scans(await plan(database, *list_statement(None, SEARCHES[name]))) == []
+
+
+async def test_create_defaults(database: Database) -> None:
+    """What a new user gets is found by the domain."""
+    assert scans(await plan(database, create_defaults._SELECT_LAYERS, [1])) == []
 
 
 async def test_a_page_is_one_statement(database: Database) -> None:

@@ -62,9 +62,9 @@ async def test_create_refuses(admin: Api, fields: dict[str, Any], named: str) ->
 
 async def test_required_fields(admin: Api) -> None:
     """Without a name or a limit there is no domain."""
-    reasons = await admin.refused(400, "POST", "/system/domains", {})
-    assert "domainname" in reasons
-    assert "maxUser" in reasons
+    assert "domainname" in await admin.refused(400, "POST", "/system/domains", {"maxUser": 5})
+    assert "maxUser" in await admin.refused(400, "POST", "/system/domains", {"domainname": "example.org"})
+    assert (await admin.get("/system/domains"))["count"] == 0
 
 
 @pytest.mark.parametrize("again", ["münchen.de", "MÜNCHEN.de", "xn--mnchen-3ya.de", "XN--MNCHEN-3YA.DE"])

@@ -1,0 +1,89 @@
+"""What new users and domains get when nobody says otherwise, and the languages to choose from."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer, json_document, message, path_id
+from postroom.app.context import BODY, CALLER, QUERY, context_of
+from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.errors import ForbiddenError, InvalidError, NotFoundError
+from postroom.app.services import create_defaults
+from postroom.schemas.answers import CreateDefaultsAnswerSchema, MessageSchema, StoreLangsSchema
+from postroom.schemas.create_defaults import CreateDefaultsQuerySchema, CreateDefaultsSchema, overlay
+from postroom.storage.create_defaults import NONE, select_defaults
+from postroom.storage.store_langs import store_langs
+
+TAGS = ["Defaults"]
+
+
+@docs(tags=TAGS, summary="Get default create parameters", operationId="getCreateParams")
+@querystring_schema(CreateDefaultsQuerySchema())
+@response_schema(CreateDefaultsAnswerSchema(), 200, description="Default values returned")
+async def get_defaults(request: web.Request) -> web.Response:
+    """The defaults for all domains; with `domain`, what counts in that domain: its own over those."""
+    database = context_of(request).database
+    defaults = await select_defaults(database, None) or NONE
+    if "domain" in request[QUERY]:
+        domain_id = request[QUERY]["domain"]
+        if domain_id not in request[CALLER].grants.read:
+            raise ForbiddenError("You do not have the permission for this")
+        own = await select_defaults(database, domain_id)
+        if own is None:
+            raise InvalidError.field("domain", f"There is no domain {domain_id}.")
+        defaults = overlay(defaults, own)
+    return json_answer({"data": defaults})
+
+
+@docs(tags=TAGS, summary="Replace create default parameters", operationId="putCreateParams")
+@json_schema(CreateDefaultsSchema())
+@response_schema(MessageSchema(), 200, description="Default values updated")
+async def put_defaults(request: web.Request) -> web.Response:
+    """Replaces the defaults for all domains."""
+    await context_of(request).database.write(create_defaults.put_defaults, None, request[BODY])
+    return message("The create defaults have been replaced")
+
+
+@docs(tags=TAGS, summary="Update create default parameters", operationId="patchCreateParams")
+@json_schema(CreateDefaultsSchema())
+@response_schema(MessageSchema(), 200, description="Default values updated")
+async def patch_defaults(request: web.Request) -> web.Response:
+    """Changes the defaults given and leaves the others; null takes one away."""
+    await context_of(request).database.write(create_defaults.patch_defaults, None, request[BODY])
+    return message("The create defaults have been changed")
+
+
+@docs(tags=TAGS, summary="Get default create parameter overrides for domain", operationId="getDomainDefaultParams")
+@response_schema(CreateDefaultsAnswerSchema(), 200, description="Default values returned")
+async def get_domain_defaults(request: web.Request) -> web.Response:
+    """What differs in the domain from the defaults for all."""
+    domain_id = path_id(request, "domainID")
+    own = await select_defaults(context_of(request).database, domain_id)
+    if own is None:
+        raise NotFoundError(f"There is no domain {domain_id}")
+    return json_answer({"data": own})
+
+
+@docs(tags=TAGS, summary="Replace create default parameter overrides for domain", operationId="putDomainDefaultParams")
+@json_schema(CreateDefaultsSchema())
+@response_schema(MessageSchema(), 200, description="Default values updated")
+async def put_domain_defaults(request: web.Request) -> web.Response:
+    """Replaces what differs in the domain."""
+    domain_id = path_id(request, "domainID")
+    await context_of(request).database.write(create_defaults.put_defaults, domain_id, request[BODY])
+    return message(f"The create defaults of domain {domain_id} have been replaced")
+
+
+@docs(tags=TAGS, summary="Update create default parameter overrides for domain", operationId="patchDomainDefaultParams")
+@json_schema(CreateDefaultsSchema())
+@response_schema(MessageSchema(), 200, description="Default values updated")
+async def patch_domain_defaults(request: web.Request) -> web.Response:
+    """Changes what is given of what differs in the domain; with null, the default for all counts again."""
+    domain_id = path_id(request, "domainID")
+    await context_of(request).database.write(create_defaults.patch_defaults, domain_id, request[BODY])
+    return message(f"The create defaults of domain {domain_id} have been changed")
+
+
+@docs(tags=TAGS, summary="Get list of available user store languages", operationId="getStoreLangs")
+@response_schema(StoreLangsSchema(), 200, description="List of available languages returned")
+async def get_store_langs(_request: web.Request) -> web.Response:
+    """Languages for `lang`, each with its name in the language itself."""
+    return json_document(store_langs())

@@ -1,0 +1,59 @@
+"""What new users and domains get when nobody says otherwise: for all domains, and per domain what differs."""
+
+import sqlite3
+from typing import Any, Final
+
+import orjson
+
+from postroom.storage.database import Database
+
+#: `{"user": {field: value}, "domain": {field: value}}`; of a user also `"properties": {name: value}`.
+Defaults = dict[str, dict[str, Any]]
+
+NONE: Final[Defaults] = {"user": {}, "domain": {}}
+
+
+async def select_defaults(database: Database, domain_id: int | None) -> Defaults | None:
+    """The defaults of one domain, or (None) those for all; None when there is no such domain."""
+    if domain_id is None:
+        found = await database.fetch_value("SELECT document FROM create_defaults WHERE domain_id IS NULL")
+        return _parse(found)
+    row = await database.fetch_row(
+        "SELECT c.document FROM domains d LEFT JOIN create_defaults c ON c.domain_id = d.id WHERE d.id = ?",
+        (domain_id,),
+    )
+    return _parse(row[0]) if row else None
+
+
+def read_defaults(connection: sqlite3.Connection, domain_id: int | None) -> Defaults:
+    """The same inside a transaction; empty ones where none are stored."""
+    sql = "SELECT document FROM create_defaults WHERE domain_id IS ?"
+    row = connection.execute(sql, (domain_id,)).fetchone()
+    return _parse(row[0] if row else None)
+
+
+_SELECT_LAYERS = """
+    SELECT document
+      FROM create_defaults
+     WHERE domain_id IS NULL OR domain_id = ?
+     ORDER BY domain_id
+"""
+
+
+def read_layers(connection: sqlite3.Connection, domain_id: int) -> list[Defaults]:
+    """Those stored that count for a domain, as far as there are any: those for all first, then its own."""
+    rows = connection.execute(_SELECT_LAYERS, (domain_id,)).fetchall()
+    return [_parse(row[0]) for row in rows]
+
+
+def replace_defaults(connection: sqlite3.Connection, domain_id: int | None, defaults: Defaults) -> None:
+    """Stores the defaults of one domain, or (None) those for all."""
+    connection.execute("DELETE FROM create_defaults WHERE domain_id IS ?", (domain_id,))
+    connection.execute(
+        "INSERT INTO create_defaults (domain_id, document) VALUES (?, ?)", (domain_id, orjson.dumps(defaults).decode())
+    )
+
+
+def _parse(document: str | None) -> Defaults:
+    stored: Defaults = orjson.loads(document) if document else {}
+    return {**NONE, **stored}
