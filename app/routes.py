@@ -15,6 +15,8 @@ from postroom.app.handlers import (
     devices,
     docs,
     domains,
+    empty,
+    formats,
     ldap,
     ldap_config,
     ldap_sync,
@@ -225,12 +227,17 @@ ROUTES: Final = [
     Route("PATCH", f"{_USER}/roles", roles.patch_user_roles, system_write),
     Route("GET", "/users", passwords.list_usernames, usernames_read),
     Route("PUT", "/passwd/{username}", passwords.put_passwd_of, passwords_reset),
-    # The web console of a domain administrator shows nothing without these.
+    # The web console of a domain administrator shows nothing without these two.
     Route("GET", "/defaults/createParams", defaults.get_defaults, domains_read),
+    Route("GET", "/system/servers", empty.list_servers, domains_read),
     Route("PUT", "/defaults/createParams", defaults.put_defaults, system_write),
     Route("PATCH", "/defaults/createParams", defaults.patch_defaults, system_write),
     Route("GET", "/defaults/createParams/{domainID}", defaults.get_domain_defaults, domain_read),
     Route("PUT", "/defaults/createParams/{domainID}", defaults.put_domain_defaults, domain_write),
     Route("PATCH", "/defaults/createParams/{domainID}", defaults.patch_domain_defaults, domain_write),
     Route("GET", "/defaults/storeLangs", defaults.get_store_langs, public),
+    Route("GET", "/chkFormat", formats.check_format, public),
+    Route("GET", "/system/license", status.get_license, system_read),
+    Route("GET", "/domains/{domainID}/mlists", empty.list_mlists, domain_read),
+    Route("GET", "/domains/{domainID}/folders", empty.list_folders, domain_read),
 ]

@@ -442,3 +442,28 @@ class StoreLangsSchema(Input):
     """Languages, by their codes."""
 
     data = fields.List(fields.Nested(StoreLangSchema), required=True)
+
+
+class FormatSchema(Input):
+    """For each text that was given, null when it is fine, or else the reason why not."""
+
+    email = fields.String(allow_none=True)
+    domain = fields.String(allow_none=True)
+
+
+class EmptyListSchema(Input):
+    """A list of what postroom does not have."""
+
+    count = Int(required=True, validate=validate.Equal(0))
+    data = fields.List(fields.Dict(), required=True, validate=validate.Length(max=0))
+
+
+class LicenseSchema(Input):
+    """How many users there may be, which is without limit, and how many there are."""
+
+    product = fields.String(required=True, allow_none=True)
+    maxUsers = Int(required=True)
+    notBefore = fields.String(required=True, allow_none=True)
+    notAfter = fields.String(required=True, allow_none=True)
+    currentUsers = Int(required=True, allow_none=True)
+    certificate = fields.String(required=True, allow_none=True)

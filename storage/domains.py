@@ -152,6 +152,11 @@ async def select_sync_policy(database: Database, domain_id: int) -> tuple[str | 
     return row
 
 
+async def count_active_users(database: Database) -> int:
+    """How many users of status 0 there are in all domains: those that `maxUser` counts."""
+    return int(await database.fetch_value("SELECT coalesce(sum(active_users), 0) FROM domains"))
+
+
 def read_domain(connection: sqlite3.Connection, domain_id: int) -> bytes:
     """The document of level 2 as it stands inside a transaction."""
     sql = f"SELECT CAST({document(2)} AS BLOB) FROM domains d WHERE d.id = ?"

@@ -1,4 +1,4 @@
-"""What the service is and whether it works; nobody needs to be logged in."""
+"""What the service is, whether it works, and how much of it there is."""
 
 from importlib.metadata import version
 
@@ -7,7 +7,9 @@ from aiohttp import web
 from postroom.app.answers import json_answer
 from postroom.app.context import context_of
 from postroom.app.describe import docs, response_schema
-from postroom.schemas.answers import AboutSchema, StatusSchema
+from postroom.schemas.answers import AboutSchema, LicenseSchema, StatusSchema
+from postroom.schemas.domains import LARGEST_MAX_USER
+from postroom.storage.domains import count_active_users
 from postroom.storage.migrations import latest
 
 #: The version of the public description that postroom speaks.
@@ -27,3 +29,23 @@ async def get_status(request: web.Request) -> web.Response:
 async def get_about(_request: web.Request) -> web.Response:
     """Versions: of the API, of postroom, of the database schema."""
     return json_answer({"API": API_VERSION, "backend": version("postroom"), "schema": latest()})
+
+
+@docs(
+    tags=["System Admin/License"],
+    summary="Get information about the currently installed License",
+    operationId="getLicense",
+)
+@response_schema(LicenseSchema(), 200, description="License information returned")
+async def get_license(request: web.Request) -> web.Response:
+    """There is no limit: `maxUsers`, which cannot be null, is as much as a domain can be given."""
+    return json_answer(
+        {
+            "product": "postroom",
+            "maxUsers": LARGEST_MAX_USER,
+            "notBefore": None,
+            "notAfter": None,
+            "currentUsers": await count_active_users(context_of(request).database),
+            "certificate": None,
+        }
+    )

@@ -96,6 +96,11 @@ OPERATION_IDS = {
     ("PUT", "/defaults/createParams/{domainID}"): "putDomainDefaultParams",
     ("PATCH", "/defaults/createParams/{domainID}"): "patchDomainDefaultParams",
     ("GET", "/defaults/storeLangs"): "getStoreLangs",
+    ("GET", "/chkFormat"): "checkFormat",
+    ("GET", "/system/servers"): "getServers",
+    ("GET", "/system/license"): "getLicense",
+    ("GET", "/domains/{domainID}/mlists"): "getMlists",
+    ("GET", "/domains/{domainID}/folders"): "getFolders",
 }
 
 
@@ -497,6 +502,10 @@ async def test_answers_are_as_described(url: str, document: dict[str, Any]) -> N
             await call("PATCH", where, "Message", json={"user": {"storagequotalimit": "1 GiB"}})
             await call("GET", where, "CreateDefaultsAnswer")
         await call("GET", "/defaults/storeLangs", "StoreLangs")
+        await call("GET", "/chkFormat?email=x&domain=example.org", "Format")
+        for where in ("/system/servers", f"/domains/{domain['ID']}/mlists", f"/domains/{domain['ID']}/folders"):
+            await call("GET", where, "EmptyList")
+        await call("GET", "/system/license", "License")
         await call("GET", "/system/mconf/ldap", "LdapConfigAnswer")
         await call("GET", "/profile", "Profile")
         await call("GET", "/status", "Status")

@@ -68,6 +68,7 @@ def test_public_rows_are_these_and_no_others() -> None:
         ("PUT", "/passwd"),
         # Clients that were generated from the public description send no login here.
         ("GET", "/defaults/storeLangs"),
+        ("GET", "/chkFormat"),
     }
 
 

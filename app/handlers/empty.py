@@ -1,0 +1,44 @@
+"""What clients ask for and postroom does not have: other servers, mailing lists, public folders. Empty lists."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer, path_id
+from postroom.app.context import context_of
+from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.errors import NotFoundError
+from postroom.schemas.answers import EmptyListSchema
+from postroom.schemas.pages import PageQuerySchema
+from postroom.storage.domains import select_domain
+
+_EMPTY = {"count": 0, "data": []}
+
+
+@docs(tags=["System Admin/Servers"], summary="Get a list of servers", operationId="getServers")
+@querystring_schema(PageQuerySchema())
+@response_schema(EmptyListSchema(), 200, description="List of servers returned")
+async def list_servers(_request: web.Request) -> web.Response:
+    """Always empty: there is no server beside this one."""
+    return json_answer(_EMPTY)
+
+
+@docs(tags=["Domain Admin/MLists"], summary="Get list of mailing lists", operationId="getMlists")
+@querystring_schema(PageQuerySchema())
+@response_schema(EmptyListSchema(), 200, description="List of mailing lists returned")
+async def list_mlists(request: web.Request) -> web.Response:
+    """Always empty: there are no mailing lists."""
+    return await _empty_of_domain(request)
+
+
+@docs(tags=["Domain Admin/Folders"], summary="Get list of public folders", operationId="getFolders")
+@querystring_schema(PageQuerySchema())
+@response_schema(EmptyListSchema(), 200, description="List of public folders returned")
+async def list_folders(request: web.Request) -> web.Response:
+    """Always empty: there are no public folders."""
+    return await _empty_of_domain(request)
+
+
+async def _empty_of_domain(request: web.Request) -> web.Response:
+    domain_id = path_id(request, "domainID")
+    if await select_domain(context_of(request).database, domain_id, 0) is None:
+        raise NotFoundError(f"There is no domain {domain_id}")
+    return json_answer(_EMPTY)

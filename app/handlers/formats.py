@@ -1,0 +1,23 @@
+"""Whether a text could be an address or a domain name, before it is stored anywhere."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer
+from postroom.app.context import QUERY
+from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.schemas.answers import FormatSchema
+from postroom.schemas.formats import FormatQuerySchema, reason_against_address, reason_against_domain
+
+
+@docs(tags=["Misc"], summary="Check format of input", operationId="checkFormat")
+@querystring_schema(FormatQuerySchema())
+@response_schema(FormatSchema(), 200, description="Validity information returned")
+async def check_format(request: web.Request) -> web.Response:
+    """For each of the parameters that is given, null when it is fine, or else the reason why not."""
+    given = request[QUERY]
+    answer = {}
+    if "email" in given:
+        answer["email"] = reason_against_address(given["email"])
+    if "domain" in given:
+        answer["domain"] = reason_against_domain(given["domain"])
+    return json_answer(answer)
