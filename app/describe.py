@@ -7,6 +7,9 @@ import aiohttp_apispec
 from marshmallow import Schema
 
 from postroom.app.endpoints import Handler
+from postroom.schemas.answers import (
+    ADDITION as ADDITION,
+)  # for handlers: an operation of our own is marked like a field
 
 Decorator = Callable[[Handler], Handler]
 

@@ -186,6 +186,7 @@ def _operation(route: "Route") -> JSON:
         **({"description": description} if description else {}),
         "operationId": decorations["operationId"],
         **({"deprecated": True} if decorations.get("deprecated") else {}),
+        **{name: value for name, value in decorations.items() if name.startswith("x-")},
         "security": _security(route),
         "parameters": _parameters(route),
     }

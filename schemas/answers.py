@@ -2,6 +2,8 @@
 because the hot reads come out of the database as JSON.
 """
 
+from typing import Final
+
 from marshmallow import fields, validate
 
 from postroom.schemas.create_defaults import CreateDefaultsSchema
@@ -19,6 +21,9 @@ from postroom.schemas.users import (
     ForwardSchema,
     PrivilegesSchema,
 )
+
+#: Marks what the public description of the API does not have, for whoever generates a client from it.
+ADDITION: Final = {"x-postroom": True}
 
 
 class MessageSchema(Input):
@@ -165,6 +170,13 @@ class LoginAnswerSchema(Input):
     csrf = fields.String(required=True)
 
 
+class HomeserverRefSchema(Input):
+    """A server by ID and name."""
+
+    ID = Int()
+    hostname = fields.String()
+
+
 class RoleRefSchema(Input):
     """A role by ID and name."""
 
@@ -197,13 +209,13 @@ class UserSchema(PrivilegesSchema):
     mlist = Int(allow_none=True)
     syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
     orgID = Int()
-    homeserver = fields.Dict(allow_none=True)
+    homeserver = fields.Nested(HomeserverRefSchema, allow_none=True)
 
 
 class UserListSchema(Input):
     """A page of users; `count` is how many match in all."""
 
-    count = Int(required=True)
+    count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(UserSchema), required=True)
 
 
@@ -224,13 +236,13 @@ class DomainSchema(DomainCommonSchema):
     activeUsers = Int()
     inactiveUsers = Int()
     virtualUsers = Int()
-    homeserver = fields.Dict(allow_none=True)
+    homeserver = fields.Nested(HomeserverRefSchema, allow_none=True)
 
 
 class DomainListSchema(Input):
     """A page of domains; `count` is how many match in all."""
 
-    count = Int(required=True)
+    count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(DomainSchema), required=True)
 
 
@@ -255,7 +267,7 @@ class OrgSchema(Input):
 class OrgListSchema(Input):
     """A page of organisations; `count` is how many match in all."""
 
-    count = Int(required=True)
+    count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(OrgSchema), required=True)
 
 
@@ -274,7 +286,7 @@ class AddressesSchema(Input):
 class StoreMemberSchema(Input):
     """A user who may open the store. `memberID` is `ID` as text: two generations of clients read one each."""
 
-    ID = Int(required=True)
+    ID = Int(required=True, metadata=ADDITION)
     memberID = fields.String(required=True)
     displayName = fields.String(required=True)
     username = fields.String(required=True)
@@ -289,17 +301,17 @@ class StoreMembersSchema(Input):
 class DeviceSchema(Input):
     """An ActiveSync device. Times are UNIX times, null when there was none; `asversion` is as it was reported."""
 
-    deviceid = fields.String(required=True)
+    deviceid = fields.String(required=True, metadata=ADDITION)
     devicetype = fields.String(required=True)
     useragent = fields.String(required=True)
-    deviceuser = fields.String(required=True)
+    deviceuser = fields.String(required=True, metadata=ADDITION)
     firstsynctime = Int(required=True, allow_none=True)
     lastupdatetime = Int(required=True, allow_none=True)
-    lastconnecttime = Int(required=True, allow_none=True)
+    lastconnecttime = Int(required=True, allow_none=True, metadata=ADDITION)
     asversion = ProtocolVersion(required=True)
     foldersSyncable = Int(required=True)
     foldersSynced = Int(required=True)
-    wipeStatus = Int(required=True, validate=validate.OneOf(WIPE_STATUSES))
+    wipeStatus = Int(required=True, validate=validate.OneOf(WIPE_STATUSES), metadata=ADDITION)
 
 
 class DeviceListSchema(Input):
@@ -324,7 +336,7 @@ class DeviceContactSchema(Input):
     """The UNIX time of the last contact, null and 0 when there was none."""
 
     status = Int(required=True)
-    lastconnecttime = Int(required=True, allow_none=True)
+    lastconnecttime = Int(required=True, allow_none=True, metadata=ADDITION)
 
 
 class DeviceContactsSchema(Input):

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from postroom.app import openapi
 from postroom.app.answers import json_document
-from postroom.app.describe import docs
+from postroom.app.describe import ADDITION, docs
 from postroom.app.errors import NotFoundError
 
 _PAGE = """<!DOCTYPE html>
@@ -53,7 +53,13 @@ _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-16x16.png", "favico
 _OPENAPI = {"description": "The description", "content": {"application/json": {"schema": {"type": "object"}}}}
 
 
-@docs(tags=["Misc"], summary="Get this description of the API", operationId="getOpenapi", responses={"200": _OPENAPI})
+@docs(
+    tags=["Misc"],
+    summary="Get this description of the API",
+    operationId="getOpenapi",
+    **ADDITION,
+    responses={"200": _OPENAPI},
+)
 async def get_openapi(request: web.Request) -> web.Response:
     """The OpenAPI 3 document, built at the first request and kept."""
     return json_document(openapi.document(request.app))

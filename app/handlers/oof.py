@@ -7,7 +7,7 @@ from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import BODY, context_of
-from postroom.app.describe import docs, json_schema, response_schema
+from postroom.app.describe import ADDITION, docs, json_schema, response_schema
 from postroom.app.errors import NotFoundError
 from postroom.app.lookups import of_user
 from postroom.app.services import oof
@@ -36,7 +36,7 @@ async def put_oof(request: web.Request) -> web.Response:
     return message(f"The out of office state of {username} has been set")
 
 
-@docs(tags=["Service"], summary="Get whether a user is out of office", operationId="getServiceOof")
+@docs(tags=["Service"], summary="Get whether a user is out of office", operationId="getServiceOof", **ADDITION)
 @response_schema(ServiceOofSchema(), 200, description="Out of office state returned")
 async def get_oof_of_username(request: web.Request) -> web.Response:
     """The state of whoever has this username or alias, and whether it is in force at this moment."""

@@ -5,7 +5,7 @@ from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.describe import ADDITION, docs, json_schema, querystring_schema, response_schema
 from postroom.app.inputs import load
 from postroom.app.services import devices
 from postroom.app.services.devices import Origin, WipeReport, now
@@ -84,7 +84,7 @@ async def get_user_information(request: web.Request) -> web.Response:
     return _found(await select_info(context_of(request).database, username), username)
 
 
-@docs(tags=TAGS, summary="Report a device's state and learn what is due", operationId="putDeviceReport")
+@docs(tags=TAGS, summary="Report a device's state and learn what is due", operationId="putDeviceReport", **ADDITION)
 @json_schema(DeviceReportSchema())
 @response_schema(DeviceDueSchema(), 200, description="State stored")
 async def put_sync(request: web.Request) -> web.Response:

@@ -12,6 +12,7 @@ from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
 from postroom.app.main import create_app
 from postroom.storage import roles
+from tests.support.conformance import Conformance
 
 ADMIN_PASSWORD = "correct horse"
 
@@ -32,19 +33,23 @@ class Service:
     app: web.Application
     url: str
     session: ClientSession
+    conformance: Conformance
 
     @classmethod
     @asynccontextmanager
     async def started(cls, config: Config) -> AsyncIterator["Service"]:
-        """Runs for as long as the block does."""
-        runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=1)
+        """Runs for as long as the block does. Whatever it answers is held against the descriptions of the API."""
+        app, conformance = create_app(config), Conformance()
+        app.on_response_prepare.append(conformance.check)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             port = runner.addresses[0][1]
             async with ClientSession() as session:
-                yield cls(runner.app, f"http://127.0.0.1:{port}", session)
+                yield cls(runner.app, f"http://127.0.0.1:{port}", session, conformance)
+            assert not conformance.breaches, "\n".join(conformance.breaches)
         finally:
             await runner.cleanup()
 

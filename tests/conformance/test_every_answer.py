@@ -1,0 +1,94 @@
+"""The hook that holds every answer of every HTTP test against the descriptions: that it sees what it should see."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from postroom.app.answers import json_answer
+from postroom.app.handlers import status
+from tests.support.conformance import EXCEPTIONS, Conformance, Exception_
+from tests.support.description import Description, own, reference
+from tests.support.service import Api, Service
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "found"),
+    [
+        ({"message": "x", "database": "yes", "tasq": True}, 200, "/database"),
+        ({"message": "x", "database": True}, 200, "tasq"),
+        ({"message": "x", "database": True, "tasq": True, "more": 1}, 200, "more"),
+        ({"message": "x"}, 418, "418 is not described"),
+    ],
+)
+async def test_answer_that_is_not_as_described(
+    service: Service, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], code: int, found: str
+) -> None:
+    """A wrong type, a missing field, an additional one and an unknown status of an answer are each noticed."""
+    monkeypatch.setattr(status, "json_answer", lambda _: json_answer(answer, code))
+    async with service.session.get(f"{service.url}/api/v1/status"):
+        pass
+    (first, *_) = service.conformance.breaches
+    service.conformance.breaches.clear()
+    assert found in first
+    assert "getStatus" in first
+
+
+async def test_request_that_is_not_as_described(service: Service, admin: Api, domain: int) -> None:
+    """A request that succeeds although the public description forbids it is noticed where no exception names it."""
+    user = await admin.make_user(domain, "jane")
+    hook, path = service.conformance, ("PATCH", "/domains/{domainID}/users/{userID}")
+    for body, noticed in (({"smtp": "yes"}, 2), ({"lang": None}, 0), ({"smtp": True}, 0)):
+        request = _Request("PATCH", f"/domains/{domain}/users/{user['ID']}", body)
+        hook._check_request(path, request)  # type: ignore[arg-type]
+        assert len(hook.breaches) == noticed
+        hook.breaches.clear()
+
+
+class _Request:
+    content_type = "application/json"
+
+    def __init__(self, method: str, path: str, body: Any) -> None:
+        self.method, self.path = method, path
+        self._read_bytes = json_answer(body).body
+
+
+@pytest.mark.parametrize("exception", EXCEPTIONS, ids=lambda each: f"{each.direction} {each.operation} {each.where}")
+def test_exceptions_name_operations_that_exist(exception: Exception_) -> None:
+    """Each exception is about an operation of the public description, and says why."""
+    names = {each["operationId"] for each in reference().operations.values()}
+    assert set(exception.operation.split("|")) <= names
+    assert exception.why
+
+
+@pytest.mark.parametrize("description", [own(), reference()], ids=["own", "public"])
+def test_every_body_can_be_checked(description: Description) -> None:
+    """Every schema of both descriptions can be made into a validator: no body goes unchecked because one is broken."""
+    for operation, described in description.operations.items():
+        for status_code in described["responses"]:
+            list(description.answer_breaches(operation, int(status_code), {}))
+        list(description.request_breaches(operation, {}))
+
+
+def test_what_is_written_only_is_in_no_answer() -> None:
+    """By postroom's own description a password in an answer is a breach, and one in a request is none."""
+    schema = {"$ref": "#/components/schemas/LdapConnection"}
+    value = {"server": "ldap://127.0.0.1", "bindPass": "secret"}
+    assert not own().validator(schema, "answer").is_valid(value)
+    assert own().validator(schema, "request").is_valid(value)
+
+
+async def test_paths_that_lead_nowhere_are_passed_over(service: Service) -> None:
+    """What is no operation has nothing that it could be held against."""
+    for path in ("/nope", "/api/v1/nope", "/docs"):
+        async with service.session.get(service.url + path):
+            pass
+    assert service.conformance.breaches == []
+
+
+async def test_hook_is_called_by_the_application(service: Service) -> None:
+    """The hook of a service under test hangs in its application, so that no client can go round it."""
+    hooks = [getattr(hook, "__self__", None) for hook in service.app.on_response_prepare]
+    assert service.conformance in hooks
+    assert isinstance(service.conformance, Conformance)
+    assert isinstance(service.app, web.Application)

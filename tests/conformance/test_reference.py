@@ -1,0 +1,164 @@
+"""postroom's own description beside the public one: what it lacks and what it adds, operation by operation."""
+
+import re
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support.description import JSON, Description, matches, own, reference
+
+Operation = tuple[str, str]
+
+
+class Lack(NamedTuple):
+    """Something of the public description that postroom, by its contract, does not have. Patterns match as a whole."""
+
+    operations: str
+    what: str
+    why: str
+
+
+#: All that is lacking, of the operations that postroom has.
+LACKS = [
+    Lack(
+        "getUsers?|postUser|patchUser|putDownsync|getAllUsers", r"20[01] (data\.\[\]\.)?fetchmail\.\[\]\.srcPassword",
+        "the password of an account elsewhere is in no answer",
+    ),
+    Lack("getProfile", r"200 user\.realName", "the profile has a whole user, whose name is the property displayname"),
+    Lack("getUserDomains|.*Domains?|getDomainInfo", r"(20[01]|body) (data\.\[\]\.)?homedir", "domains have no folder"),
+    Lack(
+        "postDomain", r"body (ID|displayname|activeUsers|inactiveUsers|virtualUsers)",
+        "read-only, and there is nothing yet that a client could have read and send back",
+    ),
+    Lack("getUserDomains", "404( message)?", "a list that may be empty is always there"),
+]  # fmt: skip
+
+#: Additions to answers that are always there and cannot bear a mark, because they are parts of a marked or known whole.
+WHOLES = [("getProfile", r"200 user\..*", "a whole user, of which the public description names two fields")]
+
+
+def inside(description: Description, schema: Any, prefix: str = "") -> dict[str, JSON]:
+    """Every field of a schema by its path (`data.[].username`), at most five levels deep."""
+    if not schema or prefix.count(".") > 4:
+        return {}
+    schema = description.resolve(schema)
+    found: dict[str, JSON] = {}
+    for combined in ("allOf", "anyOf", "oneOf"):
+        for part in schema.get(combined, []):
+            found |= inside(description, part, prefix)
+    for name, field in schema.get("properties", {}).items():
+        needed = name in schema.get("required", [])
+        found[prefix + name] = {**description.resolve(field), **field, "needed": needed}
+        found |= inside(description, field, f"{prefix}{name}.")
+    found |= inside(description, schema.get("items"), f"{prefix}[].")
+    if isinstance(schema.get("additionalProperties"), dict):
+        found |= inside(description, schema["additionalProperties"], f"{prefix}*.")
+    return found
+
+
+def contents(description: Description, operation: Operation) -> dict[str, JSON]:
+    """Everything that an operation has by its description: parameters, fields of bodies and of answers, statuses."""
+    found = {f"parameter {name}": {**each, "needed": each.get("required", False)}
+             for name, each in description.parameters(operation).items()}  # fmt: skip
+    described = description.operations[operation]
+    for content in description.resolve(described.get("requestBody", {})).get("content", {}).values():
+        found |= {f"body {name}": field for name, field in inside(description, content.get("schema")).items()}
+    for status in described["responses"]:
+        answer = description.answer(operation, int(status)) or {}
+        found[status] = {"needed": False}
+        schema = answer.get("content", {}).get("application/json", {}).get("schema")
+        found |= {f"{status} {name}": field for name, field in inside(description, schema).items()}
+    return found
+
+
+def lacking(operation: Operation) -> set[str]:
+    """What the public description has and postroom's has not."""
+    return contents(reference(), operation).keys() - contents(own(), operation).keys()
+
+
+COMMON = [operation for operation in own().operations if operation in reference().operations]
+every_common = pytest.mark.parametrize("operation", COMMON, ids=" ".join)
+
+
+def operation_id(operation: Operation) -> str:
+    """The name under which clients know the operation."""
+    return str(own().operations[operation]["operationId"])
+
+
+def test_every_operation_on_users_is_there() -> None:
+    """All 27 operations tagged "Domain Admin/Users" exist, and postroom tags no others so."""
+    tagged = [
+        {key for key, each in description.operations.items() if "Domain Admin/Users" in each["tags"]}
+        for description in (reference(), own())
+    ]
+    assert len(tagged[0]) == 27
+    assert tagged[0] == tagged[1]
+
+
+@every_common
+def test_name_and_tags_are_the_same(operation: Operation) -> None:
+    """An operation is called and filed as in the public description: generators make names of both."""
+    theirs, ours = reference().operations[operation], own().operations[operation]
+    for part in ("operationId", "tags", "summary"):
+        assert ours[part] == theirs[part]
+    assert ours.get("deprecated", False) == theirs.get("deprecated", False)
+
+
+def test_names_are_unique() -> None:
+    """No two operations have one name."""
+    names = [operation_id(operation) for operation in own().operations]
+    assert len(set(names)) == len(names)
+
+
+@every_common
+def test_nothing_is_lacking(operation: Operation) -> None:
+    """Parameters, fields and statuses of the public description are there, but for the named exceptions."""
+    name = operation_id(operation)
+    unexplained = {
+        what
+        for what in lacking(operation)
+        if not any(matches(each.operations, name) and matches(each.what, what) for each in LACKS)
+    }
+    assert unexplained == set()
+
+
+@pytest.mark.parametrize("lack", LACKS, ids=lambda lack: f"{lack.operations} {lack.what}")
+def test_exceptions_are_still_needed(lack: Lack) -> None:
+    """What the table says is lacking is lacking: an exception goes when its reason does."""
+    found = {operation_id(operation): lacking(operation) for operation in COMMON}
+    assert any(matches(lack.operations, name) and matches(lack.what, what) for name in found for what in found[name])
+
+
+@every_common
+def test_additions_are_optional_or_marked(operation: Operation) -> None:
+    """What postroom adds may be left out of a request, and is marked as an addition where it is always in an answer."""
+    theirs, ours, name = contents(reference(), operation), contents(own(), operation), operation_id(operation)
+    # The public description has many successes without a body; each has a message here: clients parse every answer.
+    bodies = {what.split(" ")[0] for what in theirs if " " in what}
+    for what in ours.keys() - theirs.keys():
+        place, _, field = what.partition(" ")
+        if not ours[what]["needed"] or (place not in bodies and field in ("message", "error")):
+            continue
+        if any(matches(operations, name) and matches(whole, what) for operations, whole, _ in WHOLES):
+            continue
+        assert ours[what].get("x-postroom"), what
+
+
+@every_common
+def test_added_statuses_are_failures(operation: Operation) -> None:
+    """Beyond the statuses of the public description there are failures only, which clients tell by their number."""
+    added = own().operations[operation]["responses"].keys() - reference().operations[operation]["responses"].keys()
+    assert added <= {"400", "401", "403", "404", "412", "413", "500", "503"}
+
+
+def test_operations_of_our_own_are_marked() -> None:
+    """An operation that the public description does not have says so, and no other does."""
+    marked = {operation for operation, each in own().operations.items() if each.get("x-postroom")}
+    assert marked == own().operations.keys() - reference().operations.keys()
+
+
+def test_paths_are_written_alike() -> None:
+    """Paths have the parameters that the public description has, in its spelling."""
+    patterns = {re.sub(r"{\w+}", "{}", path): path for _, path in reference().operations}
+    for _, path in own().operations:
+        assert patterns.get(re.sub(r"{\w+}", "{}", path), path) == path
