@@ -389,13 +389,6 @@ class RolePermissionSchema(PermissionSchema):
     params = PermissionTarget(required=True, allow_none=True)
 
 
-class UserRefSchema(Input):
-    """A user by ID and name."""
-
-    ID = Int(required=True)
-    username = fields.String(required=True)
-
-
 class RoleSchema(Input):
     """A role. Which fields are there depends on the level."""
 
