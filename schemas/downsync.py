@@ -63,7 +63,7 @@ class OrphansQuerySchema(WhereQuerySchema):
     force = QueryBool(load_default=False)
 
 
-class _Seconds(fields.Field[float]):
+class Seconds(fields.Field[float]):
     """A number of seconds in a query string; beyond the longest wait it is cut to that."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
@@ -81,7 +81,7 @@ class BulkQuerySchema(Schema):
 
     create = QueryBool(load_default=False, data_key="import")
     lang = Text(32, load_default="")
-    timeout = _Seconds(load_default=1.0, metadata={"minimum": 0})
+    timeout = Seconds(load_default=1.0)
     dryRun = QueryBool(load_default=False)
     unlink = QueryBool(load_default=False)
     force = QueryBool(load_default=False)

@@ -50,7 +50,7 @@ _HEADERS = {
 
 _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-16x16.png", "favicon-32x32.png")
 
-_OPENAPI = {"description": "The description", "content": {"application/json": {"schema": {"type": "object"}}}}
+_OPENAPI = {"description": "The description", "schema": {"type": "object", "additionalProperties": True}}
 
 
 @docs(

@@ -1,0 +1,132 @@
+"""Plays app/examples.json from top to bottom against a running service: `python -m tests.conformance.examples` writes
+the answers into it.
+
+Each entry is a call: `operation`, `at` (path and query), `body` or `form`, `headers`, `by` ("nobody": without a login),
+`size` (a body of so many bytes), then `status` and `answer`. To describe a new operation, add an entry without an
+answer where it fits and run this. `cut` names the only parts of an answer that are shown; `played: false` keeps an
+entry as it is, for what cannot be brought about.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+from postroom.app.config import Config
+from tests.support.service import ADMIN_PASSWORD, Api, Service
+from tests.support.slapd import PEOPLE_DN, Slapd
+
+FILE: Final = Path(__file__).parents[2] / "app" / "examples.json"
+
+#: What is another at each run, and what the file has in its place.
+VOLATILE: Final[dict[str, Any]] = {
+    "grommunioAuthJwt": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjowfQ.c2lnbmF0dXJl",
+    "csrf": "pHqR2m5X0c8oVb1kT7uYwEj4sN9LZ3aDfGxQ6iJh0rM=",
+    "creationtime": "2026-07-01 09:00:00",
+    "date": "2026-07-01 09:05:00",
+    "backend": "0.1.0",
+    "schema": 1,
+    "requestID": "5f0c9d3ab1e84c27",
+}
+#: Stands for a UNIX time of just now.
+_NOW: Final = 1785661200
+_SERVER: Final = "ldap://directory.example.com"
+
+_ANNA: Final = f"""\
+dn: uid=anna.schmidt,{PEOPLE_DN}
+objectClass: inetOrgPerson
+objectClass: mailPerson
+uid: anna.schmidt
+cn: Anna Schmidt
+sn: Schmidt
+givenName: Anna
+displayName: Anna Schmidt
+mail: anna.schmidt@example.com
+mailAlias: smtp:anna@example.com
+telephoneNumber: +43 1 555 1000
+title: Head of sales
+objectGUID:: nsNBbm5hAP80Mg==
+"""
+
+
+def entries() -> list[dict[str, Any]]:
+    """The file."""
+    found: list[dict[str, Any]] = json.loads(FILE.read_text("utf-8"))
+    return found
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[tuple[Service, Slapd]]:
+    """A fresh service, and a directory with one person."""
+    with Slapd() as directory:
+        directory.add(_ANNA)
+        async with Service.started(Config(database=":memory:", admin_password=ADMIN_PASSWORD)) as service:
+            yield service, directory
+
+
+async def play(service: Service, directory: Slapd, entry: dict[str, Any]) -> tuple[int, Any]:
+    """(status, answer as the file should have it) of one entry."""
+    api = service.api if entry.get("by") == "nobody" else await service.login("admin", ADMIN_PASSWORD)
+    status, answer = await _call(api, json.loads(json.dumps(entry).replace(_SERVER, directory.url)))
+    answer = json.loads(json.dumps(answer).replace(directory.url, _SERVER))
+    return status, _steady(_cut(answer, entry["cut"]) if "cut" in entry else answer)
+
+
+async def _call(api: Api, entry: dict[str, Any]) -> tuple[int, Any]:
+    method = method_of(entry["operation"])
+    options: dict[str, Any] = {"headers": entry.get("headers", {})}
+    if "form" in entry:
+        options["data"] = entry["form"]
+    if "size" in entry:
+        options["data"] = BytesIO(b" " * entry["size"])
+        options["headers"] = {"Content-Type": "application/json"}
+    answer = await api.call(method, entry["at"], entry.get("body"), **options)
+    return answer.status, answer.body
+
+
+def method_of(operation: str) -> str:
+    """The method of the operation with this name."""
+    from tests.support.description import own
+
+    ((method, _),) = [key for key, each in own().operations.items() if each["operationId"] == operation]
+    return method
+
+
+def _cut(answer: Any, names: list[str]) -> Any:
+    shown: dict[str, Any] = {}
+    for name in names:
+        first, _, rest = name.partition(".")
+        shown[first] = _cut(answer[first], [rest]) if rest else answer[first]
+    return shown
+
+
+def _steady(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_steady(each) for each in value]
+    if isinstance(value, int) and abs(value - time.time()) < 3600:
+        return _NOW
+    if isinstance(value, dict):
+        return {name: VOLATILE[name] if name in VOLATILE and each is not None else _steady(each)
+                for name, each in value.items()}  # fmt: skip
+    return value
+
+
+async def record() -> None:
+    """Writes what the service answers into the file."""
+    written = entries()
+    async with stage() as (service, directory):
+        for entry in written:
+            if entry.get("played", True):
+                status, entry["answer"] = await play(service, directory, entry)
+                if status != entry["status"]:
+                    sys.exit(f"{entry['operation']} {entry['at']}: {status}, not {entry['status']}: {entry['answer']}")
+    FILE.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(record())

@@ -1,0 +1,87 @@
+"""The examples of the OpenAPI document: there is one for everything, and each is what a service really answers."""
+
+from typing import Any
+
+import pytest
+
+from tests.conformance import examples
+from tests.conformance.examples import entries
+from tests.support.description import METHODS, Description, own, reference
+
+
+def shown(content: dict[str, Any]) -> list[Any]:
+    """The examples of one media type."""
+    return [content["example"]] if "example" in content else [each["value"] for each in content["examples"].values()]
+
+
+def has_example(content: dict[str, Any]) -> bool:
+    """Whether there is at least one."""
+    return "example" in content or bool(content.get("examples"))
+
+
+@pytest.mark.slapd
+async def test_examples_are_what_a_service_answers() -> None:
+    """Played from top to bottom against a fresh service, every example is answered as it says."""
+    async with examples.stage() as (service, directory):
+        for entry in entries():
+            if entry.get("played", True):
+                found = await examples.play(service, directory, entry)
+                assert found == (entry["status"], entry["answer"]), f"{entry['operation']} {entry['at']}"
+
+
+def test_only_what_cannot_be_brought_about_is_not_played() -> None:
+    """Every example is played but the internal error, of which there is none to be had."""
+    assert [entry["status"] for entry in entries() if not entry.get("played", True)] == [500]
+
+
+@pytest.mark.parametrize("operation", own().operations, ids=" ".join)
+def test_every_operation_has_its_examples(operation: tuple[str, str]) -> None:
+    """Each body that an operation takes, each success and each failure that it documents has an example.
+
+    For an operation that lacks one: add it to app/examples.json and run `python -m tests.conformance.examples`.
+    """
+    described = own().operations[operation]
+    for media_type, content in described.get("requestBody", {"content": {}})["content"].items():
+        assert has_example(content), f"no example of a body, {media_type}"
+    for status in described["responses"]:
+        answer = own().answer(operation, int(status))
+        assert answer is not None
+        assert has_example(answer["content"]["application/json"]), f"no example of status {status}"
+
+
+@pytest.mark.parametrize("operation", own().operations, ids=" ".join)
+def test_every_operation_documents_its_failures(operation: tuple[str, str]) -> None:
+    """What can happen to every operation is documented: bad input, a fault of ours, a database that is away."""
+    assert {"400", "500", "503"} <= own().operations[operation]["responses"].keys()
+
+
+@pytest.mark.parametrize("operation", own().operations, ids=" ".join)
+def test_examples_are_valid(operation: tuple[str, str]) -> None:
+    """Each example is valid by the schema beside it, and by that of the public description."""
+    described = own().operations[operation]
+    descriptions: list[Description] = [own()] + [reference()] * (operation in reference().operations)
+    for content in described.get("requestBody", {"content": {}})["content"].values():
+        for value in shown(content):
+            for description in descriptions:
+                assert [*description.request_breaches(operation, value)] == []
+    for status in described["responses"]:
+        answer = own().answer(operation, int(status))
+        assert answer is not None
+        for value in shown(answer["content"]["application/json"]):
+            for description in descriptions:
+                if description.answer(operation, int(status)) is not None:
+                    assert [*description.answer_breaches(operation, int(status), value)] == []
+
+
+def test_examples_name_operations_that_exist() -> None:
+    """An example of an operation that has gone goes, too."""
+    names = {
+        item[method]["operationId"] for item in own().document["paths"].values() for method in METHODS if method in item
+    }
+    assert {entry["operation"] for entry in entries()} <= names
+
+
+def test_examples_show_no_secret() -> None:
+    """A token in an example is made up: what was written into the file opens nothing."""
+    (login,) = [entry for entry in entries() if (entry["operation"], entry["status"]) == ("postLogin", 200)]
+    assert login["answer"] == {name: examples.VOLATILE[name] for name in ("grommunioAuthJwt", "csrf")}
