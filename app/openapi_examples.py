@@ -15,7 +15,8 @@ class Examples:
     """The examples, as an OpenAPI media type has them: `example` for one, `examples` by name for several."""
 
     def __init__(self, entries: list[JSON]) -> None:
-        self._entries = entries
+        # One that is being added has no answer yet.
+        self._entries = [entry for entry in entries if "answer" in entry]
 
     def requests(self, operation_id: str) -> JSON:
         """Bodies of the operation that are answered with success."""

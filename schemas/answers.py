@@ -67,15 +67,17 @@ class SyncItemSchema(Input):
     username = fields.String(required=True)
     code = Int(required=True, validate=validate.OneOf([200, 201, 400, 404, 409, 500, 503]))
     message = fields.String(required=True)
-    action = fields.String(required=True, validate=validate.OneOf(["create", "update", "unchanged", "unlink", "skip"]))
-    objectID = fields.String(required=True)
+    action = fields.String(
+        required=True, validate=validate.OneOf(["create", "update", "unchanged", "unlink", "skip"]), metadata=ADDITION
+    )
+    objectID = fields.String(required=True, metadata=ADDITION)
     changes = fields.Dict(keys=fields.String(), values=fields.List(fields.Raw(allow_none=True)))
 
 
 class SyncAnswerSchema(Input):
     """What an update of many users did, or (dry run) would do."""
 
-    message = fields.String(required=True)
+    message = fields.String(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(SyncItemSchema), required=True)
 
 
@@ -94,7 +96,7 @@ class TaskSchema(Input):
 class TaskListSchema(Input):
     """A page of tasks."""
 
-    count = Int(required=True)
+    count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(TaskSchema), required=True)
 
 
@@ -386,7 +388,7 @@ class RolePermissionSchema(PermissionSchema):
     """A permission of a role: `params` is what it is about."""
 
     ID = Int(required=True)
-    params = PermissionTarget(required=True, allow_none=True)
+    params = PermissionTarget(required=True, allow_none=True, metadata=ADDITION)
 
 
 class RoleSchema(Input):
@@ -402,7 +404,7 @@ class RoleSchema(Input):
 class RoleListSchema(Input):
     """Roles; `count` is how many match in all."""
 
-    count = Int(required=True)
+    count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(RoleSchema), required=True)
 
 
@@ -459,7 +461,7 @@ class FormatSchema(Input):
 class EmptyListSchema(Input):
     """A list of what postroom does not have."""
 
-    count = Int(required=True, validate=validate.Equal(0))
+    count = Int(required=True, validate=validate.Equal(0), metadata=ADDITION)
     data = fields.List(fields.Dict(), required=True, validate=validate.Length(max=0))
 
 

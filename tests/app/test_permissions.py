@@ -69,6 +69,7 @@ def test_public_rows_are_these_and_no_others() -> None:
         # Clients that were generated from the public description send no login here.
         ("GET", "/defaults/storeLangs"),
         ("GET", "/chkFormat"),
+        ("GET", "/tasq/status"),
     }
 
 

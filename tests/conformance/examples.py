@@ -3,12 +3,13 @@ the answers into it.
 
 Each entry is a call: `operation`, `at` (path and query), `body` or `form`, `headers`, `by` ("nobody": without a login),
 `size` (a body of so many bytes), then `status` and `answer`. To describe a new operation, add an entry without an
-answer where it fits and run this. `cut` names the only parts of an answer that are shown; `played: false` keeps an
-entry as it is, for what cannot be brought about.
+answer where it fits and run this. `cut` names the only parts of an answer that are shown, `data[:2]` the first two of a
+list. `played: false` keeps an entry as it is, for what cannot be brought about.
 """
 
 import asyncio
 import json
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -29,6 +30,8 @@ VOLATILE: Final[dict[str, Any]] = {
     "csrf": "pHqR2m5X0c8oVb1kT7uYwEj4sN9LZ3aDfGxQ6iJh0rM=",
     "creationtime": "2026-07-01 09:00:00",
     "date": "2026-07-01 09:05:00",
+    "created": "2026-07-01 09:10:00",
+    "updated": "2026-07-01 09:10:01",
     "backend": "0.1.0",
     "schema": 1,
     "requestID": "5f0c9d3ab1e84c27",
@@ -51,6 +54,16 @@ mailAlias: smtp:anna@example.com
 telephoneNumber: +43 1 555 1000
 title: Head of sales
 objectGUID:: nsNBbm5hAP80Mg==
+
+dn: uid=paul.huber,{PEOPLE_DN}
+objectClass: inetOrgPerson
+objectClass: mailPerson
+uid: paul.huber
+cn: Paul Huber
+sn: Huber
+displayName: Paul Huber
+mail: paul.huber@example.com
+objectGUID: Paul+1
 """
 
 
@@ -62,7 +75,7 @@ def entries() -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def stage() -> AsyncIterator[tuple[Service, Slapd]]:
-    """A fresh service, and a directory with one person."""
+    """A fresh service, and a directory with two people."""
     with Slapd() as directory:
         directory.add(_ANNA)
         async with Service.started(Config(database=":memory:", admin_password=ADMIN_PASSWORD)) as service:
@@ -101,6 +114,9 @@ def _cut(answer: Any, names: list[str]) -> Any:
     shown: dict[str, Any] = {}
     for name in names:
         first, _, rest = name.partition(".")
+        if few := re.fullmatch(r"(\w+)\[:(\d+)\]", first):
+            shown[few[1]] = answer[few[1]][: int(few[2])]
+            continue
         shown[first] = _cut(answer[first], [rest]) if rest else answer[first]
     return shown
 

@@ -27,7 +27,7 @@ EXCEPTIONS: Final = [
         "of a device only text is never null; a moment that has not been is null, where 0 would be a day in 1970",
     ),
     Exception_(
-        "request", "patchUser", "/(lang|aliases|altnames|fetchmail)",
+        "request", "patchUser|postUser", "/(lang|aliases|altnames|fetchmail)",
         "null clears, whatever the field; the description allows it for some fields only",
     ),
     Exception_(
@@ -39,8 +39,8 @@ EXCEPTIONS: Final = [
         "null removes, booleans and arrays are values of properties, and a bad value is listed with the answer",
     ),
     Exception_(
-        "request", "patchOrg|postOrgs", r"/domains/\d+",
-        "what a read answers may be sent back, so domains may be objects with an ID",
+        "request", "patchOrg|postOrgs|postRole|patchRole|patchUserRoles", r"/(domains|users|roles)/\d+",
+        "what a read answers may be sent back, so what is referred to may be an object with an ID",
     ),
 ]  # fmt: skip
 

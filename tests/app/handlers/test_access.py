@@ -59,15 +59,19 @@ async def test_every_row_but_the_public_ones_needs_a_login(service: Service) -> 
 
 
 async def test_a_role_without_permissions_may_only_log_in(service: Service, admin: Api, domain: int) -> None:
-    """A caller who may nothing sees the profile, no domain, and 403 everywhere else."""
+    """A caller who may nothing sees the profile, no domain, no tasks, and 403 everywhere else."""
     caller = await service.login_with(domain)
     assert (await caller.get("/profile"))["capabilities"] == []
     assert await caller.get("/domains") == {"count": 0, "data": []}
     assert await caller.get("/system/domains") == {"count": 0, "data": []}
+    assert await caller.get("/tasq/tasks") == {"count": 0, "data": []}
     for route in ROUTES:
         if route.need in (public, from_service) or (
-            route.path in ("/profile", "/domains", "/system/domains") and route.method == "GET"
+            route.path in ("/profile", "/domains", "/system/domains", "/tasq/tasks") and route.method == "GET"
         ):
+            continue
+        if route.path.startswith("/tasq/tasks/"):
+            await caller.refused(404, route.method, route.path.format(ID=1))
             continue
         path = route.path.format(domainID=domain, userID=1, ID=1, deviceID="phone", username="jane")
         await caller.refused(403, route.method, path, {"nonsense": 1})
