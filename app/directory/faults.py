@@ -1,5 +1,8 @@
 """What can go wrong between us and a directory server, before it is an error for people."""
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class AwayError(Exception):
     """The server cannot be asked; the text is the reason, to go on after the server's name ("... is ...")."""
@@ -14,4 +17,6 @@ class RefusedError(Exception):
 
 
 class TooManyError(Exception):
-    """There are more entries than were asked for, or than the server gives out."""
+    """There are more entries than were asked for, or than the server gives out; `came` are those that came."""
+
+    came: Sequence[Any] = ()

@@ -73,10 +73,10 @@ class Session:
         names = self._want(attributes)
         try:
             found = await self._ask(base, _SUBTREE, filter_text, names, limit)
-        except TooManyError:
+        except TooManyError as exc:
             if not cut:
                 raise
-            found = self._connection.arrived
+            found = exc.came
         return _entries(found, attributes)
 
     async def pages(
@@ -113,9 +113,19 @@ class Session:
     async def _ask(
         self, base: str, scope: int, filter_text: str, names: list[str], limit: int, *, names_only: bool = False
     ) -> Any:
-        self._connection.arrived.clear()
-        with _translated():
-            return await self._connection.search(base, scope, filter_text, names, sizelimit=limit, attrsonly=names_only)
+        arrived = self._connection.arrived
+        arrived.clear()
+        try:
+            with _translated():
+                return await self._connection.search(
+                    base, scope, filter_text, names, sizelimit=limit, attrsonly=names_only
+                )
+        except TooManyError as exc:
+            exc.came = list(arrived)
+            raise
+        finally:
+            # Or a kept connection would keep the entries, too.
+            arrived.clear()
 
 
 def _entries(found: Iterable[Any], attributes: Collection[str]) -> list[Entry]:

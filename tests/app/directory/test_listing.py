@@ -1,6 +1,8 @@
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +66,25 @@ async def test_nobody_at_all(slapd: Slapd) -> None:
     async with directory(slapd, baseDn="ou=gone,dc=example,dc=com") as found:
         with pytest.raises(UnavailableError, match="base DN"):
             await everything(found)
+
+
+def resident() -> int:
+    """What the process holds of memory, in MiB."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGESIZE") >> 20
+
+
+async def test_memory_stays_the_same() -> None:
+    """Ten thousand people are listed without holding more than a page of them; all of them would be over 40 MiB."""
+    with Slapd(people=10_000) as server:
+        async with directory(server, objectID="entryUUID") as found:
+            await anext(found.pages())
+            before = most = resident()
+            seen: set[int] = set()
+            async for page in found.pages():
+                seen.update(hash(entry.object_id) for entry in page)
+                most = max(most, resident())
+    assert len(seen) == 10_000
+    assert most - before < 12
 
 
 @pytest.mark.parametrize("size", [3, 7, 500])

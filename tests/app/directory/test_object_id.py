@@ -33,7 +33,14 @@ def test_lenient_spelling(text: str, raw: bytes) -> None:
     assert parse_object_id(text) == raw
 
 
-@pytest.mark.parametrize("text", ["", "\\", "\\1", "a\\zz", "\\ 1", "\ud800"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "\\", "\\1", "a\\zz", "\\ 1", "\ud800"),
+        *("\\\\", "\\0g", "\\g0", "\\x41", "\\+1", "\\-1", "\\1_", "\\1\n", "\\\n1"),
+        *("\\é0", "\\\u0661\u0662", "\\００", "ab\\4", "\\41\\"),
+    ],
+)
 def test_broken_ids_are_refused(text: str) -> None:
     """An empty ID or a broken escape is the caller's error."""
     with pytest.raises(InvalidError):
