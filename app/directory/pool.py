@@ -99,7 +99,7 @@ class Pool:
             session.close()
 
     async def open(self, user: str | None, password: str | None, deadline: float) -> "Session":
-        """A fresh connection to the first server that is there. AwayError, FaultError, RefusedError."""
+        """A fresh connection to the first server that is there. AwayError, FaultError, RefusedError, TimeoutError."""
         if user and not password:
             raise FaultError("the bind user has no password, which would be an anonymous login")
         if "\0" in (user or "") + (password or ""):
@@ -110,6 +110,9 @@ class Pool:
         now = asyncio.get_running_loop().time
         reason = AwayError("there is none")
         for server in servers:
+            if now() >= deadline:
+                # Nothing is known about a server for which there was no time.
+                raise TimeoutError
             try:
                 async with asyncio.timeout_at(min(deadline, now() + share)):
                     session = await self._open_one(server, user, password)

@@ -102,6 +102,15 @@ async def test_all_servers_away(first: Slapd) -> None:
             await found.fetch(ANNA)
 
 
+async def test_no_time_is_no_fault(first: Slapd, second: Slapd) -> None:
+    """A server for which no time was left does not count as away."""
+    servers = f"{first.url} {second.url}"
+    async with directory(first, objectID="uid", connection__server=servers) as found:
+        with pytest.raises(TimeoutError):
+            await found._pool.take(asyncio.get_running_loop().time(), fresh=True)
+        assert await who(found) == "first"
+
+
 async def test_an_idle_cut_goes_unnoticed() -> None:
     """A server that hangs up on idle clients is asked again over a fresh connection."""
     with Slapd(settings=["idletimeout 1"]) as server:
