@@ -21,7 +21,8 @@ class Lack(NamedTuple):
 #: All that is lacking, of the operations that postroom has.
 LACKS = [
     Lack(
-        "getUsers?|postUser|patchUser|putDownsync|getAllUsers|importLdapUser", r"20[01] (data\.\[\]\.)?fetchmail\.\[\]\.srcPassword",
+        "getUsers?|postUser|patchUser|putDownsync|getAllUsers|importLdapUser",
+        r"20[01] (data\.\[\]\.)?fetchmail\.\[\]\.srcPassword",
         "the password of an account elsewhere is in no answer",
     ),
     Lack("getProfile", r"200 user\.realName", "the profile has a whole user, whose name is the property displayname"),
@@ -30,7 +31,7 @@ LACKS = [
         "postDomain", r"body (ID|displayname|activeUsers|inactiveUsers|virtualUsers)",
         "read-only, and there is nothing yet that a client could have read and send back",
     ),
-    Lack("importLdapUser", "200 message", "a contact that goes to several organisations is the one case without a user"),
+    Lack("importLdapUser", "200 message", "a contact that goes to several places is the one case without a user"),
     Lack(
         "getServers|getMlists|getFolders", r"200 data\.\[\]\..*|parameter .*",
         "of what postroom does not have, the list is empty, however it is asked for",

@@ -101,7 +101,7 @@ class Person:
             await directory.close()
             assert entry is not None
             assert entry.object_id == (object_id or self.uid.encode())
-            return map_entry(entry, directory.config, lambda domain: domain == "example.com")
+            return map_entry(entry, directory.config, lambda _own, domain: domain == "example.com")
 
         return asyncio.run(fetch())
 
