@@ -34,6 +34,6 @@ def querystring_schema(schema: Schema) -> Decorator:
     return aiohttp_apispec.querystring_schema(schema)  # type: ignore[no-any-return]
 
 
-def response_schema(schema: Schema, code: int = 200, *, description: str) -> Decorator:
-    """The answer of the operation when it succeeds."""
+def response_schema(schema: Schema | dict[str, Any], code: int = 200, *, description: str) -> Decorator:
+    """The answer of the operation when it succeeds: a schema, or `{"anyOf": [schemas]}`."""
     return aiohttp_apispec.response_schema(schema, code, description=description)  # type: ignore[no-any-return]

@@ -30,9 +30,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, or (skip) the reason why not. `code` is what an HTTP request for it alone would answer.
+    """One thing to do, or (skip) not to do. `code` is what an HTTP request for it alone would answer.
 
-    `domain_id` 0: of no domain that is here. `shown` is field -> [before, after]; `mapped` is what to write.
+    `message` is the reason for a skip, and for the others what of the directory's wishes is left out. `domain_id` 0: of
+    no domain that is here. `shown` is field -> [before, after]; `mapped` is what to write.
     """
 
     action: Action
@@ -144,7 +145,7 @@ class Planner:
         if exists:
             return replace(step, message="The entry is not found by the configured filters; the user stays as it was")
         if unlink:
-            message = "Unlinked: the object is no longer in the directory"
+            message = "the object is no longer in the directory"
             shown = {"ldapID": [user.ldap_id, None]}
             return replace(step, action=Action.UNLINK, code=200, message=message, shown=shown)
         return replace(step, message="The object is no longer in the directory; the user stays as it was")
@@ -169,9 +170,9 @@ class Planner:
             )
         except InvalidError as error:
             return replace(step, message=error.message)
+        message = "; ".join(warnings)
         if not changes:
-            return replace(step, action=Action.UNCHANGED, code=200, message=sentence("Unchanged", warnings))
-        message = sentence("Updated", warnings)
+            return replace(step, action=Action.UNCHANGED, code=200, message=message)
         shown = changes.shown(user)
         return replace(step, action=Action.UPDATE, code=200, message=message, shown=shown, mapped=entry.mapped)
 
@@ -198,24 +199,18 @@ class Planner:
     def _new(self, step: Step, mapped: MappedUser, snapshot: Snapshot) -> Step:
         nobody = StoredUser(-1, step.domain_id, mapped.username, 0, "", None)
         changes, warnings = differences(nobody, mapped, self._config, snapshot.owners, step.object_id, self._scope.lang)
-        message = sentence("Created", warnings)
         shown = changes.shown(nobody)
-        return replace(step, action=Action.CREATE, code=201, message=message, shown=shown, mapped=mapped)
+        return replace(step, action=Action.CREATE, code=201, message="; ".join(warnings), shown=shown, mapped=mapped)
 
     def _contacts(self, entry: ReadEntry, mapped: MappedUser, linked: Sequence[StoredUser]) -> list[Step]:
         rows = {row.id: row for row in self._scope.all_domains.values()}
         there = {home_of(rows[user.domain_id]) for user in linked if user.domain_id in rows}
         address = str(mapped.properties.get(SMTP_ADDRESS, mapped.username))
         return [
-            Step(Action.CREATE, entry.object_id, address, 201, "Contact created", domain_id, mapped=mapped)
+            Step(Action.CREATE, entry.object_id, address, 201, "", domain_id, mapped=mapped)
             for home, domain_id in self._homes.items()
             if home not in there
         ]
-
-
-def sentence(text: str, warnings: Sequence[str]) -> str:
-    """What was done, and what was left out."""
-    return "; ".join([text, *warnings])
 
 
 def _obstacle(username: str, owners: Owners, claimed: set[str]) -> str:
@@ -225,5 +220,5 @@ def _obstacle(username: str, owners: Owners, claimed: set[str]) -> str:
     if is_taken(owners, username, None, "username"):
         return f"The user {username} exists and is not linked to this object"
     if is_taken(owners, username, None, "alias", "altname"):
-        return f"{username} is an alias or an alternative login name of another user"
+        return f"The address {username} is an alias or an alternative login name of another user"
     return ""

@@ -12,6 +12,7 @@ from postroom.schemas.answers import (
     DeletedOrphansSchema,
     DumpSchema,
     LdapPeopleSchema,
+    MessageSchema,
     OrphansSchema,
     UserSchema,
 )
@@ -41,7 +42,11 @@ async def search(request: web.Request) -> web.Response:
 
 @docs(tags=TAGS, summary="Import user from ldap", operationId="importLdapUser")
 @querystring_schema(ImportQuerySchema())
-@response_schema(UserSchema(), 200, description="An existing user was updated with LDAP data")
+@response_schema(
+    {"anyOf": [UserSchema(), MessageSchema()]},
+    200,
+    description="An existing user was updated with LDAP data; a message when a contact went to several places",
+)
 @response_schema(UserSchema(), 201, description="A new user was created from LDAP data")
 async def import_user(request: web.Request) -> web.Response:
     """Makes a user of an object, or updates the one who is linked to it."""

@@ -104,7 +104,7 @@ def _namesake(connection: sqlite3.Connection, mapped: MappedUser, force: bool) -
     """The user who has the name already and is to be linked, or None. Raises ConflictError."""
     owners = ldap_users.list_owners(connection, [mapped.username])
     if is_taken(owners, mapped.username, None, "alias", "altname"):
-        raise ConflictError(f"{mapped.username} is an alias or an alternative login name of another user")
+        raise ConflictError(f"The address {mapped.username} is an alias or an alternative login name of another user")
     found = next((owner for names in owners.values() for _, owner in names), None)
     if found is not None and not force:
         raise ConflictError(

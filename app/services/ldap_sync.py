@@ -64,7 +64,8 @@ async def sync(context: Context, task_id: int, found: Sequence[Target], options:
     for run in runs:
         await run.run()
     counts = await tasks.select_counts(context.database, task_id)
-    summary = ", ".join(f"{counts[action]} {_DONE[action]}" for action in Action if counts.get(action))
+    words = _DONE | _TO_DO if options.dry_run else _DONE
+    summary = ", ".join(f"{counts[action]} {words[action]}" for action in Action if counts.get(action))
     outcome = f"{'Dry run, nothing was changed' if options.dry_run else 'Done'}: {summary or 'there was nothing to do'}"
     return outcome if any(run.read for run in runs) else f"The directory has no entries. {outcome}"
 
@@ -76,6 +77,7 @@ _DONE = {
     Action.UNLINK: "unlinked",
     Action.SKIP: "skipped",
 }
+_TO_DO = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.UNLINK: "to unlink"}
 
 
 class _Run:
@@ -164,7 +166,7 @@ class _Run:
         done = [
             step if self._options.dry_run or step.action in idle else change(connection, step, now) for step in steps
         ]
-        items = [_item(step) for step in done]
+        items = [_item(step, dry_run=self._options.dry_run) for step in done]
         tasks.insert_items(connection, self._task_id, items)
         tasks.update_task(connection, self._task_id, tasks.RUNNING, message, now)
 
@@ -188,9 +190,13 @@ class _Run:
         return step
 
 
-def _item(step: Step) -> Item:
+def _item(step: Step, *, dry_run: bool) -> Item:
+    done = "" if step.action is Action.SKIP else _DONE[step.action].capitalize()
+    if dry_run and step.action in _TO_DO:
+        done = f"Would be {_DONE[step.action]}"
+    message = "; ".join(part for part in (done, step.message) if part)
     return Item(
-        step.object_id, step.domain_id, step.user_id, step.username, step.action, step.code, step.message, step.shown
+        step.object_id, step.domain_id, step.user_id, step.username, step.action, step.code, message, step.shown
     )
 
 

@@ -68,8 +68,8 @@ def check_share(context: Context, count: int, total: int, *, force: bool) -> Non
     share = context.config.ldap_orphan_share
     if not force and count * 100 > total * share:
         raise ConflictError(
-            f"{count} of {total} linked users are no longer in the directory, which is more than {share:g} percent. "
-            "Nothing was changed; look at the configuration of the directory, or say force=true"
+            f"The directory lacks {count} of {total} linked users, which is more than {share:g} percent. "
+            "None of them was touched: look at the configuration of the directory, or say force=true"
         )
 
 

@@ -31,7 +31,6 @@ LACKS = [
         "postDomain", r"body (ID|displayname|activeUsers|inactiveUsers|virtualUsers)",
         "read-only, and there is nothing yet that a client could have read and send back",
     ),
-    Lack("importLdapUser", "200 message", "a contact that goes to several places is the one case without a user"),
     Lack(
         "getServers|getMlists|getFolders", r"200 data\.\[\]\..*|parameter .*",
         "of what postroom does not have, the list is empty, however it is asked for",

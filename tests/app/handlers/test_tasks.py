@@ -1,0 +1,176 @@
+"""Work that takes longer than its request, and what is known of it afterwards."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from postroom.storage import tasks
+from tests.conftest import StartService
+from tests.support.people import CONFIG, document, sync
+from tests.support.service import ADMIN_PASSWORD, Api, Service
+from tests.support.slapd import Slapd, people_ldif
+
+pytestmark = pytest.mark.slapd
+DOWNSYNC, TASKS = "/domains/ldap/downsync", "/tasq/tasks"
+COMPLETED, ERROR, CANCELLED = 3, 4, 5
+
+
+@pytest.fixture
+def slapd() -> Iterator[Slapd]:
+    """A server with some people."""
+    with Slapd() as server:
+        server.add(people_ldif(30))
+        yield server
+
+
+async def prepare(service: Service, slapd: Slapd) -> Api:
+    """The administrator of a service with the directory configured and its domain."""
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await admin.put(CONFIG, document(slapd, objectID="entryUUID"))
+    await admin.make_domain("example.com")
+    return admin
+
+
+async def start(api: Api, path: str = DOWNSYNC, **params: str) -> int:
+    """The ID of an update that goes on in the background."""
+    answer = await api.call("POST", path, params={"timeout": "0", "import": "true", **params})
+    assert answer.status == 202, answer.body
+    assert str(answer.body["taskID"]) in answer.body["message"]
+    return int(answer.body["taskID"])
+
+
+async def ended(api: Api, task_id: int) -> dict[str, Any]:
+    """The task, as soon as it has ended."""
+    async with asyncio.timeout(20):
+        while True:
+            task = await api.get(f"{TASKS}/{task_id}")
+            if task["state"] > 2:
+                return dict(task)
+            await asyncio.sleep(0.01)
+
+
+async def test_a_task_goes_on_in_the_background(service: Service, slapd: Slapd) -> None:
+    """Past its timeout an update is answered with a task, which shows what was asked for, its end, and all items."""
+    admin = await prepare(service, slapd)
+    task_id = await start(admin)
+    task = await ended(admin, task_id)
+    assert task["state"] == COMPLETED
+    assert task["command"] == "ldapSync"
+    assert task["message"] == "Done: 30 created"
+    assert task["params"]["import"] is True
+    assert task["params"]["counts"] == {"create": 30}
+    assert len(task["params"]["result"]) == 30
+    listed = await admin.get(TASKS)
+    assert listed["count"] == 1
+    assert "result" not in listed["data"][0]["params"]
+    assert (await admin.get("/tasq/status")) == {"running": True, "queued": 0, "workers": 1}
+
+
+async def test_lists_of_tasks(service: Service, slapd: Slapd) -> None:
+    """Tasks are filtered, sorted, searched and paged like everything else."""
+    admin = await prepare(service, slapd)
+    for _ in range(3):
+        await sync(admin)
+    assert [task["ID"] for task in (await admin.get(TASKS, params={"sort": "ID,desc"}))["data"]] == [3, 2, 1]
+    assert [task["ID"] for task in (await admin.get(TASKS, params={"ID": "1,3"}))["data"]] == [1, 3]
+    page = await admin.get(TASKS, params={"limit": "1", "offset": "1"})
+    assert (page["count"], [task["ID"] for task in page["data"]]) == (3, [2])
+    assert (await admin.get(TASKS, params={"match": "SYNC nothing"}))["count"] == 3
+    assert (await admin.get(TASKS, params={"match": "100% absent"}))["count"] == 0
+    assert (await admin.get(TASKS, params={"command": "other"}))["count"] == 0
+    await admin.refused(400, "GET", f"{TASKS}?sort=colour")
+    for missing in ("99", "x", str(2**70)):
+        await admin.refused(404, "GET", f"{TASKS}/{missing}")
+        await admin.refused(404, "DELETE", f"{TASKS}/{missing}")
+        await admin.refused(404, "POST", f"{TASKS}/{missing}/cancel")
+
+
+async def test_cancel_and_delete(service: Service, slapd: Slapd) -> None:
+    """A task that waits, or that works, is cancelled and says so; only one that has ended can be deleted."""
+    admin = await prepare(service, slapd)
+    slapd.pause()
+    working, waiting = await start(admin), await start(admin)
+    assert (await admin.get("/tasq/status"))["queued"] == 1
+    await admin.refused(400, "DELETE", f"{TASKS}/{working}")
+    for task_id in (waiting, working):
+        assert (await admin.call("POST", f"{TASKS}/{task_id}/cancel")).status == 200
+        assert (await admin.get(f"{TASKS}/{task_id}"))["state"] == CANCELLED
+        await admin.refused(400, "POST", f"{TASKS}/{task_id}/cancel")
+        await admin.delete(f"{TASKS}/{task_id}")
+        await admin.refused(404, "GET", f"{TASKS}/{task_id}")
+    slapd.resume()
+    assert (await admin.get("/domains/1/users"))["count"] == 0
+    assert len((await sync(admin, **{"import": "true"}))["data"]) == 30
+
+
+async def test_a_failure_is_kept(service: Service, slapd: Slapd) -> None:
+    """A task that fails in the background ends with the reason."""
+    admin = await prepare(service, slapd)
+    slapd.stop()
+    task = await ended(admin, await start(admin))
+    assert task["state"] == ERROR
+    assert slapd.url in task["message"]
+
+
+async def test_everyone_sees_their_own(service: Service, slapd: Slapd) -> None:
+    """An administrator of a domain sees, cancels and deletes the tasks they have started, and no others."""
+    admin = await prepare(service, slapd)
+    domain_admin = await service.login_with(1, ("DomainAdmin", {"domain_id": 1}), name="da")
+    reader = await service.login_with(1, ("SystemAdminRO", {}), name="ro")
+    others = await start(admin)
+    own = await start(domain_admin, "/domains/1/ldap/downsync")
+    await ended(admin, own)
+    assert [task["ID"] for task in (await domain_admin.get(TASKS))["data"]] == [own]
+    assert (await reader.get(TASKS))["count"] == 2
+    await domain_admin.refused(404, "GET", f"{TASKS}/{others}")
+    await domain_admin.refused(404, "DELETE", f"{TASKS}/{others}")
+    await domain_admin.refused(404, "POST", f"{TASKS}/{others}/cancel")
+    await reader.refused(404, "DELETE", f"{TASKS}/{others}")
+    await domain_admin.delete(f"{TASKS}/{own}")
+
+
+async def test_a_stop_interrupts(start_service: StartService, slapd: Slapd, tmp_path: Path) -> None:
+    """A service that stops in the middle of a task says so in the task; what was done stays done."""
+    database = str(tmp_path / "store.sqlite3")
+    service = await start_service(database=database)
+    admin = await prepare(service, slapd)
+    slapd.pause()
+    task_id = await start(admin)
+    await service.app.cleanup()
+    slapd.resume()
+    service = await start_service(database=database)
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    task = await admin.get(f"{TASKS}/{task_id}")
+    assert (task["state"], task["message"]) == (ERROR, "Interrupted: the service was stopped")
+
+
+@pytest.mark.parametrize(("pid", "interrupted"), [(2**22 + 1, True), (1, False)])
+async def test_a_crash_is_reported(start_service: StartService, tmp_path: Path, pid: int, interrupted: bool) -> None:
+    """A task whose process is gone was interrupted; one of a command that still runs is left alone."""
+    database = str(tmp_path / "store.sqlite3")
+    service = await start_service(database=database)
+    write = service.context.database.write
+    task_id = await write(tasks.insert_task, "ldapSync", {}, None, pid, "2026-01-01 00:00:00")
+    await write(tasks.update_task, task_id, tasks.RUNNING, "100 entries read", "2026-01-01 00:00:01")
+    again = await start_service(database=database)
+    admin = await again.login("admin", ADMIN_PASSWORD)
+    task = await admin.get(f"{TASKS}/{task_id}")
+    assert (task["state"] == ERROR) == interrupted
+    assert task["message"].startswith("Interrupted" if interrupted else "100 entries")
+
+
+async def test_old_tasks_make_room(service: Service, slapd: Slapd) -> None:
+    """A hundred finished tasks are kept, and unchanged items of the newest ones only."""
+    admin = await prepare(service, slapd)
+    await sync(admin, **{"import": "true"})
+    await sync(admin)
+    write = service.context.database.write
+    for _ in range(100):
+        task_id = await write(tasks.insert_task, "test", {}, None, 1, "2026-01-01 00:00:00")
+        await write(tasks.update_task, task_id, COMPLETED, "", "2026-01-01 00:00:00")
+    listed = await admin.get(TASKS, params={"limit": "1000"})
+    assert listed["count"] == 101
+    assert listed["data"][0]["params"].get("counts") == {}
