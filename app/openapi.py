@@ -93,6 +93,9 @@ _IF_MATCH: Final = {
     "schema": {"type": "string"},
 }
 
+#: A username in a path can be any text: whoever does not exist is a 404, or has the defaults.
+_PATH_TEXTS: Final = {"deviceID": {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}}
+
 _IDS: Final = {"domainID": "ID of the domain", "userID": "ID of the user", "ID": "ID of the object"}
 
 _MEDIA_TYPES: Final = {
@@ -201,7 +204,9 @@ def _decorations(route: "Route") -> JSON:
 def _parameters(route: "Route") -> list[Any]:
     """References by name to the components, and schemas that apispec unfolds to one parameter for each field."""
     parameters: list[Any] = [
-        name if name in _IDS else {"name": name, "in": "path", "schema": {"type": "string"}}
+        name
+        if name in _IDS
+        else {"name": name, "in": "path", "schema": {"type": "string", **_PATH_TEXTS.get(name, {})}}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     # A login comes before there is a token that the header could belong to.

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from postroom.schemas import answers, domains, users
-from postroom.schemas.devices import IPAddress, ProtocolVersion
+from postroom.schemas.devices import LONGEST_DEVICE_ID, IPAddress, ProtocolVersion, check_device_id
 from postroom.schemas.downsync import Seconds
 from postroom.schemas.fields import CommaSeparated, IdRef, QueryBool, QueryInt, SortField, Text, check_date, check_time
 from postroom.schemas.orgs import OrgCreateSchema, OrgPatchSchema
@@ -40,6 +40,9 @@ _QUERY_TEXTS: Final = {
     "mlist": "Given without a value: leave out the users behind mailing lists",
 }
 
+#: A text of one line, and one of any number: neither holds NUL.
+_LINE, _LINES = r"^[^\x00-\x1f\x7f]*$", r"^[^\x00]*$"
+
 #: What a client reads, and may send back as it was, but not change.
 _READ_ONLY: Final[dict[type, tuple[str, ...]]] = {
     answers.UserSchema: users.READ_ONLY,
@@ -67,7 +70,7 @@ _ATTACHMENT_SIZE: Final = type(SyncPolicySchema().fields["maxattsize"])
 #: Fields of our own, of which apispec knows no type or not enough of it.
 _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     QueryInt: {"type": "integer"},
-    SortField: {"type": "string", "pattern": "^[^,]*(,(asc|desc)?)?$"},
+    SortField: {"type": "string", "pattern": "^[^,]+(,(asc|desc)?)?$"},
     Properties: {"type": "object", "additionalProperties": {}},
     IdRef: {
         "oneOf": [
@@ -79,13 +82,25 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
         "oneOf": [{"type": "integer", "minimum": 0, "nullable": True}, {"type": "string", "enum": ["*", ""]}]
     },
     Seconds: {"type": "number", "minimum": 0},
-    ProtocolVersion: {"oneOf": [{"type": "string", "maxLength": 32}, {"type": "number", "minimum": 0}]},
+    ProtocolVersion: {
+        "oneOf": [
+            {"type": "string", "maxLength": 32},
+            {"type": "number", "minimum": 0, "maximum": 1000, "exclusiveMaximum": True},
+        ]
+    },
     IPAddress: {"type": "string", "maxLength": 45},
     _ATTACHMENT_SIZE: {
         "oneOf": [{"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, {"type": "string", "enum": [""]}]
     },
 }
-_PATTERNS: Final = {check_date: r"^\d{4}-\d{2}-\d{2}$", check_time: r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$"}
+#: IDs of devices, in paths as well.
+DEVICE_ID: Final = rf"^[A-Za-z0-9._:-]{{1,{LONGEST_DEVICE_ID}}}$"
+
+_PATTERNS: Final = {
+    check_device_id: DEVICE_ID,
+    check_date: r"^\d{4}-\d{2}-\d{2}$",
+    check_time: r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$",
+}
 
 
 def describe_type(converter: "OpenAPIConverter", field: fields.Field[Any], **_: Any) -> JSON:
@@ -94,6 +109,8 @@ def describe_type(converter: "OpenAPIConverter", field: fields.Field[Any], **_: 
     for field_type, known in _TYPES.items():
         if isinstance(field, field_type):
             described |= known
+    if isinstance(field, Text) and not any(isinstance(check, validate.Regexp) for check in field.validators):
+        described["pattern"] = _LINE if field.line else _LINES
     if isinstance(field, CommaSeparated):
         described |= {"type": "array", "items": converter.field2property(field.inner)}
     for check, pattern in _PATTERNS.items():

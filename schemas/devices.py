@@ -68,7 +68,7 @@ def _count() -> Int:
     return Int(validate=validate.Range(0, INT64_MAX))
 
 
-class DeviceWipeSchema(Input):
+class WipeRequestSchema(Input):
     """The body of POST wipe: 2 wipes the whole device, 16 the account on it. The password is the caller's own."""
 
     optional: ClassVar[bool] = True

@@ -154,7 +154,7 @@ def _attribute(*, required: bool = False) -> fields.String:
 
 
 def _filter() -> fields.String:
-    return fields.String(allow_none=True, validate=[Length(min=1, max=4096), _sentence(check_filter)])
+    return fields.String(allow_none=True, validate=[Length(max=4096), _sentence(check_filter)])
 
 
 class _Strict(Schema):

@@ -13,7 +13,7 @@ from postroom.app.services.users import user_not_found
 from postroom.app.services.wipe import Event, Kind
 from postroom.app.trust import source_of
 from postroom.schemas.answers import DeviceListSchema, MessageSchema
-from postroom.schemas.devices import DevicePathSchema, DeviceWipeSchema
+from postroom.schemas.devices import DevicePathSchema, WipeRequestSchema
 from postroom.storage.devices import select_devices
 from postroom.storage.users import select_user_row
 
@@ -57,7 +57,7 @@ async def put_resync(request: web.Request) -> web.Response:
 
 
 @docs(tags=TAGS, summary="Request a device wipe", operationId="postDeviceWipe")
-@json_schema(DeviceWipeSchema())
+@json_schema(WipeRequestSchema())
 @response_schema(MessageSchema(), 200, description="Wipe requested")
 async def post_wipe(request: web.Request) -> web.Response:
     """Has a device wiped at its next contact, also one that was not seen yet; needs the caller's own password."""

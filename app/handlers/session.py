@@ -25,7 +25,7 @@ async def post_login(request: web.Request) -> web.Response:
     """Logs in by name and password, or, without any, renews the login of the cookie. The client keeps the cookie."""
     context = context_of(request)
     if request.content_type in _FORMS:
-        given = load(_LOGIN, dict(await request.post()))
+        given = load(_LOGIN, await _form(request))
     else:
         given = load(_LOGIN, {} if (body := await read_json(request)) is None else body)
     if "user" in given and "pass" in given:
@@ -66,3 +66,11 @@ async def put_passwd(request: web.Request) -> web.Response:
         account = found
     await session.change_password(context, account, given["old"], given["new"])
     return message("The password has been changed")
+
+
+async def _form(request: web.Request) -> dict[str, object]:
+    try:
+        return dict(await request.post())
+    except ValueError as error:
+        # Of a form in parts: no boundary, parts that do not end, an unknown encoding.
+        raise InvalidError("The body is no valid form") from error

@@ -23,6 +23,9 @@ from postroom.app.routes import BASE, ROUTES, Route, from_service, logged_in, pu
 
 PASSWORD = "a long enough password"
 
+#: Text without control characters, and text without NUL.
+LINE, LINES = r"^[^\x00-\x1f\x7f]*$", r"^[^\x00]*$"
+
 #: The names that clients were generated with.
 OPERATION_IDS = {
     ("GET", "/domains/{domainID}/users"): "getUsers",
@@ -376,10 +379,10 @@ def test_login_is_a_form_or_json(document: dict[str, Any]) -> None:
     [
         ("level", {"type": "integer", "minimum": 0, "default": 1}),
         ("limit", {"type": "integer", "minimum": 0, "default": 50}),
-        ("match", {"type": "string", "maxLength": 1000, "default": ""}),
-        ("username", {"type": "string", "maxLength": 320}),
+        ("match", {"type": "string", "maxLength": 1000, "default": "", "pattern": LINES}),
+        ("username", {"type": "string", "maxLength": 320, "pattern": LINE}),
         ("ID", {"type": "array", "items": {"type": "integer", "minimum": 0}}),
-        ("properties", {"type": "array", "items": {"type": "string", "maxLength": 100}}),
+        ("properties", {"type": "array", "items": {"type": "string", "maxLength": 100, "pattern": LINE}}),
     ],
 )
 def test_query_parameters_have_their_types(document: dict[str, Any], name: str, schema: dict[str, Any]) -> None:

@@ -293,3 +293,11 @@ async def test_minimum_length_can_be_set(start_service: StartService) -> None:
         400, "POST", f"/domains/{domain}/users", {"username": "john", "password": "x" * 11}
     )
     assert "12" in await admin.refused(400, "PUT", "/passwd", {"old": ADMIN_PASSWORD, "new": "x" * 11})
+
+
+@pytest.mark.parametrize(
+    "content_type", ["multipart/form-data", "multipart/form-data; boundary=x", "multipart/form-data; boundary="]
+)
+async def test_login_with_a_form_that_is_none(service: Service, content_type: str) -> None:
+    """A form in parts without a boundary, or without the parts that it announces, is a 400."""
+    await service.api.refused(400, "POST", "/login", data=b"user=admin&pass=x", headers={"Content-Type": content_type})

@@ -1,0 +1,120 @@
+"""schemathesis asks a running service everything that its description allows, and much that it does not."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.conftest import StartService
+from tests.support.description import own
+from tests.support.service import ADMIN_PASSWORD
+
+ROOT: Final = Path(__file__).parents[2]
+
+#: Not that of the examples: one of them changes it, and ends every login.
+PASSWORD: Final = f"{ADMIN_PASSWORD} {ADMIN_PASSWORD}"
+
+#: Operations with a rule that OpenAPI has no words for, so that input of the right form may be a 400.
+STRICTER: Final = {
+    "getUsers": "names of properties, of which there are 600",
+    "postUser": "the domain of the address, names that are taken, the mail address grammar",
+    "patchUser": "names that are taken, read-only fields that differ",
+    "deleteUser": "the administrator cannot be deleted",
+    "setPassword": "never one's own, and a minimum length that is a setting",
+    "postLogin": "both fields or none, and without any a cookie that has been issued",
+    "putPasswd": "a minimum length that is a setting",
+    "putDelegates": "the mail address grammar",
+    "putSendas": "the mail address grammar",
+    "postStoreAccessUser": "contacts have no store",
+    "putStoreAccessUser": "users that exist",
+    "getStoreProps": "names of properties",
+    "patchStoreProps": "contacts have no store; at least one property",
+    "deleteStoreProps": "names of properties",
+    "setOofSize": "days that exist, and an end after the start",
+    "putDownsync": "whether the user is linked",
+    "getDomains": "the fields that can be sorted by, in each of several forms",
+    "postDomain": "domain names, days that exist, organisations that exist",
+    "patchDomain": "a name cannot change; days and organisations that exist",
+    "getOrgs": "the fields that can be sorted by",
+    "postOrgs": "names that are taken, domains that exist",
+    "patchOrg": "names that are taken, domains that exist",
+    "setUserDeviceWipeStatus": "IP addresses; a wipe that starts needs the password",
+    "setLDAPConf": "LDAP filters and URLs, and a directory that answers",
+}
+
+#: Operations that, on purpose, take what the description does not have.
+LENIENT: Final[dict[str, str]] = {}
+
+#: Generated in this order, and the same ones each time.
+OPTIONS: Final = ("--seed", "1", "--generation-deterministic", "--max-examples", "8", "--no-shrink",
+                  "--continue-on-failure", "--workers", "2", "--checks", "all", "--no-color")  # fmt: skip
+
+
+def configuration(token: str) -> str:
+    """What schemathesis reads. `token` is the login of every request but those that try without one."""
+    fine = ["2xx", "401", "403", "404", "412", "503"]
+    lines = [
+        "[auth.openapi.bearer]", f'bearer = "{token}"',
+        "[checks.positive_data_acceptance]", f"expected-statuses = {fine}",
+        # A list with more entries than are allowed may be larger than any body.
+        "[checks.negative_data_rejection]", 'expected-statuses = ["400", "401", "403", "404", "405", "413", "503"]',
+        # Errors that are nobody's fault have a status of their own: away, not broken.
+        "[checks.not_a_server_error]", 'expected-statuses = ["2xx", "3xx", "4xx", "503"]',
+    ]  # fmt: skip
+    for name in STRICTER:
+        lines += ["[[operations]]", f'include-operation-id = "{name}"']
+        lines += [f"checks.positive_data_acceptance.expected-statuses = {[*fine, '400']}"]
+    for name in LENIENT:
+        lines += [
+            "[[operations]]",
+            f'include-operation-id = "{name}"',
+            "checks.negative_data_rejection.enabled = false",
+        ]
+    return "\n".join(lines)
+
+
+@pytest.mark.timeout(240)
+async def test_schemathesis_finds_nothing(
+    start_service: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All checks hold for a few thousand requests to all operations, good and bad, one by one and in sequences."""
+    _stay_on_this_machine(monkeypatch)
+    service = await start_service(admin_password=PASSWORD, ldap_timeout=0.5)
+    admin = await service.login("admin", PASSWORD)
+    domain = await admin.make_domain("example.org")
+    for name in ("jane", "john", "joe"):
+        await admin.make_user(domain, name)
+    (tmp_path / "schemathesis.toml").write_text(configuration(admin.headers["Authorization"].split()[1]))
+
+    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{service.url}/api/v1/openapi.json", *OPTIONS]
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.conformance.hooks", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    try:
+        output = (await process.communicate())[0].decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode == 0, output
+    assert service.conformance.asked == own().operations.keys()
+
+
+def _stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = asyncio.BaseEventLoop.create_connection
+
+    async def local_only(loop: Any, factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        if host not in (None, "127.0.0.1"):
+            raise OSError("Outside of this machine")
+        return await connect(loop, factory, host, port, **options)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", local_only)
+
+
+def test_exceptions_name_operations_that_exist() -> None:
+    """An exception goes with its operation."""
+    names = {each["operationId"] for each in own().operations.values()}
+    assert names >= STRICTER.keys() | LENIENT.keys()
