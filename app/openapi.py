@@ -98,10 +98,8 @@ _PATH_TEXTS: Final = {"deviceID": {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}}
 
 _IDS: Final = {"domainID": "ID of the domain", "userID": "ID of the user", "ID": "ID of the object"}
 
-_MEDIA_TYPES: Final = {
-    "json": ("application/json",),
-    "form": ("application/x-www-form-urlencoded", "application/json"),
-}
+# A form may be JSON as well; described is one type only, because generated clients send both at once otherwise.
+_MEDIA_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 # Not a key of the application: those have to be set before it starts, and aiohttp warns about one that comes later.
 _documents: WeakKeyDictionary[web.Application, bytes] = WeakKeyDictionary()
@@ -171,7 +169,7 @@ def _operation(route: "Route", examples: openapi_examples.Examples) -> JSON:
     for entry in decorations["schemas"]:
         if entry["location"] in _MEDIA_TYPES:
             shown = examples.requests(decorations["operationId"])
-            content = {name: {"schema": _body(entry["schema"]), **shown} for name in _MEDIA_TYPES[entry["location"]]}
+            content = {_MEDIA_TYPES[entry["location"]]: {"schema": _body(entry["schema"]), **shown}}
             # A login without anything renews the one in the cookie.
             required = entry["location"] == "json" and not getattr(entry["schema"], "optional", False)
             operation["requestBody"] = {"required": required, "content": content}

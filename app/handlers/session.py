@@ -22,7 +22,10 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 @form_schema(_LOGIN)
 @response_schema(LoginAnswerSchema(), 200, description="Login successful")
 async def post_login(request: web.Request) -> web.Response:
-    """Logs in by name and password, or, without any, renews the login of the cookie. The client keeps the cookie."""
+    """Logs in by name and password, in a form or as JSON, or, without any, renews the login of the cookie.
+
+    The answer sets no cookie: the client keeps the token, as the cookie or for the header Authorization.
+    """
     context = context_of(request)
     if request.content_type in _FORMS:
         given = load(_LOGIN, await _form(request))
