@@ -22,7 +22,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedP
     (folder / "openapi.json").write_bytes(openapi.build())
     # Formatting the code with ruff would only take time.
     (folder / "config.yml").write_text("post_hooks: []\n")
-    command = [Path(sys.executable).with_name("openapi-python-client"), "generate", "--path", "openapi.json"]
+    command = [str(Path(sys.executable).with_name("openapi-python-client")), "generate", "--path", "openapi.json"]
     command += ["--config", "config.yml", "--meta", "none", "--output-path", str(folder / PACKAGE), "--fail-on-warning"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 

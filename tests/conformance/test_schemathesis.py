@@ -89,9 +89,10 @@ async def test_schemathesis_finds_nothing(
         await admin.make_user(domain, name)
     (tmp_path / "schemathesis.toml").write_text(configuration(admin.headers["Authorization"].split()[1]))
 
-    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{service.url}/api/v1/openapi.json", *OPTIONS]
+    program, document = Path(sys.executable).with_name("schemathesis"), f"{service.url}/api/v1/openapi.json"
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        program, "run", document, *OPTIONS, cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.conformance.hooks", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     try:
