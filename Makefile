@@ -7,7 +7,7 @@ INSTALLED = .venv/.installed
 # bonsai, the LDAP library, is compiled against OpenLDAP; the tests want a real directory server and a real browser.
 BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
-TEST_PACKAGES = $(LDAP_PACKAGES) chromium chromium-driver
+TEST_PACKAGES = $(LDAP_PACKAGES) chromium chromium-driver nginx-light caddy
 
 .PHONY: help install run test lint types format bench demo directory clean
 

@@ -30,7 +30,11 @@ class DemoError(Exception):
 def steps() -> list[tuple[str, str]]:
     """(what the README says, the command) for each command of its five minutes."""
     text = (ROOT / "README.md").read_text("utf-8")
-    section = text.partition("## Five minutes\n")[2].partition("\n## ")[0]
+    return commands(text.partition("## Five minutes\n")[2].partition("\n## ")[0])
+
+
+def commands(section: str) -> list[tuple[str, str]]:
+    """(what the text says, the command) for each block marked `sh`."""
     found: list[tuple[str, str]] = []
     block: list[str] | None = None
     explanation: list[str] = []
@@ -78,7 +82,7 @@ class Shell:
 
     def run(self, command: str) -> str:
         """What the command printed. Raises DemoError when it fails, or is answered with a failure."""
-        script = f"set -eu -o pipefail; source '{self.state}'\n{command}\nfor name in API LDAP TOKEN OBJECT; do\n"
+        script = f"set -eu -o pipefail; source '{self.state}'\n{command}\nfor name in API LDAP TOKEN CSRF OBJECT; do\n"
         script += f"declare -p $name 2>/dev/null || true; done >'{self.state}'"
         result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
         if result.returncode or ('{"message":"' in result.stdout and '"errors"' in result.stdout):

@@ -1,4 +1,4 @@
-"""What the description forbids in a body is refused, field by field: read off the description, so nothing is left out."""
+"""What the description forbids in a body is refused, field by field: read off the description itself."""
 
 import json
 from collections.abc import Iterator
@@ -99,34 +99,33 @@ async def test_unknown_fields_are_refused(admin: Api, domain: int, operation: tu
         assert "nosuchfield" in str(answer.body["errors"])
 
 
+#: (content type, encoding) of bodies that say they are something else, or are.
+TYPES = [
+    ("text/plain", "utf-8"),
+    ("application/x-www-form-urlencoded", "utf-8"),
+    ("multipart/form-data; boundary=x", "utf-8"),
+    ("application/xml", "utf-8"),
+    ("application/json; charset=utf-16", "utf-16"),
+    ("nonsense", "utf-8"),
+]
+
+
 @every_body
-@pytest.mark.parametrize(
-    ("content_type", "encoding"),
-    [
-        ("text/plain", "utf-8"),
-        ("application/x-www-form-urlencoded", "utf-8"),
-        ("multipart/form-data; boundary=x", "utf-8"),
-        ("application/xml", "utf-8"),
-        ("application/json; charset=utf-16", "utf-16"),
-        ("nonsense", "utf-8"),
-    ],
-)
-async def test_wrong_content_types(
-    admin: Api, domain: int, operation: tuple[str, str], content_type: str, encoding: str
-) -> None:
+async def test_wrong_content_types(admin: Api, domain: int, operation: tuple[str, str]) -> None:
     """A body that is right but says that it is something else, or is in another encoding, is a 400 about that."""
     at, right = example(operation)
-    body = json.dumps(right).encode(encoding)
-    reasons = await admin.refused(400, operation[0], at, data=body, headers={"Content-Type": content_type})
-    assert "JSON" in reasons or "application/json" in reasons
+    for content_type, encoding in TYPES:
+        body = json.dumps(right).encode(encoding)
+        reasons = await admin.refused(400, operation[0], at, data=body, headers={"Content-Type": content_type})
+        assert "JSON" in reasons or "application/json" in reasons
 
 
 @every_body
-@pytest.mark.parametrize("body", [b"", b"null", b"[[]]", b"{}[]", b'"x"', b"7", b'{"a":'], ids=repr)
-async def test_bodies_of_another_shape(admin: Api, domain: int, operation: tuple[str, str], body: bytes) -> None:
+async def test_bodies_of_another_shape(admin: Api, domain: int, operation: tuple[str, str]) -> None:
     """No body, or JSON that is no object where one is due, is a 400, and never more than that."""
     at, _ = example(operation)
-    answer = await admin.call(operation[0], at, data=body, headers={"Content-Type": "application/json"})
     required = own().operations[operation]["requestBody"]["required"]
-    # A body that may be missing goes on to look for what the path names.
-    assert answer.status == 400 or (body == b"" and not required and answer.status in (200, 403, 404))
+    for body in (b"", b"null", b"[[]]", b"{}[]", b'"x"', b"7", b'{"a":'):
+        answer = await admin.call(operation[0], at, data=body, headers={"Content-Type": "application/json"})
+        # A body that may be missing goes on to look for what the path names.
+        assert answer.status == 400 or (body == b"" and not required and answer.status in (200, 403, 404))
