@@ -75,7 +75,11 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     IdRef: {
         "oneOf": [
             {"type": "integer", "minimum": 0},
-            {"type": "object", "required": ["ID"], "properties": {"ID": {"type": "integer", "minimum": 0}}},
+            {
+                "type": "object",
+                "required": ["ID"],
+                "properties": {"ID": {"type": "integer", "minimum": 0, "x-postroom": True}},
+            },
         ]
     },
     PermissionTarget: {

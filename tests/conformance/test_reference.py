@@ -41,10 +41,6 @@ LACKS = [
 #: Additions to answers that are always there and cannot bear a mark, because they are parts of a marked or known whole.
 WHOLES = [
     ("getProfile", r"200 user\..*", "a whole user, of which the public description names two fields"),
-    (
-        "patchOrg|postOrgs|postRole|patchRole|patchUserRoles", r"body (domains|users|roles)\.\[\]\.ID",
-        "in place of an ID, the object with it that a read answers may be sent back",
-    ),
 ]  # fmt: skip
 
 
