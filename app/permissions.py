@@ -104,6 +104,19 @@ def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Itera
     )
 
 
+def covers(one: Grants, other: Grants) -> bool:
+    """Whether whoever has `one` may do all that `other` allows."""
+    scopes = ("read", "write", "organise", "orgs", "purge")
+    flags = ("system_read", "system_write", "reset_passwords")
+    return all(_contains(getattr(one, name), getattr(other, name)) for name in scopes) and all(
+        getattr(one, name) or not getattr(other, name) for name in flags
+    )
+
+
+def _contains(one: Scope, other: Scope) -> bool:
+    return one.everything or (not other.everything and other.ids <= one.ids)
+
+
 def _scope(held: Iterable[Permission], name: str, domains_of_org: Mapping[int, Iterable[int]]) -> Scope:
     ids: set[int] = set()
     for permission in held:

@@ -42,11 +42,6 @@ def may_log_in(account: Account) -> bool:
     return account.status == 0 and account.domain_status == 0 and account.permissions is not None
 
 
-def is_administrator(account: Account) -> bool:
-    """Whether the account may do everything: user 0, or somebody with a role that holds SystemAdmin."""
-    return account.id == ADMIN_ID or any(permission[0] == "SystemAdmin" for permission in account.permissions or ())
-
-
 def csrf_token(token: str) -> str:
     """What the header X-Csrf-Token must be for a token in a cookie: base64 of its SHA3-256."""
     return base64.b64encode(hashlib.sha3_256(token.encode()).digest()).decode()

@@ -9,18 +9,19 @@ from postroom.app.services import session
 from postroom.app.services.users import user_not_found
 from postroom.schemas.answers import MessageSchema, UsernamesSchema
 from postroom.schemas.session import NewPasswordSchema
-from postroom.storage.users import select_user_row, select_usernames
+from postroom.storage.auth import select_account
+from postroom.storage.users import select_usernames
 
 
 @docs(tags=["Domain Admin/Users"], summary="Set user password", operationId="setPassword")
 @json_schema(NewPasswordSchema())
 @response_schema(MessageSchema(), 200, description="User password updated")
 async def set_password(request: web.Request) -> web.Response:
-    """Sets the password of a user of the domain; their logins end."""
+    """Sets the password of a user of the domain who may not do more than the caller; their logins end."""
     context = context_of(request)
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    user = await select_user_row(context.database, domain_id, user_id)
-    if user is None:
+    user = await select_account(context.database, user_id)
+    if user is None or user.domain_id != domain_id:
         raise user_not_found(domain_id, user_id)
     await session.reset_password(context, request[CALLER], user, request[BODY]["new"])
     return message(f"The password of {user.username} has been set")
@@ -32,7 +33,7 @@ async def set_password(request: web.Request) -> web.Response:
 async def put_passwd_of(request: web.Request) -> web.Response:
     """Sets the password of whoever has this username or alias, in any case; their logins end.
 
-    ResetPasswd counts for all users but system administrators, writing in a domain for those of the domain.
+    ResetPasswd counts for all users, writing in a domain for those of the domain; but not for who may do more.
     """
     username = await session.reset_password_of(
         context_of(request), request[CALLER], request.match_info["username"], request[BODY]["new"]

@@ -4,11 +4,11 @@ from postroom.app.context import Context
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
 from postroom.app.passwords import check_new_password
-from postroom.app.tokens import Caller, is_administrator, may_log_in
+from postroom.app.permissions import covers
+from postroom.app.tokens import Caller, make_caller, may_log_in
 from postroom.schemas.addresses import normalise_address
 from postroom.storage import auth
 from postroom.storage.auth import Account
-from postroom.storage.users import UserRow
 
 
 async def log_in(context: Context, name: str, password: str) -> Account:
@@ -47,12 +47,18 @@ async def change_password(context: Context, account: Account, old: str, new: str
     await set_password(context, account.id, new)
 
 
-async def reset_password(context: Context, caller: Caller, user: Account | UserRow, new: str) -> None:
-    """Sets somebody else's password. Raises InvalidError (one's own, LDAP-linked, or the new one)."""
+async def reset_password(context: Context, caller: Caller, user: Account, new: str) -> None:
+    """Sets somebody else's password.
+
+    Raises InvalidError (one's own, LDAP-linked, or the new one), ForbiddenError (of somebody who may do more).
+    """
     if user.id == caller.user_id:
         raise InvalidError("Your own password is changed with PUT /passwd, which asks for the old one")
     if user.ldap_id is not None:
         raise InvalidError(f"The password of {user.username} is kept in LDAP and can only be changed there")
+    # Otherwise who may set passwords, and nothing else, would soon be allowed everything.
+    if not covers(caller.grants, make_caller(user).grants):
+        raise ForbiddenError(f"Only somebody who may do as much as {user.username} sets their password")
     check_new_password(new, context.config.password_min_length, "new")
     await set_password(context, user.id, new)
 
@@ -60,7 +66,7 @@ async def reset_password(context: Context, caller: Caller, user: Account | UserR
 async def reset_password_of(context: Context, caller: Caller, address: str, new: str) -> str:
     """The same for whoever has the address as username or alias; returns the username.
 
-    Raises NotFoundError also for a user whom the caller may not administer, ForbiddenError for a system administrator.
+    Raises NotFoundError also for a user whom the caller may not administer.
     """
     account = await auth.select_addressee(context.database, _stored_form(address))
     if account is None:
@@ -69,9 +75,6 @@ async def reset_password_of(context: Context, caller: Caller, address: str, new:
     writes = account.domain_id is not None and account.domain_id in caller.grants.write
     if not (writes or caller.grants.reset_passwords or account.id == caller.user_id):
         raise _nobody(address)
-    # Otherwise who may reset passwords, and nothing else, would soon be allowed everything.
-    if is_administrator(account) and not (writes or caller.grants.system_write or account.id == caller.user_id):
-        raise ForbiddenError(f"The password of {account.username}, a system administrator, is only set by another one")
     await reset_password(context, caller, account, new)
     return account.username
 

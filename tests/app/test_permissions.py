@@ -2,7 +2,7 @@
 
 import pytest
 
-from postroom.app.permissions import CAPABILITIES, PERMISSIONS, Permission, grants
+from postroom.app.permissions import ADMINISTRATOR, CAPABILITIES, PERMISSIONS, Permission, covers, grants
 from postroom.app.routes import ROUTES, domain_read, domain_write, public, system_read, system_write
 
 ORGS = {1: [10, 11]}
@@ -80,3 +80,15 @@ def test_rows_of_a_domains_users_ask_for_that_domain() -> None:
             assert route.need is (system_read if route.method == "GET" else system_write), route
         elif route.path.startswith("/domains/{domainID}"):
             assert route.need is (domain_read if route.method == "GET" else domain_write), route
+
+
+def test_what_covers_what() -> None:
+    """Who may do everything covers everyone; one who may one thing more is not covered."""
+    little = grants([Permission("DomainAdminRO", domain_id=1)], {})
+    more = grants([Permission("DomainAdmin", domain_id=1), Permission("ResetPasswd")], {})
+    assert covers(ADMINISTRATOR, more)
+    assert covers(more, little)
+    assert covers(little, little)
+    assert not covers(little, more)
+    assert not covers(more, ADMINISTRATOR)
+    assert not covers(more, grants([Permission("OrgAdmin", org_id=1)], {}))

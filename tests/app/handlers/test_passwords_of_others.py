@@ -147,3 +147,34 @@ async def test_logins_end(service: Service, admin: Api, people: Any) -> None:
     helper = await service.login_with(1, ("DomainAdmin", {"domain_id": 1}), name="me")
     await admin.put("/passwd/me@one.org", NEW)
     await helper.refused(401, "GET", "/profile")
+
+
+@pytest.mark.parametrize(
+    ("permission", "about", "theirs", "allowed"),
+    [
+        ("DomainAdmin", {"domain_id": 2}, {"permission": "SystemAdmin"}, False),
+        ("DomainAdmin", {"domain_id": 2}, {"permission": "SystemAdminRO"}, False),
+        ("DomainAdmin", {"domain_id": 2}, {"permission": "DomainAdmin", "params": 1}, False),
+        ("DomainAdmin", {"domain_id": 2}, {"permission": "DomainAdmin", "params": 2}, True),
+        ("DomainAdmin", {"everything": True}, {"permission": "DomainAdmin", "params": "*"}, True),
+        ("ResetPasswd", {}, {"permission": "DomainAdminRO", "params": 2}, False),
+        ("ResetPasswd", {}, {"permission": "ResetPasswd"}, True),
+    ],
+)
+async def test_nobody_becomes_more_by_a_password(
+    service: Service,
+    admin: Api,
+    people: Any,
+    permission: str,
+    about: dict[str, Any],
+    theirs: dict[str, Any],
+    allowed: bool,
+) -> None:
+    """Who may do more than the caller keeps their password, by either operation; who may as much does not."""
+    caller = await service.login_with(1, (permission, about), name="me")
+    john = people["john"]["ID"]
+    await admin.post("/system/roles", {"name": "theirs", "permissions": [theirs], "users": [john]})
+    paths = ["/passwd/john@two.org", f"/domains/2/users/{john}/password"]
+    for path in paths if permission != "ResetPasswd" else paths[:1]:
+        assert (await caller.call("PUT", path, NEW)).status == (200 if allowed else 403)
+    assert await has_password(service, admin, people["john"], USER_PASSWORD) != allowed
