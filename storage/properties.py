@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from postroom.storage.database import Database
@@ -29,6 +30,17 @@ def _select(tags: int) -> str:
     """
 
 
+@cache
+def _insert(rows: int) -> str:
+    # One statement: the search index writes what it has gathered to disk at the beginning of each.
+    return f"""
+        INSERT INTO properties (user_id, tag, name, kind, multi, value, number, folded)
+        VALUES {", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)}
+            ON CONFLICT (user_id, tag)
+            DO UPDATE SET value = excluded.value, number = excluded.number, folded = excluded.folded
+    """
+
+
 class Properties(NamedTuple):
     """The status of a user, and a JSON object with the properties as `data`."""
 
@@ -44,15 +56,9 @@ async def select_properties(database: Database, domain_id: int, user_id: int, ta
 
 def write_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value]) -> None:
     """Writes properties. The values have the proptags' kinds; whoever calls has checked that."""
-    connection.executemany(
-        """
-        INSERT INTO properties (user_id, tag, name, kind, multi, value, number, folded)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (user_id, tag)
-            DO UPDATE SET value = excluded.value, number = excluded.number, folded = excluded.folded
-        """,
-        [_row(user_id, proptag, value) for proptag, value in properties.items()],
-    )
+    if properties:
+        rows = [_row(user_id, proptag, value) for proptag, value in properties.items()]
+        connection.execute(_insert(len(rows)), list(chain.from_iterable(rows)))
 
 
 def _row(user_id: int, proptag: PropTag, value: Value) -> tuple[object, ...]:

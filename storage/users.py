@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 
 from postroom.storage.database import Database
 from postroom.storage.text import fold
@@ -94,19 +96,33 @@ def next_user_id(connection: sqlite3.Connection) -> int:
     return int(row[0]) if row else 1
 
 
-def insert_user(connection: sqlite3.Connection, domain_id: int, username: str, password: str | None) -> int:
-    """A new user with the defaults of the schema; returns the ID."""
+#: A name of a user: ("alias" or "altname", the name, where it comes from).
+Name = tuple[str, str, int]
+
+
+def insert_user(
+    connection: sqlite3.Connection,
+    domain_id: int,
+    username: str,
+    password: str | None,
+    fields: Mapping[str, object] | None = None,
+    names: Iterable[Name] = (),
+) -> int:
+    """A new user with the defaults of the schema and columns by their names in the API; returns the ID.
+
+    Raises sqlite3.IntegrityError when one of the names is somebody else's.
+    """
+    row = {"domain_id": domain_id, "username": username, "password": password, **_columns(fields or {})}
     (user_id,) = connection.execute(
-        "INSERT INTO users (domain_id, username, password) VALUES (?, ?, ?) RETURNING id",
-        (domain_id, username, password),
+        f"INSERT INTO users ({', '.join(row)}) VALUES ({', '.join('?' * len(row))}) RETURNING id", tuple(row.values())
     ).fetchone()
-    insert_address(connection, user_id, "username", username)
+    insert_addresses(connection, user_id, [("username", username, 0), *names])
     return int(user_id)
 
 
 def update_fields(connection: sqlite3.Connection, user_id: int, fields: Mapping[str, object]) -> None:
     """Sets columns by their names in the API (`COLUMNS`); others are left alone."""
-    known = {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}
+    known = _columns(fields)
     if known:
         assignments = ", ".join(f"{column} = ?" for column in known)
         connection.execute(f"UPDATE users SET {assignments} WHERE id = ?", (*known.values(), user_id))
@@ -131,10 +147,21 @@ def delete_user(connection: sqlite3.Connection, user_id: int) -> None:
 
 def insert_address(connection: sqlite3.Connection, user_id: int, kind: str, address: str, magic: int = 0) -> None:
     """One more name of a user. Raises sqlite3.IntegrityError when it is somebody else's."""
-    connection.execute(
-        "INSERT INTO addresses (user_id, kind, address, key, magic) VALUES (?, ?, ?, ?, ?)",
-        (user_id, kind, address, fold(address), magic),
-    )
+    insert_addresses(connection, user_id, [(kind, address, magic)])
+
+
+def insert_addresses(connection: sqlite3.Connection, user_id: int, names: Sequence[Name]) -> None:
+    """The same for several, in order; here a name can also be of the kind "username"."""
+    if names:
+        rows = [(user_id, kind, address, fold(address), magic) for kind, address, magic in names]
+        connection.execute(_insert_addresses(len(rows)), list(chain.from_iterable(rows)))
+
+
+@cache
+def _insert_addresses(rows: int) -> str:
+    # One statement for all: before each statement that writes, SQLite has the search index store what it has gathered.
+    values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
+    return f"INSERT INTO addresses (user_id, kind, address, key, magic) VALUES {values}"
 
 
 def replace_addresses(
@@ -142,8 +169,7 @@ def replace_addresses(
 ) -> None:
     """Replaces a user's aliases or altnames by (address, magic) pairs, in order."""
     connection.execute("DELETE FROM addresses WHERE user_id = ? AND kind = ?", (user_id, kind))
-    for address, magic in addresses:
-        insert_address(connection, user_id, kind, address, magic)
+    insert_addresses(connection, user_id, [(kind, address, magic) for address, magic in addresses])
 
 
 def list_addresses(connection: sqlite3.Connection, user_id: int, kind: str) -> list[tuple[str, int]]:
@@ -198,3 +224,7 @@ async def select_usernames(database: Database, domain_ids: Iterable[int] | None)
         params,
     )
     return found
+
+
+def _columns(fields: Mapping[str, object]) -> dict[str, object]:
+    return {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}

@@ -12,7 +12,11 @@ from postroom.app.services.users import Change, add_user, find_user_or_raise, se
 from postroom.schemas.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import ldap_users, proptags, users
 from postroom.storage.ldap_users import StoredUser
+from postroom.storage.properties import Value
 from postroom.storage.users import UserRow
+
+#: Nobody's ID: a user to be has none yet.
+_NOBODY = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,11 @@ def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_i
     Raises NotFoundError (user), InvalidError (the object is somebody else's, or the name cannot be the user's).
     """
     user = find_user_or_raise(connection, domain_id, user_id)
-    other = users.find_user_of_object(connection, domain_id, linking.object_id)
-    if other not in (None, user_id):
-        raise InvalidError(f"The object {linking.object_id} is linked to user {other} already")
+    _check_object(connection, domain_id, linking.object_id, user_id)
     stored = ldap_users.find_stored_user(connection, user_id)
     if stored is None:  # pragma: no cover - found above, in the same transaction
         raise LookupError(user_id)
-    mapped = linking.mapped
-    wanted = [mapped.username, *mapped.aliases, *([mapped.altname] if mapped.altname else [])]
-    owners = ldap_users.list_owners(connection, wanted)
-    changes, warnings = differences(stored, mapped, linking.config, owners, linking.object_id, linking.lang)
+    changes, warnings = _differences(connection, stored, linking)
     _write(connection, user, stored, changes)
     return warnings
 
@@ -56,14 +55,39 @@ def create_from_directory(
     mapped = linking.mapped
     # What a contact is called here follows from its address, which need not be in a domain of ours.
     address = mapped.properties.get(SMTP_ADDRESS, mapped.username) if mapped.is_contact else mapped.username
-    data: dict[str, object] = {
-        "username": str(address),
-        "status": STATUS_CONTACT if mapped.is_contact else STATUS_NORMAL,
-    }
+    status = STATUS_CONTACT if mapped.is_contact else STATUS_NORMAL
+    _check_object(connection, domain_id, linking.object_id, None)
+    nobody = StoredUser(_NOBODY, domain_id, mapped.username, status, "", None)
+    changes, warnings = _differences(connection, nobody, linking)
+    properties: dict[int, Value | None] = {**dict.fromkeys(mapped.removed), **changes.properties}
     if mapped.default_quota is not None and not mapped.is_contact:
-        data["properties"] = {proptags.by_tag(STORAGE_QUOTA): mapped.default_quota}
-    user_id = add_user(connection, domain_id, data, None, change)
-    return user_id, update_from_directory(connection, domain_id, user_id, linking)
+        properties[STORAGE_QUOTA] = mapped.default_quota
+    data = {
+        "username": str(address),
+        "status": status,
+        "ldapID": linking.object_id,
+        "properties": {proptags.by_tag(tag): value for tag, value in properties.items()},
+    }
+    further_names = [("alias", alias, 0) for alias in changes.aliases or ()]
+    further_names += [("altname", altname, magic) for altname, magic in changes.altnames or ()]
+    user_id = add_user(connection, domain_id, data, None, change, further_names)
+    if linking.lang and not find_user_or_raise(connection, domain_id, user_id).lang:
+        # Only now is it known whether the create defaults have one.
+        users.update_fields(connection, user_id, {"lang": linking.lang})
+    return user_id, warnings
+
+
+def _check_object(connection: sqlite3.Connection, domain_id: int, object_id: str, user_id: int | None) -> None:
+    other = users.find_user_of_object(connection, domain_id, object_id)
+    if other not in (None, user_id):
+        raise InvalidError(f"The object {object_id} is linked to user {other} already")
+
+
+def _differences(connection: sqlite3.Connection, stored: StoredUser, linking: Linking) -> tuple[Changes, list[str]]:
+    mapped = linking.mapped
+    wanted = [mapped.username, *mapped.aliases, *([mapped.altname] if mapped.altname else [])]
+    owners = ldap_users.list_owners(connection, wanted)
+    return differences(stored, mapped, linking.config, owners, linking.object_id, linking.lang)
 
 
 def _write(connection: sqlite3.Connection, user: UserRow, stored: StoredUser, changes: Changes) -> None:

@@ -1,7 +1,7 @@
 """The rules of users. Each function is one transaction: it runs on the writer, all of it or nothing."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -18,7 +18,7 @@ from postroom.storage import create_defaults, domains, grants, proptags, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.properties import Value, delete_property, write_properties
 from postroom.storage.proptags import PropTag
-from postroom.storage.users import UserRow
+from postroom.storage.users import Name, UserRow
 
 #: displaytypeex ([MS-OXOAB] 2.2.3.12): a mail user, a remote mail user.
 DISPLAY_MAILBOX, DISPLAY_CONTACT = 0, 6
@@ -76,8 +76,9 @@ def add_user(
     data: Mapping[str, Any],
     password: str | None,
     change: Change,
+    further_names: Sequence[Name] = (),
 ) -> int:
-    """The same, for whoever goes on with the user before anybody reads them; returns the ID."""
+    """The same, for whoever does not read the user; returns the ID. Whether `further_names` are free is not asked."""
     domain = find_domain_or_raise(connection, domain_id)
     if data.get("domainID", domain_id) != domain_id:
         raise InvalidError.field("domainID", "Is not the domain of the path.")
@@ -94,11 +95,11 @@ def add_user(
     if status == STATUS_NORMAL:
         _check_limit(domain)
     names.check_username(connection, username, None)
-    user_id = users.insert_user(connection, domain_id, username, password)
-    user = UserRow(user_id, domain_id, username, STATUS_NORMAL, None, "", domain.org_id)
     given = {name: value for name, value in data.items() if name not in ("username", "domainID", "password")}
     given = defaults | given
-    given["properties"] = properties | data.get("properties", {})
+    given["properties"] = _without_none(properties | data.get("properties", {}))
+    user_id = users.insert_user(connection, domain_id, username, password, _fields(given), further_names)
+    user = UserRow(user_id, domain_id, username, STATUS_NORMAL, None, "", domain.org_id)
     _apply(connection, user, domain, given, change)
     return user_id
 
@@ -123,6 +124,7 @@ def patch_user(
         _check_limit(domain)
     if data.get("ldapID") not in (None, user.ldap_id):
         raise InvalidError.field("ldapID", "Can only be removed here; an update from LDAP sets it.")
+    users.update_fields(connection, user.id, _fields(data))
     _apply(connection, user, domain, data, change)
     return users.read_user(connection, user_id)
 
@@ -149,21 +151,29 @@ def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
 
 def set_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:
     """Writes properties; None removes one, whether it is there or not."""
-    write_properties(connection, user_id, {tag: value for tag, value in properties.items() if value is not None})
+    write_properties(connection, user_id, _without_none(properties))
     for proptag, value in properties.items():
         if value is None:
             delete_property(connection, user_id, proptag.tag)
 
 
-def _apply(
-    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change
-) -> None:
+def _without_none(properties: Mapping[PropTag, Value | None]) -> dict[PropTag, Value]:
+    return {tag: value for tag, value in properties.items() if value is not None}
+
+
+def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the data is a column, as it is stored there."""
     fields = {name: value for name, value in data.items() if name in users.COLUMNS}
     if "lang" in fields:
         fields["lang"] = fields["lang"] or ""
     if fields.get("syncPolicy") is not None:
         fields["syncPolicy"] = orjson.dumps(fields["syncPolicy"]).decode()
-    users.update_fields(connection, user.id, fields)
+    return fields
+
+
+def _apply(
+    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change
+) -> None:
     if change.system_admin and data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
     # Aliases go first and come last, so that a name can move between alias and username in one request.
