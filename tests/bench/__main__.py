@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import footprint, rooms
+from tests.bench import bulk, faulty, footprint, rooms
 from tests.bench.bench import Bench
 from tests.bench.client import log_in
 from tests.bench.comparisons import COMPARISONS
@@ -25,29 +25,35 @@ from tests.bench.results import Result, show, write_json
 from tests.bench.servers import BrokenRunError, postroom
 from tests.bench.wrk import check_wrk
 
-_Measurement = tuple[str, Callable[[], Result]]
+_Measurement = tuple[str, Callable[[], Result | list[Result]]]
 
 _SMALL, _LARGE, _LARGE_QUICK = 1_000, 100_000, 10_000
-_NAMES = [
+#: Those that need a filled database.
+_FILLED = [
     *(comparison.name for comparison in [*COMPARISONS, *rooms.ROOMS]),
     "replace-members",
     "start",
     "start-password",
     "memory",
 ]
+#: One name for several.
+_GROUPS = {"ldap": [*bulk.NAMES, faulty.NAME]}
+_NAMES = [*_FILLED, "openapi", *_GROUPS["ldap"]]
 
 
 def main(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Rounds of 1 s, and 10,000 users instead of 100,000.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Rounds of 1 s, with fewer users.")] = False,
     only: Annotated[list[str] | None, typer.Option(help="Measure only this; may be given several times.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the results to this file, too.")] = None,
     folder: Annotated[Path | None, typer.Option(help="Where the temporary database goes [the system's /tmp].")] = None,
 ) -> None:
     """Measure postroom against its goals and print a table."""
-    unknown = sorted(set(only or ()) - set(_NAMES))
+    unknown = sorted(set(only or ()) - {*_NAMES, *_GROUPS})
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(_NAMES)}", param_hint="--only")
+        known = ", ".join([*_NAMES, *_GROUPS])
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {known}", param_hint="--only")
+    names = [name for asked in only or _NAMES for name in _GROUPS.get(asked, [asked])]
     # A stop from outside leaves through the same clean-up as everything else.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Away from a terminal the table gets the room that it needs.
@@ -55,7 +61,7 @@ def main(
     try:
         check_wrk()
         with tempfile.TemporaryDirectory(prefix="postroom-bench-", dir=folder) as made:
-            results = _measure(console, Path(made), only or _NAMES, quick=quick)
+            results = _measure(console, Path(made), names, quick=quick)
     except BrokenRunError as error:
         console.print(f"[red]The benchmark broke:[/] {error}", highlight=False)
         raise typer.Exit(1) from None
@@ -73,25 +79,36 @@ def _measure(console: Console, folder: Path, names: list[str], *, quick: bool) -
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        database = folder / "bench.sqlite3"
-        sizes = [_SMALL, _LARGE_QUICK if quick else _LARGE]
-        filling = progress.add_task("Filling the database", total=sum(sizes))
-        small, large = asyncio.run(fill(str(database), sizes, lambda count: progress.advance(filling, count)))
         results: list[Result] = []
         measuring = progress.add_task("Measuring", total=len(names))
-        for name, measure in _measurements(database, small, large, quick=quick):
+        for name, measure in _measurements(folder, names, progress, quick=quick):
             if name in names:
                 progress.update(measuring, description=f"Measuring {name}")
-                results.append(measure())
+                found = measure()
+                results += found if isinstance(found, list) else [found]
                 progress.advance(measuring)
     return results
 
 
-def _measurements(database: Path, small: Domain, large: Domain, *, quick: bool) -> Iterator[_Measurement]:
-    """Each to be run before the next is taken: the comparisons share a server."""
+def _measurements(folder: Path, names: list[str], progress: Progress, *, quick: bool) -> Iterator[_Measurement]:
+    """Each to be run before the next is taken: they share servers, which are made only for those in `names`."""
+    seconds = 1 if quick else 3
+    if set(names) & set(_FILLED):
+        database = folder / "bench.sqlite3"
+        sizes = [_SMALL, _LARGE_QUICK if quick else _LARGE]
+        filling = progress.add_task("Filling the database", total=sum(sizes))
+        small, large = asyncio.run(fill(str(database), sizes, lambda count: progress.advance(filling, count)))
+        yield from _filled(database, small, large, seconds)
+    yield "openapi", partial(footprint.openapi, folder / "empty.sqlite3")
+    if set(names) & set(bulk.NAMES):
+        yield from bulk.measurements(folder, seconds=seconds, quick=quick)
+    yield faulty.NAME, partial(faulty.measure, folder, seconds=seconds)
+
+
+def _filled(database: Path, small: Domain, large: Domain, seconds: int) -> Iterator[_Measurement]:
     with postroom(database) as server:
         token = log_in(server.url)
-        bench = Bench(server, token, small, large, database.parent, seconds=1 if quick else 3, rounds=3)
+        bench = Bench(server, token, small, large, database.parent, seconds=seconds, rounds=3)
         for comparison in [*COMPARISONS, *rooms.ROOMS]:
             yield comparison.name, partial(comparison.run, bench)
         yield "replace-members", partial(rooms.replace_members, bench)

@@ -12,6 +12,7 @@ from tests.bench.servers import PASSWORD, postroom
 _STARTS = 5
 _MOST_SECONDS = 0.6
 _MOST_MEBIBYTES = 70
+_MOST_MILLISECONDS = 300
 
 
 def start(database: Path) -> Result:
@@ -34,6 +35,35 @@ def _start(database: Path, password: str | None) -> float:
     with postroom(database, password) as server:
         fetch(f"{server.url}/api/v1/status")
         return time.perf_counter() - began
+
+
+def openapi(database: Path) -> Result:
+    """Milliseconds of the first request for the description, which is built then, and of the next."""
+    first, again = zip(*(_openapi(database) for _ in range(_STARTS)), strict=True)
+    milliseconds = statistics.median(first)
+    return Result(
+        "openapi",
+        "first openapi.json of a process",
+        "ms",
+        milliseconds,
+        against="the same again, from memory",
+        reference=statistics.median(again),
+        wanted=f"≤ {_MOST_MILLISECONDS} ms",
+        reached=milliseconds <= _MOST_MILLISECONDS,
+    )
+
+
+def _openapi(database: Path) -> tuple[float, float]:
+    with postroom(database) as server:
+        fetch(f"{server.url}/api/v1/status")
+        first, again = (_milliseconds(f"{server.url}/api/v1/openapi.json") for _ in range(2))
+        return first, again
+
+
+def _milliseconds(url: str) -> float:
+    began = time.perf_counter()
+    fetch(url)
+    return (time.perf_counter() - began) * 1000
 
 
 def memory(database: Path, domain: Domain) -> Result:

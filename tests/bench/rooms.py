@@ -1,12 +1,11 @@
 """The mailbox side: reads of each room against the bare server, and the replacement of a long list."""
 
-import http.client
-import json
 import statistics
 import time
-from urllib.parse import urlsplit
+from typing import Any
 
 from tests.bench.bench import Bench
+from tests.bench.client import call
 from tests.bench.comparisons import Comparison
 from tests.bench.results import Result
 from tests.bench.wrk import Load
@@ -82,17 +81,5 @@ def replace_members(bench: Bench) -> Result:
     )
 
 
-def _call(bench: Bench, method: str, path: str, body: object = None) -> dict[str, list[dict[str, str]]]:
-    address = urlsplit(bench.server.url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
-    try:
-        headers = {"Authorization": f"Bearer {bench.token}", "Content-Type": "application/json"}
-        connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path} was answered with {answer.status}: {text[:200]!r}")
-        answered: dict[str, list[dict[str, str]]] = json.loads(text)
-        return answered
-    finally:
-        connection.close()
+def _call(bench: Bench, method: str, path: str, body: object = None) -> Any:
+    return call(bench.server.url, bench.token, method, path, body)

@@ -34,8 +34,24 @@ class Server:
 
     def resident_mebibytes(self) -> float:
         """Memory of the process that is in RAM."""
+        return self._memory("VmRSS")
+
+    def peak_mebibytes(self) -> float:
+        """The most of it since forget_peak()."""
+        return self._memory("VmHWM")
+
+    def forget_peak(self) -> None:
+        """From now on is another time to look at."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def cpu_seconds(self) -> float:
+        """What the process has computed so far, all threads together."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _memory(self, name: str) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
         if found is None:
             raise BrokenRunError(f"The server is gone: /proc/{self.pid} has no memory")
         return int(found[1]) / 1024

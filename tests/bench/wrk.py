@@ -43,12 +43,33 @@ def check_wrk() -> None:
 
 def requests_per_second(load: Load, seconds: int) -> float:
     """How many requests a server answers. Raises BrokenRunError when any of them failed."""
-    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s"]
+    output = _drive(load, seconds)
+    found = re.search(r"^Requests/sec:\s+([0-9.]+)$", output, re.MULTILINE)
+    if found is None or float(found[1]) == 0:
+        raise BrokenRunError(f"{load.url}: nothing was answered")
+    return float(found[1])
+
+
+def percentile_99(load: Load, seconds: int) -> float:
+    """Milliseconds within which 99 of 100 requests are answered. Raises BrokenRunError when any of them failed."""
+    found = re.search(r"^\s+99%\s+([0-9.]+)(us|ms|s)$", _drive(load, seconds, "--latency"), re.MULTILINE)
+    if found is None:
+        raise BrokenRunError(f"{load.url}: nothing was answered")
+    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]
+
+
+def _drive(load: Load, seconds: int, *options: str) -> str:
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", *options]
     for name, value in load.headers.items():
         command += ["-H", f"{name}: {value}"]
     if load.script is not None:
         command += ["-s", str(load.script)]
-    return _parse(_run([*command, load.url], seconds + 30), load.url)
+    output = _run([*command, load.url], seconds + 30)
+    for failure in ("Non-2xx or 3xx responses", "Socket errors"):
+        if failure in output:
+            line = next(line.strip() for line in output.splitlines() if failure in line)
+            raise BrokenRunError(f"{load.url}: {line}")
+    return output
 
 
 def _run(command: Sequence[str], timeout: int) -> str:
@@ -64,14 +85,3 @@ def _run(command: Sequence[str], timeout: int) -> str:
     if process.returncode:
         raise BrokenRunError(f"wrk failed: {output.strip()}")
     return output
-
-
-def _parse(output: str, url: str) -> float:
-    for failure in ("Non-2xx or 3xx responses", "Socket errors"):
-        if failure in output:
-            line = next(line.strip() for line in output.splitlines() if failure in line)
-            raise BrokenRunError(f"{url}: {line}")
-    found = re.search(r"^Requests/sec:\s+([0-9.]+)$", output, re.MULTILINE)
-    if found is None or float(found[1]) == 0:
-        raise BrokenRunError(f"{url}: nothing was answered")
-    return float(found[1])

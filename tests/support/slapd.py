@@ -191,6 +191,19 @@ class Slapd:
         """Adds entries. SlapdError with the server's reason when it refuses."""
         self._run("ldapadd", ldif)
 
+    def load(self, ldif: str) -> None:
+        """Adds any number of entries at once: the server is stopped, and started again. SlapdError with the reason."""
+        self.stop()
+        done = subprocess.run(
+            [_program("slapadd"), "-q", "-f", str(self._need_folder() / "slapd.conf")],
+            input=ldif.encode(),
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SlapdError(f"slapadd failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+        self.start()
+
     def modify(self, ldif: str) -> None:
         """Changes entries (`changetype: modify`). SlapdError with the server's reason when it refuses."""
         self._run("ldapmodify", ldif)
