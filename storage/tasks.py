@@ -109,9 +109,9 @@ async def select_task(database: Database, task_id: int, user_id: int | None) -> 
     return found
 
 
-async def select_result(database: Database, task_id: int) -> bytes:
-    """The answer `{"message", "data"}` of a finished task as JSON."""
-    found: bytes = await database.fetch_value(
+async def select_result(database: Database, task_id: int) -> bytes | None:
+    """The answer `{"message", "data"}` of a finished task as JSON, or None."""
+    found: bytes | None = await database.fetch_value(
         f"SELECT CAST(json_object('message', t.message, 'data', json({_RESULT})) AS BLOB) FROM tasks t WHERE t.id = ?",
         (task_id,),
     )

@@ -7,6 +7,7 @@ from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.describe import docs, querystring_schema, response_schema
 from postroom.app.services.ldap_sync import Options, start_sync
 from postroom.app.services.ldap_targets import Where
+from postroom.app.services.tasks import task_not_found
 from postroom.schemas.answers import QueuedSchema, SyncAnswerSchema
 from postroom.schemas.downsync import BulkQuerySchema
 from postroom.storage.tasks import select_result
@@ -46,6 +47,9 @@ async def _sync(request: web.Request, where: Where) -> web.Response:
     options = Options(query["create"], query["lang"], query["dryRun"], query["unlink"], query["force"])
     task_id = await start_sync(context, where, options, request[CALLER].user_id)
     if await context.tasks.wait(task_id, query["timeout"]):
-        return json_document(await select_result(context.database, task_id))
+        result = await select_result(context.database, task_id)
+        if result is None:  # somebody was quick to delete it
+            raise task_not_found(task_id)
+        return json_document(result)
     text = f"The update goes on in the background as task {task_id}"
     return json_answer({"message": text, "taskID": task_id}, 202)

@@ -52,7 +52,8 @@ class Tasks:
         if running is None:
             return True
         done, _ = await asyncio.wait([running], timeout=seconds)
-        if done:
+        # One that was cancelled has ended like any other, and its row says so.
+        if done and not running.cancelled():
             running.result()
         return bool(done)
 

@@ -106,6 +106,18 @@ async def test_cancel_and_delete(service: Service, slapd: Slapd) -> None:
     assert len((await sync(admin, **{"import": "true"}))["data"]) == 30
 
 
+async def test_a_request_that_waits_for_a_cancelled_task(service: Service, slapd: Slapd) -> None:
+    """Whoever waits for a task that somebody else cancels is told so, with what was done until then."""
+    admin = await prepare(service, slapd)
+    slapd.pause()
+    waiting = asyncio.create_task(admin.call("POST", DOWNSYNC, params={"timeout": "30"}))
+    while not (await admin.get(TASKS))["count"]:
+        await asyncio.sleep(0.01)
+    await admin.call("POST", f"{TASKS}/1/cancel")
+    answer = await waiting
+    assert (answer.status, answer.body) == (200, {"message": "Cancelled", "data": []})
+
+
 async def test_a_failure_is_kept(service: Service, slapd: Slapd) -> None:
     """A task that fails in the background ends with the reason."""
     admin = await prepare(service, slapd)
