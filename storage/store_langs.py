@@ -1,7 +1,8 @@
 """The languages a store can be made in: codes, and names in the languages themselves.
 
-Each is a language that a territory uses officially, in the script that is usual there, by the Unicode CLDR as Babel 2.18
-has it, under the licence beside this file. A file holds them, because that library needs a second and 100 MiB to look them up.
+Each is a language that a territory uses officially, in the script that is usual there, by the Unicode CLDR as Babel
+2.18 has it, under the licence beside this file. A file holds them, because that library needs a second and 100 MiB to
+look them up.
 """
 
 from functools import cache
