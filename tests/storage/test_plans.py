@@ -1,8 +1,10 @@
 """How SQLite runs the hot statements: by index, whatever the size of the domain."""
 
+import sqlite3
+
 import pytest
 
-from postroom.storage import create_defaults, devices, grants, oof, store_access, users
+from postroom.storage import create_defaults, devices, grants, ldap_users, oof, store_access, users
 from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
 from postroom.storage.database import Database
 from postroom.storage.user_list import UserQuery, list_statement
@@ -106,3 +108,34 @@ async def test_rooms_are_read_by_key(database: Database, sql: str, params: list[
     """Each room of a mailbox is one statement that looks up by key."""
     lines = await plan(database, sql, params)
     assert not scans(lines), lines
+
+
+def looked_up(connection: sqlite3.Connection) -> None:
+    """Everything that is asked about names and about users of a directory."""
+    users.is_address_taken(connection, "a@b.org", 1)
+    users.is_username_an_altname(connection, "a@b.org", 1)
+    users.is_altname_taken(connection, "a", None)
+    users.find_user_of_object(connection, 1, "x")
+    ldap_users.list_linked(connection, ["x", "y"], [1, 2])
+    ldap_users.list_owners(connection, ["a@b.org", "a"])
+    ldap_users.find_stored_user(connection, 1)
+    # As the triggers ask that keep altnames and usernames apart.
+    for kind in ("username", "altname"):
+        connection.execute("SELECT 1 FROM addresses WHERE key = ? AND kind = ? AND user_id <> ?", ("a", kind, 1))
+
+
+async def test_names_and_links_are_looked_up_by_key(database: Database) -> None:
+    """Nothing that a login, a new user or an update from the directory asks about names reads them all."""
+
+    def explained(connection: sqlite3.Connection) -> list[str]:
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        looked_up(connection)
+        connection.set_trace_callback(None)
+        assert len(asked) > 8
+        plans = [connection.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall() for sql in asked]
+        return scans([row[3] for rows in plans for row in rows])
+
+    assert await database.read(explained) == []
+    names = "SELECT user_id FROM addresses WHERE key = ? AND kind IN ('username', 'altname')"
+    assert scans(await plan(database, f"{SELECT_ACCOUNT} WHERE u.id = ({names})", ["a"])) == []
