@@ -43,7 +43,7 @@ class SearchQuerySchema(WhereQuerySchema):
 class ImportQuerySchema(WhereQuerySchema):
     """`ID`: the object; `force`: also link a user of that name who is not linked to it."""
 
-    ID = Text(4096, required=True)
+    ID = Text(4096, required=True, validate=validate.Length(min=1))
     force = QueryBool(load_default=False)
     lang = Text(32, load_default="")
 
@@ -51,7 +51,7 @@ class ImportQuerySchema(WhereQuerySchema):
 class DumpQuerySchema(WhereQuerySchema):
     """`ID`: the object."""
 
-    ID = Text(4096, required=True)
+    ID = Text(4096, required=True, validate=validate.Length(min=1))
 
 
 class OrphansQuerySchema(WhereQuerySchema):

@@ -33,8 +33,15 @@ class IdRef(fields.Field[int]):
     """An ID, or an object that has one, as reads answer it: clients send lists back as they read them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
-        found: int = Int().deserialize(value.get("ID") if isinstance(value, dict) else value)  # type: ignore[assignment]
-        return found
+        return parse_id(value.get("ID") if isinstance(value, dict) else value)
+
+
+def parse_id(value: Any) -> int:
+    """A JSON integer that could be an ID. Raises ValidationError."""
+    found: int = Int().deserialize(value)
+    if found < 0:
+        raise ValidationError("Not an ID: those are not negative.")
+    return found
 
 
 class Bool(fields.Boolean):

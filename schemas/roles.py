@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
-from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, QueryInt, Text
+from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, QueryInt, Text, parse_id
 from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
 from postroom.storage.roles import LONGEST_DESCRIPTION, LONGEST_NAME, MATCH_FIELDS, SORT_FIELDS, RoleQuery
 
@@ -23,7 +23,7 @@ class PermissionTarget(fields.Field[int | str | None]):
             return None
         if type(value) is not int:
             raise ValidationError('Not an ID, nor "*" for all.')
-        return Int().deserialize(value)
+        return parse_id(value)
 
 
 class PermissionSchema(Input):
