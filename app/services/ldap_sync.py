@@ -24,7 +24,7 @@ from postroom.storage.ldap_users import Linked
 from postroom.storage.tasks import Item
 
 #: Entries that are read together, planned before other requests get a turn, and written in one transaction.
-PAGE, SLICE, BATCH = 100, 10, 50
+PAGE, SLICE, BATCH = 100, 2, 50
 
 
 @dataclass(frozen=True, slots=True)
