@@ -6,12 +6,15 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from postroom.app import ldap_cli
+
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
 \b
 Examples:
   postroom serve               start the service on 127.0.0.1:8080
   postroom serve --help        what can be set
+  postroom ldap --help         try the directory, compare, and bring users up to date from it
 """
 
 app = typer.Typer(
@@ -22,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=_HELP,
 )
+app.add_typer(ldap_cli.app)
 
 _SERVE_HELP = """Start the service.
 
@@ -49,7 +53,7 @@ def _postroom(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Kept, so that `serve` is a command of its own while it is the only one."""
+    """Has the options that stand before a command."""
 
 
 @app.command(help=_SERVE_HELP)
