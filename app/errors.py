@@ -72,3 +72,7 @@ class UnavailableError(PostroomError):
     """Something postroom needs (the database, a directory server) is away; trying again later may work."""
 
     status = 503
+
+
+class MisconfiguredError(UnavailableError):
+    """The directory is not configured, or does not work as it is: trying again helps once that has been mended."""

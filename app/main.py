@@ -1,4 +1,4 @@
-"""create_app: the one place where everything is wired together."""
+"""create_app: the application around what app/wiring.py puts together."""
 
 import asyncio
 import logging
@@ -9,14 +9,12 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from postroom.app.config import Config
-from postroom.app.context import CONTEXT, Context, now_in
+from postroom.app.context import CONTEXT
 from postroom.app.endpoints import UNDER_WAY, Handler, Need, UnderWay, endpoint, not_allowed, not_found
 from postroom.app.handlers import docs
 from postroom.app.passwords import Passwords
 from postroom.app.routes import BASE, ROUTES, Route, public
-from postroom.app.services.directories import Directories
-from postroom.app.services.tasks import Tasks
-from postroom.app.tokens import Tokens
+from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.database import Database
 
@@ -62,26 +60,15 @@ def create_app(config: Config) -> web.Application:
 
 
 async def _run(app: web.Application, config: Config) -> AsyncIterator[None]:
-    database = await Database.open(config.database)
-    passwords = Passwords()
-    directories = Directories(database, config.ldap_timeout, config.ldap_ca_file)
-    tasks = Tasks(database, lambda: now_in(config.timezone))
-    try:
-        await tasks.recover()
-        key = await database.write(auth.ensure_setting, "token_key", secrets.token_hex(32))
-        tokens = Tokens(database, key, config.token_lifetime)
-        app[CONTEXT] = Context(config, database, tokens, passwords, directories, tasks)
-        app[NEW_PASSWORD] = await _ensure_administrator(database, passwords, config.admin_password)
-        watch = asyncio.create_task(_watch(database))
+    async with opened(config) as context:
+        await context.tasks.recover()
+        app[CONTEXT] = context
+        app[NEW_PASSWORD] = await _ensure_administrator(context.database, context.passwords, config.admin_password)
+        watch = asyncio.create_task(_watch(context.database))
         try:
             yield
         finally:
             watch.cancel()
-    finally:
-        await tasks.close()
-        await directories.close()
-        passwords.close()
-        await database.close()
 
 
 async def _watch(database: Database) -> None:

@@ -35,6 +35,10 @@ class DatabaseError(Exception):
     """The database cannot be opened or a commit failed; the text is fit for a person at the command line."""
 
 
+class NoDatabaseError(DatabaseError):
+    """There is no such file, and it was not to be made."""
+
+
 @contextlib.contextmanager
 def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     """Undoes what is done inside when that raises; the rest of the transaction goes on."""
@@ -174,8 +178,10 @@ def _uri(path: str) -> str:
     return Path(path).absolute().as_uri()
 
 
-def _prepare_file(path: str) -> None:
+def _prepare_file(path: str, *, create: bool) -> None:
     """Creates the file readable by its owner alone: it holds password hashes and the key that signs tokens."""
+    if not create and not Path(path).exists():
+        raise NoDatabaseError(f"There is no database {path}")
     if path == ":memory:":
         return
     try:
@@ -197,12 +203,13 @@ class Database:
         self.auth_generation = generation
 
     @classmethod
-    async def open(cls, path: str) -> "Database":
+    async def open(cls, path: str, *, create: bool = True) -> "Database":
         """Opens the file, or `:memory:`, creates it if need be and brings it up to date.
 
-        Raises DatabaseError when it cannot be used: unwritable, not a database, made by a newer version.
+        Raises DatabaseError when it cannot be used: unwritable, not a database, made by a newer version. Without
+        `create` NoDatabaseError when there is no such file.
         """
-        _prepare_file(path)
+        _prepare_file(path, create=create)
         uri = _uri(path)
         connections: list[_Connection] = []
         try:

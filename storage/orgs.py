@@ -92,6 +92,12 @@ def is_name_taken(connection: sqlite3.Connection, name: str, org_id: int | None)
     return connection.execute(sql, (fold(name), org_id)).fetchone() is not None
 
 
+def find_org_by_name(connection: sqlite3.Connection, name: str) -> int | None:
+    """The ID of the organisation of that name, in any case, or None."""
+    row = connection.execute("SELECT id FROM orgs WHERE key = ?", (fold(name),)).fetchone()
+    return row[0] if row else None
+
+
 def insert_org(connection: sqlite3.Connection, name: str, description: str | None) -> int:
     """A new organisation; returns the ID."""
     (org_id,) = connection.execute(

@@ -11,7 +11,7 @@ from postroom.app.directory.faults import AwayError, FaultError, RefusedError, T
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.pool import Pool
 from postroom.app.directory.questions import Questions
-from postroom.app.errors import InvalidError, UnavailableError
+from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError
 
 if TYPE_CHECKING:
     from postroom.app.directory.session import Session
@@ -27,7 +27,7 @@ class Directory:
 
     `ca_file` is a PEM file of certificates to trust besides the system's; `verify=False` trusts every server.
     InvalidError when the file cannot be read. Whatever is asked raises UnavailableError, naming the servers and the
-    reason, when the directory cannot be asked.
+    reason, when the directory cannot be asked: MisconfiguredError when the fault is in the configuration.
     """
 
     def __init__(
@@ -149,13 +149,13 @@ class Directory:
         self,
         question: "Callable[[Session], Awaitable[_T]]",
         *,
-        fault: type[InvalidError | UnavailableError] = UnavailableError,
+        fault: type[InvalidError | MisconfiguredError] = MisconfiguredError,
     ) -> _T:
         with self._explained(fault):
             return await self._pool.run(question, self._deadline())
 
     @contextmanager
-    def _explained(self, fault: type[InvalidError | UnavailableError] = UnavailableError) -> Iterator[None]:
+    def _explained(self, fault: type[InvalidError | MisconfiguredError] = MisconfiguredError) -> Iterator[None]:
         """Every failure as an error for people."""
         names = " ".join(server.url for server in self.config.servers)
         try:

@@ -4,7 +4,7 @@ from typing import Any
 
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import from_document
-from postroom.app.errors import InvalidError, UnavailableError
+from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError
 from postroom.storage import ldap_configs
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
@@ -20,10 +20,10 @@ class Directories:
         self._open: dict[str, Directory] = {}
 
     async def of_organisation(self, org_id: int | None) -> Directory:
-        """The directory for an organisation's users. Raises UnavailableError when there is none, or it is disabled."""
+        """The directory for an organisation's users. MisconfiguredError when there is none or it is disabled."""
         row = await ldap_configs.select_effective_ldap_config(self._database, org_id)
         if row is None or row.document.get("disabled"):
-            raise UnavailableError("No LDAP directory is configured")
+            raise MisconfiguredError("No LDAP directory is configured")
         key = repr((row.document, row.bind_pass))
         directory = self._open.get(key)
         if directory is None:

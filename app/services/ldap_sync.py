@@ -41,7 +41,17 @@ class Options:
     force: bool = False
 
 
-async def start_sync(context: Context, where: Where, options: Options, user_id: int | None) -> int:
+#: Is told how many entries have just been read.
+Report = Callable[[int], None]
+
+
+def _nobody(_entries: int) -> None:
+    """Nobody watches."""
+
+
+async def start_sync(
+    context: Context, where: Where, options: Options, user_id: int | None, report: Report = _nobody
+) -> int:
     """Starts the update as a task of the user who asked for it; returns its ID.
 
     Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), UnavailableError (no directory).
@@ -50,17 +60,19 @@ async def start_sync(context: Context, where: Where, options: Options, user_id: 
     asked = {"domainID": where.domain_id, "orgID": where.org_id, "import": options.create, "dryRun": options.dry_run}
     params = {name: value for name, value in asked.items() if value is not None}
     return await context.tasks.start(
-        "ldapSync", params, user_id, lambda task_id: sync(context, task_id, found, options)
+        "ldapSync", params, user_id, lambda task_id: sync(context, task_id, found, options, report)
     )
 
 
-async def sync(context: Context, task_id: int, found: Sequence[Target], options: Options) -> str:
+async def sync(
+    context: Context, task_id: int, found: Sequence[Target], options: Options, report: Report = _nobody
+) -> str:
     """Works through the targets for a task and returns a sentence that sums it up; the task's items tell the rest.
 
     Raises UnavailableError when a directory goes away: what was done until then stays done. ConflictError when more
     users would be unlinked than the configured share.
     """
-    runs = [_Run(context, task_id, target, options) for target in found]
+    runs = [_Run(context, task_id, target, options, report) for target in found]
     for run in runs:
         await run.run()
     counts = await tasks.select_counts(context.database, task_id)
@@ -83,7 +95,7 @@ _TO_DO = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.UNLINK:
 class _Run:
     """One target of one task."""
 
-    def __init__(self, context: Context, task_id: int, target: Target, options: Options) -> None:
+    def __init__(self, context: Context, task_id: int, target: Target, options: Options, report: Report) -> None:
         self._context = context
         self._task_id = task_id
         self._directory: Directory = target.directory
@@ -92,6 +104,7 @@ class _Run:
         self._siblings = target.scope.siblings()
         self._planner = Planner(self._config, self._scope)
         self._options = options
+        self._report = report
         self.read = 0
 
     async def run(self) -> None:
@@ -111,6 +124,7 @@ class _Run:
 
     async def _map(self, page: Sequence[Entry]) -> list[ReadEntry]:
         self.read += len(page)
+        self._report(len(page))
         # Whoever has no object ID can be linked to nobody.
         page = [entry for entry in page if entry.object_id]
         read: list[ReadEntry] = []

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.plan import Scope
-from postroom.app.errors import InvalidError, NotFoundError, UnavailableError
+from postroom.app.errors import InvalidError, MisconfiguredError, NotFoundError, UnavailableError
 from postroom.app.services.orgs import org_not_found
+from postroom.schemas.addresses import parse_domain
 from postroom.storage import domains, ldap_configs, orgs
 from postroom.storage.domains import DomainRow
 
@@ -30,11 +31,35 @@ class Where:
     org_id: int | None = None
 
 
+async def where_named(context: Context, domain: str | None, org: str | None) -> Where:
+    """The place that people call by the name of a domain or of an organisation.
+
+    Raises InvalidError (both are given), NotFoundError.
+    """
+    if domain is not None and org is not None:
+        raise InvalidError("Name a domain or an organisation, not both: a domain has the directory that counts for it")
+    if domain is not None:
+        try:
+            name, _ = parse_domain(domain)
+        except ValueError as error:
+            raise NotFoundError(f"There is no domain {domain}: {error}") from None
+        row = await context.database.read(domains.find_domain_by_name, name)
+        if row is None:
+            raise NotFoundError(f"There is no domain {domain}")
+        return Where(domain_id=row.id)
+    if org is not None:
+        org_id = await context.database.read(orgs.find_org_by_name, org)
+        if org_id is None:
+            raise NotFoundError(f"There is no organisation {org}")
+        return Where(org_id=org_id)
+    return Where()
+
+
 async def targets(context: Context, where: Where, *, create: bool = False, lang: str = "") -> list[Target]:
     """A target for each directory concerned; deleted domains are left out.
 
-    Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), UnavailableError (there is no
-    directory).
+    Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), MisconfiguredError (there is
+    no directory).
     """
     rows = await context.database.read(domains.list_domains)
     groups = _groups(where, rows, await ldap_configs.select_configured_orgs(context.database))
@@ -52,7 +77,7 @@ async def targets(context: Context, where: Where, *, create: bool = False, lang:
             continue
         found.append(Target(directory, Scope({row.id: row for row in members}, names, create, lang)))
     if not found:
-        raise UnavailableError("No LDAP directory is configured")
+        raise MisconfiguredError("No LDAP directory is configured")
     return found
 
 

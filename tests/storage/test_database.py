@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from postroom.storage.database import Database, DatabaseError
+from postroom.storage.database import Database, DatabaseError, NoDatabaseError
 
 
 def add_pair(connection: sqlite3.Connection, name: str) -> str:
@@ -182,6 +182,14 @@ async def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError, match="not a database"):
         await Database.open(str(path))
     assert path.read_text().startswith("Dear Sir")
+
+
+async def test_a_file_that_is_not_to_be_made_is_refused(tmp_path: Path) -> None:
+    """Without `create` a missing file, or a database in memory, is an error, and no file appears."""
+    for path in (str(tmp_path / "typo" / "postroom.sqlite3"), ":memory:"):
+        with pytest.raises(NoDatabaseError, match="There is no database"):
+            await Database.open(path, create=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_unwritable_folder_is_refused(tmp_path: Path) -> None:

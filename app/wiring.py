@@ -1,0 +1,35 @@
+"""What a service and a command on the same database have in common, put together in one place."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from postroom.app.config import Config
+from postroom.app.context import Context, now_in
+from postroom.app.passwords import Passwords
+from postroom.app.services.directories import Directories
+from postroom.app.services.tasks import Tasks
+from postroom.app.tokens import Tokens
+from postroom.storage import auth
+from postroom.storage.database import Database
+
+
+@asynccontextmanager
+async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Context]:
+    """The parts, with the database open; at the end tasks are stopped and all is closed.
+
+    Without `create` a database file that is not there stays so. Raises DatabaseError, NoDatabaseError.
+    """
+    database = await Database.open(config.database, create=create)
+    passwords = Passwords()
+    directories = Directories(database, config.ldap_timeout, config.ldap_ca_file)
+    tasks = Tasks(database, lambda: now_in(config.timezone))
+    try:
+        key = await database.write(auth.ensure_setting, "token_key", secrets.token_hex(32))
+        tokens = Tokens(database, key, config.token_lifetime)
+        yield Context(config, database, tokens, passwords, directories, tasks)
+    finally:
+        await tasks.close()
+        await directories.close()
+        passwords.close()
+        await database.close()
