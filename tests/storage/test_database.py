@@ -189,7 +189,7 @@ async def test_a_file_that_is_not_to_be_made_is_refused(tmp_path: Path) -> None:
     for path in (str(tmp_path / "typo" / "postroom.sqlite3"), ":memory:"):
         with pytest.raises(NoDatabaseError, match="There is no database"):
             await Database.open(path, create=False)
-    assert list(tmp_path.iterdir()) == []
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
 
 async def test_unwritable_folder_is_refused(tmp_path: Path) -> None:
