@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from postroom.app.errors import InvalidError, NotFoundError, PostroomError
 from postroom.storage import tasks
@@ -63,16 +63,11 @@ class Tasks:
         await self._database.write(_cancel, task_id, self._now())
         running = self._running.get(task_id)
         if running is not None:
-            running.cancel()
-            await asyncio.wait([running])
+            await _end([running])
 
     async def close(self) -> None:
         """Stops what is under way; its rows say so."""
-        running = list(self._running.values())
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
+        await _end(self._running.values())
 
     def _forget(self, task_id: int, ended: asyncio.Task[None]) -> None:
         self._running.pop(task_id, None)
@@ -105,6 +100,15 @@ class Tasks:
         except DatabaseError as error:
             # At the next start the task is found unfinished.
             log.warning("The end of task %d could not be stored: %s", task_id, error)
+
+
+async def _end(running: Iterable[asyncio.Task[None]]) -> None:
+    pending = set(running)
+    while pending:
+        # Said again, in case one was just inside a library that took the first time for something else.
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=1)
 
 
 def check_not_cancelled(connection: sqlite3.Connection, task_id: int) -> None:
