@@ -298,6 +298,19 @@ async def test_create_defaults_count(admin: Api, slapd: Slapd, domain: int) -> N
     assert paul["properties"]["comment"] == "from the directory"
 
 
+async def test_create_defaults_give_way_to_the_directory(admin: Api, slapd: Slapd, domain: int) -> None:
+    """A default counts where the directory has no say, and not for an attribute that an entry lacks."""
+    await admin.put("/defaults/createParams", {"user": {"lang": "de_DE", "title": "Dr"}})
+    add_person(slapd, "anna")
+    add_person(slapd, "paul", "title: Prof")
+    await sync(admin, **IMPORT, lang="fr_FR")
+    anna, paul = await users_of(admin, domain)
+    assert (anna["lang"], paul["lang"]) == ("de_DE", "de_DE")
+    assert "title" not in anna["properties"]
+    assert paul["properties"]["title"] == "Prof"
+    assert actions(await sync(admin)) == {"unchanged": 2}
+
+
 async def test_changes_of_others_meanwhile(start_service: StartService, slapd: Slapd) -> None:
     """A user that is deleted, or whose name is given away, while the directory is read is an item and no failure."""
     service = await start_service()
