@@ -15,7 +15,7 @@ from postroom.schemas.fields import (
     Text,
     check_date,
 )
-from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
+from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.storage.domains import MATCH_FIELDS, SORT_FIELDS, DomainQuery
 
@@ -103,7 +103,7 @@ class DomainDeleteQuerySchema(Schema):
 class DomainListQuerySchema(PageQuerySchema):
     """The query of a list of domains; loads as a DomainQuery."""
 
-    matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
+    matchFields = CommaSeparated(Text(64), load_default=list)
     ID = CommaSeparated(QueryInt())
     orgID = CommaSeparated(QueryInt())
     domainStatus = CommaSeparated(QueryInt())
@@ -119,8 +119,8 @@ class DomainListQuerySchema(PageQuerySchema):
         bounds = data.get("maxUser")
         return DomainQuery(
             **page_arguments(data),
-            sort=check_sort(data["sort"], SORT_FIELDS),
-            match_fields=data["matchFields"] or MATCH_FIELDS,
+            sort=known_sort(data["sort"], SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
             ids=data.get("ID"),
             org_ids=data.get("orgID"),
             status=data.get("domainStatus"),

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from postroom.schemas.fields import CommaSeparated, IdRef, Input, Text
-from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
+from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.orgs import MATCH_FIELDS, SORT_FIELDS, OrgQuery
 
 
@@ -28,7 +28,7 @@ class OrgCreateSchema(OrgPatchSchema):
 class OrgListQuerySchema(PageQuerySchema):
     """The query of a list of organisations; loads as an OrgQuery."""
 
-    matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
+    matchFields = CommaSeparated(Text(64), load_default=list)
     name = Text(32)
     description = Text(128)
 
@@ -36,7 +36,7 @@ class OrgListQuerySchema(PageQuerySchema):
     def _query(self, data: dict[str, Any], **_: Any) -> OrgQuery:
         return OrgQuery(
             **page_arguments(data),
-            sort=check_sort(data["sort"], SORT_FIELDS),
-            match_fields=data["matchFields"] or MATCH_FIELDS,
+            sort=known_sort(data["sort"], SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
             equal={name: data[name] for name in ("name", "description") if name in data},
         )

@@ -3,7 +3,7 @@
 from collections.abc import Container
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, fields, validate
 
 from postroom.schemas.fields import QueryInt, SortField, Text
 
@@ -39,9 +39,15 @@ def page_arguments(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def check_sort(sort: list[tuple[str, bool]], known: Container[str]) -> list[tuple[str, bool]]:
-    """Raises ValidationError when one of the fields is unknown."""
-    for name, _descending in sort:
-        if name not in known:
-            raise ValidationError({"sort": [f"Unknown field {name[:64]!r}."]})
-    return sort
+# A client of another version asks for fields that are not here, and would lose the whole list with an error: unknown
+# names are passed over wherever that does not widen what is found.
+
+
+def known_sort(sort: list[tuple[str, bool]], known: Container[str]) -> list[tuple[str, bool]]:
+    """The sort keys whose fields are known."""
+    return [(name, descending) for name, descending in sort if name in known]
+
+
+def known_fields(names: list[str], known: tuple[str, ...]) -> tuple[str, ...]:
+    """The fields in which `match` looks: those named that are known; all of them when none is named."""
+    return tuple(name for name in known if name in names) if names else known

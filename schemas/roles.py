@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate
 
 from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, QueryInt, Text, parse_id
-from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
+from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.roles import LONGEST_DESCRIPTION, LONGEST_NAME, MATCH_FIELDS, SORT_FIELDS, RoleQuery
 
 #: About all domains, or all organisations.
@@ -60,7 +60,7 @@ class RoleListQuerySchema(PageQuerySchema):
     """The query of a list of roles; loads as a RoleQuery. Without a limit all are meant: clients do not page here."""
 
     limit = QueryInt()
-    matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
+    matchFields = CommaSeparated(Text(64), load_default=list)
     ID = CommaSeparated(QueryInt())
     name = Text(LONGEST_NAME)
     description = Text(LONGEST_DESCRIPTION)
@@ -69,8 +69,8 @@ class RoleListQuerySchema(PageQuerySchema):
     def _query(self, data: dict[str, Any], **_: Any) -> RoleQuery:
         return RoleQuery(
             **page_arguments({"limit": None, **data}),
-            sort=check_sort(data["sort"], SORT_FIELDS),
-            match_fields=data["matchFields"] or MATCH_FIELDS,
+            sort=known_sort(data["sort"], SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
             ids=data.get("ID"),
             equal={name: data[name] for name in MATCH_FIELDS if name in data},
         )

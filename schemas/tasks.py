@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from marshmallow import post_load, validate
+from marshmallow import post_load
 
 from postroom.schemas.fields import CommaSeparated, QueryInt, Text
-from postroom.schemas.pages import PageQuerySchema, check_sort, page_arguments
+from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.tasks import MATCH_FIELDS, SORT_FIELDS, TaskQuery
 
 _EXACT = ("command", "message", "created", "updated")
@@ -14,7 +14,7 @@ _EXACT = ("command", "message", "created", "updated")
 class TaskListQuerySchema(PageQuerySchema):
     """The query of a list of tasks; loads as a TaskQuery."""
 
-    matchFields = CommaSeparated(Text(64, validate=validate.OneOf(MATCH_FIELDS)), load_default=list)
+    matchFields = CommaSeparated(Text(64), load_default=list)
     ID = CommaSeparated(QueryInt())
     command = Text(64)
     message = Text(1000)
@@ -27,8 +27,8 @@ class TaskListQuerySchema(PageQuerySchema):
         page.pop("level")  # there is no less to show
         return TaskQuery(
             **page,
-            sort=check_sort(data["sort"], SORT_FIELDS),
-            match_fields=data["matchFields"] or MATCH_FIELDS,
+            sort=known_sort(data["sort"], SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
             ids=data.get("ID"),
             equal={name: data[name] for name in _EXACT if name in data},
         )

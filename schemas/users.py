@@ -16,8 +16,8 @@ from postroom.schemas.fields import (
     Text,
     check_time,
 )
-from postroom.schemas.pages import PageQuerySchema, page_arguments
-from postroom.schemas.properties import Properties, parse_names
+from postroom.schemas.pages import PageQuerySchema, known_fields, page_arguments
+from postroom.schemas.properties import Properties
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.storage import proptags
 from postroom.storage.proptags import Kind
@@ -181,38 +181,32 @@ class UserListQuerySchema(PageQuerySchema):
     def _query(self, data: dict[str, Any], **_: Any) -> UserQuery:
         return UserQuery(
             **page_arguments(data),
-            sort=[_sort_key(name, descending) for name, descending in data["sort"]],
-            match_fields=_match_fields(data["matchFields"]) or frozenset(MATCH_FIELDS),
-            match_tags=[proptag.tag for proptag in _named("matchProps", data["matchProps"])],
+            sort=_sort_keys(data["sort"]),
+            match_fields=frozenset(known_fields(data["matchFields"], tuple(MATCH_FIELDS))),
+            match_tags=_known_tags(data["matchProps"]),
             username=data.get("username"),
             ids=data.get("ID"),
             status=data.get("status"),
             filter_tags=_property_filters(data["filterProp"]),
-            property_tags=(
-                [proptag.tag for proptag in _named("properties", data["properties"])] if "properties" in data else None
-            ),
+            property_tags=_known_tags(data["properties"]) if "properties" in data else None,
         )
 
 
-def _named(parameter: str, names: list[str]) -> list[proptags.PropTag]:
-    try:
-        return parse_names(names)
-    except ValidationError as error:
-        raise ValidationError({parameter: error.messages}) from None
+def _known_tags(names: list[str]) -> list[int]:
+    """The tags of the properties that there are, each once."""
+    found = (proptags.find(name) for name in names)
+    return list(dict.fromkeys(proptag.tag for proptag in found if proptag is not None))
 
 
-def _sort_key(name: str, descending: bool) -> tuple[str | int, bool]:
-    if name in SORT_FIELDS:
-        return name, descending
-    (proptag,) = _named("sort", [name])
-    return proptag.tag, descending
-
-
-def _match_fields(names: list[str]) -> frozenset[str]:
-    for name in names:
-        if name not in MATCH_FIELDS:
-            raise ValidationError({"matchFields": [f"Unknown field {name!r}: known are {', '.join(MATCH_FIELDS)}."]})
-    return frozenset(names)
+def _sort_keys(sort: list[tuple[str, bool]]) -> list[tuple[str | int, bool]]:
+    """The keys that are a field or a property; a field goes before a property of its name."""
+    keys: list[tuple[str | int, bool]] = []
+    for name, descending in sort:
+        if name in SORT_FIELDS:
+            keys.append((name, descending))
+        else:
+            keys += [(tag, descending) for tag in _known_tags([name])]
+    return keys
 
 
 def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:
@@ -222,7 +216,10 @@ def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:
         name, colon, values = part.partition(":")
         if not colon or not values:
             raise ValidationError({"filterProp": ["Not of the form property:value,value;property:value."]})
-        (proptag,) = _named("filterProp", [name])
+        proptag = proptags.find(name)
+        if proptag is None:
+            # Passing over the filter would show users whom it was to leave out.
+            raise ValidationError({"filterProp": [f"Unknown property {name[:100]!r}."]})
         singles = values.split(",")
         if proptag.kind in (Kind.INTEGER, Kind.BOOLEAN):
             filters.append((proptag.tag, [_filter_number(proptag, single) for single in singles]))

@@ -30,7 +30,13 @@ SORT_FIELDS = {
     "address": "address",
     "adminName": "admin_name",
     "tel": "tel",
+    "endDay": "end_day",
     "domainStatus": "domain_status",
+    "chat": "chat",
+    "displayname": "displayname",
+    "activeUsers": "active_users",
+    "inactiveUsers": "inactive_users",
+    "virtualUsers": "virtual_users",
 }
 MATCH_FIELDS = ("domainname", "displayname", "title", "address", "adminName", "tel")
 
@@ -115,9 +121,9 @@ async def select_domains(database: Database, query: DomainQuery) -> bytes:
         params.append(value)
     for word in query.words:
         # Domains are few: no index is needed. instr() takes the word as it is, no character of it is a pattern.
-        texts = " || char(10) || ".join(f"d.{COLUMNS.get(name, name)}" for name in query.match_fields)
-        conditions.append(f"instr(fold({texts}), ?)" if query.match_fields else "FALSE")
-        params.extend([fold(word)] if query.match_fields else [])
+        texts = " || char(10) || ".join(f"d.{COLUMNS.get(name, name)}" for name in query.match_fields) or "''"
+        conditions.append(f"instr(fold({texts}), ?)")
+        params.append(fold(word))
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     order = [_order(name, descending=descending) for name, descending in query.sort] + ["d.id"]
     sql = f"""

@@ -49,7 +49,7 @@ async def select_orgs(database: Database, query: OrgQuery) -> bytes:
         conditions.append(f"o.{name} = ?")
         params.append(value)
     for word in query.words:
-        texts = " || char(10) || ".join(f"coalesce(o.{name}, '')" for name in query.match_fields)
+        texts = " || char(10) || ".join(f"coalesce(o.{name}, '')" for name in query.match_fields) or "''"
         conditions.append(f"instr(fold({texts}), ?)")
         params.append(fold(word))
     order = [f"o.{name.lower()}{' DESC' if descending else ''}" for name, descending in query.sort] + ["o.id"]

@@ -76,7 +76,7 @@ async def select_roles(database: Database, query: RoleQuery) -> bytes:
         params.append(value)
     for word in query.words:
         # Roles are few: no index is needed. instr() takes the word as it is, no character of it is a pattern.
-        texts = " || char(10) || ".join(f"coalesce(r.{name}, '')" for name in query.match_fields)
+        texts = " || char(10) || ".join(f"coalesce(r.{name}, '')" for name in query.match_fields) or "''"
         conditions.append(f"instr(fold({texts}), ?)")
         params.append(fold(word))
     order = [f"{SORT_FIELDS[name]}{' DESC' if descending else ''}" for name, descending in query.sort] + ["r.id"]

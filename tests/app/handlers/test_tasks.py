@@ -81,7 +81,7 @@ async def test_lists_of_tasks(service: Service, slapd: Slapd) -> None:
     assert (await admin.get(TASKS, params={"match": "SYNC nothing"}))["count"] == 3
     assert (await admin.get(TASKS, params={"match": "100% absent"}))["count"] == 0
     assert (await admin.get(TASKS, params={"command": "other"}))["count"] == 0
-    await admin.refused(400, "GET", f"{TASKS}?sort=colour")
+    await admin.refused(400, "GET", f"{TASKS}?sort=ID,up")
     for missing in ("99", "x", str(2**70)):
         await admin.refused(404, "GET", f"{TASKS}/{missing}")
         await admin.refused(404, "DELETE", f"{TASKS}/{missing}")
