@@ -7,8 +7,9 @@ import uuid
 from aiohttp import web
 
 from postroom.app.answers import json_answer
-from postroom.app.errors import PostroomError, UnauthenticatedError, UnavailableError
+from postroom.app.errors import InvalidError, PostroomError, UnauthenticatedError, UnavailableError
 from postroom.storage.database import DatabaseError
+from postroom.storage.integrity import rule_of
 
 log = logging.getLogger("postroom")
 
@@ -19,6 +20,10 @@ def failure(request: web.Request, error: Exception) -> web.Response:
         return _known_failure(error)
     if isinstance(error, web.HTTPException):
         return _http_failure(request, error)
+    if isinstance(error, sqlite3.IntegrityError):
+        # The text names tables and columns, and no values.
+        log.warning("%s %s broke a rule that only the database looked at: %s", request.method, request.path, error)
+        return _known_failure(_broken_rule(error))
     request_id = uuid.uuid4().hex[:16]
     if isinstance(error, DatabaseError | sqlite3.OperationalError):
         log.error("Request %s, %s %s: the database failed: %s", request_id, request.method, request.path, error)
@@ -27,6 +32,11 @@ def failure(request: web.Request, error: Exception) -> web.Response:
     log.error("Request %s, %s %s failed", request_id, request.method, request.path, exc_info=error)
     return json_answer({"message": "An internal error has happened; the log has more under the request ID",
                         "requestID": request_id}, 500)  # fmt: skip
+
+
+def _broken_rule(error: sqlite3.IntegrityError) -> InvalidError:
+    field, reason = rule_of(error)
+    return InvalidError.field(field, reason) if field else InvalidError(reason)
 
 
 def _known_failure(error: PostroomError) -> web.Response:

@@ -6,14 +6,21 @@ from aiohttp import web
 
 from postroom.app.answers import path_id
 from postroom.app.context import context_of
-from postroom.app.services.users import user_not_found
+from postroom.app.services.users import no_store, user_not_found
 from postroom.storage.database import Database
+from postroom.storage.users import select_user_row
 
 
 async def of_user(request: web.Request, select: Callable[[Database, int, int], Awaitable[bytes | None]]) -> bytes:
-    """What `select(database, domain ID, user ID)` finds. Raises NotFoundError when the domain has no such user."""
+    """What `select(database, domain ID, user ID)` finds.
+
+    Raises NotFoundError when the domain has no such user, InvalidError when what is asked for belongs to a store and
+    the user is a contact.
+    """
+    database = context_of(request).database
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    document = await select(context_of(request).database, domain_id, user_id)
+    document = await select(database, domain_id, user_id)
     if document is None:
-        raise user_not_found(domain_id, user_id)
+        exists = await select_user_row(database, domain_id, user_id) is not None
+        raise no_store(user_id) if exists else user_not_found(domain_id, user_id)
     return document

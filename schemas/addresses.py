@@ -38,6 +38,14 @@ def normalise_address(text: str) -> str:
     return f"{found.local_part.lower()}@{ascii_domain}"
 
 
+def stored_form(name: str) -> str:
+    """A username or alias as it would be stored; what is no address (`admin`, a contact's name) as it is."""
+    try:
+        return normalise_address(name)
+    except ValueError:
+        return name
+
+
 @lru_cache(maxsize=1024)
 def parse_domain(text: str) -> tuple[str, str]:
     """(A-labels, Unicode) of a domain in any spelling, in lower case.

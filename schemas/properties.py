@@ -18,8 +18,9 @@ QUOTAS = frozenset({"storagequotalimit", "prohibitsendquota", "prohibitreceivequ
 #: Text of a property ends here ([MS-OXCDATA] strings are stored with 16-bit lengths by the clients of this API).
 LONGEST_TEXT = 32_767
 
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?) ?(KiB|MiB|GiB|TiB)", re.ASCII | re.IGNORECASE)
-_KIBIBYTES = {"kib": 1, "mib": 1024, "gib": 1024**2, "tib": 1024**3}
+# All of them count by 1024: "10M", "10MB" and "10 MiB" are the same.
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?)[ ]?([KMGT])(?:i?B)?", re.ASCII | re.IGNORECASE)
+_KIBIBYTES = {"K": 1, "M": 1024, "G": 1024**2, "T": 1024**3}
 
 
 def parse_value(proptag: PropTag, value: Any) -> Value:
@@ -56,7 +57,7 @@ def _parse_single(proptag: PropTag, value: Any) -> int | str | bool:
 
 def _parse_integer(proptag: PropTag, value: Any) -> int:
     if isinstance(value, str) and proptag.name in QUOTAS and (size := _SIZE.fullmatch(value.strip())):
-        value = round(float(size[1]) * _KIBIBYTES[size[2].lower()])
+        value = round(float(size[1]) * _KIBIBYTES[size[2].upper()])
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValidationError("Invalid type: a whole number is needed.")
     if not -(2 ** (proptag.bits - 1)) <= value < 2 ** (proptag.bits - 1):

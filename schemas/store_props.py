@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, ValidationError, post_load, validate
+from marshmallow import INCLUDE, Schema, ValidationError, post_load
 
 from postroom.schemas.fields import CommaSeparated, Text
 from postroom.schemas.properties import parse_names, parse_value
@@ -24,7 +24,7 @@ class StorePropsChange:
 
 
 class StorePropsQuerySchema(Schema):
-    """The properties to read, by name or number; loads as a list of PropTag."""
+    """The properties to read or to remove, by name or number; loads as a list of PropTag."""
 
     properties = CommaSeparated(Text(100), load_default=list)
 
@@ -34,14 +34,6 @@ class StorePropsQuerySchema(Schema):
             return parse_names(data["properties"])
         except ValidationError as error:
             raise ValidationError({"properties": error.messages}) from None
-
-
-class StorePropsDeleteQuerySchema(StorePropsQuerySchema):
-    """The properties to remove, at least one."""
-
-    properties = CommaSeparated(
-        Text(100), required=True, validate=validate.Length(min=1, error="Name at least one property.")
-    )
 
 
 class StorePropsPatchSchema(Schema):

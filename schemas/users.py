@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from postroom.schemas.addresses import normalise_address
+from postroom.schemas.addresses import normalise_address, stored_form
 from postroom.schemas.fields import (
     Bool,
     CommaSeparated,
@@ -144,7 +144,8 @@ class _Writable(PrivilegesSchema):
 class UserCreateSchema(_Writable):
     """The body of POST users."""
 
-    username = Text(LONGEST_ADDRESS, required=True, validate=validate.Length(min=1))
+    # Needed, but not for a contact (status 5), whose own name is made from its ID.
+    username = Text(LONGEST_ADDRESS, validate=validate.Length(min=1))
     password = Text(512, line=False, allow_none=True, load_only=True)
     domainID = Int()  # read-only: taken when it is the domain of the path
 
@@ -184,7 +185,7 @@ class UserListQuerySchema(PageQuerySchema):
             sort=_sort_keys(data["sort"]),
             match_fields=frozenset(known_fields(data["matchFields"], tuple(MATCH_FIELDS))),
             match_tags=_known_tags(data["matchProps"]),
-            username=data.get("username"),
+            username=stored_form(data["username"]) if "username" in data else None,
             ids=data.get("ID"),
             status=data.get("status"),
             filter_tags=_property_filters(data["filterProp"]),

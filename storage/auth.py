@@ -51,10 +51,14 @@ async def select_account(database: Database, user_id: int) -> Account | None:
 
 
 async def select_login(database: Database, name: str) -> Account | None:
-    """The account of a username or altname in any case, or None."""
+    """The account of a username or altname in any case, or None. Contacts do not log in."""
     row = await database.fetch_row(
-        f"""{_SELECT} WHERE u.id = (SELECT user_id FROM addresses
-                                     WHERE key = ? AND kind IN ('username', 'altname') ORDER BY kind DESC LIMIT 1)""",
+        f"""{_SELECT} WHERE u.id = (SELECT a.user_id
+                                      FROM addresses a
+                                      JOIN users x ON x.id = a.user_id AND x.status <> 5
+                                     WHERE a.key = ? AND a.kind IN ('username', 'altname')
+                                     ORDER BY a.kind DESC
+                                     LIMIT 1)""",
         (fold(name),),
     )
     return _account(row)

@@ -1,5 +1,6 @@
 """Accounts elsewhere whose mail is fetched for a user."""
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -55,6 +56,13 @@ def delete_fetchmail(connection: sqlite3.Connection, entry_ids: Sequence[int]) -
     connection.executemany("DELETE FROM fetchmail WHERE id = ?", [(entry_id,) for entry_id in entry_ids])
 
 
-def rename_mailbox(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:
-    """Entries that deliver to the user follow a rename."""
-    connection.execute("UPDATE fetchmail SET mailbox = ? WHERE user_id = ? AND mailbox = ?", (new, user_id, old))
+def move_mailboxes(connection: sqlite3.Connection, user_id: int, keys: Sequence[str], address: str) -> None:
+    """Entries of a user that deliver to one of these addresses (folded) deliver to another from now on."""
+    connection.execute(
+        """
+        UPDATE fetchmail
+           SET mailbox = ?
+         WHERE user_id = ? AND fold(mailbox) IN (SELECT value FROM json_each(?))
+        """,
+        (address, user_id, json.dumps(list(keys))),
+    )

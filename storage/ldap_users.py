@@ -72,7 +72,13 @@ def list_linked(
 def list_owners(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
     """Folded name -> (kind, user ID) of whoever goes by it, for those of the names that somebody has."""
     rows = connection.execute(
-        "SELECT key, kind, user_id FROM addresses WHERE key IN (SELECT value FROM json_each(?))",
+        # What a contact is called takes no name away.
+        """
+        SELECT a.key, a.kind, a.user_id
+          FROM addresses a
+          JOIN users u ON u.id = a.user_id
+         WHERE a.key IN (SELECT value FROM json_each(?)) AND NOT (a.kind = 'username' AND u.status = 5)
+        """,
         (json.dumps([fold(name) for name in names]),),
     )
     found: dict[str, list[tuple[str, int]]] = {}

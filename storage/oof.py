@@ -30,20 +30,20 @@ _SELECT = f"""
     SELECT CAST({_DOCUMENT} AS BLOB)
       FROM users u
       LEFT JOIN oof o ON o.user_id = u.id
-     WHERE u.id = ? AND u.domain_id = ?
+     WHERE u.id = ? AND u.domain_id = ? AND u.status <> 5
 """
-# The administrator has an address too, but no domain and no mail.
+# The administrator and contacts have names too, but no mail.
 _SELECT_BY_ADDRESS = f"""
     SELECT CAST({_DOCUMENT} AS BLOB)
       FROM addresses a
       JOIN users u ON u.id = a.user_id
       LEFT JOIN oof o ON o.user_id = u.id
-     WHERE a.key = ? AND a.kind <> 'altname' AND u.domain_id IS NOT NULL
+     WHERE a.key = ? AND a.kind <> 'altname' AND u.domain_id IS NOT NULL AND u.status <> 5
 """
 
 
 async def select_oof(database: Database, domain_id: int, user_id: int) -> bytes | None:
-    """The JSON document, None when the domain has no such user."""
+    """The JSON document, None when the domain has no such user, or a contact."""
     found: bytes | None = await database.fetch_by_key(_SELECT, (user_id, domain_id))
     return found
 

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import chain
-from typing import NamedTuple
 
 from postroom.storage.database import Database
 from postroom.storage.proptags import Kind, PropTag
@@ -19,14 +18,13 @@ Value = int | str | bool | list[int] | list[str] | list[bool]
 @cache
 def _select(tags: int) -> str:
     return f"""
-        SELECT u.status,
-               CAST(json_object('data', json((
+        SELECT CAST(json_object('data', json((
                    SELECT json_group_object(p.name, {PROPERTY_VALUE})
                      FROM properties p
                     WHERE p.user_id = u.id AND p.tag IN ({", ".join("?" * tags)})
                ))) AS BLOB)
           FROM users u
-         WHERE u.id = ? AND u.domain_id = ?
+         WHERE u.id = ? AND u.domain_id = ? AND u.status <> 5
     """
 
 
@@ -41,17 +39,10 @@ def _insert(rows: int) -> str:
     """
 
 
-class Properties(NamedTuple):
-    """The status of a user, and a JSON object with the properties as `data`."""
-
-    status: int
-    document: bytes
-
-
-async def select_properties(database: Database, domain_id: int, user_id: int, tags: Sequence[int]) -> Properties | None:
-    """Those of the properties that the user has, None when the domain has no such user."""
-    row = await database.fetch_row_by_key(_select(len(tags)), (*tags, user_id, domain_id))
-    return Properties(*row) if row else None
+async def select_properties(database: Database, domain_id: int, user_id: int, tags: Sequence[int]) -> bytes | None:
+    """The answer `{"data": {name: value}}` with those that the user has; None: no such user, or a contact."""
+    found: bytes | None = await database.fetch_by_key(_select(len(tags)), (*tags, user_id, domain_id))
+    return found
 
 
 def write_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value]) -> None:

@@ -21,20 +21,20 @@ _SELECT = f"""
                         ORDER BY s.member_id)
            ))) AS BLOB)
       FROM users u
-     WHERE u.id = ? AND u.domain_id = ?
+     WHERE u.id = ? AND u.domain_id = ? AND u.status <> 5
 """
 
 
 async def select_members(database: Database, domain_id: int, user_id: int) -> bytes | None:
-    """The answer `{"data": [{ID, memberID, displayName, username}, ...]}`; None when the domain has no such user."""
+    """The answer `{"data": [{ID, memberID, displayName, username}, ...]}`; None: no such user, or a contact."""
     found: bytes | None = await database.fetch_by_key(_SELECT, (user_id, domain_id))
     return found
 
 
-def read_members(connection: sqlite3.Connection, domain_id: int, user_id: int) -> bytes | None:
-    """The same as it stands inside a transaction."""
-    row = connection.execute(_SELECT, (user_id, domain_id)).fetchone()
-    return row[0] if row else None
+def read_members(connection: sqlite3.Connection, domain_id: int, user_id: int) -> bytes:
+    """The same as it stands inside a transaction, of a user who is there."""
+    found: bytes = connection.execute(_SELECT, (user_id, domain_id)).fetchone()[0]
+    return found
 
 
 def find_colleagues(connection: sqlite3.Connection, domain_id: int, addresses: Sequence[str]) -> dict[str, int]:

@@ -29,7 +29,8 @@ def boolean(column: str) -> str:
 
 
 _LEVEL_0 = ["'ID', u.id", "'username', u.username"]
-_LEVEL_1 = ["'domainID', u.domain_id", "'ldapID', u.ldap_id", "'status', u.status"]
+# The administrator, whom the profile alone shows, is in no domain: that is the domain 0.
+_LEVEL_1 = ["'domainID', coalesce(u.domain_id, 0)", "'ldapID', u.ldap_id", "'status', u.status"]
 
 #: A property as the API shows it.
 PROPERTY_VALUE = """CASE WHEN p.multi THEN json(p.value)

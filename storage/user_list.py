@@ -112,7 +112,7 @@ def _filters(query: UserQuery) -> tuple[list[str], list[object], bool]:
         params += query.ids
         driven = True
     if query.username is not None:
-        filters.append("u.username = ?")
+        filters.append("u.id IN (SELECT user_id FROM addresses WHERE key = ? AND kind = 'username')")
         params.append(fold(query.username))
         driven = True
     for word in query.words:

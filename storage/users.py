@@ -181,21 +181,27 @@ def list_addresses(connection: sqlite3.Connection, user_id: int, kind: str) -> l
 
 def is_address_taken(connection: sqlite3.Connection, address: str, user_id: int | None) -> bool:
     """Whether a username or alias cannot be given to this user (None: a new one) because somebody else has it."""
-    return _exists(connection, "kind <> 'altname' AND user_id IS NOT ?", address, user_id)
+    return _exists(connection, "a.kind <> 'altname'", address, user_id)
 
 
 def is_username_an_altname(connection: sqlite3.Connection, username: str, user_id: int | None) -> bool:
     """Whether somebody else logs in with that name already."""
-    return _exists(connection, "kind = 'altname' AND user_id IS NOT ?", username, user_id)
+    return _exists(connection, "a.kind = 'altname'", username, user_id)
 
 
 def is_altname_taken(connection: sqlite3.Connection, altname: str, user_id: int | None) -> bool:
-    """Whether an altname is somebody else's altname or username."""
-    return _exists(connection, "kind IN ('altname', 'username') AND user_id IS NOT ?", altname, user_id)
+    """Whether an altname is somebody else's altname or username. Contacts do not log in: theirs takes nothing away."""
+    condition = "(a.kind = 'altname' OR a.kind = 'username' AND u.status <> 5)"
+    return _exists(connection, condition, altname, user_id)
 
 
 def _exists(connection: sqlite3.Connection, condition: str, address: str, user_id: int | None) -> bool:
-    sql = f"SELECT 1 FROM addresses WHERE key = ? AND {condition}"
+    sql = f"""
+        SELECT 1
+          FROM addresses a
+          JOIN users u ON u.id = a.user_id
+         WHERE a.key = ? AND a.user_id IS NOT ? AND {condition}
+    """
     return connection.execute(sql, (fold(address), user_id)).fetchone() is not None
 
 

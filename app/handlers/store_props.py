@@ -1,13 +1,17 @@
 """The properties of a user's store, by name: the same that GET and PATCH of the user show as `properties`."""
 
+from functools import partial
+
 from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import BODY, QUERY, context_of
 from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
+from postroom.app.lookups import of_user
 from postroom.app.services import store_props
 from postroom.schemas.answers import MessageSchema, StorePropsErrorsSchema, StorePropsSchema
-from postroom.schemas.store_props import StorePropsDeleteQuerySchema, StorePropsPatchSchema, StorePropsQuerySchema
+from postroom.schemas.store_props import StorePropsPatchSchema, StorePropsQuerySchema
+from postroom.storage.properties import select_properties
 
 TAGS = ["Domain Admin/Users"]
 
@@ -17,10 +21,8 @@ TAGS = ["Domain Admin/Users"]
 @response_schema(StorePropsSchema(), 200, description="Property values returned")
 async def get_store_props(request: web.Request) -> web.Response:
     """The properties asked for; one that the user does not have is left out."""
-    document = await store_props.read(
-        context_of(request).database, path_id(request, "domainID"), path_id(request, "userID"), request[QUERY]
-    )
-    return json_document(document)
+    tags = [proptag.tag for proptag in request[QUERY]]
+    return json_document(await of_user(request, partial(select_properties, tags=tags)))
 
 
 @docs(tags=TAGS, summary="Update store properties", operationId="patchStoreProps", deprecated=True)
@@ -37,10 +39,10 @@ async def patch_store_props(request: web.Request) -> web.Response:
 
 
 @docs(tags=TAGS, summary="Delete user store props", operationId="deleteStoreProps", deprecated=True)
-@querystring_schema(StorePropsDeleteQuerySchema())
+@querystring_schema(StorePropsQuerySchema())
 @response_schema(MessageSchema(), 200, description="Properties removed")
 async def delete_store_props(request: web.Request) -> web.Response:
-    """Removes the properties named; one that is not there is fine."""
+    """Removes the properties named; one that is not there is fine, and so is none at all."""
     username = await context_of(request).database.write(
         store_props.change,
         path_id(request, "domainID"),

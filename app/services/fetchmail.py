@@ -1,11 +1,11 @@
 """The rules of fetchmail entries: replaced as a whole, each known one updated by its ID."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from postroom.app.errors import InvalidError
-from postroom.storage import fetchmail, users
+from postroom.storage import fetchmail
 from postroom.storage.text import fold
 from postroom.storage.users import UserRow
 
@@ -29,24 +29,27 @@ _REQUIRED = ("srcServer", "srcUser", "srcPassword")
 def replace(
     connection: sqlite3.Connection,
     user: UserRow,
-    former_username: str,
+    own: Collection[str],
+    gone: Collection[str],
     entries: Sequence[Mapping[str, Any]],
     now: str,
 ) -> None:
     """Makes these the user's entries. Raises InvalidError naming the entry by its place in the list.
 
-    A request that renames the user may still name the mailbox as it was before: the new name is meant.
+    `own` are the user's addresses, and `gone`, folded, those that the same request takes away: an entry may still
+    name one, and then the username is meant.
     """
+    own = {fold(address) for address in own}
     stored = fetchmail.list_fetchmail(connection, user.id)
     kept: set[int] = set()
     for place, sent in enumerate(entries):
         given = dict(sent)
         entry_id = given.get("ID")
-        if given.get("mailbox") == former_username:
+        if fold(given.get("mailbox", "")) in gone:
             given["mailbox"] = user.username
         if entry_id is None:
             entry = {"mailbox": user.username, **_DEFAULTS, **given}
-            _check(connection, user, place, entry)
+            _check(own, place, entry)
             if "date" in given:
                 raise _invalid(place, "date", "Is set when the entry is stored.")
             fetchmail.insert_fetchmail(connection, user.id, entry, now)
@@ -58,19 +61,18 @@ def replace(
         if given.get("date", known["date"]) != known["date"]:
             raise _invalid(place, "date", "Cannot be changed; leave it out or send it back as it was.")
         entry = {**known, **given}
-        _check(connection, user, place, entry)
+        _check(own, place, entry)
         if any(entry[name] != known[name] for name in fetchmail.COLUMNS):
             fetchmail.update_fetchmail(connection, entry_id, entry, now)
     fetchmail.delete_fetchmail(connection, [entry_id for entry_id in stored if entry_id not in kept])
 
 
-def _check(connection: sqlite3.Connection, user: UserRow, place: int, entry: dict[str, Any]) -> None:
+def _check(own: Collection[str], place: int, entry: dict[str, Any]) -> None:
     for name in _REQUIRED:
         if name not in entry:
             raise _invalid(place, name, "Missing data for required field.")
     # Another user's mailbox would be filled with mail that is not theirs.
-    names = {user.username, *(address for address, _ in users.list_addresses(connection, user.id, "alias"))}
-    if fold(entry["mailbox"]) not in {fold(name) for name in names}:
+    if fold(entry["mailbox"]) not in own:
         raise _invalid(place, "mailbox", "Is no address of this user.")
 
 

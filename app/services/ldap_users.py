@@ -99,7 +99,8 @@ def _write(connection: sqlite3.Connection, user: UserRow, stored: StoredUser, ch
         user = names.rename(connection, user, changes.username)
     if changes.aliases is not None:
         users.replace_addresses(connection, user.id, "alias", [(alias, 0) for alias in changes.aliases])
-        names.follow_aliases(connection, user, stored.aliases)
+    if changes.username is not None or changes.aliases is not None:
+        names.follow(connection, user, [stored.username, *stored.aliases])
     if changes.altnames is not None:
         users.replace_addresses(connection, user.id, "altname", changes.altnames)
     values = {proptags.by_tag(tag): value for tag, value in changes.properties.items()}

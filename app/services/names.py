@@ -20,6 +20,11 @@ def parse_username(text: str, domain: DomainRow) -> str:
     return username
 
 
+def contact_name(user_id: int) -> str:
+    """What a contact is called: no address, so it stands in nobody's way."""
+    return f"contact-{user_id}"
+
+
 def parse_address(given: str, address: str) -> str:
     """The stored form of the address that a username means. Raises InvalidError that shows what was given."""
     try:
@@ -45,19 +50,27 @@ def check_username(connection: sqlite3.Connection, username: str, user_id: int |
 
 
 def rename(connection: sqlite3.Connection, user: UserRow, username: str) -> UserRow:
-    """Gives a user another name that is free; entries of fetchmail and grants to the user follow."""
-    if username == user.username:
-        return user
+    """Gives a user another name that is free. Once the aliases are settled, follow() has to be called."""
     users.update_username(connection, user.id, username)
-    fetchmail.rename_mailbox(connection, user.id, user.username, username)
-    grants.move_grants(connection, [fold(user.username)], username)
     return replace(user, username=username)
 
 
-def follow_aliases(connection: sqlite3.Connection, user: UserRow, before: Sequence[str]) -> None:
-    """Grants to an alias that the user had before and has no more go on under the username."""
-    kept = {address for address, _ in users.list_addresses(connection, user.id, "alias")}
-    grants.move_grants(connection, [fold(alias) for alias in before if alias not in kept], user.username)
+def list_own(connection: sqlite3.Connection, user: UserRow) -> list[str]:
+    """The addresses at which a user gets mail: the username and the aliases."""
+    return [user.username, *(address for address, _ in users.list_addresses(connection, user.id, "alias"))]
+
+
+def follow(connection: sqlite3.Connection, user: UserRow, former: Sequence[str]) -> list[str]:
+    """What refers to one of the former addresses that the user has no more goes on under the username.
+
+    Those are grants to the user and their entries of fetchmail. Returns the addresses that are gone, folded.
+    """
+    kept = {fold(address) for address in list_own(connection, user)}
+    gone = [key for address in former if (key := fold(address)) not in kept]
+    if gone:
+        grants.move_grants(connection, gone, user.username)
+        fetchmail.move_mailboxes(connection, user.id, gone, user.username)
+    return gone
 
 
 def add_aliases(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, aliases: Sequence[str]) -> None:

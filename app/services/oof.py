@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from postroom.app.errors import InvalidError
-from postroom.app.services.users import find_user_or_raise
+from postroom.app.services.users import find_mailbox_or_raise
 from postroom.schemas.oof import STATE_OFF, STATE_SCHEDULED
 from postroom.storage import oof
 
@@ -16,9 +16,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def change_oof(connection: sqlite3.Connection, domain_id: int, user_id: int, changes: Mapping[str, Any]) -> str:
     """Changes the fields given (a loaded OofSchema), None removes one; one transaction. Returns the username.
 
-    Raises NotFoundError, InvalidError.
+    Raises NotFoundError, InvalidError (a contact, too).
     """
-    user = find_user_or_raise(connection, domain_id, user_id)
+    user = find_mailbox_or_raise(connection, domain_id, user_id)
     fields = {**oof.find_oof(connection, user_id), **changes}
     _check_times(fields)
     oof.set_oof(connection, user_id, fields)

@@ -6,7 +6,7 @@ from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, 
 from postroom.app.passwords import check_new_password
 from postroom.app.permissions import covers
 from postroom.app.tokens import Caller, make_caller, may_log_in
-from postroom.schemas.addresses import normalise_address
+from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
 
@@ -68,7 +68,7 @@ async def reset_password_of(context: Context, caller: Caller, address: str, new:
 
     Raises NotFoundError also for a user whom the caller may not administer.
     """
-    account = await auth.select_addressee(context.database, _stored_form(address))
+    account = await auth.select_addressee(context.database, stored_form(address))
     if account is None:
         raise _nobody(address)
     # The administrator is in no domain, so not in "all domains" either.
@@ -77,13 +77,6 @@ async def reset_password_of(context: Context, caller: Caller, address: str, new:
         raise _nobody(address)
     await reset_password(context, caller, account, new)
     return account.username
-
-
-def _stored_form(address: str) -> str:
-    try:
-        return normalise_address(address)
-    except ValueError:
-        return address  # `admin` is no address either
 
 
 def _nobody(address: str) -> NotFoundError:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.etags import Expected, check_match
-from postroom.app.services.users import find_user_or_raise, user_not_found
+from postroom.app.services.users import find_mailbox_or_raise
 from postroom.storage import store_access
 
 
 def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
-    """Gives one user access to the store; twice is fine. Raises NotFoundError."""
-    find_user_or_raise(connection, domain_id, user_id)
+    """Gives one user access to the store; twice is fine. Raises NotFoundError, InvalidError (a contact)."""
+    find_mailbox_or_raise(connection, domain_id, user_id)
     store_access.add_members(connection, user_id, [_find_or_raise(connection, domain_id, username)])
 
 
@@ -22,22 +22,20 @@ def replace_members(
 
     Raises NotFoundError (the owner), InvalidError naming every unknown one, PreconditionFailedError.
     """
-    current = store_access.read_members(connection, domain_id, user_id)
-    if current is None:
-        raise user_not_found(domain_id, user_id)
-    check_match(allowed, current)
+    find_mailbox_or_raise(connection, domain_id, user_id)
+    check_match(allowed, store_access.read_members(connection, domain_id, user_id))
     found = store_access.find_colleagues(connection, domain_id, usernames)
     unknown = [username for username in dict.fromkeys(usernames) if username not in found]
     if unknown:
         reasons = [f"usernames: {username[:100]!r} is no user of this organisation" for username in unknown[:50]]
         raise InvalidError(f"Invalid input: {reasons[0]}", reasons)
     store_access.replace_members(connection, user_id, list(dict.fromkeys(found.values())))
-    return store_access.read_members(connection, domain_id, user_id) or current
+    return store_access.read_members(connection, domain_id, user_id)
 
 
 def remove_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
-    """Takes access away from one user. Raises NotFoundError also when they have none."""
-    find_user_or_raise(connection, domain_id, user_id)
+    """Takes access away from one user. Raises NotFoundError also when they have none, InvalidError."""
+    find_mailbox_or_raise(connection, domain_id, user_id)
     if not store_access.delete_member(connection, user_id, _find_or_raise(connection, domain_id, username)):
         raise NotFoundError(f"The user {username[:100]!r} has no access to this store")
 

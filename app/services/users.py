@@ -18,6 +18,7 @@ from postroom.storage import create_defaults, domains, grants, proptags, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.properties import Value, delete_property, write_properties
 from postroom.storage.proptags import PropTag
+from postroom.storage.text import fold
 from postroom.storage.users import Name, UserRow
 
 #: displaytypeex ([MS-OXOAB] 2.2.3.12): a mail user, a remote mail user.
@@ -40,6 +41,19 @@ def find_user_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: 
     if user is None:
         raise user_not_found(domain_id, user_id)
     return user
+
+
+def find_mailbox_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
+    """The user, who has a store. Raises NotFoundError, InvalidError (a contact)."""
+    user = find_user_or_raise(connection, domain_id, user_id)
+    if user.status == STATUS_CONTACT:
+        raise no_store(user_id)
+    return user
+
+
+def no_store(user_id: int) -> InvalidError:
+    """The one text for what a contact does not have."""
+    return InvalidError(f"User {user_id} is a contact, which has no store")
 
 
 def user_not_found(domain_id: int, user_id: int) -> NotFoundError:
@@ -89,12 +103,17 @@ def add_user(
     properties[_proptag("creationtime")] = change.now
     properties[_proptag("displaytypeex")] = DISPLAY_CONTACT if status == STATUS_CONTACT else DISPLAY_MAILBOX
     if status == STATUS_CONTACT:
-        username, properties[_proptag("smtpaddress")] = _contact_names(connection, domain, data["username"])
+        username = names.contact_name(users.next_user_id(connection))
+        if "username" in data:
+            # The contact's own address, in whatever domain that is.
+            properties[_proptag("smtpaddress")] = names.parse_address(data["username"], data["username"])
     else:
+        if "username" not in data:
+            raise InvalidError.field("username", "Missing data for required field.")
         username = names.parse_username(data["username"], domain)
+        names.check_username(connection, username, None)
     if status == STATUS_NORMAL:
         _check_limit(domain)
-    names.check_username(connection, username, None)
     given = {name: value for name, value in data.items() if name not in ("username", "domainID", "password")}
     given = defaults | given
     given["properties"] = _without_none(properties | data.get("properties", {}))
@@ -176,33 +195,37 @@ def _apply(
 ) -> None:
     if change.system_admin and data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
-    # Aliases go first and come last, so that a name can move between alias and username in one request.
-    former_aliases: list[str] = []
-    if "aliases" in data:
-        former_aliases = [address for address, _ in users.list_addresses(connection, user.id, "alias")]
-        users.replace_addresses(connection, user.id, "alias", ())
-    former_username = user.username
-    if "username" in data:
-        user = _rename(connection, user, names.parse_username(data["username"], domain))
-    if "aliases" in data:
-        names.add_aliases(connection, user, domain, data["aliases"] or ())
-        names.follow_aliases(connection, user, former_aliases)
+    gone: list[str] = []
+    if "username" in data or "aliases" in data:
+        former = names.list_own(connection, user)
+        # Aliases go first and come last, so that a name can move between alias and username in one request.
+        if "aliases" in data:
+            users.replace_addresses(connection, user.id, "alias", ())
+        if "username" in data:
+            user = _rename(connection, user, domain, data["username"])
+        if "aliases" in data:
+            names.add_aliases(connection, user, domain, data["aliases"] or ())
+        gone = names.follow(connection, user, former)
     if "altnames" in data:
         names.set_altnames(connection, user, [entry["altname"] for entry in data["altnames"] or ()])
     if "forward" in data:
         users.set_forward(connection, user.id, data["forward"])
     if "fetchmail" in data:
-        fetchmail.replace(connection, user, former_username, data["fetchmail"] or (), change.now)
+        own = names.list_own(connection, user)
+        fetchmail.replace(connection, user, own, gone, data["fetchmail"] or (), change.now)
     set_properties(connection, user.id, data.get("properties", {}))
 
 
-def _rename(connection: sqlite3.Connection, user: UserRow, username: str) -> UserRow:
+def _rename(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:
+    if user.status == STATUS_CONTACT:
+        if fold(given) != user.username:
+            raise InvalidError.field("username", "A contact has none of its own; change the property smtpaddress.")
+        return user
+    username = names.parse_username(given, domain)
     if username == user.username:
         return user
-    if user.status == STATUS_CONTACT:
-        raise InvalidError.field("username", "A contact has none of its own; change the property smtpaddress.")
     names.check_username(connection, username, user.id)
-    if any(address == username for address, _ in users.list_addresses(connection, user.id, "alias")):
+    if any(fold(address) == fold(username) for address, _ in users.list_addresses(connection, user.id, "alias")):
         raise InvalidError.field("username", f"{username} is an alias of this user; remove that first.")
     return names.rename(connection, user, username)
 
@@ -223,11 +246,6 @@ def _create_defaults(
     named = {name: value for name, value in user.items() if name != "properties" and name not in users.COLUMNS}
     properties = {_proptag(name): value for name, value in (named | user.get("properties", {})).items()}
     return {name: value for name, value in user.items() if name in users.COLUMNS}, properties
-
-
-def _contact_names(connection: sqlite3.Connection, domain: DomainRow, given: str) -> tuple[str, str]:
-    """(the username of the contact to come, its own address, in whatever domain that is)."""
-    return f"contact-{users.next_user_id(connection)}@{domain.domainname}", names.parse_address(given, given)
 
 
 def _check_read_only(current: Mapping[str, Any], data: Mapping[str, Any]) -> None:

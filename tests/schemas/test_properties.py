@@ -35,6 +35,13 @@ GOOD: list[tuple[PropTag, Any, Any]] = [
     (QUOTA, 1000, 1000),
     (QUOTA, "10 GiB", 10 * 1024 * 1024),
     (QUOTA, "1.5MiB", 1536),
+    *(
+        (QUOTA, f"1{space}{letter}{rest}", 1024**power)
+        for power, letter in enumerate("KMGT")
+        for rest in ("", "B", "iB", "ib")
+        for space in ("", " ")
+    ),
+    (QUOTA, "10m", 10 * 1024),
     (QUOTA, "5 KiB", 5),
     (BOOLEAN, True, True),
     (TEXT, "", ""),
@@ -62,6 +69,10 @@ def test_good_values(tag: PropTag, value: Any, expected: Any) -> None:
         (INTEGER, [1]),
         (INTEGER, "10 GiB"),
         (QUOTA, "10"),
+        (QUOTA, "10B"),
+        (QUOTA, "10  MB"),
+        (QUOTA, "10 PiB"),
+        (QUOTA, "M"),
         (QUOTA, "-1 GiB"),
         (QUOTA, -1),
         (QUOTA, "2 TiB"),

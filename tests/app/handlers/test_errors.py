@@ -160,3 +160,48 @@ async def test_optional_body_may_be_missing(admin: Api) -> None:
     """A request without a body may say that it is JSON, or say nothing."""
     for headers in ({}, {"Content-Type": "application/json"}):
         await admin.delete("/system/mconf/ldap", headers=headers)
+
+
+async def test_rule_that_only_the_database_knows(
+    service: Service, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A rule that a service overlooks is a 400 that names the field, and a line in the log; nothing is stored."""
+    jane = await admin.make_user(domain, "jane")
+    monkeypatch.setattr("postroom.app.services.names.check_username", lambda *_: None)
+    reasons = await admin.refused(400, "POST", f"/domains/{domain}/users", {"username": "JANE", "password": "123456"})
+    assert "username" in reasons
+    assert "in use already" in reasons
+    other = await admin.make_user(domain, "john")
+    path = f"/domains/{domain}/users/{other['ID']}"
+    assert "username" in await admin.refused(400, "PATCH", path, {"username": jane["username"], "smtp": True})
+    assert await admin.get(path) == other
+    assert [record.levelno for record in caplog.records if "broke a rule" in record.message] == [logging.WARNING] * 2
+
+
+NAMES = ["straße", "STRASSE", "strasse", "Straſſe"]
+
+
+@pytest.mark.parametrize("first", NAMES)
+@pytest.mark.parametrize("second", NAMES)
+async def test_names_that_are_the_same_in_other_letters(admin: Api, domain: int, first: str, second: str) -> None:
+    """Whatever two spellings of a name meet as, it is a 400 that names the field, or one and the same."""
+    user = await admin.make_user(domain, first, aliases=["other@example.org"])
+    path, one, two = f"/domains/{domain}/users", f"{first}@example.org", f"{second}@example.org"
+    create = {"username": second, "password": "123456"}
+    assert "username" in await admin.refused(400, "POST", path, create)
+    bert = {"username": "bert", "password": "123456"}
+    assert "aliases" in await admin.refused(400, "POST", path, {**bert, "aliases": [two]})
+    assert "aliases" in await admin.refused(400, "POST", path, {**bert, "aliases": ["x@example.org", "X@example.org"]})
+    assert "altnames" in await admin.refused(400, "POST", path, {**bert, "altnames": [{"altname": two}]})
+    own = f"{path}/{user['ID']}"
+    assert "aliases" in await admin.refused(400, "PATCH", own, {"aliases": [two]})
+    assert "username" in await admin.refused(400, "PATCH", own, {"username": "other"})
+    await admin.patch(own, {"altnames": [{"altname": two}]})
+    renamed = await admin.patch(own, {"username": second})
+    assert renamed["username"].startswith(second.lower())
+    await admin.patch(own, {"username": "new", "aliases": [one]})
+    assert "alias" in await admin.refused(400, "PATCH", own, {"username": two})
+    await admin.patch(own, {"username": two, "aliases": ["new@example.org"]})
+    for kind in ("orgs", "roles"):
+        await admin.post(f"/system/{kind}", {"name": first})
+        assert "name" in await admin.refused(400, "POST", f"/system/{kind}", {"name": second})

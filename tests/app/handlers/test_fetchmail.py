@@ -110,3 +110,34 @@ async def test_date_changes_with_the_entry(admin: Api, service: Service, path: s
     assert after[1]["date"] == "2020-01-01 00:00:00"
     wrong = {**second, "date": "2021-01-01 00:00:00"}
     assert "date" in await admin.refused(400, "PATCH", path, {"fetchmail": [wrong]})
+
+
+async def test_mailbox_that_moves_or_goes(admin: Api, domain: int, path: str) -> None:
+    """An entry follows the address it delivers to, in any case: to a new name, or from an alias to the name."""
+    await admin.patch(path, {"aliases": ["j@example.org", "jd@example.org"]})
+    first, second = (await admin.get(path))["fetchmail"]
+    entries = [{"ID": first["ID"], "mailbox": "JANE@Example.org"}, {"ID": second["ID"], "mailbox": "J@example.org"}]
+    await admin.patch(path, {"fetchmail": entries})
+
+    async def mailboxes() -> list[str]:
+        return [entry["mailbox"] for entry in (await admin.get(path))["fetchmail"]]
+
+    await admin.patch(path, {"username": "janet"})
+    assert await mailboxes() == ["janet@example.org", "J@example.org"]
+    await admin.patch(path, {"aliases": ["jd@example.org"]})
+    assert await mailboxes() == ["janet@example.org", "janet@example.org"]
+    john = await admin.make_user(domain, "john", aliases=["j@example.org"])
+    whole = await admin.get(path)
+    assert await admin.patch(path, whole) == whole
+    # The alias becomes the name, and the former name an alias: nothing is gone.
+    await admin.patch(path, {"username": "jd", "aliases": ["janet@example.org"]})
+    assert await mailboxes() == ["janet@example.org", "janet@example.org"]
+    assert john["aliases"] == ["j@example.org"]
+
+
+async def test_whole_user_with_another_address(admin: Api, path: str) -> None:
+    """Who sends the whole user back with another name and fewer aliases need not change the entries as well."""
+    await admin.patch(path, {"aliases": ["j@example.org"], "fetchmail": [{**ENTRY, "mailbox": "J@Example.org"}]})
+    whole = await admin.get(path)
+    after = await admin.patch(path, {**whole, "username": "janet", "aliases": []})
+    assert [entry["mailbox"] for entry in after["fetchmail"]] == ["janet@example.org"]

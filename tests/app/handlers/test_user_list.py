@@ -213,3 +213,17 @@ async def test_parameters_cannot_carry_sql(admin: Api, domain: int, people: dict
         answer = await admin.call("GET", f"/domains/{domain}/users?{urlencode({name: evil})}")
         assert answer.status in (200, 400)
     assert len(await found(admin, domain)) == 5
+
+
+async def test_username_in_any_spelling(admin: Api) -> None:
+    """A list filtered by username finds it in any case and any spelling of its domain."""
+    domain = await admin.make_domain("bücher.example")
+    user = await admin.make_user(domain, "straße")
+    contact = await admin.make_user(domain, "x@elsewhere.net", status=5)
+    for path in (f"/domains/{domain}/users", "/system/users"):
+        for name in ("straße@xn--bcher-kva.example", "STRASSE@BÜCHER.example", "Strasse@bücher.example"):
+            found = await admin.get(path, params={"username": name})
+            assert [each["ID"] for each in found["data"]] == [user["ID"]], name
+        assert (await admin.get(path, params={"username": contact["username"].title()}))["count"] == 1
+        for name in ("strasse", "nobody@bücher.example", "%"):
+            assert (await admin.get(path, params={"username": name}))["count"] == 0

@@ -129,18 +129,6 @@ async def test_password_is_needed_by_those_who_log_in(admin: Api, domain: int) -
     await admin.post(path, {"username": "someone@elsewhere.net", "status": 5})
 
 
-async def test_contact(admin: Api, domain: int) -> None:
-    """A contact keeps the given address as a property, under a username of its own."""
-    contact = await admin.make_user(domain, "Someone@Elsewhere.net", status=5)
-    assert contact["username"] == f"contact-{contact['ID']}@example.org"
-    assert contact["properties"]["smtpaddress"] == "someone@elsewhere.net"
-    assert contact["properties"]["displaytypeex"] == 6
-    path = f"/domains/{domain}/users/{contact['ID']}"
-    assert "username" in await admin.refused(400, "PATCH", path, {"username": "jane"})
-    assert "status" in await admin.refused(400, "PATCH", path, {"status": 0})
-    await admin.patch(path, {"username": contact["username"], "properties": {"displayname": "Someone"}})
-
-
 async def test_addresses_exist_once(admin: Api, domain: int) -> None:
     """A username or alias is nobody else's username or alias, an altname nobody else's altname or username."""
     other_domain = await admin.make_domain("example.net")

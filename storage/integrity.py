@@ -1,0 +1,41 @@
+"""The rule of the API that stands behind each constraint of the database.
+
+The services look at every rule before they write, and say best what is wrong. This is for what a service has
+overlooked: it is the input that breaks a rule then, too, and not the database that has failed.
+"""
+
+import re
+import sqlite3
+from typing import Final
+
+_NAME = ("username, aliases or altnames", "One of these names is in use already.")
+
+#: What SQLite says of a constraint -> (field of the API, reason). Of several columns the first counts.
+RULES: Final[dict[str, tuple[str, str]]] = {
+    "addresses.key": _NAME,
+    "users.username": ("username", "Is in use already."),
+    "username is the altname of another user": ("username", "Is an altname of another user."),
+    "altname is the username of another user": ("altnames", "One of them is the username of another user."),
+    "users.ldap_id": ("ldapID", "The object is linked to another user of the domain already."),
+    "orgs.key": ("name", "There is another organisation of this name."),
+    "roles.key": ("name", "There is another role of this name."),
+    "domains.domainname": ("domainname", "There is a domain of this name already."),
+    "properties.user_id": ("properties", "A property is given twice."),
+    "grants.user_id": ("addresses", "An address is given twice."),
+    "store_access.user_id": ("usernames", "A user is given twice."),
+    "user_roles.user_id": ("roles", "A role is given twice."),
+}
+_GONE = ("", "Something that this refers to has been removed meanwhile.")
+_OTHER = ("", "A value is not one that can be stored.")
+
+_UNIQUE = re.compile(r"UNIQUE constraint failed: ([^,]+)")
+
+
+def rule_of(error: sqlite3.IntegrityError) -> tuple[str, str]:
+    """(field, "" when there is no one field; reason) of the rule that a constraint stands for."""
+    text = str(error)
+    if found := _UNIQUE.match(text):
+        return RULES.get(found[1], _OTHER)
+    if text.startswith("FOREIGN KEY"):
+        return _GONE
+    return RULES.get(text, _OTHER)
