@@ -4,7 +4,7 @@ import base64
 import hashlib
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jwt
 
@@ -27,6 +27,8 @@ class Caller:
     user_id: int
     username: str
     grants: Grants
+    #: Of the token that the request was made with.
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,14 @@ class _Known:
     expires: float
 
 
+def is_active(account: Account) -> bool:
+    """Whether the account's password is good for anything: the status is normal, and the domain is in use."""
+    return account.id == ADMIN_ID or (account.status == 0 and account.domain_status == 0)
+
+
 def may_log_in(account: Account) -> bool:
-    """The administrator always may; others with a role, a normal status, and a domain that is in use."""
-    if account.id == ADMIN_ID:
-        return True
-    return account.status == 0 and account.domain_status == 0 and account.permissions is not None
+    """The administrator always may; others with a role, while they are active."""
+    return account.id == ADMIN_ID or (is_active(account) and account.permissions is not None)
 
 
 def csrf_token(token: str) -> str:
@@ -91,15 +96,15 @@ class Tokens:
 
     async def account(self, token: str) -> Account:
         """The account behind a token that counts. Raises UnauthenticatedError otherwise."""
-        account, _ = await self._verified(token)
+        account, _, _ = await self._verified(token)
         return account
 
     async def _check(self, token: str) -> _Known:
-        account, expires = await self._verified(token)
-        return _Known(make_caller(account), expires)
+        account, session_id, expires = await self._verified(token)
+        return _Known(replace(make_caller(account), session_id=session_id), expires)
 
-    async def _verified(self, token: str) -> tuple[Account, float]:
-        """The account, and the UNIX time at which the token expires."""
+    async def _verified(self, token: str) -> tuple[Account, str | None, float]:
+        """The account, the ID of the token, and the UNIX time at which it expires."""
         try:
             claims = jwt.decode(
                 token,
@@ -108,12 +113,18 @@ class Tokens:
                 options={"require": ["exp", "sub", "epoch"], "verify_iat": False},
             )
             user_id, epoch, expires = int(claims["sub"]), int(claims["epoch"]), float(claims["exp"])
+            session_id = claims.get("jti")
         except (jwt.PyJWTError, ValueError, TypeError):
             raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
         account = await select_account(self._database, user_id)
-        if account is None or account.token_epoch != epoch or not may_log_in(account):
+        if account is None or not may_log_in(account) or not _counts(account, epoch, session_id):
             raise UnauthenticatedError("Access denied", ["The login has been revoked"])
-        return account, expires
+        return account, session_id, expires
+
+
+def _counts(account: Account, epoch: int, session_id: str | None) -> bool:
+    kept = session_id is not None and account.kept_session == (account.token_epoch, session_id)
+    return kept or account.token_epoch == epoch
 
 
 def make_caller(account: Account) -> Caller:

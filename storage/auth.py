@@ -22,6 +22,8 @@ class Account:
     domain_status: int
     org_id: int | None
     token_epoch: int
+    #: (epoch, token ID) of the session that outlives the change of password with which that epoch began
+    kept_session: tuple[int | None, str | None]
     #: (permission, domain ID, organisation ID, everything), and None when the user has no role at all
     permissions: list[tuple[str, int | None, int | None, bool]] | None
     #: organisation ID -> IDs of its domains, of the organisations that the permissions name
@@ -30,7 +32,7 @@ class Account:
 
 _SELECT = """
     SELECT u.id, u.username, u.password, u.status, u.ldap_id, u.domain_id, coalesce(d.domain_status, 0), d.org_id,
-           u.token_epoch,
+           u.token_epoch, u.kept_epoch, u.kept_session,
            CASE WHEN EXISTS (SELECT 1 FROM user_roles WHERE user_id = u.id)
                 THEN (SELECT json_group_array(json_array(p.permission, p.domain_id, p.org_id, p.everything))
                         FROM user_roles x JOIN role_permissions p ON p.role_id = x.role_id WHERE x.user_id = u.id)
@@ -76,17 +78,35 @@ def _account(row: Any) -> Account | None:
     if row is None:
         return None
     domains_of_org: dict[int, list[int]] = {}
-    for org_id, domain_id in json.loads(row[10]):
+    for org_id, domain_id in json.loads(row[12]):
         domains_of_org.setdefault(org_id, []).append(domain_id)
     held = None
-    if row[9] is not None:
-        held = [(name, domain, org, bool(everything)) for name, domain, org, everything in json.loads(row[9])]
-    return Account(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], held, domains_of_org)
+    if row[11] is not None:
+        held = [(name, domain, org, bool(everything)) for name, domain, org, everything in json.loads(row[11])]
+    return Account(*row[:9], (row[9], row[10]), held, domains_of_org)
 
 
 def set_password(connection: sqlite3.Connection, user_id: int, password: str) -> None:
     """A new password's hash; tokens given out before count no more."""
     connection.execute("UPDATE users SET password = ?, token_epoch = token_epoch + 1 WHERE id = ?", (password, user_id))
+
+
+def change_password(
+    connection: sqlite3.Connection, user_id: int, old: str | None, new: str, session_id: str | None
+) -> bool:
+    """A new hash in the place of the old one; of the tokens given out before only that of the session still counts.
+
+    False when the old hash is no longer the one that is stored: somebody was faster.
+    """
+    changed = connection.execute(
+        """
+        UPDATE users
+           SET password = ?, token_epoch = token_epoch + 1, kept_epoch = token_epoch + 1, kept_session = ?
+         WHERE id = ? AND password IS ?
+        """,
+        (new, session_id, user_id, old),
+    )
+    return changed.rowcount > 0
 
 
 def replace_hash(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:

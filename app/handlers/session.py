@@ -6,12 +6,11 @@ from postroom.app.answers import json_answer, json_document, message
 from postroom.app.callers import identify, token_of
 from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.describe import docs, form_schema, json_schema, response_schema
-from postroom.app.errors import InvalidError, LoginFailedError, UnauthenticatedError
+from postroom.app.errors import InvalidError, UnauthenticatedError
 from postroom.app.inputs import load, read_json
 from postroom.app.services import session
 from postroom.schemas.answers import LoginAnswerSchema, MessageSchema, ProfileSchema
 from postroom.schemas.session import ChangePasswordSchema, LoginSchema
-from postroom.storage.auth import select_account
 from postroom.storage.users import select_profile
 
 _LOGIN = LoginSchema(unknown="exclude")
@@ -56,18 +55,15 @@ async def get_profile(request: web.Request) -> web.Response:
 @json_schema(ChangePasswordSchema())
 @response_schema(MessageSchema(), 200, description="Password updated")
 async def put_passwd(request: web.Request) -> web.Response:
-    """Sets the caller's own password, or that of `user`, whom `old` identifies then. Every login of theirs ends."""
-    context = context_of(request)
-    given = request[BODY]
+    """Sets the caller's own password: of their logins only this one goes on.
+
+    With `user` that name and `old` are the login, which needs no role; then every login of theirs ends.
+    """
+    context, given = context_of(request), request[BODY]
     if "user" in given:
-        account = await session.log_in(context, given["user"], given["old"])
+        await session.change_password_of(context, given["user"], given["old"], given["new"])
     else:
-        caller = await identify(request)
-        found = await select_account(context.database, caller.user_id)
-        if found is None:
-            raise LoginFailedError
-        account = found
-    await session.change_password(context, account, given["old"], given["new"])
+        await session.change_own_password(context, await identify(request), given["old"], given["new"])
     return message("The password has been changed")
 
 

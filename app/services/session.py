@@ -5,7 +5,7 @@ from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
 from postroom.app.passwords import check_new_password
 from postroom.app.permissions import covers
-from postroom.app.tokens import Caller, make_caller, may_log_in
+from postroom.app.tokens import Caller, is_active, make_caller, may_log_in
 from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
@@ -13,10 +13,21 @@ from postroom.storage.auth import Account
 
 async def log_in(context: Context, name: str, password: str) -> Account:
     """The account of a username or altname with its password. Raises LoginFailedError, UnavailableError (LDAP)."""
+    account = await _authenticate(context, name, password)
+    if not may_log_in(account):
+        raise LoginFailedError
+    if account.ldap_id is None and account.password is not None and context.passwords.needs_rehash(account.password):
+        renewed = await context.passwords.hash(password)
+        await context.database.write(auth.replace_hash, account.id, account.password, renewed)
+    return account
+
+
+async def _authenticate(context: Context, name: str, password: str) -> Account:
+    """The same without a role, which users of a webmail do not have."""
     account = await auth.select_login(context.database, name)
     matches = await verify_password(context, account, password)
-    # Asked last, so that it shows neither in the answer nor in its time whether a name exists and may log in.
-    if account is None or not matches or not may_log_in(account):
+    # Asked last, so that it shows neither in the answer nor in its time whether a name exists and is active.
+    if account is None or not matches or not is_active(account):
         raise LoginFailedError
     return account
 
@@ -28,23 +39,45 @@ async def verify_password(context: Context, account: Account | None, password: s
     if account is not None and account.ldap_id is not None:
         directory = await context.directories.of_organisation(account.org_id)
         return await directory.authenticate(parse_object_id(account.ldap_id), password)
-    stored = account.password if account is not None else None
-    if not await context.passwords.verify(stored, password):
-        return False
-    if account is not None and stored is not None and context.passwords.needs_rehash(stored):
-        renewed = await context.passwords.hash(password)
-        await context.database.write(auth.replace_hash, account.id, stored, renewed)
-    return True
+    return await context.passwords.verify(account.password if account is not None else None, password)
 
 
-async def change_password(context: Context, account: Account, old: str, new: str) -> None:
-    """Sets an own password. Raises ForbiddenError (wrong old), InvalidError (the new one, or LDAP-linked)."""
+async def change_own_password(context: Context, caller: Caller, old: str, new: str) -> None:
+    """Sets the caller's password; of their logins only the one that the request was made with goes on.
+
+    Raises ForbiddenError (wrong old), InvalidError (the new one, or LDAP-linked), LoginFailedError (gone meanwhile).
+    """
+    account = await auth.select_account(context.database, caller.user_id)
+    if account is None:
+        raise LoginFailedError
+    _check_change(context, account, new)
+    if not await verify_password(context, account, old):
+        raise ForbiddenError("The old password is wrong")
+    await _change_password(context, account, new, caller.session_id)
+
+
+async def change_password_of(context: Context, name: str, old: str, new: str) -> None:
+    """Sets the password of whoever `name` and `old` identify, with a role or without; every login of theirs ends.
+
+    Raises LoginFailedError, InvalidError (the new one, or LDAP-linked), ForbiddenError (changed meanwhile).
+    """
+    account = await _authenticate(context, name, old)
+    _check_change(context, account, new)
+    await _change_password(context, account, new, None)
+
+
+def _check_change(context: Context, account: Account, new: str) -> None:
     if account.ldap_id is not None:
         raise InvalidError("The password of this user is kept in LDAP and can only be changed there")
     check_new_password(new, context.config.password_min_length, "new")
-    if not await verify_password(context, account, old):
+
+
+async def _change_password(context: Context, account: Account, new: str, session_id: str | None) -> None:
+    hashed = await context.passwords.hash(new)
+    changed = await context.database.write(auth.change_password, account.id, account.password, hashed, session_id)
+    if not changed:
+        # Otherwise whoever knows the old password undoes a reset that came between.
         raise ForbiddenError("The old password is wrong")
-    await set_password(context, account.id, new)
 
 
 async def reset_password(context: Context, caller: Caller, user: Account, new: str) -> None:
@@ -60,7 +93,8 @@ async def reset_password(context: Context, caller: Caller, user: Account, new: s
     if not covers(caller.grants, make_caller(user).grants):
         raise ForbiddenError(f"Only somebody who may do as much as {user.username} sets their password")
     check_new_password(new, context.config.password_min_length, "new")
-    await set_password(context, user.id, new)
+    hashed = await context.passwords.hash(new)
+    await context.database.write(auth.set_password, user.id, hashed)
 
 
 async def reset_password_of(context: Context, caller: Caller, address: str, new: str) -> str:
@@ -81,9 +115,3 @@ async def reset_password_of(context: Context, caller: Caller, address: str, new:
 
 def _nobody(address: str) -> NotFoundError:
     return NotFoundError(f"There is no user {address[:320]!r}")
-
-
-async def set_password(context: Context, user_id: int, password: str) -> None:
-    """Stores the hash; every token of the user given out before ends."""
-    hashed = await context.passwords.hash(password)
-    await context.database.write(auth.set_password, user_id, hashed)

@@ -232,6 +232,9 @@ async def test_linked_users_log_in_at_the_directory(
         assert answer.status in (400, 401)
     await admin.refused(400, "PUT", f"{path}/password", {"new": "long enough"})
     await linked.refused(400, "PUT", "/passwd", {"old": LDAP_PASSWORD, "new": "long enough"})
+    by_name = {"user": "maria.test@example.com", "new": "long enough"}
+    await service.api.refused(400, "PUT", "/passwd", {**by_name, "old": LDAP_PASSWORD})
+    await service.api.refused(401, "PUT", "/passwd", {**by_name, "old": "wrong"})
     assert "ldapID" in await admin.refused(400, "PATCH", path, {"ldapID": "other"})
     await admin.patch(path, {"ldapID": person.OBJECT_ID})
     assert (await admin.patch(path, {"ldapID": None}))["ldapID"] is None

@@ -249,25 +249,105 @@ async def test_profile(service: Service, admin: Api, domain: int) -> None:
 
 
 async def test_change_own_password(service: Service, admin: Api) -> None:
-    """PUT /passwd needs the old password, ends every login, and the new one counts from then on."""
+    """PUT /passwd needs the old password, keeps the session it was made from, and the new one counts from then on."""
     await admin.refused(403, "PUT", "/passwd", {"old": "wrong", "new": "long enough"})
     for wrong in ({"new": "short"}, {"new": ""}, {"new": "nul\0nul"}, {"new": "x" * 513}, {"new": None}, {"new": 5}):
         assert "new" in await admin.refused(400, "PUT", "/passwd", {"old": ADMIN_PASSWORD, **wrong})
     assert "old" in await admin.refused(400, "PUT", "/passwd", {"new": "long enough"})
+    other = await service.login("admin", ADMIN_PASSWORD)
     await admin.put("/passwd", {"old": ADMIN_PASSWORD, "new": "x" * 512})
-    await admin.refused(401, "GET", "/profile")
+    await admin.get("/profile")
+    await other.refused(401, "GET", "/profile")
+    await other.refused(401, "POST", "/login")
     await service.api.refused(401, "POST", "/login", {"user": "admin", "pass": ADMIN_PASSWORD})
     await service.api.refused(401, "POST", "/login", {"user": "admin", "pass": "x" * 511})
     await service.login("admin", "x" * 512)
 
 
-async def test_change_password_by_name(service: Service) -> None:
-    """With `user` in the body the old password is the login, and no cookie is needed."""
-    body = {"user": "admin", "old": ADMIN_PASSWORD, "new": "brand new one"}
-    await service.api.refused(401, "PUT", "/passwd", {**body, "old": "wrong"})
+async def test_session_of_the_last_change_is_kept(service: Service, admin: Api) -> None:
+    """One session goes on over each change, also renewed; a change from elsewhere ends it."""
+    first = await service.login("admin", ADMIN_PASSWORD)
+    for old, new in ((ADMIN_PASSWORD, "second one"), ("second one", "third one")):
+        await first.put("/passwd", {"old": old, "new": new})
+    renewed = (await first.call("POST", "/login")).body["grommunioAuthJwt"]
+    await Api(service, {"Authorization": f"Bearer {renewed}"}).get("/profile")
+    second = await service.login("admin", "third one")
+    await second.put("/passwd", {"old": "third one", "new": "fourth one"})
+    for ended in (admin, first):
+        await ended.refused(401, "GET", "/profile")
+    await service.api.put("/passwd", {"user": "admin", "old": "fourth one", "new": "fifth one"})
+    await second.refused(401, "GET", "/profile")
+
+
+async def test_kept_session_ends_like_any_other(service: Service, admin: Api, domain: int) -> None:
+    """A session that a change of password left alone is gone after a reset, and after a suspension for good."""
+    for reset in ("password", "status"):
+        helper = await service.login_with(domain, ROLE, name=reset)
+        await helper.put("/passwd", {"old": USER_PASSWORD, "new": "my own choice"})
+        path = f"/domains/{domain}/users/{(await helper.get('/profile'))['user']['ID']}"
+        if reset == "password":
+            await admin.put(f"{path}/password", {"new": "somebody else's"})
+        else:
+            await admin.patch(path, {"status": 1})
+            await helper.refused(401, "GET", "/profile")
+            await admin.patch(path, {"status": 0})
+        await helper.refused(401, "GET", "/profile")
+
+
+async def test_change_password_by_name(service: Service, admin: Api, domain: int) -> None:
+    """With `user` in the body the old password is the login, no cookie and no role are needed, and every login ends."""
+    await admin.make_user(domain, "jane", altnames=[{"altname": "JD"}])
+    for name in ("jane@example.org", "jd"):
+        body = {"user": name, "old": USER_PASSWORD, "new": "brand new one"}
+        await service.api.refused(401, "PUT", "/passwd", {**body, "old": "wrong"})
+        await service.api.put("/passwd", body)
+        await service.api.put("/passwd", {**body, "old": "brand new one", "new": USER_PASSWORD})
     await service.api.refused(401, "PUT", "/passwd", {"old": ADMIN_PASSWORD, "new": "brand new one"})
-    await service.api.put("/passwd", body)
+    await service.api.put("/passwd", {"user": "admin", "old": ADMIN_PASSWORD, "new": "brand new one"})
+    await admin.refused(401, "GET", "/profile")
     await service.login("admin", "brand new one")
+
+
+async def test_who_cannot_change_by_name(service: Service, admin: Api, domain: int) -> None:
+    """Suspended, of a deleted domain, a shared mailbox or unknown: all get the answer of a wrong password."""
+    jane = await admin.make_user(domain, "jane")
+    await admin.make_user(domain, "info", status=4, password=USER_PASSWORD)
+    body = {"old": USER_PASSWORD, "new": "brand new one"}
+
+    async def refusal(name: str) -> str:
+        return await service.api.refused(401, "PUT", "/passwd", {"user": name, **body})
+
+    expected = await refusal("nobody@example.org")
+    assert await refusal("info@example.org") == expected
+    await admin.patch(f"/domains/{domain}/users/{jane['ID']}", {"status": 1})
+    assert await refusal("jane@example.org") == expected
+    await admin.patch(f"/domains/{domain}/users/{jane['ID']}", {"status": 0})
+    await admin.delete(f"/system/domains/{domain}")
+    assert await refusal("jane@example.org") == expected
+
+
+async def test_changes_at_the_same_time(service: Service, admin: Api, domain: int) -> None:
+    """Of two changes with the same old password one succeeds, and a reset that came between is not undone."""
+    jane = await admin.make_user(domain, "jane")
+    bodies = [{"user": "jane@example.org", "old": USER_PASSWORD, "new": f"new password {n}"} for n in range(4)]
+    answers = await asyncio.gather(*(service.api.call("PUT", "/passwd", body) for body in bodies))
+    statuses = [answer.status for answer in answers]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 401, 403}
+    kept = bodies[statuses.index(200)]["new"]
+
+    reset = service.context.passwords.hash
+
+    async def overtaken(password: str) -> str:
+        # Between the check of the old password and the write of the new one.
+        hashed = await reset(password)
+        if password == "too late":
+            await admin.put(f"/domains/{domain}/users/{jane['ID']}/password", {"new": "set by the admin"})
+        return hashed
+
+    service.context.passwords.hash = overtaken  # type: ignore[method-assign]
+    await service.api.refused(403, "PUT", "/passwd", {**bodies[0], "old": kept, "new": "too late"})
+    await service.api.put("/passwd", {**bodies[0], "old": "set by the admin", "new": "in time"})
 
 
 async def test_set_password_of_a_user(service: Service, admin: Api, domain: int) -> None:
