@@ -1,9 +1,10 @@
 """aiohttp-apispec's decorators, with the types that the package does not publish."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp_apispec
+from aiohttp import web
 from marshmallow import Schema
 
 from postroom.app.endpoints import Handler
@@ -32,6 +33,16 @@ def form_schema(schema: Schema) -> Decorator:
 def querystring_schema(schema: Schema) -> Decorator:
     """The query parameters of the operation."""
     return aiohttp_apispec.querystring_schema(schema)  # type: ignore[no-any-return]
+
+
+def about(look_up: Callable[[web.Request], Awaitable[None]]) -> Decorator:
+    """What the path names; `look_up` raises NotFoundError when it is not there, and goes before any other failure."""
+
+    def decorate(handler: Handler) -> Handler:
+        handler.look_up = look_up  # type: ignore[attr-defined]
+        return handler
+
+    return decorate
 
 
 def response_schema(schema: Schema | dict[str, Any], code: int = 200, *, description: str) -> Decorator:

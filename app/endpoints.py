@@ -13,10 +13,10 @@ from typing import Final
 from aiohttp import web
 
 from postroom.app.callers import identify
-from postroom.app.context import BODY, CALLER, QUERY
+from postroom.app.context import CALLER
 from postroom.app.errors import ForbiddenError, UnauthenticatedError
 from postroom.app.failures import failure
-from postroom.app.inputs import load_body, query_loader
+from postroom.app.inputs import input_loader
 from postroom.app.tokens import Caller
 from postroom.app.trust import is_trusted
 
@@ -64,9 +64,7 @@ UNDER_WAY: Final = web.AppKey("under_way", UnderWay)
 
 def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: bool) -> Handler:
     """The handler with all that stands around it. What it takes is read from aiohttp-apispec's decorators."""
-    schemas = {entry["location"]: entry["schema"] for entry in getattr(handler, "__schemas__", ())}
-    load_query = query_loader(schemas["querystring"]) if "querystring" in schemas else None
-    body_schema = schemas.get("json")
+    load_input = input_loader(handler)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
@@ -78,10 +76,8 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: b
                 caller = request[CALLER] = await identify(request)
                 if not need(caller, request):
                     raise ForbiddenError("You do not have the permission for this")
-            if load_query is not None:
-                request[QUERY] = load_query(request)
-            if body_schema is not None:
-                request[BODY] = await load_body(request, body_schema)
+            if load_input is not None:
+                await load_input(request)
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
             response = failure(request, error)

@@ -5,7 +5,7 @@ location for every request, which is the dearest thing on the way to a single re
 callback that all applications of a process share.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from marshmallow import Schema, ValidationError, fields
 from multidict import MultiDict
 from yarl import URL
 
+from postroom.app.context import BODY, QUERY
 from postroom.app.errors import InvalidError
 
 #: Longest list of reasons in one answer.
@@ -40,6 +41,30 @@ def _flatten(messages: Any, path: str = "") -> list[str]:
         return flat
     reasons = messages if isinstance(messages, list) else [messages]
     return [f"{path}: {reason}" if path else str(reason) for reason in reasons]
+
+
+def input_loader(handler: object) -> Callable[[web.Request], Awaitable[None]] | None:
+    """Loads what the handler has declared into request[QUERY] and request[BODY]; None when it has declared nothing."""
+    schemas = {entry["location"]: entry["schema"] for entry in getattr(handler, "__schemas__", ())}
+    load_query = query_loader(schemas["querystring"]) if "querystring" in schemas else None
+    body_schema = schemas.get("json")
+    look_up: Callable[[web.Request], Awaitable[None]] | None = getattr(handler, "look_up", None)
+    if load_query is None and body_schema is None:
+        return None
+
+    async def load_input(request: web.Request) -> None:
+        try:
+            if load_query is not None:
+                request[QUERY] = load_query(request)
+            if body_schema is not None:
+                request[BODY] = await load_body(request, body_schema)
+        except InvalidError:
+            # What is not there is not there, whatever else is wrong. Asked only now, because it costs a look-up.
+            if look_up is not None:
+                await look_up(request)
+            raise
+
+    return load_input
 
 
 def query_loader(schema: Schema) -> Callable[[web.Request], Any]:

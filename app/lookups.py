@@ -6,9 +6,18 @@ from aiohttp import web
 
 from postroom.app.answers import path_id
 from postroom.app.context import context_of
+from postroom.app.services.devices import user_not_found as owner_not_found
 from postroom.app.services.users import no_store, user_not_found
 from postroom.storage.database import Database
+from postroom.storage.devices import find_owner
 from postroom.storage.users import select_user_row
+
+
+async def owner(request: web.Request) -> None:
+    """Raises NotFoundError unless the username in the path is somebody's username or alias."""
+    username = request.match_info["username"]
+    if await context_of(request).database.read(find_owner, username) is None:
+        raise owner_not_found(username)
 
 
 async def of_user(request: web.Request, select: Callable[[Database, int, int], Awaitable[bytes | None]]) -> bytes:

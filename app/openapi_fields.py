@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marshmallow import fields, validate
 
 from postroom.schemas import answers, domains, users
-from postroom.schemas.devices import LONGEST_DEVICE_ID, IPAddress, ProtocolVersion, check_device_id
+from postroom.schemas.devices import LONGEST_DEVICE_ID, ProtocolVersion, check_device_id
 from postroom.schemas.downsync import Seconds
 from postroom.schemas.fields import CommaSeparated, IdRef, QueryBool, QueryInt, SortField, Text, check_date, check_time
 from postroom.schemas.orgs import OrgCreateSchema, OrgPatchSchema
@@ -92,7 +92,6 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
             {"type": "number", "minimum": 0, "maximum": 1000, "exclusiveMaximum": True},
         ]
     },
-    IPAddress: {"type": "string", "maxLength": 45},
     _ATTACHMENT_SIZE: {
         "oneOf": [{"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, {"type": "string", "enum": [""]}]
     },

@@ -123,8 +123,16 @@ def _system(caller: Caller, request: web.Request) -> bool:
     return caller.grants.system_read if request.method == "GET" else caller.grants.system_write
 
 
+def policy_read(caller: Caller, request: web.Request) -> bool:
+    """Reading everything; the defaults for all, which are nobody's, with any domain to read."""
+    defaults = request.match_info["username"] == "default"
+    return caller.grants.system_read or (defaults and domains_read(caller, request))
+
+
 #: The ActiveSync server, by its address; others need to be allowed to read or change everything.
 from_service: Final = AddressOr(_system)
+#: The same; a console's page of a domain wants the default policy.
+policy_from_service: Final = AddressOr(policy_read)
 
 
 class Route(NamedTuple):
@@ -188,7 +196,7 @@ ROUTES: Final = [
     Route("GET", "/system/orgs/{ID}", orgs.get_org, system_read),
     Route("PATCH", "/system/orgs/{ID}", orgs.patch_org, system_write),
     Route("DELETE", "/system/orgs/{ID}", orgs.delete_org, system_write),
-    Route("GET", "/service/syncPolicy/{username}", service.get_sync_policy, from_service),
+    Route("GET", "/service/syncPolicy/{username}", service.get_sync_policy, policy_from_service),
     Route("GET", "/service/wipe/{username}", service.get_wipe, from_service),
     Route("POST", "/service/wipe/{username}", service.post_wipe, from_service),
     Route("GET", "/service/lastconnect/{username}", service.get_last_connect, from_service),

@@ -83,7 +83,10 @@ def _account(row: Any) -> Account | None:
     held = None
     if row[11] is not None:
         held = [(name, domain, org, bool(everything)) for name, domain, org, everything in json.loads(row[11])]
-    return Account(*row[:9], (row[9], row[10]), held, domains_of_org)
+    kept_session = (row[9], row[10])
+    return Account(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], kept_session, held, domains_of_org
+    )
 
 
 def set_password(connection: sqlite3.Connection, user_id: int, password: str) -> None:

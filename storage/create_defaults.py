@@ -6,11 +6,16 @@ from typing import Any, Final
 import orjson
 
 from postroom.storage.database import Database
+from postroom.storage.user_documents import FLAGS
 
 #: `{"user": {field: value}, "domain": {field: value}}`; of a user also `"properties": {name: value}`.
 Defaults = dict[str, dict[str, Any]]
 
 NONE: Final[Defaults] = {"user": {}, "domain": {}}
+
+_ON = ("privWeb", "privEas", "privDav")
+#: What the table of users itself gives a new user.
+BUILT_IN: Final[Defaults] = {"user": {"lang": "", **{name: name in _ON for name in FLAGS}}, "domain": {}}
 
 
 async def select_defaults(database: Database, domain_id: int | None) -> Defaults | None:

@@ -9,7 +9,7 @@ from postroom.app.errors import ForbiddenError, InvalidError, NotFoundError
 from postroom.app.services import create_defaults
 from postroom.schemas.answers import CreateDefaultsAnswerSchema, MessageSchema, StoreLangsSchema
 from postroom.schemas.create_defaults import CreateDefaultsQuerySchema, CreateDefaultsSchema, overlay
-from postroom.storage.create_defaults import NONE, select_defaults
+from postroom.storage.create_defaults import BUILT_IN, NONE, select_defaults
 from postroom.storage.store_langs import store_langs
 
 TAGS = ["Defaults"]
@@ -19,9 +19,9 @@ TAGS = ["Defaults"]
 @querystring_schema(CreateDefaultsQuerySchema())
 @response_schema(CreateDefaultsAnswerSchema(), 200, description="Default values returned")
 async def get_defaults(request: web.Request) -> web.Response:
-    """The defaults for all domains; with `domain`, what counts in that domain: its own over those."""
+    """What a new user and a new domain really get; with `domain`, what they get in that domain."""
     database = context_of(request).database
-    defaults = await select_defaults(database, None) or NONE
+    defaults = overlay(BUILT_IN, await select_defaults(database, None) or NONE)
     if "domain" in request[QUERY]:
         domain_id = request[QUERY]["domain"]
         if domain_id not in request[CALLER].grants.read:

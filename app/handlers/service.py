@@ -5,8 +5,9 @@ from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import ADDITION, docs, json_schema, querystring_schema, response_schema
+from postroom.app.describe import ADDITION, about, docs, json_schema, querystring_schema, response_schema
 from postroom.app.inputs import load
+from postroom.app.lookups import owner
 from postroom.app.services import devices
 from postroom.app.services.devices import Origin, WipeReport, now
 from postroom.app.trust import source_of
@@ -22,7 +23,6 @@ from postroom.schemas.devices import (
     DevicePathSchema,
     DeviceReportSchema,
     DevicesQuerySchema,
-    ReportedDevicesQuerySchema,
     WipeReportSchema,
 )
 from postroom.schemas.sync_policy import effective_policy
@@ -45,6 +45,7 @@ async def get_sync_policy(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Get device wipe status for user", operationId="getUserDeviceWipeStatus")
 @querystring_schema(DevicesQuerySchema())
 @response_schema(DeviceStatusesSchema(), 200, description="List of devices returned")
+@about(owner)
 async def get_wipe(request: web.Request) -> web.Response:
     """The wipe status of the devices asked for, 0 for one that is not known; of all there are when none is named."""
     username = request.match_info["username"]
@@ -54,22 +55,28 @@ async def get_wipe(request: web.Request) -> web.Response:
 
 
 @docs(tags=TAGS, summary="Set device wipe status for user", operationId="setUserDeviceWipeStatus")
-@querystring_schema(ReportedDevicesQuerySchema())
+@querystring_schema(DevicesQuerySchema())
 @json_schema(WipeReportSchema())
 @response_schema(MessageSchema(), 201, description="States changed")
+@about(owner)
 async def post_wipe(request: web.Request) -> web.Response:
-    """Stores what has become of devices. To start a wipe takes the caller's password, without a login the owner's."""
+    """Stores what has become of the devices named, or of all of the user's.
+
+    To start a wipe takes the caller's password, without a login the owner's.
+    """
     data = request[BODY]
     report = WipeReport(request.match_info["username"], tuple(request[QUERY]["devices"]), data["status"])
     origin = Origin(data.get("time", now()), data.get("remoteIP", str(source_of(request))))
     caller_id = request[CALLER].user_id if CALLER in request else None
     await devices.report_wipe(context_of(request), report, origin, data.get("password"), caller_id)
-    return message("The status has been stored", 201)
+    # A webmail takes every message that begins otherwise for a failure, while the phone is being wiped.
+    return message("Success: the status has been stored", 201)
 
 
 @docs(tags=TAGS, summary="Get device last connect time for user", operationId="getUserDeviceLastConnect")
 @querystring_schema(DevicesQuerySchema())
 @response_schema(DeviceContactsSchema(), 200, description="List of devices returned")
+@about(owner)
 async def get_last_connect(request: web.Request) -> web.Response:
     """The UNIX time of the last contact of the devices asked for; `status` is the same, and 0 when there was none."""
     username = request.match_info["username"]
@@ -87,6 +94,7 @@ async def get_user_information(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Report a device's state and learn what is due", operationId="putDeviceReport", **ADDITION)
 @json_schema(DeviceReportSchema())
 @response_schema(DeviceDueSchema(), 200, description="State stored")
+@about(owner)
 async def put_sync(request: web.Request) -> web.Response:
     """Stores the state of a device after a contact; answers whether it has to start over, which is said once."""
     username, device_id = request.match_info["username"], load(_PATH, request.match_info)["deviceID"]

@@ -25,7 +25,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class WipeReport:
-    """What the ActiveSync server says about devices of a user."""
+    """What the ActiveSync server says about devices of a user: without IDs, about all of them."""
 
     username: str
     device_ids: tuple[str, ...]
@@ -99,10 +99,11 @@ def _report_wipe(connection: sqlite3.Connection, report: WipeReport, origin: Ori
     """None when it is done; otherwise nothing is, and this is whose password is needed. `agreed`: who has given it."""
     user_id = _find_owner_or_raise(connection, report.username)
     statuses = dict(devices.list_statuses(connection, user_id))
-    starts = any(needs_password(statuses.get(each, UNKNOWN), report.status) for each in report.device_ids)
+    device_ids = report.device_ids or tuple(statuses)
+    starts = any(needs_password(statuses.get(each, UNKNOWN), report.status) for each in device_ids)
     if starts and agreed != user_id:
         return user_id
-    for device_id in report.device_ids:
+    for device_id in device_ids:
         _move(connection, user_id, device_id, Event(Kind.REPORT, report.status), origin)
     return None
 

@@ -17,9 +17,10 @@ from openapi_spec_validator import validate
 
 from postroom.app import openapi
 from postroom.app.config import Config
+from postroom.app.endpoints import AddressOr
 from postroom.app.handlers import users
 from postroom.app.main import create_app
-from postroom.app.routes import BASE, ROUTES, Route, from_service, logged_in, public
+from postroom.app.routes import BASE, ROUTES, Route, logged_in, public
 
 PASSWORD = "a long enough password"
 
@@ -272,7 +273,7 @@ def test_operation_tells_who_may_use_it(document: dict[str, Any], route: Route) 
     """An operation asks for the cookie or a Bearer exactly where its row has a need that an address cannot meet."""
     either: list[dict[str, list[str]]] = [{"JWTCookie": []}, {"bearer": []}]
 
-    if route.need is from_service:
+    if isinstance(route.need, AddressOr):
         either.append({})
     assert operation(document, route)["security"] == ([] if route.need is public else either)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from postroom.storage.create_defaults import BUILT_IN
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
@@ -15,10 +16,19 @@ def of(domain: int) -> str:
     return f"{ALL}/{domain}"
 
 
+async def stored(admin: Api, path: str) -> dict[str, Any]:
+    """What a read answers, without what every new user gets anyhow."""
+    data = (await admin.get(path))["data"]
+    built_in = BUILT_IN["user"]
+    assert path.startswith(f"{ALL}/") or built_in.keys() <= data["user"].keys()
+    user = {name: value for name, value in data["user"].items() if (name, value) not in built_in.items()}
+    return {"data": {**data, "user": user}}
+
+
 async def test_nothing_is_set_at_first(admin: Api, domain: int) -> None:
     """Before anything is set both parts are there, and empty: a web console shows nothing without them."""
     for path in (ALL, of(domain), f"{ALL}?domain={domain}"):
-        assert await admin.get(path) == {"data": {"user": {}, "domain": {}}}
+        assert await stored(admin, path) == {"data": {"user": {}, "domain": {}}}
 
 
 async def test_put_replaces(admin: Api, domain: int) -> None:
@@ -26,11 +36,11 @@ async def test_put_replaces(admin: Api, domain: int) -> None:
     for path in (ALL, of(domain)):
         defaults = {"user": {"smtp": True, "lang": "de_DE"}, "domain": {"maxUser": 7, "title": "House"}}
         await admin.put(path, defaults)
-        assert await admin.get(path) == {"data": defaults}
-        await admin.put(path, {"user": {"pop3_imap": False}})
-        assert await admin.get(path) == {"data": {"user": {"pop3_imap": False}, "domain": {}}}
+        assert await stored(admin, path) == {"data": defaults}
+        await admin.put(path, {"user": {"pop3_imap": True}})
+        assert await stored(admin, path) == {"data": {"user": {"pop3_imap": True}, "domain": {}}}
         await admin.put(path, {})
-        assert await admin.get(path) == {"data": {"user": {}, "domain": {}}}
+        assert await stored(admin, path) == {"data": {"user": {}, "domain": {}}}
 
 
 async def test_patch_merges(admin: Api, domain: int) -> None:
@@ -39,23 +49,23 @@ async def test_patch_merges(admin: Api, domain: int) -> None:
         await admin.put(path, {"user": {"smtp": True, "properties": {"title": "Dr"}}, "domain": {"maxUser": 7}})
         await admin.patch(path, {"user": {"smtp": None, "lang": "de_DE", "chat": None, "properties": {"comment": "x"}}})
         expected = {"lang": "de_DE", "properties": {"title": "Dr", "comment": "x"}}
-        assert await admin.get(path) == {"data": {"user": expected, "domain": {"maxUser": 7}}}
+        assert await stored(admin, path) == {"data": {"user": expected, "domain": {"maxUser": 7}}}
         await admin.patch(path, {"user": {"properties": {"title": None, "comment": None}}, "domain": {"maxUser": None}})
-        assert await admin.get(path) == {"data": {"user": {"lang": "de_DE"}, "domain": {}}}
+        assert await stored(admin, path) == {"data": {"user": {"lang": "de_DE"}, "domain": {}}}
 
 
 async def test_null_is_no_default(admin: Api) -> None:
     """A client that sends null for what it has no default for stores none."""
     await admin.put(ALL, {"user": {"smtp": None, "storagequotalimit": None}, "domain": {"title": None}})
-    assert await admin.get(ALL) == {"data": {"user": {}, "domain": {}}}
+    assert await stored(admin, ALL) == {"data": {"user": {}, "domain": {}}}
 
 
 async def test_properties_by_name(admin: Api) -> None:
     """A property stands in `properties` or beside the fields, and counts once: what comes later takes its place."""
     await admin.put(ALL, {"user": {"storagequotalimit": "1 GiB", "properties": {"COMMENT": "x"}}})
-    assert (await admin.get(ALL))["data"]["user"] == {"storagequotalimit": 1048576, "properties": {"comment": "x"}}
+    assert (await stored(admin, ALL))["data"]["user"] == {"storagequotalimit": 1048576, "properties": {"comment": "x"}}
     await admin.patch(ALL, {"user": {"comment": "y", "properties": {"storagequotalimit": 5}}})
-    assert (await admin.get(ALL))["data"]["user"] == {"comment": "y", "properties": {"storagequotalimit": 5}}
+    assert (await stored(admin, ALL))["data"]["user"] == {"comment": "y", "properties": {"storagequotalimit": 5}}
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,7 @@ async def test_refuses(admin: Api, domain: int, body: dict[str, Any], named: str
         await admin.put(path, {"user": {"smtp": True}})
         for method in ("PUT", "PATCH"):
             assert named in await admin.refused(400, method, path, body)
-        assert await admin.get(path) == {"data": {"user": {"smtp": True}, "domain": {}}}
+        assert await stored(admin, path) == {"data": {"user": {"smtp": True}, "domain": {}}}
 
 
 async def test_unknown_domain(admin: Api) -> None:
@@ -122,10 +132,24 @@ async def test_what_counts_in_a_domain(admin: Api, domain: int) -> None:
     """With `domain`, a read answers what a new user of that domain gets."""
     await admin.put(ALL, {"user": {"smtp": True, "storagequotalimit": 100}, "domain": {"maxUser": 7}})
     await admin.put(of(domain), {"user": {"smtp": False, "properties": {"storagequotalimit": 200}}})
-    effective = await admin.get(f"{ALL}?domain={domain}")
-    assert effective["data"]["user"] == {"smtp": False, "properties": {"storagequotalimit": 200}}
+    effective = await stored(admin, f"{ALL}?domain={domain}")
+    assert effective["data"]["user"] == {"properties": {"storagequotalimit": 200}}
     assert effective["data"]["domain"] == {"maxUser": 7}
     assert (await admin.get(of(domain)))["data"]["domain"] == {}
+
+
+async def test_read_says_what_a_new_user_really_gets(admin: Api, domain: int) -> None:
+    """Every field of the answer is what a user has who was created with nothing else."""
+    for defaults in ({}, {"user": {"privWeb": False, "smtp": True, "storagequotalimit": 5}}):
+        await admin.put(of(domain), defaults)
+        expected = (await admin.get(f"{ALL}?domain={domain}"))["data"]["user"]
+        user = await admin.make_user(domain, f"user{len(defaults)}")
+        found = {**user["properties"], **user}
+        assert expected == {name: found[name] for name in expected}
+        # What was read can be put, and means the same.
+        await admin.put(of(domain), {"user": expected})
+        assert (await admin.get(f"{ALL}?domain={domain}"))["data"]["user"] == expected
+    assert {"privWeb", "privEas", "privDav", "pop3_imap", "chatAdmin", "lang"} <= expected.keys()
 
 
 async def test_null_in_the_request_counts(admin: Api, domain: int) -> None:
@@ -199,7 +223,7 @@ async def test_they_are_kept(start_service: StartService, tmp_path: Any) -> None
     admin = await (await start_service(**settings)).login("admin", ADMIN_PASSWORD)
     await admin.put(ALL, {"user": {"smtp": True}})
     again = await (await start_service(**settings)).login("admin", ADMIN_PASSWORD)
-    assert (await again.get(ALL))["data"]["user"] == {"smtp": True}
+    assert (await stored(again, ALL))["data"]["user"] == {"smtp": True}
 
 
 async def test_store_langs(service: Service) -> None:
