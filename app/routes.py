@@ -218,6 +218,8 @@ ROUTES: Final = [
     Route("POST", "/domains/{domainID}/ldap/downsync", ldap_sync.sync_domain, domain_write),
     Route("POST", "/system/orgs/{ID}/ldap/downsync", ldap_sync.sync_org, org_organise),
     Route("GET", "/tasq/status", tasks.get_status, public),
+    Route("POST", "/tasq/start", tasks.start_queue, system_write),
+    Route("POST", "/tasq/stop", tasks.stop_queue, system_write),
     # Everyone who is logged in sees the tasks they have started; the handlers ask whose they are.
     Route("GET", "/tasq/tasks", tasks.list_tasks, logged_in),
     Route("GET", "/tasq/tasks/{ID}", tasks.get_task, logged_in),

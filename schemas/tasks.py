@@ -2,13 +2,26 @@
 
 from typing import Any
 
-from marshmallow import post_load
+from marshmallow import Schema, post_load
 
+from postroom.schemas.downsync import Seconds
 from postroom.schemas.fields import CommaSeparated, QueryInt, Text
 from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.tasks import MATCH_FIELDS, SORT_FIELDS, TaskQuery
 
 _EXACT = ("command", "message", "created", "updated")
+
+
+class StartQuerySchema(Schema):
+    """`procs`: accepted, because clients send it; there is one worker."""
+
+    procs = QueryInt(load_default=1)
+
+
+class StopQuerySchema(Schema):
+    """`timeout`: how long to wait for the task that is being worked on."""
+
+    timeout = Seconds(load_default=0.0)
 
 
 class TaskListQuerySchema(PageQuerySchema):

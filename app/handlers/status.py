@@ -19,9 +19,10 @@ API_VERSION = "1.20.0"
 @docs(tags=["Misc"], summary="Check API connectivity and status", operationId="getStatus")
 @response_schema(StatusSchema(), 200, description="API status message")
 async def get_status(request: web.Request) -> web.Response:
-    """Whether the database answers. There is no task queue beside this process, so `tasq` says that tasks run."""
-    await context_of(request).database.fetch_value("SELECT 1")
-    return json_answer({"message": "API is operational", "database": True, "tasq": True})
+    """Whether the database answers, and whether tasks get their turn."""
+    context = context_of(request)
+    await context.database.fetch_value("SELECT 1")
+    return json_answer({"message": "API is operational", "database": True, "tasq": context.tasks.open})
 
 
 @docs(tags=["Misc"], summary="Get general information about the backend", operationId="getAbout")

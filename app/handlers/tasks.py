@@ -9,7 +9,7 @@ from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.describe import docs, querystring_schema, response_schema
 from postroom.app.services.tasks import delete_task, task_not_found
 from postroom.schemas.answers import MessageSchema, TaskListSchema, TaskSchema, TasqStatusSchema
-from postroom.schemas.tasks import TaskListQuerySchema
+from postroom.schemas.tasks import StartQuerySchema, StopQuerySchema, TaskListQuerySchema
 from postroom.storage.tasks import count_queued, select_task, select_tasks
 
 TAGS = ["TasQ"]
@@ -18,9 +18,31 @@ TAGS = ["TasQ"]
 @docs(tags=TAGS, summary="Get current status of the TasQ system", operationId="taskQStatus")
 @response_schema(TasqStatusSchema(), 200, description="TasQ status returned")
 async def get_status(request: web.Request) -> web.Response:
-    """Tasks are done within this process, one after the other: there is always one worker."""
-    queued = await count_queued(context_of(request).database)
-    return json_answer({"running": True, "queued": queued, "workers": 1})
+    """Tasks are done within this process, one after the other: there is one worker, none after a stop."""
+    context = context_of(request)
+    queued = await count_queued(context.database)
+    return json_answer({"running": context.tasks.open, "queued": queued, "workers": int(context.tasks.open)})
+
+
+@docs(tags=TAGS, summary="Start the TasQ server", operationId="startTaskq")
+@querystring_schema(StartQuerySchema())
+@response_schema(MessageSchema(), 200, description="TasQ server started")
+async def start_queue(request: web.Request) -> web.Response:
+    """Tasks that wait get their turn again. There is one worker, however many are asked for."""
+    context_of(request).tasks.resume()
+    return message("The task queue has been started")
+
+
+@docs(tags=TAGS, summary="Stop the TasQ server", operationId="stopTaskq")
+@querystring_schema(StopQuerySchema())
+@response_schema(MessageSchema(), 200, description="TasQ server stopped")
+async def stop_queue(request: web.Request) -> web.Response:
+    """No further task begins until a start, of the queue or of the service; new ones wait. One that is being worked on
+    goes on; `timeout` waits so many seconds for its end.
+    """
+    if await context_of(request).tasks.stop(request[QUERY]["timeout"]):
+        return message("The task queue has been stopped")
+    return message("The task queue has been stopped; the task that is being worked on goes on to its end")
 
 
 @docs(tags=TAGS, summary="Get list of currently running tasks", operationId="getTasks")

@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 from postroom.app.errors import InvalidError, NotFoundError, PostroomError
 from postroom.storage import tasks
@@ -27,12 +28,35 @@ class Tasks:
         self._database = database
         self._now = now
         self._turn = asyncio.Lock()
+        #: Set unless the queue is stopped: then whoever has the turn waits for it.
+        self._open = asyncio.Event()
+        self._open.set()
+        #: Set while no task is being worked on.
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._running: dict[int, asyncio.Task[None]] = {}
 
     @property
-    def working(self) -> bool:
-        """Whether a task is being worked on."""
-        return self._turn.locked()
+    def open(self) -> bool:
+        """Whether tasks that wait get their turn."""
+        return self._open.is_set()
+
+    def resume(self) -> None:
+        """Tasks get their turn again; so they do at every start of the process."""
+        self._open.set()
+
+    async def stop(self, seconds: float) -> bool:
+        """No further task begins; one that is being worked on goes on, and has so many seconds to end.
+
+        Returns whether it has.
+        """
+        self._open.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def recover(self) -> None:
         """Says of tasks whose process is gone that they were interrupted; to be called before the first start."""
@@ -78,7 +102,7 @@ class Tasks:
     async def _run(self, task_id: int, work: Work) -> None:
         state, message = tasks.ERROR, "Interrupted: the service was stopped"
         try:
-            async with self._turn:
+            async with self._begun():
                 if await self._database.write(tasks.update_task, task_id, tasks.RUNNING, "", self._now()):
                     message = await work(task_id)
                     state = tasks.COMPLETED
@@ -93,6 +117,17 @@ class Tasks:
             raise
         finally:
             await self._finish(task_id, state, message)
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[None]:
+        # In this order: whoever came first has the turn and waits, so the order is kept over a stop.
+        async with self._turn:
+            await self._open.wait()
+            self._idle.clear()
+            try:
+                yield
+            finally:
+                self._idle.set()
 
     async def _finish(self, task_id: int, state: int, message: str) -> None:
         try:

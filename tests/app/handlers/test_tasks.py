@@ -118,6 +118,90 @@ async def test_a_request_that_waits_for_a_cancelled_task(service: Service, slapd
     assert (answer.status, answer.body) == (200, {"message": "Cancelled", "data": []})
 
 
+async def status(api: Api) -> tuple[bool, int, int]:
+    """(whether the queue runs, how many wait, how many workers there are)."""
+    found = await api.get("/tasq/status")
+    assert (await api.get("/status"))["tasq"] == found["running"]
+    return found["running"], found["queued"], found["workers"]
+
+
+async def test_stop_and_start(service: Service, slapd: Slapd) -> None:
+    """While the queue is stopped tasks wait, in their order, and requests that would wait for them are told of them."""
+    admin = await prepare(service, slapd)
+    for _ in range(2):
+        assert (await admin.call("POST", "/tasq/stop")).status == 200
+    assert await status(admin) == (False, 0, 0)
+    answer = await admin.call("POST", DOWNSYNC, params={"timeout": "0.1", "import": "true"})
+    assert answer.status == 202
+    waiting = [answer.body["taskID"], await start(admin), await start(admin)]
+    assert await status(admin) == (False, 3, 0)
+    assert {(await admin.get(f"{TASKS}/{each}"))["state"] for each in waiting} == {0}
+    for _ in range(2):
+        assert (await admin.call("POST", "/tasq/start?procs=4")).status == 200
+    tasks_ended = [await ended(admin, each) for each in waiting]
+    assert [task["state"] for task in tasks_ended] == [COMPLETED] * 3
+    assert tasks_ended[0]["message"] == "Done: 30 created"
+    assert tasks_ended[1]["message"] == "Done: 30 unchanged"
+    assert await status(admin) == (True, 0, 1)
+
+
+async def test_what_is_being_worked_on_goes_on(service: Service, slapd: Slapd) -> None:
+    """A stop lets the task that is being worked on come to its end, and waits for that as long as it is asked to."""
+    admin = await prepare(service, slapd)
+    slapd.pause()
+    working, waiting = await start(admin), await start(admin)
+    for timeout in ("", "?timeout=0.1"):
+        answer = await admin.call("POST", f"/tasq/stop{timeout}")
+        assert "goes on to its end" in answer.body["message"]
+    slapd.resume()
+    answer = await admin.call("POST", "/tasq/stop?timeout=20")
+    assert answer.body == {"message": "The task queue has been stopped"}
+    assert (await ended(admin, working))["message"] == "Done: 30 created"
+    assert (await admin.get(f"{TASKS}/{waiting}"))["state"] == 0
+
+
+async def test_cancel_while_stopped(service: Service, slapd: Slapd) -> None:
+    """Tasks that wait for a start can be cancelled, the first one as well as another, and do nothing then."""
+    admin = await prepare(service, slapd)
+    await admin.call("POST", "/tasq/stop")
+    first, second, third = await start(admin), await start(admin), await start(admin)
+    for task_id in (first, third):
+        assert (await admin.call("POST", f"{TASKS}/{task_id}/cancel")).status == 200
+        assert (await admin.get(f"{TASKS}/{task_id}"))["state"] == CANCELLED
+    assert (await admin.get("/domains/1/users"))["count"] == 0
+    await admin.call("POST", "/tasq/start")
+    assert (await ended(admin, second))["state"] == COMPLETED
+    assert (await admin.get(f"{TASKS}/{third}"))["state"] == CANCELLED
+
+
+async def test_the_end_of_the_process_while_stopped(start_service: StartService, slapd: Slapd, tmp_path: Path) -> None:
+    """A service with a stopped queue ends at once and says so of the tasks that waited; the next one runs it again."""
+    database = str(tmp_path / "store.sqlite3")
+    service = await start_service(database=database)
+    admin = await prepare(service, slapd)
+    await admin.call("POST", "/tasq/stop")
+    waiting = [await start(admin), await start(admin)]
+    async with asyncio.timeout(3):
+        await service.app.cleanup()
+    again = await start_service(database=database)
+    admin = await again.login("admin", ADMIN_PASSWORD)
+    for task_id in waiting:
+        task = await admin.get(f"{TASKS}/{task_id}")
+        assert (task["state"], task["message"]) == (ERROR, "Interrupted: the service was stopped")
+    assert await status(admin) == (True, 0, 1)
+
+
+async def test_who_may_stop(service: Service, admin: Api, domain: int) -> None:
+    """Only who may do everything stops and starts the queue; what is no number of seconds or workers is refused."""
+    for number, permission in enumerate(("SystemAdminRO", "DomainAdmin")):
+        caller = await service.login_with(domain, (permission, {"everything": True}), name=f"caller{number}")
+        for path in ("stop", "start"):
+            await caller.refused(403, "POST", f"/tasq/{path}")
+    for bad in ("stop?timeout=x", "stop?timeout=-1", "stop?timeout=nan", "start?procs=x", "start?procs=-1"):
+        await admin.refused(400, "POST", f"/tasq/{bad}")
+    assert await status(admin) == (True, 0, 1)
+
+
 async def test_a_failure_is_kept(service: Service, slapd: Slapd) -> None:
     """A task that fails in the background ends with the reason."""
     admin = await prepare(service, slapd)
