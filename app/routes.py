@@ -10,6 +10,7 @@ from aiohttp import web
 from postroom.app.answers import path_id
 from postroom.app.endpoints import AddressOr, Handler, Need
 from postroom.app.handlers import (
+    authmgr,
     defaults,
     delegates,
     devices,
@@ -206,6 +207,9 @@ ROUTES: Final = [
     Route("GET", "/system/mconf/ldap", ldap_config.get_config, system_read),
     Route("PUT", "/system/mconf/ldap", ldap_config.put_config, system_write),
     Route("DELETE", "/system/mconf/ldap", ldap_config.delete_config, system_write),
+    Route("GET", "/system/mconf/authmgr", authmgr.get_authmgr, system_read),
+    Route("PUT", "/system/mconf/authmgr", authmgr.put_authmgr, system_write),
+    Route("DELETE", "/system/mconf/authmgr", authmgr.delete_authmgr, system_write),
     Route("GET", "/system/orgs/{ID}/ldap", ldap_config.get_org_config, system_read),
     Route("PUT", "/system/orgs/{ID}/ldap", ldap_config.put_org_config, system_write),
     Route("DELETE", "/system/orgs/{ID}/ldap", ldap_config.delete_org_config, system_write),

@@ -130,6 +130,25 @@ def ensure_administrator(connection: sqlite3.Connection, password: str | None) -
     return bool(made)
 
 
+async def select_setting(database: Database, name: str) -> str | None:
+    """A stored setting, or None."""
+    found: str | None = await database.fetch_by_key("SELECT value FROM settings WHERE name = ?", (name,))
+    return found
+
+
+def set_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Stores a setting."""
+    connection.execute(
+        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
+
+
+def delete_setting(connection: sqlite3.Connection, name: str) -> None:
+    """Removes a setting; none there is fine."""
+    connection.execute("DELETE FROM settings WHERE name = ?", (name,))
+
+
 def ensure_setting(connection: sqlite3.Connection, name: str, value: str) -> str:
     """The stored setting; the given value is stored first when there is none."""
     connection.execute("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))

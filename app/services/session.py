@@ -5,8 +5,10 @@ from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
 from postroom.app.passwords import check_new_password
 from postroom.app.permissions import covers
-from postroom.app.tokens import Caller, is_active, make_caller, may_log_in
+from postroom.app.services.auth_backend import auth_backend
+from postroom.app.tokens import ADMIN_ID, Caller, is_active, make_caller, may_log_in
 from postroom.schemas.addresses import stored_form
+from postroom.schemas.authmgr import ALWAYS_LDAP, ALWAYS_MYSQL
 from postroom.storage import auth
 from postroom.storage.auth import Account
 
@@ -33,13 +35,25 @@ async def _authenticate(context: Context, name: str, password: str) -> Account:
 
 
 async def verify_password(context: Context, account: Account | None, password: str) -> bool:
-    """Whether it is the account's password: by a bind for users of a directory, by the stored hash for others."""
+    """Whether it is the account's password: by a bind for users of a directory, by the stored hash for others, unless
+    the configured backend is one of the two for all.
+    """
     if not password or "\0" in password:
         return False
-    if account is not None and account.ldap_id is not None:
+    # Asked each time, so that a change counts at once in every process.
+    backend = await auth_backend(context.database)
+    if account is not None and account.ldap_id is not None and backend != ALWAYS_MYSQL:
         directory = await context.directories.of_organisation(account.org_id)
         return await directory.authenticate(parse_object_id(account.ldap_id), password)
-    return await context.passwords.verify(account.password if account is not None else None, password)
+    return await context.passwords.verify(_stored_hash(account, backend), password)
+
+
+def _stored_hash(account: Account | None, backend: str) -> str | None:
+    """The hash that a password is checked against. None takes the same time and matches nothing."""
+    # The administrator is in no directory: whatever is configured, there is this way back in.
+    if account is None or (backend == ALWAYS_LDAP and account.id != ADMIN_ID):
+        return None
+    return account.password
 
 
 async def change_own_password(context: Context, caller: Caller, old: str, new: str) -> None:

@@ -41,6 +41,7 @@ LACKS = [
 #: Additions to answers that are always there and cannot bear a mark, because they are parts of a marked or known whole.
 WHOLES = [
     ("getProfile", r"200 user\..*", "a whole user, of which the public description names two fields"),
+    ("getAuthmgr", r"200 data\..*", "the selection once more, inside of `data`, which is marked"),
 ]  # fmt: skip
 
 

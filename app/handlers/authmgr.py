@@ -1,0 +1,39 @@
+"""What a login goes by: the directory, the local password, or each for its users."""
+
+from aiohttp import web
+
+from postroom.app.answers import json_answer, message
+from postroom.app.context import BODY, context_of
+from postroom.app.describe import docs, json_schema, response_schema
+from postroom.app.services.auth_backend import auth_backend, reset_auth_backend, set_auth_backend
+from postroom.schemas.answers import MessageSchema
+from postroom.schemas.authmgr import AuthmgrAnswerSchema, AuthmgrSchema
+
+TAGS = ["System Admin/MConf"]
+
+
+@docs(tags=TAGS, summary="Get the authentication backend selection", operationId="getAuthmgr")
+@response_schema(AuthmgrAnswerSchema(), 200, description="Selection returned")
+async def get_authmgr(request: web.Request) -> web.Response:
+    """`externid`: the directory for users linked to it, the local password for others; or one of the two for all."""
+    selected = {"authBackendSelection": await auth_backend(context_of(request).database)}
+    # The web console takes what is not in `data` for `always_mysql`, and stores that with its next save.
+    return json_answer({**selected, "data": selected})
+
+
+@docs(tags=TAGS, summary="Set the authentication backend selection", operationId="setAuthmgr")
+@json_schema(AuthmgrSchema())
+@response_schema(MessageSchema(), 200, description="Selection stored")
+async def put_authmgr(request: web.Request) -> web.Response:
+    """Counts from the next login on. `admin` has a local password whatever is selected."""
+    selected = request[BODY]["authBackendSelection"]
+    await context_of(request).database.write(set_auth_backend, selected)
+    return message(f"Logins go by {selected} from now on")
+
+
+@docs(tags=TAGS, summary="Reset the authentication backend selection", operationId="deleteAuthmgr")
+@response_schema(MessageSchema(), 200, description="Selection reset")
+async def delete_authmgr(request: web.Request) -> web.Response:
+    """Back to `externid`."""
+    await context_of(request).database.write(reset_auth_backend)
+    return message("Logins go by externid from now on")
