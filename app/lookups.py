@@ -1,16 +1,20 @@
-"""Look up or 404, for what belongs to the user in the path."""
+"""Look up or 404, for what belongs to the domain or the user in the path."""
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from aiohttp import web
 
 from postroom.app.answers import path_id
 from postroom.app.context import context_of
+from postroom.app.errors import NotFoundError
 from postroom.app.services.devices import user_not_found as owner_not_found
 from postroom.app.services.users import no_store, user_not_found
 from postroom.storage.database import Database
 from postroom.storage.devices import find_owner
 from postroom.storage.users import select_user_row
+
+T = TypeVar("T")
 
 
 async def owner(request: web.Request) -> None:
@@ -18,6 +22,15 @@ async def owner(request: web.Request) -> None:
     username = request.match_info["username"]
     if await context_of(request).database.read(find_owner, username) is None:
         raise owner_not_found(username)
+
+
+async def of_domain(request: web.Request, select: Callable[[Database, int], Awaitable[T | None]]) -> T:
+    """What `select(database, domain ID)` finds. Raises NotFoundError when there is no such domain."""
+    domain_id = path_id(request, "domainID")
+    found = await select(context_of(request).database, domain_id)
+    if found is None:
+        raise NotFoundError(f"There is no domain {domain_id}")
+    return found
 
 
 async def of_user(request: web.Request, select: Callable[[Database, int, int], Awaitable[bytes | None]]) -> bytes:

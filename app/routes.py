@@ -24,6 +24,7 @@ from postroom.app.handlers import (
     oof,
     orgs,
     passwords,
+    plugins,
     roles,
     service,
     session,
@@ -203,6 +204,7 @@ ROUTES: Final = [
     Route("GET", "/service/lastconnect/{username}", service.get_last_connect, from_service),
     Route("GET", "/service/userinfo/{username}", service.get_user_information, from_service),
     Route("PUT", "/service/sync/{username}/{deviceID}", service.put_sync, from_service),
+    Route("GET", "/service/disabledPlugins/{username}", plugins.get_disabled_plugins_of_username, from_service),
     Route("GET", "/service/oof/{username}", oof.get_oof_of_username, from_service),
     Route("GET", "/system/mconf/ldap", ldap_config.get_config, system_read),
     Route("PUT", "/system/mconf/ldap", ldap_config.put_config, system_write),
@@ -254,4 +256,7 @@ ROUTES: Final = [
     Route("GET", "/system/license", status.get_license, system_read),
     Route("GET", "/domains/{domainID}/mlists", empty.list_mlists, domain_read),
     Route("GET", "/domains/{domainID}/folders", empty.list_folders, domain_read),
+    Route("GET", "/domains/{domainID}/folders/tree", empty.get_folder_tree, domain_read),
+    Route("GET", "/domains/{domainID}/disabledPlugins", plugins.get_disabled_plugins, domain_read),
+    Route("PUT", "/domains/{domainID}/disabledPlugins", plugins.put_disabled_plugins, domain_write),
 ]

@@ -465,6 +465,15 @@ class EmptyListSchema(Input):
     data = fields.List(fields.Dict(), required=True, validate=validate.Length(max=0))
 
 
+class FolderTreeSchema(Input):
+    """A public folder and those in it. IDs are text: JavaScript's numbers cannot hold them."""
+
+    folderid = fields.String(required=True)
+    name = fields.String(required=True)
+    container = fields.String(required=True)
+    children = fields.List(fields.Dict(), required=True)
+
+
 class LicenseSchema(Input):
     """How many users there may be, which is without limit, and how many there are."""
 

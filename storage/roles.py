@@ -113,11 +113,13 @@ def is_role(connection: sqlite3.Connection, role_id: int) -> bool:
     return connection.execute("SELECT 1 FROM roles WHERE id = ?", (role_id,)).fetchone() is not None
 
 
-def insert_role(connection: sqlite3.Connection, name: str, description: str | None) -> int:
-    """A new role without permissions; returns the ID."""
+def insert_role(
+    connection: sqlite3.Connection, name: str, description: str | None, *, made_for: int | None = None
+) -> int:
+    """A new role without permissions; returns the ID. `made_for`: the domain that it is purged with."""
     (role_id,) = connection.execute(
-        "INSERT INTO roles (name, key, description) VALUES (?, ?, ?) RETURNING id",
-        (name, fold(name), description),
+        "INSERT INTO roles (name, key, description, made_for) VALUES (?, ?, ?, ?) RETURNING id",
+        (name, fold(name), description, made_for),
     ).fetchone()
     return int(role_id)
 
@@ -134,6 +136,18 @@ def update_role(connection: sqlite3.Connection, role_id: int, fields: Mapping[st
 def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
     """Removes a role from everybody who has it, too."""
     connection.execute("DELETE FROM roles WHERE id = ?", (role_id,))
+
+
+def delete_role_made_for(connection: sqlite3.Connection, domain_id: int) -> None:
+    """Removes the role that was made for a domain. One that says something about anything else by now stays."""
+    connection.execute(
+        """
+        DELETE FROM roles
+         WHERE made_for = ?
+           AND NOT EXISTS (SELECT 1 FROM role_permissions WHERE role_id = roles.id AND domain_id IS NOT ?)
+        """,
+        (domain_id, domain_id),
+    )
 
 
 def insert_permission(

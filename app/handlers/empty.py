@@ -3,10 +3,11 @@
 from aiohttp import web
 
 from postroom.app.answers import json_answer, path_id
-from postroom.app.context import context_of
+from postroom.app.context import QUERY, context_of
 from postroom.app.describe import docs, querystring_schema, response_schema
 from postroom.app.errors import NotFoundError
-from postroom.schemas.answers import EmptyListSchema
+from postroom.schemas.answers import EmptyListSchema, FolderTreeSchema
+from postroom.schemas.folders import ROOT_FOLDER, FolderTreeQuerySchema
 from postroom.schemas.pages import PageQuerySchema
 from postroom.storage.domains import select_domain
 
@@ -37,8 +38,24 @@ async def list_folders(request: web.Request) -> web.Response:
     return await _empty_of_domain(request)
 
 
+@docs(tags=["Domain Admin/Folders"], summary="Get public folder tree", operationId="getFolderTree")
+@querystring_schema(FolderTreeQuerySchema())
+@response_schema(FolderTreeSchema(), 200, description="Tree returned")
+async def get_folder_tree(request: web.Request) -> web.Response:
+    """The root of the public folders, in which there are none."""
+    await _check_domain(request)
+    folder_id = request[QUERY]["folderID"]
+    if folder_id != ROOT_FOLDER:
+        raise NotFoundError(f"There is no public folder {folder_id}")
+    return json_answer({"folderid": str(ROOT_FOLDER), "name": "IPM_SUBTREE", "container": "IPF.Note", "children": []})
+
+
 async def _empty_of_domain(request: web.Request) -> web.Response:
+    await _check_domain(request)
+    return json_answer(_EMPTY)
+
+
+async def _check_domain(request: web.Request) -> None:
     domain_id = path_id(request, "domainID")
     if await select_domain(context_of(request).database, domain_id, 0) is None:
         raise NotFoundError(f"There is no domain {domain_id}")
-    return json_answer(_EMPTY)

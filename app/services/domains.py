@@ -1,7 +1,7 @@
 """The rules of mail domains; each function is one transaction."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -9,7 +9,7 @@ import orjson
 from postroom.app.errors import InvalidError
 from postroom.app.services.users import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY, STATUS_DELETED
-from postroom.storage import create_defaults, domains, grants, orgs, roles
+from postroom.storage import create_defaults, disabled_plugins, domains, grants, orgs, roles
 
 
 def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
@@ -26,7 +26,7 @@ def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], creat
     domain_id = domains.insert_domain(connection, domainname, displayname, _columns(connection, data))
     if create_role:
         name = roles.free_name(connection, f"Domain Admin ({domainname})")
-        role_id = roles.insert_role(connection, name, f"Administers the domain {displayname}")
+        role_id = roles.insert_role(connection, name, f"Administers the domain {displayname}", made_for=domain_id)
         roles.insert_permission(connection, role_id, "DomainAdmin", domain_id=domain_id)
     return domains.read_domain(connection, domain_id)
 
@@ -53,10 +53,17 @@ def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int) -> None:
 
 
 def purge_domain(connection: sqlite3.Connection, domain_id: int) -> None:
-    """Removes the domain, its users and everything of theirs. Raises NotFoundError."""
+    """Removes the domain, its users, everything of theirs, and the role made for it. Raises NotFoundError."""
     find_domain_or_raise(connection, domain_id)
     grants.delete_grants_to_users(connection, "domain_id = ?", domain_id)
+    roles.delete_role_made_for(connection, domain_id)
     domains.delete_domain(connection, domain_id)
+
+
+def replace_disabled_plugins(connection: sqlite3.Connection, domain_id: int, names: Sequence[str]) -> None:
+    """Makes these the disabled plugins of a domain, each once, in their order. Raises NotFoundError."""
+    find_domain_or_raise(connection, domain_id)
+    disabled_plugins.set_disabled_plugins(connection, domain_id, list(dict.fromkeys(names)))
 
 
 def _columns(connection: sqlite3.Connection, data: Mapping[str, Any]) -> dict[str, Any]:

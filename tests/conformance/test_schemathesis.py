@@ -55,6 +55,7 @@ STRICTER: Final = {
     "postRole": "names that are taken; users, domains and organisations that exist",
     "patchRole": "names that are taken; users, domains and organisations that exist",
     "patchUserRoles": "roles that exist",
+    "putDisabledPlugins": "names that are short and one line",
     "resetPasswd": "never one's own, and a minimum length that is a setting",
     "getCreateParams": "a domain that exists",
     "putCreateParams": "days that exist, names and units of properties",

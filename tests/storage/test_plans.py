@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from postroom.storage import create_defaults, devices, grants, ldap_users, oof, store_access, users
+from postroom.storage import create_defaults, devices, disabled_plugins, grants, ldap_users, oof, store_access, users
 from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
 from postroom.storage.database import Database
 from postroom.storage.user_list import UserQuery, list_statement
@@ -102,6 +102,8 @@ async def test_a_page_is_one_statement(database: Database) -> None:
         (devices._SELECT_DEVICES, [1, 1]),
         (devices._SELECT_POLICIES, ["a@b.org"]),
         (devices._SELECT_INFO, ["a@b.org"]),
+        (disabled_plugins._SELECT, [1]),
+        (disabled_plugins._SELECT_BY_ADDRESS, ["a@b.org"]),
     ],
 )
 async def test_rooms_are_read_by_key(database: Database, sql: str, params: list[object]) -> None:

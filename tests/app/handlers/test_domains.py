@@ -168,6 +168,74 @@ async def test_create_role(admin: Api, service: Service) -> None:
     assert all(len(row[0]) <= 32 for row in rows)
 
 
+async def make_with_role(admin: Api, name: str) -> tuple[int, dict[str, Any]]:
+    """The ID of a new domain, and the role that was made for it."""
+    before = {role["ID"] for role in (await admin.get("/system/roles"))["data"]}
+    created = await admin.post("/system/domains?createRole=true", {"domainname": name, "maxUser": 10})
+    (role,) = [role for role in (await admin.get("/system/roles?level=2"))["data"] if role["ID"] not in before]
+    return created["ID"], role
+
+
+async def test_a_purge_takes_the_role_along(service: Service, admin: Api) -> None:
+    """The role that `createRole` made goes with its domain, whoever has it and whatever it is called by now."""
+    far = await admin.make_domain("far.org")
+    holder = await service.login_with(far, name="holder")
+    domain_id, role = await make_with_role(admin, "example.org")
+    _, other = await make_with_role(admin, "other.org")
+    await admin.patch(f"/system/roles/{role['ID']}", {"name": "Ours", "users": [1]})
+    assert (await holder.get("/domains"))["count"] == 1
+    purger = await service.login_with(far, ("DomainPurge", {"domain_id": domain_id}), name="purger")
+    await admin.delete(f"/system/domains/{domain_id}")
+    await admin.get(f"/system/roles/{role['ID']}")  # marked as deleted it may come back, with its role
+    await purger.delete(f"/system/domains/{domain_id}?purge=true")
+    await admin.refused(404, "GET", f"/system/roles/{role['ID']}")
+    assert (await holder.get("/domains"))["count"] == 0
+    assert (await admin.get(f"/system/roles/{other['ID']}"))["name"] == other["name"]
+    # The name is free: another domain of that name gets a role of that name.
+    assert (await make_with_role(admin, "example.org"))[1]["name"] == role["name"]
+    assert await service.context.database.fetch_all("PRAGMA foreign_key_check") == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"permission": "DomainAdmin", "params": 1},
+        {"permission": "DomainAdmin", "params": "*"},
+        {"permission": "OrgAdmin", "params": 1},
+        {"permission": "ResetPasswd", "params": None},
+    ],
+    ids=str,
+)
+async def test_a_role_that_says_more_by_now_stays(admin: Api, more: dict[str, Any]) -> None:
+    """A role that was given anything else to say keeps that, and loses what was about the domain."""
+    await admin.make_domain("far.org")
+    await admin.post("/system/orgs", {"name": "Acme"})
+    domain_id, role = await make_with_role(admin, "example.org")
+    path = f"/system/roles/{role['ID']}"
+    await admin.patch(path, {"permissions": [*role["permissions"], more]})
+    await admin.delete(f"/system/domains/{domain_id}?purge=true")
+    left = (await admin.get(path))["permissions"]
+    assert [(each["permission"], each["params"]) for each in left] == [(more["permission"], more["params"])]
+
+
+async def test_a_role_that_says_nothing_any_more_goes(admin: Api) -> None:
+    """A role from which everything was taken, or which has another permission in the same domain, goes all the same."""
+    for number, permissions in enumerate(([], ["DomainAdminRO", "DomainPurge"])):
+        domain_id, role = await make_with_role(admin, f"d{number}.org")
+        given = [{"permission": name, "params": domain_id} for name in permissions]
+        await admin.patch(f"/system/roles/{role['ID']}", {"permissions": given})
+        await admin.delete(f"/system/domains/{domain_id}?purge=true")
+        await admin.refused(404, "GET", f"/system/roles/{role['ID']}")
+
+
+async def test_other_roles_stay(admin: Api, domain: int) -> None:
+    """A role that somebody made by hand stays when the domain that it is about is purged."""
+    body = {"name": "By hand", "permissions": [{"permission": "DomainAdmin", "params": domain}]}
+    role = await admin.post("/system/roles", body)
+    await admin.delete(f"/system/domains/{domain}?purge=true")
+    assert (await admin.get(f"/system/roles/{role['ID']}"))["permissions"] == []
+
+
 async def test_list_domains(admin: Api) -> None:
     """Domains page, sort, filter and match like users."""
     org = (await admin.post("/system/orgs", {"name": "Acme"}))["ID"]

@@ -65,6 +65,20 @@ async def test_rooms_that_are_empty(service: Service, admin: Api, domain: int, r
     await admin.refused(405, "POST", f"/domains/{domain}/{room}", {})
 
 
+async def test_folder_tree(service: Service, admin: Api, domain: int) -> None:
+    """The tree of public folders is their root, whose ID is text; of a folder that is not there it is a 404."""
+    reader = await service.login_with(domain, ("DomainAdminRO", {"domain_id": domain}))
+    other = await admin.make_domain("other.org")
+    path, root = f"/domains/{domain}/folders/tree", "144115188075855873"
+    expected = {"folderid": root, "name": "IPM_SUBTREE", "container": "IPF.Note", "children": []}
+    for query in ("", "?sort=displayname,asc", f"?folderID={root}"):
+        assert await reader.get(path + query) == expected
+    assert "There is no public folder 7" in await reader.refused(404, "GET", f"{path}?folderID=7")
+    await reader.refused(400, "GET", f"{path}?folderID=x")
+    await reader.refused(403, "GET", f"/domains/{other}/folders/tree")
+    await admin.refused(404, "GET", "/domains/99/folders/tree")
+
+
 async def test_servers(service: Service, admin: Api, domain: int) -> None:
     """There are no other servers, which everybody who reads a domain is told: opening a user needs it."""
     reader = await service.login_with(domain, ("DomainAdminRO", {"domain_id": domain}))

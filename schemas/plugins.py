@@ -1,0 +1,20 @@
+"""Plugins of the webmail, by name."""
+
+from marshmallow import fields, validate
+
+from postroom.schemas.fields import Input, Text
+
+
+class PluginNamesSchema(Input):
+    """The body of PUT disabledPlugins: a bare array of names."""
+
+    #: The field that the array, which has no name of its own, is loaded as.
+    bare_list = "names"
+
+    names = fields.List(Text(64, validate=validate.Length(min=1)), required=True, validate=validate.Length(max=100))
+
+
+class DisabledPluginsSchema(Input):
+    """Plugins by name, in the order in which they were put."""
+
+    data = fields.List(fields.String(), required=True)
