@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,6 +16,10 @@ class SettingError(Exception):
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+#: Address and port.
+Server = tuple[str, int]
 
 
 UTC = zoneinfo.ZoneInfo("UTC")
@@ -43,6 +48,12 @@ class Config:
     ldap_ca_file: str | None = None
     #: Percent of the linked users that may be removed at once because their objects are gone.
     ldap_orphan_share: float = 10.0
+    #: Resolvers (address, port) that look-ups in the DNS go to; none: the system's.
+    dns_servers: tuple[Server, ...] = ()
+    #: Resolvers that show what the internet sees; none: that is not looked up.
+    dns_external: tuple[Server, ...] = ()
+    #: Seconds that all look-ups for a domain take together at most.
+    dns_timeout: float = 3.0
     #: Seconds that requests under way get to finish at a stop.
     shutdown_timeout: float = 10.0
     access_log: bool = False
@@ -94,6 +105,18 @@ def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _servers(text: str) -> tuple[Server, ...]:
+    return tuple(_server(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _server(text: str) -> Server:
+    """An address, of IPv6 in brackets or not, with a port or without. Names would need a resolver themselves."""
+    found = re.fullmatch(r"\[(.*)\](?::(.*))?", text) or re.fullmatch(r"([^:]*)(?::([^:]*))?", text)
+    host, port = found.groups() if found else (text, None)
+    number = 53 if port is None else _whole(port, 1, 65535, "a port number between 1 and 65535")
+    return str(ipaddress.ip_address(host)), number
+
+
 def _timezone(text: str) -> zoneinfo.ZoneInfo:
     try:
         return zoneinfo.ZoneInfo(text)
@@ -143,6 +166,9 @@ _PARSERS = {
     "ldap_timeout": _seconds,
     "ldap_ca_file": _file,
     "ldap_orphan_share": lambda text: _number(text, 0, 100, "a share between 0 and 100 percent"),
+    "dns_servers": _servers,
+    "dns_external": _servers,
+    "dns_timeout": lambda text: _number(text, 0.1, 60, "a number of seconds between 0.1 and 60"),
     "shutdown_timeout": _seconds,
     "access_log": _flag,
 }

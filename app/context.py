@@ -14,7 +14,10 @@ from postroom.storage.database import Database
 
 if TYPE_CHECKING:
     from postroom.app.services.directories import Directories
+    from postroom.app.services.dns_check import DnsCheck
+    from postroom.app.services.machine import Machine
     from postroom.app.services.tasks import Tasks
+    from postroom.app.services.units import Units
 
 
 def now_in(timezone: tzinfo) -> str:
@@ -32,6 +35,9 @@ class Context:
     passwords: Passwords
     directories: "Directories"
     tasks: "Tasks"
+    machine: "Machine"
+    units: "Units"
+    dns: "DnsCheck"
 
     def now(self) -> str:
         """This moment in the configured time zone, as the API writes times."""

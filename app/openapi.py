@@ -40,6 +40,7 @@ _TAGS: Final = {
     "LDAP": "The directory that users are updated from",
     "Misc": "Logging in, the caller's own profile and password, the state of the service",
     "Service": "For the ActiveSync server and the mail server: trusted by address, or with a login",
+    "System Admin/Dashboard": "This machine and its services",
     "System Admin/Domains": "Mail domains",
     "System Admin/License": "Limits, of which there are none",
     "System Admin/MConf": "Configuration of the system",

@@ -11,6 +11,7 @@ from postroom.app.answers import path_id
 from postroom.app.endpoints import AddressOr, Handler, Need
 from postroom.app.handlers import (
     authmgr,
+    dashboard,
     defaults,
     delegates,
     devices,
@@ -257,6 +258,10 @@ ROUTES: Final = [
     Route("GET", "/domains/{domainID}/mlists", empty.list_mlists, domain_read),
     Route("GET", "/domains/{domainID}/folders", empty.list_folders, domain_read),
     Route("GET", "/domains/{domainID}/folders/tree", empty.get_folder_tree, domain_read),
+    Route("GET", "/domains/{domainID}/dnsCheck", dashboard.get_dns_check, domain_read),
     Route("GET", "/domains/{domainID}/disabledPlugins", plugins.get_disabled_plugins, domain_read),
     Route("PUT", "/domains/{domainID}/disabledPlugins", plugins.put_disabled_plugins, domain_write),
+    Route("GET", "/system/dashboard", dashboard.get_dashboard, system_read),
+    Route("GET", "/system/dashboard/services", dashboard.list_services, system_read),
+    Route("GET", "/system/sync/top", dashboard.list_seen_last, system_read),
 ]

@@ -8,7 +8,10 @@ from postroom.app.config import Config
 from postroom.app.context import Context, now_in
 from postroom.app.passwords import Passwords
 from postroom.app.services.directories import Directories
+from postroom.app.services.dns_check import DnsCheck
+from postroom.app.services.machine import Machine
 from postroom.app.services.tasks import Tasks
+from postroom.app.services.units import Units
 from postroom.app.tokens import Tokens
 from postroom.storage import auth
 from postroom.storage.database import Database
@@ -24,11 +27,15 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     passwords = Passwords()
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file)
     tasks = Tasks(database, lambda: now_in(config.timezone))
+    machine, units = Machine(config.timezone), Units(config.timezone)
+    dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
     try:
         key = await database.write(auth.ensure_setting, "token_key", secrets.token_hex(32))
         tokens = Tokens(database, key, config.token_lifetime)
-        yield Context(config, database, tokens, passwords, directories, tasks)
+        yield Context(config, database, tokens, passwords, directories, tasks, machine, units, dns)
     finally:
+        for asked in (machine, units, dns):
+            await asked.close()
         await tasks.close()
         await directories.close()
         passwords.close()

@@ -35,6 +35,22 @@ _SELECT_DEVICES = f"""
      WHERE u.id = ? AND u.domain_id = ?
 """
 
+# What a list of live connections has beside, and nobody reports here, is empty: no process, no address, no command, and
+# no end of the contact.
+_SELECT_SEEN_LAST = """
+    SELECT coalesce(group_concat(document), '')
+      FROM (SELECT json_object(
+                       'pid', 0, 'ip', '', 'user', u.username, 'start', d.last_connect_time,
+                       'devtype', d.device_type, 'devid', d.device_id, 'devagent', d.user_agent, 'command', -1,
+                       'ended', 0, 'push', json('false'), 'addinfo', '', 'update', d.last_connect_time,
+                       'asversion', json(d.as_version)) AS document
+              FROM devices d
+              JOIN users u ON u.id = d.user_id
+             WHERE d.last_connect_time >= ?
+             ORDER BY d.last_connect_time DESC
+             LIMIT ?)
+"""
+
 # A name is somebody's as username or as alias; the row of an altname may be another user's.
 _OWNER = "a.key = ? AND a.kind <> 'altname'"
 _SELECT_POLICIES = f"""
@@ -105,6 +121,12 @@ async def _select_by_device(
     sql = _by_device(document, _SOME if device_ids else _ALL)
     found: bytes | None = await database.fetch_by_key(sql, [*params, fold(username)])
     return found
+
+
+async def select_seen_last(database: Database, since: int, limit: int) -> bytes:
+    """JSON array of the devices of all users that were seen since a UNIX time, the last one first."""
+    found: str = await database.fetch_value(_SELECT_SEEN_LAST, (since, limit))
+    return f"[{found}]".encode()
 
 
 def find_owner(connection: sqlite3.Connection, username: str) -> int | None:

@@ -150,6 +150,12 @@ async def select_domain(database: Database, domain_id: int, level: int) -> bytes
     return found
 
 
+async def select_domainname(database: Database, domain_id: int) -> str | None:
+    """A domain's name in A-labels, or None."""
+    found: str | None = await database.fetch_by_key("SELECT domainname FROM domains WHERE id = ?", (domain_id,))
+    return found
+
+
 async def select_sync_policy(database: Database, domain_id: int) -> tuple[str | None] | None:
     """(the domain's own policy as JSON or None,), or None when there is no such domain."""
     row: tuple[str | None] | None = await database.fetch_row_by_key(

@@ -33,6 +33,9 @@ async def file_database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
+#: Nobody listens there: no test asks a resolver outside of this machine.
+NO_RESOLVER = (("127.0.0.1", 9),)
+
 StartService = Callable[..., Awaitable[Service]]
 
 
@@ -42,7 +45,8 @@ async def start_service() -> AsyncIterator[StartService]:
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Service:
-            config = Config(**{"database": ":memory:", "admin_password": ADMIN_PASSWORD, **settings})
+            given = {"database": ":memory:", "admin_password": ADMIN_PASSWORD, "dns_servers": NO_RESOLVER, **settings}
+            config = Config(**given)
             return await stack.enter_async_context(Service.started(config))
 
         yield start

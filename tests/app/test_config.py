@@ -43,6 +43,15 @@ def test_environment_and_options() -> None:
         ("LDAP_TIMEOUT", "never"),
         ("LDAP_TIMEOUT", "nan"),
         ("LDAP_CA_FILE", "/nonexistent.pem"),
+        ("DNS_SERVERS", "dns.example.com"),
+        ("DNS_SERVERS", "127.0.0.1:0"),
+        ("DNS_SERVERS", "127.0.0.1:"),
+        ("DNS_SERVERS", "[::1"),
+        ("DNS_SERVERS", "[::1]53"),
+        ("DNS_SERVERS", "127.0.0.1:53:53"),
+        ("DNS_EXTERNAL", "127.0.0.1,300.1.1.1"),
+        ("DNS_TIMEOUT", "0"),
+        ("DNS_TIMEOUT", "inf"),
         ("SHUTDOWN_TIMEOUT", "-1"),
         ("ACCESS_LOG", "maybe"),
         ("ADMIN_PASSWORD", "x" * 513),
@@ -66,10 +75,12 @@ def test_good_settings() -> None:
         "POSTROOM_LDAP_TIMEOUT": "2.5",
         "POSTROOM_ACCESS_LOG": "yes",
         "POSTROOM_PORT": "0",
+        "POSTROOM_DNS_SERVERS": "127.0.0.1:5353, [::1]:54,[fd00::1], ::1,192.0.2.53",
     }
     config = load_config(environ=environ)
     assert config.timezone.key == "Europe/Berlin"
     assert [str(network) for network in config.service_networks] == ["10.0.0.0/8", "fd00::/8"]
+    assert config.dns_servers == (("127.0.0.1", 5353), ("::1", 54), ("fd00::1", 53), ("::1", 53), ("192.0.2.53", 53))
     assert (config.ldap_timeout, config.access_log, config.port) == (2.5, True, 0)
 
 

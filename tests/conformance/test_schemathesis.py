@@ -101,7 +101,7 @@ async def test_schemathesis_finds_nothing(
 ) -> None:
     """All checks hold for a few thousand requests to all operations, good and bad, one by one and in sequences."""
     _stay_on_this_machine(monkeypatch)
-    service = await start_service(admin_password=PASSWORD, ldap_timeout=0.5)
+    service = await start_service(admin_password=PASSWORD, ldap_timeout=0.5, dns_timeout=0.2)
     admin = await service.login("admin", PASSWORD)
     domain = await admin.make_domain("example.org")
     for name in ("jane", "john", "joe"):

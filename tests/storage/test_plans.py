@@ -112,6 +112,14 @@ async def test_rooms_are_read_by_key(database: Database, sql: str, params: list[
     assert not scans(lines), lines
 
 
+async def test_devices_that_were_seen_last(database: Database) -> None:
+    """The devices of all users come off their index in order: none is read that is not shown, nothing is sorted."""
+    lines = await plan(database, devices._SELECT_SEEN_LAST, [0, 1000])
+    assert any("SEARCH d USING INDEX devices_by_contact" in line for line in lines), lines
+    assert not scans(lines), lines
+    assert not any("TEMP B-TREE" in line for line in lines), lines
+
+
 def looked_up(connection: sqlite3.Connection) -> None:
     """Everything that is asked about names and about users of a directory."""
     users.is_address_taken(connection, "a@b.org", 1)

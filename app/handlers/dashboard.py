@@ -1,0 +1,62 @@
+"""What a dashboard shows: this machine, its services, the devices that were seen last, the DNS of a domain."""
+
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from postroom.app.answers import json_answer
+from postroom.app.context import QUERY, context_of
+from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.lookups import of_domain
+from postroom.app.services.devices import now
+from postroom.schemas.dashboard import (
+    DashboardSchema,
+    DnsCheckSchema,
+    SeenLastQuerySchema,
+    SeenLastSchema,
+    ServicesSchema,
+)
+from postroom.storage.devices import select_seen_last
+from postroom.storage.domains import select_domainname
+
+TAGS = ["System Admin/Dashboard"]
+
+#: Most devices that are shown.
+SHOWN: Final = 1000
+
+
+@docs(tags=TAGS, summary="Get dashboard data", operationId="getDashboard")
+@response_schema(DashboardSchema(), 200, description="Data returned")
+async def get_dashboard(request: web.Request) -> web.Response:
+    """Figures of this machine as they are now. A disk that does not answer is left out."""
+    return json_answer(await context_of(request).machine.figures())
+
+
+@docs(tags=TAGS, summary="Get list of services", operationId="getServicesList")
+@response_schema(ServicesSchema(), 200, description="List of services returned")
+async def list_services(request: web.Request) -> web.Response:
+    """postroom itself, and Postfix, Dovecot and slapd where systemd has them."""
+    return json_answer({"services": await context_of(request).units.services()})
+
+
+@docs(tags=["Misc"], summary="Get list of active sync processes", operationId="syncTop")
+@querystring_schema(SeenLastQuerySchema())
+@response_schema(SeenLastSchema(), 200, description="List returned")
+async def list_seen_last(request: web.Request) -> web.Response:
+    """The devices that were seen last, of all users, the last one first. Of no contact is it known when it ended."""
+    query = request[QUERY]
+    within = query.get("filterUpdated")
+    since = 0 if within is None else now() - within
+    data = await select_seen_last(context_of(request).database, since, SHOWN)
+    limits = {"maxUpdated": within, "maxEnded": query.get("filterEnded")}
+    given = {name: value for name, value in limits.items() if value is not None}
+    return json_answer({**given, "data": orjson.Fragment(data)})
+
+
+@docs(tags=["Misc"], summary="Check DNS records of a domain", operationId="getDomainDnsCheck")
+@response_schema(DnsCheckSchema(), 200, description="Result of the check returned")
+async def get_dns_check(request: web.Request) -> web.Response:
+    """What the DNS says now. All look-ups together have a time limit; what was not found out by then is null."""
+    domainname = await of_domain(request, select_domainname)
+    return json_answer(await context_of(request).dns.check(domainname))

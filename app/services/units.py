@@ -1,0 +1,154 @@
+"""What systemd says of the services that mail needs, and postroom's own state."""
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Final
+
+from postroom.app.services.together import Together
+
+Service = dict[str, str | None]
+
+#: Name -> unit. A fixed list: nothing that comes from outside is ever asked for.
+UNITS: Final = {
+    "postroom": "postroom.service",
+    "postfix": "postfix.service",
+    "dovecot": "dovecot.service",
+    "slapd": "slapd.service",
+}
+_PROPERTIES: Final = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "Description",
+    "MainPID",
+    "ActiveEnterTimestampMonotonic",
+    "InactiveEnterTimestampMonotonic",
+)
+#: Is there when systemd is what runs this system, as sd_booted(3) has it.
+BOOTED: Final = Path("/run/systemd/system")
+#: Seconds within which systemctl has to answer.
+PATIENCE: Final = 2.0
+
+
+class Units:
+    """The services of this machine. Those who ask at the same time get one answer."""
+
+    def __init__(self, timezone: tzinfo) -> None:
+        self._timezone = timezone
+        self._started = time.time()
+        self._services = Together(self._ask)
+
+    async def services(self) -> list[Service]:
+        """postroom itself, then those of the others that systemd knows."""
+        return await self._services.answer()
+
+    async def close(self) -> None:
+        """Ends a question under way."""
+        await self._services.close()
+
+    async def _ask(self) -> list[Service]:
+        found = await _show(list(UNITS.values()))
+        own = found.pop(UNITS["postroom"], {})
+        return [
+            self._own(own),
+            *(self._service(name, found[unit]) for name, unit in UNITS.items() if unit in found),
+        ]
+
+    def _own(self, shown: Mapping[str, str]) -> Service:
+        # It may run without systemd, beside a unit that does not.
+        is_unit = shown.get("MainPID") == str(os.getpid())
+        return {
+            "name": "postroom",
+            "unit": UNITS["postroom"],
+            "state": "active",
+            "substate": "running",
+            "description": "Administers the mailbox users of mail domains",
+            "autostart": (shown.get("UnitFileState") if is_unit else None) or "unknown",
+            "since": self._time(self._started),
+        }
+
+    def _service(self, name: str, shown: Mapping[str, str]) -> Service:
+        state = shown.get("ActiveState", "unknown")
+        return {
+            "name": name,
+            "unit": UNITS[name],
+            "state": state,
+            "substate": shown.get("SubState", "unknown"),
+            "description": shown.get("Description", ""),
+            # Of a unit that was made at runtime there is nothing to tell.
+            "autostart": shown.get("UnitFileState") or "unknown",
+            "since": self._since(
+                shown.get(f"{'Active' if state == 'active' else 'Inactive'}EnterTimestampMonotonic", "")
+            ),
+        }
+
+    def _since(self, microseconds: str) -> str | None:
+        """The time of an event on the clock that counts from the machine's start; 0: it has never been."""
+        if not microseconds.isdigit() or not int(microseconds):
+            return None
+        started = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
+        return self._time(started + int(microseconds) / 1_000_000)
+
+    def _time(self, seconds: float) -> str:
+        return datetime.fromtimestamp(seconds, self._timezone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+async def _show(units: list[str]) -> dict[str, dict[str, str]]:
+    """Unit -> properties, of those that systemd has; nothing without systemd, or when it does not answer in time."""
+    program = shutil.which("systemctl")
+    if program is None or not BOOTED.is_dir():
+        return {}
+    blocks = [_properties(block) for block in (await _run(program, units)).strip().split("\n\n")]
+    # One block for each unit, in the order in which they were asked for.
+    if len(blocks) != len(units) or not all("LoadState" in block for block in blocks):
+        return {}
+    shown = dict(zip(units, blocks, strict=True))
+    return {unit: properties for unit, properties in shown.items() if properties["LoadState"] != "not-found"}
+
+
+def _properties(block: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+
+
+async def _run(program: str, units: list[str]) -> str:
+    try:
+        process = await _start(program, units)
+    except OSError:
+        return ""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return ""
+    finally:
+        if process.returncode is None:
+            # With whatever it has started: a child would keep the pipe open.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    return output.decode(errors="replace") if process.returncode == 0 else ""
+
+
+async def _start(program: str, units: list[str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        program,
+        "show",
+        "--no-pager",
+        f"--property={','.join(_PROPERTIES)}",
+        "--",
+        *units,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        # No setting of ours, a password among them, is another program's to see.
+        env={"LC_ALL": "C.UTF-8"},
+        start_new_session=True,
+    )

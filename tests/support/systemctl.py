@@ -1,0 +1,81 @@
+"""A systemctl for tests: a program of that name, first in PATH, which prints what the real one (252) would."""
+
+from pathlib import Path
+
+import pytest
+
+from postroom.app.services import units
+
+#: Of an active unit, one that failed, one that is masked, and one that there is not.
+ACTIVE = """\
+MainPID={pid}
+Description={description}
+LoadState=loaded
+ActiveState=active
+SubState=running
+UnitFileState=enabled
+ActiveEnterTimestampMonotonic=2000000
+InactiveEnterTimestampMonotonic=1000000
+"""
+FAILED = """\
+MainPID=0
+Description=Dovecot IMAP/POP3 email server
+LoadState=loaded
+ActiveState=failed
+SubState=failed
+UnitFileState=disabled
+ActiveEnterTimestampMonotonic=2000000
+InactiveEnterTimestampMonotonic=3000000
+"""
+MASKED = """\
+MainPID=0
+Description=slapd.service
+LoadState=masked
+ActiveState=inactive
+SubState=dead
+UnitFileState=masked
+ActiveEnterTimestampMonotonic=0
+InactiveEnterTimestampMonotonic=0
+"""
+NOT_FOUND = """\
+MainPID=0
+Description={unit}
+LoadState=not-found
+ActiveState=inactive
+SubState=dead
+UnitFileState=
+ActiveEnterTimestampMonotonic=0
+InactiveEnterTimestampMonotonic=0
+"""
+
+
+class FakeSystemctl:
+    """Installs the program, and makes it look as if systemd ran the system."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        (folder / "booted").mkdir()
+        monkeypatch.setattr(units, "BOOTED", folder / "booted")
+        monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+    def prints(self, *blocks: str) -> None:
+        """What it prints when it is asked."""
+        (self._folder / "output").write_text("\n".join(blocks))
+        self.runs(f"cat '{self._folder}/output'")
+
+    def runs(self, commands: str) -> None:
+        """What it does. Its arguments and environment of the last time are in files."""
+        program = self._folder / "systemctl"
+        program.write_text(f'#!/bin/sh\necho "$@" >> "{self._folder}/calls"\nenv > "{self._folder}/env"\n{commands}\n')
+        program.chmod(0o755)
+
+    @property
+    def calls(self) -> list[str]:
+        """The arguments of each call."""
+        path = self._folder / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def environment(self) -> str:
+        """What the program saw of the environment."""
+        return (self._folder / "env").read_text()
