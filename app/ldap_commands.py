@@ -24,7 +24,7 @@ from postroom.app.services.ldap_targets import where_named
 from postroom.app.wiring import opened
 from postroom.schemas.downsync import BulkQuerySchema, ImportQuerySchema, SearchQuerySchema
 from postroom.storage import tasks
-from postroom.storage.database import DatabaseError, NoDatabaseError
+from postroom.storage.database import DatabaseError, NoDatabaseError, WrongDatabaseError
 
 FINE, NOTICED, REFUSED, AWAY, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
@@ -104,6 +104,8 @@ def _explained(error: Exception) -> tuple[str, int]:
         case NoDatabaseError():
             way = "Name another with --database, or make it: postroom serve --database FILE does at its first start"
             return f"{text}. {way}", REFUSED
+        case WrongDatabaseError():
+            return text, REFUSED
         case MisconfiguredError():
             way = "Change the configuration with PUT /api/v1/system/mconf/ldap, or an organisation's own"
             return f"{text}. {way}", REFUSED

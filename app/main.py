@@ -83,13 +83,13 @@ async def _watch(database: Database) -> None:
 
 async def _ensure_administrator(database: Database, passwords: Passwords, given: str | None) -> str | None:
     """Sees to it that `admin` is there, with the configured password if there is one; returns one made up here."""
+    if await auth.select_account(database, 0) is None:
+        password = given or secrets.token_urlsafe(12)
+        if await database.write(auth.ensure_administrator, await passwords.hash(password)):
+            return None if given else password
+    # It was there before, or another process has just made it, which then tells the password.
     account = await auth.select_account(database, 0)
-    made_up = None
-    if account is None:
-        made_up = None if given else secrets.token_urlsafe(12)
-        hashed = await passwords.hash(given or made_up or "")
-        await database.write(auth.ensure_administrator, hashed)
-    elif given and not await passwords.verify(account.password, given):
+    if given and account is not None and not await passwords.verify(account.password, given):
         # Whoever sets the variable owns the machine; this is also the way back in when the password is lost.
         await database.write(auth.set_password, 0, await passwords.hash(given))
-    return made_up
+    return None

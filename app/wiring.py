@@ -21,7 +21,8 @@ from postroom.storage.database import Database
 async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Context]:
     """The parts, with the database open; at the end tasks are stopped and all is closed.
 
-    Without `create` a database file that is not there stays so. Raises DatabaseError, NoDatabaseError.
+    Without `create` a database is neither made nor brought up to date: a service may be running on it. Raises
+    DatabaseError, NoDatabaseError, WrongDatabaseError.
     """
     database = await Database.open(config.database, create=create)
     passwords = Passwords()

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import aiosqlite
 
-from postroom.storage.migrations import migrate
+from postroom.storage.backup import back_up
+from postroom.storage.migrations import WrongSchemaError, check_current, migrate, version_of
 from postroom.storage.text import fold
 
 Ts = TypeVarTuple("Ts")
@@ -37,6 +39,10 @@ class DatabaseError(Exception):
 
 class NoDatabaseError(DatabaseError):
     """There is no such file, and it was not to be made."""
+
+
+class WrongDatabaseError(DatabaseError):
+    """The file is of an older or a newer version, or of something else: trying again does not help."""
 
 
 @contextlib.contextmanager
@@ -136,7 +142,7 @@ class _Lane:
                 job.future.set_exception(raised)
 
 
-def _connect(uri: str, *, readonly: bool) -> sqlite3.Connection:
+def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri,
         uri=True,
@@ -145,21 +151,53 @@ def _connect(uri: str, *, readonly: bool) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=256,
     )
-    try:
-        # lower() and LIKE know ASCII only.
-        connection.create_function("fold", 1, fold, deterministic=True)
-        if readonly:
-            connection.execute("PRAGMA query_only = ON").fetchall()
-        else:
-            # The result of a PRAGMA must be read, or its lock stays.
+    # lower() and LIKE know ASCII only.
+    connection.create_function("fold", 1, fold, deterministic=True)
+    return connection
+
+
+def _connect_reader(uri: str) -> sqlite3.Connection:
+    connection = _connect(uri)
+    with _closed_on_failure(connection):
+        connection.execute("PRAGMA query_only = ON").fetchall()
+    return connection
+
+
+def _connect_writer(uri: str, path: str, *, create: bool) -> sqlite3.Connection:
+    connection = _connect(uri)
+    with _closed_on_failure(connection):
+        # Looked at before anything is changed in a file that may be somebody else's.
+        (version_of if create else check_current)(connection)
+        _use_wal(connection)
+        # The result of a PRAGMA must be read, or its lock stays.
+        connection.execute("PRAGMA synchronous = FULL").fetchall()
+        if create:
+            migrate(connection, lambda version: back_up(path, version))
+        connection.execute("PRAGMA foreign_keys = ON").fetchall()
+    return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait by itself when two processes want this of a new file at the same time.
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
             connection.execute("PRAGMA journal_mode = WAL").fetchall()
-            connection.execute("PRAGMA synchronous = FULL").fetchall()
-            connection.execute("PRAGMA foreign_keys = ON").fetchall()
-            migrate(connection)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         connection.close()
         raise
-    return connection
 
 
 async def _wrap(raw: sqlite3.Connection) -> _Connection:
@@ -206,24 +244,27 @@ class Database:
     async def open(cls, path: str, *, create: bool = True) -> "Database":
         """Opens the file, or `:memory:`, creates it if need be and brings it up to date.
 
-        Raises DatabaseError when it cannot be used: unwritable, not a database, made by a newer version. Without
-        `create` NoDatabaseError when there is no such file.
+        Raises DatabaseError when it cannot be used: unwritable, not a database; WrongDatabaseError when it was made by
+        a newer version. Without `create` nothing is made or brought up to date, since a service may be running on it:
+        NoDatabaseError when there is no such file, WrongDatabaseError when it is of an older version, too.
         """
         _prepare_file(path, create=create)
         uri = _uri(path)
         connections: list[_Connection] = []
         try:
-            for readonly in (False, *(True for _ in range(READERS))):
-                # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself,
-                # which it cannot do quietly once the event loop is closed.
-                raw = await asyncio.to_thread(_connect, uri, readonly=readonly)
-                connections.append(await _wrap(raw))
+            # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself, which
+            # it cannot do quietly once the event loop is closed.
+            raw = await asyncio.to_thread(_connect_writer, uri, path, create=create)
+            connections.append(await _wrap(raw))
+            for _ in range(READERS):
+                connections.append(await _wrap(await asyncio.to_thread(_connect_reader, uri)))
             (row,) = await connections[0].fetch("SELECT value FROM auth_generation", ())
         except BaseException as error:
             for connection in connections:
                 await connection.close()
             if isinstance(error, sqlite3.Error):
-                raise DatabaseError(f"Cannot open the database {path}: {error}") from None
+                kind = WrongDatabaseError if isinstance(error, WrongSchemaError) else DatabaseError
+                raise kind(f"Cannot open the database {path}: {error}") from None
             raise
         return cls(connections[0], connections[1], connections[2:], row[0])
 

@@ -11,7 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -48,10 +51,14 @@ class Running:
         return self.process.returncode
 
 
-@contextlib.contextmanager
-def serving(folder: Path, *options: str, **environ: str) -> Iterator[Running]:
+def serving(folder: Path, *options: str, **environ: str) -> contextlib.AbstractContextManager[Running]:
     """Runs the service while the block does."""
-    running = Running(folder, *options, **environ)
+    return stopped_at_the_end(Running(folder, *options, **environ))
+
+
+@contextlib.contextmanager
+def stopped_at_the_end(running: Running) -> Iterator[Running]:
+    """Ends a service with the block, however that ends."""
     try:
         yield running
     finally:
@@ -92,6 +99,43 @@ def test_first_start_makes_up_a_password_and_shows_it_once(tmp_path: Path) -> No
         assert running.stop() == 0
 
 
+def logs_in(running: Running, password: str) -> bool:
+    """Whether the administrator gets in with that password."""
+    body = urlencode({"user": "admin", "pass": password}).encode()
+    try:
+        with urlopen(f"http://127.0.0.1:{running.ports[0]}/api/v1/login", body) as answer:
+            return bool(answer.status == 200)
+    except HTTPError as error:
+        error.close()
+        assert error.code == 401
+        return False
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_two_first_starts_at_once(tmp_path: Path, turn: int) -> None:
+    """Of services that make one database at the same time one tells a password, and it logs in at each of them."""
+    with ThreadPoolExecutor() as pool, ExitStack() as stack:
+        starts = [pool.submit(Running, tmp_path) for _ in range(3)]
+        services = [stack.enter_context(stopped_at_the_end(start.result())) for start in starts]
+        lines = [line for running in services for line in running.lines if "password" in line]
+        assert len(lines) == 1, lines
+        password = lines[0].split("password ")[1].split(" ")[0]
+        assert [logs_in(running, password) for running in services] == [True] * 3
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_first_starts_at_once_with_a_given_password(tmp_path: Path, turn: int) -> None:
+    """A password in the environment of one of two first starts counts in the end, whichever of them was first."""
+    with ThreadPoolExecutor() as pool, ExitStack() as stack:
+        starts = [
+            pool.submit(Running, tmp_path),
+            pool.submit(Running, tmp_path, POSTROOM_ADMIN_PASSWORD="given beforehand"),
+        ]
+        services = [stack.enter_context(stopped_at_the_end(start.result())) for start in starts]
+        assert [logs_in(running, "given beforehand") for running in services] == [True] * 2
+        assert not any("password" in line for line in services[1].lines)
+
+
 def test_listens_on_both_loopbacks(tmp_path: Path) -> None:
     """IPv4 and IPv6 loopback answer on one port, and no other address does."""
     with serving(tmp_path, POSTROOM_ADMIN_PASSWORD="secret") as running:
@@ -125,6 +169,17 @@ def test_database_of_a_newer_version(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     assert "newer version" in fails(tmp_path, "--port", "0", "--database", "new.sqlite3")
+
+
+def test_an_older_database_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The start says where the copy of the old database lies, and what was in it is there."""
+    script = (Path(__file__).parents[1] / "data" / "schema_0001.sql").read_text("utf-8")
+    with contextlib.closing(sqlite3.connect(tmp_path / "postroom.sqlite3")) as connection:
+        connection.executescript(script)
+    with serving(tmp_path, POSTROOM_ADMIN_PASSWORD="secret") as running:
+        assert "postroom.sqlite3.schema-1.backup" in "".join(running.lines)
+        assert (tmp_path / "postroom.sqlite3.schema-1.backup").exists()
+        assert logs_in(running, "secret")
 
 
 @pytest.mark.parametrize(

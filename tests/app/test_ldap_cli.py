@@ -1,6 +1,7 @@
 """`postroom ldap ...`: the installed command, a real directory and a real database file."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -130,6 +131,21 @@ def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(done.stdout)
     assert document.keys() == {"message", "data"}
     return document
+
+
+@pytest.mark.parametrize("arguments", [["test"], ["search", "anna"], ["diff"], ["sync"], ["import", "x"]], ids=str)
+@pytest.mark.parametrize(("schema", "said"), [(1, "older version"), (9999, "newer version")])
+def test_no_command_touches_the_schema(tmp_path: Path, arguments: list[str], schema: int, said: str) -> None:
+    """A database of another version, on which a service of that version may be running, is refused and left alone."""
+    store = Store(tmp_path / "postroom.sqlite3")
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
+        connection.executescript((Path(__file__).parents[1] / "data" / "schema_0001.sql").read_text("utf-8"))
+        connection.execute(f"PRAGMA user_version = {schema}")
+    before = store.path.read_bytes()
+    done = store.run(*arguments, code=2)
+    assert said in done.stderr
+    assert store.path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["postroom.sqlite3"]
 
 
 def test_trial_shows_what_is_asked_and_one_entry(store: Store, directory: Slapd) -> None:
