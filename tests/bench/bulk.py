@@ -73,7 +73,7 @@ def measurements(folder: Path, *, seconds: int, quick: bool) -> Iterator[tuple[s
 def _bulk(database: Path, people: int) -> Iterator[Bulk]:
     with (
         on_core(CLIENT_CORE),
-        Slapd(settings=["index objectClass,entryUUID eq"]) as directory,
+        Slapd() as directory,
         postroom(database) as server,
     ):
         directory.load(people_ldif(people))
