@@ -7,7 +7,7 @@ is null, like what is not there.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,70 +48,112 @@ class DnsCheck:
         self._servers = servers
         self._external = external
         self._timeout = timeout
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._look_ups = _LookUps()
         self._under_way: dict[str, Together[dict[str, Any]]] = {}
 
     async def check(self, domainname: str) -> dict[str, Any]:
         """The whole answer for a domain, by its name in A-labels. A domain is looked up once at a time."""
         if domainname not in self._under_way:
-            self._under_way[domainname] = Together(partial(self._check, domainname))
-        try:
-            return await self._under_way[domainname].answer()
-        finally:
-            self._under_way.pop(domainname, None)
+            self._under_way[domainname] = Together(partial(self._begin, domainname))
+        return await self._under_way[domainname].answer()
 
     async def close(self) -> None:
         """Ends what is under way."""
         for each in list(self._under_way.values()):
             await each.close()
+        await self._look_ups.close()
+
+    async def _begin(self, domainname: str) -> dict[str, Any]:
+        try:
+            return await self._check(domainname)
+        finally:
+            del self._under_way[domainname]
 
     async def _check(self, domainname: str) -> dict[str, Any]:
         deadline = asyncio.get_running_loop().time() + self._timeout
-        inside = _View(_resolver(self._servers, self._timeout), self._slots, deadline)
-        outside = _View(_resolver(self._external, self._timeout) if self._external else None, self._slots, deadline)
-        names = [*_HOSTS, *_RECORDS]
+        inside = _View(_resolver(self._servers, self._timeout), self._look_ups, deadline)
+        outside = _View(_resolver(self._external, self._timeout) if self._external else None, self._look_ups, deadline)
+
+        async def both(ask: Callable[[_View], Awaitable[str | None]]) -> dict[str, str | None]:
+            internal, external = await asyncio.gather(ask(inside), ask(outside))
+            return {"internalDNS": internal, "externalDNS": external}
+
         mx, autodiscover_srv, spf, *found = await asyncio.gather(
             _mx(inside, outside, domainname),
             _autodiscover_srv(inside, outside, domainname),
-            _both(inside.spf(domainname), outside.spf(domainname)),
-            *(_both(inside.hosts(f"{name}.{domainname}"), outside.hosts(f"{name}.{domainname}")) for name in _HOSTS),
-            *(
-                _both(inside.records(f"{where}.{domainname}", kind), outside.records(f"{where}.{domainname}", kind))
-                for where, kind in _RECORDS.values()
-            ),
+            both(lambda view: view.spf(domainname)),
+            *(both(_addresses(f"{name}.{domainname}")) for name in _HOSTS),
+            *(both(_records(f"{where}.{domainname}", kind)) for where, kind in _RECORDS.values()),
         )
         return {
             **_own_addresses(),
             "mxRecords": mx,
             "autodiscoverSRV": autodiscover_srv,
             "txt": spf,
-            **dict(zip(names, found, strict=True)),
+            **dict(zip((*_HOSTS, *_RECORDS), found, strict=True)),
         }
+
+
+class _LookUps:
+    """The look-ups under way. One whose time is over is left to end by itself, soon after.
+
+    None is cancelled, or uvloop would keep the socket of one that was just about to begin, for good.
+    """
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._running: set[asyncio.Task[list[Rdata]]] = set()
+
+    async def run(self, resolver: "Resolver", name: str, kind: str, deadline: float) -> "list[Rdata]":
+        """The records of a name, none when they could not be had by the deadline."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._slots.acquire()
+        except TimeoutError:
+            return []
+        left = deadline - asyncio.get_running_loop().time()
+        running = asyncio.create_task(_resolve(resolver, name, kind, left))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        await asyncio.wait([running], timeout=left)
+        return running.result() if running.done() else []
+
+    def _ended(self, task: "asyncio.Task[list[Rdata]]") -> None:
+        self._running.discard(task)
+        self._slots.release()
+
+    async def close(self) -> None:
+        """Ends them after all: the process ends as well."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+async def _resolve(resolver: "Resolver", name: str, kind: str, seconds: float) -> "list[Rdata]":
+    from dns.exception import DNSException
+
+    try:
+        # Absolute: the system's search list is not for names of others.
+        found = await resolver.resolve(f"{name.rstrip('.')}.", kind, search=False, lifetime=seconds)
+    except (DNSException, OSError, ValueError, EOFError):
+        return []
+    # Servers turn them round with each answer. By this order, what has priority comes first.
+    return sorted(found)
 
 
 class _View:
     """The DNS as one set of resolvers shows it, until the deadline. Without a resolver there is nothing."""
 
-    def __init__(self, resolver: "Resolver | None", slots: asyncio.Semaphore, deadline: float) -> None:
+    def __init__(self, resolver: "Resolver | None", look_ups: _LookUps, deadline: float) -> None:
         self._resolver = resolver
-        self._slots = slots
+        self._look_ups = look_ups
         self._deadline = deadline
 
     async def look_up(self, name: str, kind: str) -> "list[Rdata]":
         """The records of a name in their canonical order, none when there are none or they could not be had."""
-        from dns.exception import DNSException
-
         if self._resolver is None:
             return []
-        try:
-            async with asyncio.timeout_at(self._deadline), self._slots:
-                left = self._deadline - asyncio.get_running_loop().time()
-                # Absolute: the system's search list is not for names of others.
-                found = await self._resolver.resolve(f"{name.rstrip('.')}.", kind, search=False, lifetime=left)
-                # Servers turn them round with each answer. By this order, what has priority comes first.
-                return sorted(found)
-        except (DNSException, OSError, ValueError, EOFError):
-            return []
+        return await self._look_ups.run(self._resolver, name, kind, self._deadline)
 
     async def records(self, name: str, kind: str) -> str | None:
         """The records as text."""
@@ -136,10 +178,10 @@ class _View:
         found: list[Any] = await self.look_up(domainname, "MX")
         return str(found[0].exchange.to_text()) if found else None
 
-    async def target(self, name: str) -> str | None:
-        """The host that offers a service first."""
+    async def services(self, name: str) -> tuple[str | None, str | None]:
+        """SRV records as text, and the host that comes first."""
         found: list[Any] = await self.look_up(name, "SRV")
-        return str(found[0].target.to_text()) if found else None
+        return _joined(_text(record) for record in found), found[0].target.to_text() if found else None
 
     async def name_of(self, address: str) -> str | None:
         """The name that an address has."""
@@ -147,9 +189,12 @@ class _View:
         return _joined(record.to_text() for record in found[:1])
 
 
-async def _both(inside: Awaitable[str | None], outside: Awaitable[str | None]) -> dict[str, str | None]:
-    internal, external = await asyncio.gather(inside, outside)
-    return {"internalDNS": internal, "externalDNS": external}
+def _addresses(name: str) -> Callable[[_View], Awaitable[str | None]]:
+    return lambda view: view.hosts(name)
+
+
+def _records(name: str, kind: str) -> Callable[[_View], Awaitable[str | None]]:
+    return lambda view: view.records(name, kind)
 
 
 async def _mx(inside: _View, outside: _View, domainname: str) -> dict[str, str | None]:
@@ -170,12 +215,10 @@ async def _mx(inside: _View, outside: _View, domainname: str) -> dict[str, str |
 
 async def _autodiscover_srv(inside: _View, outside: _View, domainname: str) -> dict[str, str | None]:
     name = f"_autodiscover._tcp.{domainname}"
-    records, targets = await asyncio.gather(
-        _both(inside.records(name, "SRV"), outside.records(name, "SRV")),
-        asyncio.gather(inside.target(name), outside.target(name)),
-    )
-    target = targets[0] or targets[1]
-    return {**records, "ip": await inside.hosts(target) if target is not None else None}
+    (internal, first), (external, other) = await asyncio.gather(inside.services(name), outside.services(name))
+    host = first or other
+    ip = await inside.hosts(host) if host is not None else None
+    return {"internalDNS": internal, "externalDNS": external, "ip": ip}
 
 
 def _resolver(servers: Sequence[Server], timeout: float) -> "Resolver | None":

@@ -182,7 +182,9 @@ async def test_a_purge_takes_the_role_along(service: Service, admin: Api) -> Non
     holder = await service.login_with(far, name="holder")
     domain_id, role = await make_with_role(admin, "example.org")
     _, other = await make_with_role(admin, "other.org")
-    await admin.patch(f"/system/roles/{role['ID']}", {"name": "Ours", "users": [1]})
+    user = await admin.make_user(far, "nothing.else")
+    await admin.patch(f"/system/roles/{role['ID']}", {"name": "Ours", "users": [1, user["ID"]]})
+    nothing_else = await service.login(user["username"], USER_PASSWORD)
     assert (await holder.get("/domains"))["count"] == 1
     purger = await service.login_with(far, ("DomainPurge", {"domain_id": domain_id}), name="purger")
     await admin.delete(f"/system/domains/{domain_id}")
@@ -190,6 +192,7 @@ async def test_a_purge_takes_the_role_along(service: Service, admin: Api) -> Non
     await purger.delete(f"/system/domains/{domain_id}?purge=true")
     await admin.refused(404, "GET", f"/system/roles/{role['ID']}")
     assert (await holder.get("/domains"))["count"] == 0
+    await nothing_else.refused(401, "GET", "/domains")  # without a role nobody is logged in
     assert (await admin.get(f"/system/roles/{other['ID']}"))["name"] == other["name"]
     # The name is free: another domain of that name gets a role of that name.
     assert (await make_with_role(admin, "example.org"))[1]["name"] == role["name"]
