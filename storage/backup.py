@@ -15,7 +15,7 @@ log = logging.getLogger("postroom.storage")
 
 
 def back_up(database: str, version: int) -> Path:
-    """Writes `<database>.schema-<version>.backup`, readable by its owner alone, and returns its path once it is on disk.
+    """Writes `<database>.schema-<version>.backup`, readable by its owner alone; returns its path once it is on disk.
 
     Whoever calls holds the database's write lock, so the copy is what is about to be changed, and nobody else picks
     names meanwhile. An older copy is never overwritten; one with the very same content (the last attempt was cut off)

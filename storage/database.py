@@ -15,6 +15,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -254,10 +255,10 @@ class Database:
         try:
             # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself, which
             # it cannot do quietly once the event loop is closed.
-            raw = await asyncio.to_thread(_connect_writer, uri, path, create=create)
-            connections.append(await _wrap(raw))
-            for _ in range(READERS):
-                connections.append(await _wrap(await asyncio.to_thread(_connect_reader, uri)))
+            writer = partial(_connect_writer, uri, path, create=create)
+            for connect in (writer, *[partial(_connect_reader, uri)] * READERS):
+                raw = await asyncio.to_thread(connect)
+                connections.append(await _wrap(raw))
             (row,) = await connections[0].fetch("SELECT value FROM auth_generation", ())
         except BaseException as error:
             for connection in connections:

@@ -30,9 +30,8 @@ async def get_oof(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="Out of office state updated")
 async def put_oof(request: web.Request) -> web.Response:
     """Changes the fields given and leaves the others; null removes one, unknown fields are ignored."""
-    username = await context_of(request).database.write(
-        oof.change_oof, path_id(request, "domainID"), path_id(request, "userID"), request[BODY]
-    )
+    context, place = context_of(request), (path_id(request, "domainID"), path_id(request, "userID"))
+    username = await context.database.write(oof.change_oof, *place, request[BODY], context.config.timezone)
     return message(f"The out of office state of {username} has been set")
 
 

@@ -39,9 +39,14 @@ def old(tmp_path: Path) -> Path:
     return path
 
 
-async def opened_once(path: Path) -> None:
-    """Opens a database as a service does, and closes it again."""
-    await (await Database.open(str(path))).close()
+async def opened_once(path: Path, *, create: bool = True) -> None:
+    """Opens a database as a service does, or without `create` as a command does, and closes it again."""
+    await (await Database.open(str(path), create=create)).close()
+
+
+def open_once(path: Path, *, create: bool = True) -> None:
+    """The same, for tests that look at files."""
+    asyncio.run(opened_once(path, create=create))
 
 
 @contextlib.contextmanager
@@ -76,23 +81,23 @@ def version(path: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-async def test_a_migrated_schema_is_that_of_a_new_database(old: Path, tmp_path: Path) -> None:
+def test_a_migrated_schema_is_that_of_a_new_database(old: Path, tmp_path: Path) -> None:
     """Tables, indexes and triggers of an old database become the same as those of a new one; none is lost."""
     before = {(kind, name) for kind, name, _ in schema(old)}
-    await opened_once(old)
-    await opened_once(tmp_path / "new.sqlite3")
+    open_once(old)
+    open_once(tmp_path / "new.sqlite3")
     assert version(old) == version(tmp_path / "new.sqlite3") == latest()
     assert schema(old) == schema(tmp_path / "new.sqlite3")
     gone = before - {(kind, name) for kind, name, _ in schema(old)}
     assert {kind for kind, name in gone if not name.startswith("sqlite_autoindex")} <= set()
 
 
-async def test_every_row_is_kept(old: Path) -> None:
+def test_every_row_is_kept(old: Path) -> None:
     """All values of all tables are what they were, to the type; the next IDs, too."""
     with connected(old) as connection:
         empty = [table for table in tables(connection) if not connection.execute(f"SELECT 1 FROM {table}").fetchone()]
     assert not empty, "the old database shows nothing of these"
-    await opened_once(old)
+    open_once(old)
     with connected(old) as connection:
         connection.execute("ATTACH ? AS old", (str(old) + ".schema-1.backup",))
         for table in tables(connection, "old"):
@@ -105,12 +110,12 @@ async def test_every_row_is_kept(old: Path) -> None:
             assert connection.execute(f"{one} EXCEPT {other}").fetchall() == [], table
 
 
-async def test_a_migrated_database_is_sound(old: Path) -> None:
+def test_a_migrated_database_is_sound(old: Path) -> None:
     """No reference is broken, no page, no index; the counts of the domains are right, also where they were not."""
     with connected(old) as connection:
         connection.execute("UPDATE domains SET active_users = -5, virtual_users = 99")
         connection.commit()
-    await opened_once(old)
+    open_once(old)
     with connected(old) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -151,7 +156,7 @@ async def test_a_migrated_database_works(old: Path) -> None:
         await database.close()
 
 
-async def test_a_copy_is_kept_beside_it(old: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_is_kept_beside_it(old: Path, caplog: pytest.LogCaptureFixture) -> None:
     """The copy is the database as it was, also what had not reached the file yet; it is its owner's alone."""
     with connected(old) as writing:
         writing.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -159,7 +164,7 @@ async def test_a_copy_is_kept_beside_it(old: Path, caplog: pytest.LogCaptureFixt
         writing.commit()
         before = contents(old)
         with caplog.at_level("INFO"):
-            await opened_once(old)
+            open_once(old)
     copy = old.with_name("postroom.sqlite3.schema-1.backup")
     assert contents(copy) == before
     assert ("late", "in the log") in before["settings"]
@@ -172,24 +177,24 @@ async def test_a_copy_is_kept_beside_it(old: Path, caplog: pytest.LogCaptureFixt
     }
 
 
-async def test_older_copies_are_never_overwritten(old: Path) -> None:
+def test_older_copies_are_never_overwritten(old: Path) -> None:
     """Another copy of the same version gets another name; the very same one is not kept twice."""
     copies = [old.with_name(f"{old.name}.schema-1.backup{more}") for more in ("", "-2", "-3")]
     copies[0].write_text("something that somebody wants to keep")
     original = old.read_bytes()
     for _ in range(2):
-        await opened_once(old)
+        open_once(old)
         old.write_bytes(original)
     assert copies[0].read_text() == "something that somebody wants to keep"
     assert version(copies[1]) == 1
     assert not copies[2].exists()
 
 
-async def test_no_copy_of_new_databases(tmp_path: Path) -> None:
+def test_no_copy_of_new_databases(tmp_path: Path) -> None:
     """There is nothing to keep of a database that is new, in memory, or up to date."""
-    await opened_once(tmp_path / "a.sqlite3")
-    await opened_once(tmp_path / "a.sqlite3")
-    await opened_once(Path(":memory:"))
+    open_once(tmp_path / "a.sqlite3")
+    open_once(tmp_path / "a.sqlite3")
+    open_once(Path(":memory:"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.sqlite3"]
     assert not list(Path().glob("*.backup*"))
 
@@ -216,7 +221,7 @@ def test_without_room_for_the_copy_nothing_is_changed(old: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    with program(OPEN, old, preexec_fn=limit) as process:  # noqa: PLW1509
+    with program(OPEN, old, preexec_fn=limit) as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode != 0
     assert "no copy of it could be written, so it was left as it is" in errors
@@ -248,26 +253,26 @@ KILLED = """
 """
 
 
-async def test_killed_in_the_middle(old: Path) -> None:
+def test_killed_in_the_middle(old: Path) -> None:
     """A process that is killed while it migrates leaves the old version whole, and the next start finishes the job."""
     before = contents(old)
     with program(KILLED, old) as process:
         assert process.stdout is not None
-        assert await asyncio.to_thread(process.stdout.readline) == "half\n"
+        assert process.stdout.readline() == "half\n"
         assert (old.parent / f"{old.name}-wal").stat().st_size > 0
         process.send_signal(signal.SIGKILL)
     assert version(old) == 1
     assert contents(old) == before
     # As if it had been killed while it wrote the copy.
     (old.parent / f"{old.name}.backup.part").write_text("half")
-    await opened_once(old)
+    open_once(old)
     assert version(old) == latest()
     names = {path.name for path in old.parent.iterdir()}
     assert names == {old.name, f"{old.name}.schema-1.backup"}, "one copy is enough"
 
 
 @pytest.mark.parametrize("path", ["old", "new"])
-async def test_several_processes_at_once(old: Path, tmp_path: Path, path: str) -> None:
+def test_several_processes_at_once(old: Path, tmp_path: Path, path: str) -> None:
     """Of processes that open a new or an old database at the same time one brings it up to date, and all can use it."""
     for turn in range(3):
         file = tmp_path / str(turn) / "postroom.sqlite3"
@@ -276,7 +281,7 @@ async def test_several_processes_at_once(old: Path, tmp_path: Path, path: str) -
             file.write_bytes(old.read_bytes())
         processes = [program(OPEN, file) for _ in range(6)]
         for process in processes:
-            _, errors = await asyncio.to_thread(process.communicate, timeout=60)
+            _, errors = process.communicate(timeout=60)
             assert process.returncode == 0, errors
         assert version(file) == latest()
         assert len(list(file.parent.glob("*.backup*"))) == (path == "old")
@@ -293,13 +298,13 @@ def appended(monkeypatch: pytest.MonkeyPatch) -> Any:
     return append
 
 
-async def test_rebuilding_a_table_deletes_nothing_that_refers_to_it(old: Path, appended: Any) -> None:
+def test_rebuilding_a_table_deletes_nothing_that_refers_to_it(old: Path, appended: Any) -> None:
     """With foreign keys on, dropping `users` would take along everything that people have."""
     before = contents(old)["properties"]
     appended("CREATE TEMP TABLE kept AS SELECT * FROM users; DROP TABLE users; "
              "CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT); "
              "INSERT INTO users SELECT id, username FROM temp.kept;")  # fmt: skip
-    await opened_once(old)
+    open_once(old)
     assert contents(old)["properties"] == before
 
 
@@ -322,12 +327,12 @@ async def test_foreign_keys_are_on_again(old: Path) -> None:
         ("COMMIT;", "ends the transaction"),
     ],
 )
-async def test_a_faulty_migration_changes_nothing(old: Path, appended: Any, script: str, reason: str) -> None:
+def test_a_faulty_migration_changes_nothing(old: Path, appended: Any, script: str, reason: str) -> None:
     """A broken reference, a failing statement or one that is not whole: a sentence, and the database as it was."""
     appended(script)
     before = contents(old)
     with pytest.raises(DatabaseError, match=reason):
-        await opened_once(old)
+        open_once(old)
     if script != "COMMIT;":  # which no transaction outlives
         assert version(old) == 1
         assert contents(old) == before
@@ -364,32 +369,32 @@ def test_a_statement_that_is_cut_off_names_its_file() -> None:
         list(statements(Migration(42, "0042_cut.sql", "SELECT 1; SELECT 2")))
 
 
-async def test_without_create_nothing_is_brought_up_to_date(old: Path) -> None:
+def test_without_create_nothing_is_brought_up_to_date(old: Path) -> None:
     """A command leaves an older database as it is, and says what to do."""
     before = old.read_bytes()
     with pytest.raises(WrongDatabaseError, match=r"older version of postroom \(schema 1.*when it starts"):
-        await Database.open(str(old), create=False)
+        open_once(old, create=False)
     assert old.read_bytes() == before
     assert [path.name for path in old.parent.iterdir()] == [old.name]
 
 
-async def test_without_create_an_empty_file_stays_empty(tmp_path: Path) -> None:
+def test_without_create_an_empty_file_stays_empty(tmp_path: Path) -> None:
     """A file without a database in it is no database."""
     path = tmp_path / "empty.sqlite3"
     path.touch()
     with pytest.raises(WrongDatabaseError, match="there is nothing in it"):
-        await Database.open(str(path), create=False)
+        open_once(path, create=False)
     assert path.stat().st_size == 0
 
 
-async def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     """A browser's history is not made a mail store."""
     path = tmp_path / "places.sqlite"
     with connected(path) as connection:
         connection.execute("CREATE TABLE moz_places (id INTEGER)")
     before = path.read_bytes()
     with pytest.raises(WrongDatabaseError, match="something else"):
-        await Database.open(str(path))
+        open_once(path)
     assert path.read_bytes() == before
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -209,3 +210,70 @@ async def test_state_goes_with_its_user(admin: Api, service: Service, domain: in
     await admin.put(path, WHOLE)
     await admin.delete(path.removesuffix("/oof"))
     assert await service.context.database.fetch_value("SELECT count(*) FROM oof") == 0
+
+
+# In 2026 the clocks of New York are set in the nights to 8 March and 1 November, those of Berlin to 29 March and 25
+# October, those of Lord Howe by half an hour to 4 October and 5 April.
+ACCEPTED = [
+    ("Europe/Berlin", "2026-10-25 02:45:00", "2026-10-25 02:15:00"),
+    ("Europe/Berlin", "2026-10-25 02:30:00", "2026-10-25 02:30:00"),
+    ("Europe/Berlin", "2026-03-29 02:30:00", "2026-03-29 03:31:00"),
+    ("America/New_York", "2026-11-01 01:59:59", "2026-11-01 01:00:00"),
+    ("America/New_York", "2026-03-08 02:00:00", "2026-03-08 02:00:01"),
+    ("Australia/Lord_Howe", "2026-04-05 01:45:00", "2026-04-05 01:31:00"),
+    ("Australia/Lord_Howe", "2026-10-04 01:59:59", "2026-10-04 02:00:00"),
+    ("UTC", "2026-10-25 02:15:00", "2026-10-25 02:45:00"),
+]
+REFUSED = [
+    ("Europe/Berlin", "2026-10-25 03:00:00", "2026-10-25 02:59:59"),
+    ("Europe/Berlin", "2026-03-29 02:30:00", "2026-03-29 03:15:00"),
+    ("Europe/Berlin", "2026-03-29 02:30:00", "2026-03-29 03:30:00"),
+    ("America/New_York", "2026-03-08 02:30:00", "2026-03-08 03:30:00"),
+    ("Australia/Lord_Howe", "2026-10-04 02:15:00", "2026-10-04 02:45:00"),
+    ("Australia/Lord_Howe", "2026-04-05 02:00:00", "2026-04-05 01:59:59"),
+    ("UTC", "2026-10-25 02:45:00", "2026-10-25 02:15:00"),
+    ("UTC", "2026-10-25 02:30:00", "2026-10-25 02:30:00"),
+]
+
+
+async def oof_in(start_service: StartService, zone: str, **settings: Any) -> tuple[Api, str]:
+    """The API of a service in a time zone, and the path of somebody's out of office state."""
+    service = await start_service(timezone=ZoneInfo(zone), **settings)
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    return admin, "/domains/1/users/1/oof"
+
+
+@pytest.mark.parametrize(("zone", "start", "end"), [*ACCEPTED, *REFUSED])
+async def test_a_schedule_in_the_night_of_a_change(
+    start_service: StartService, zone: str, start: str, end: str
+) -> None:
+    """What counts is whether the end comes after the start, not what the clock shows; it comes back as it was put."""
+    admin, path = await oof_in(start_service, zone)
+    await admin.make_user(await admin.make_domain("example.org"), "jane")
+    schedule = {"state": 2, "externalAudience": 0, "startTime": start, "endTime": end}
+    if (zone, start, end) in ACCEPTED:
+        await admin.put(path, schedule)
+        assert await admin.get(path) == schedule
+        assert (await admin.get("/service/oof/jane@example.org"))["data"] == {"inForce": False, **schedule}
+    else:
+        assert zone in await admin.refused(400, "PUT", path, schedule)
+        assert await admin.get(path) == OFF
+
+
+async def test_another_time_zone_later(start_service: StartService, tmp_path: Path) -> None:
+    """A schedule that makes no sense in a newly configured zone is read as it is, is never in force, can be put back,
+    switched off and changed beside its times; a time that is changed has to make sense again."""
+    zone, start, end = ACCEPTED[0]
+    schedule = {"state": 2, "externalAudience": 0, "startTime": start, "endTime": end}
+    database = str(tmp_path / "postroom.sqlite3")
+    admin, path = await oof_in(start_service, zone, database=database)
+    await admin.make_user(await admin.make_domain("example.org"), "jane")
+    await admin.put(path, schedule)
+    admin, path = await oof_in(start_service, "UTC", database=database)
+    assert await admin.get(path) == schedule
+    assert (await admin.get("/service/oof/jane@example.org"))["data"]["inForce"] is False
+    await admin.put(path, {**schedule, "internalSubject": "Away"})
+    await admin.refused(400, "PUT", path, {"startTime": "2026-10-25 02:44:00"})
+    await admin.put(path, {"state": 0})
+    await admin.refused(400, "PUT", path, {"state": 2})
+    assert await admin.get(path) == {**schedule, "state": 0, "internalSubject": "Away"}
