@@ -16,8 +16,10 @@ from postroom.storage.database import Database
 
 ADMIN_ID = 0
 _ALGORITHM = "HS256"
-#: Tokens remembered at a time; beyond, all are forgotten and checked anew.
+#: Tokens remembered at a time; beyond, the oldest makes room.
 _REMEMBERED = 10_000
+#: Characters of a token. Those made here have about 250; spelt otherwise, one may be as long as a header.
+_LONGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Tokens:
         Raises UnauthenticatedError when it does not count (any more).
         """
         generation = self._database.auth_generation
-        if generation != self._generation or len(self._known) > _REMEMBERED:
+        if generation != self._generation:
             self._known.clear()
             self._generation = generation
         known = self._known.get(token)
@@ -89,10 +91,17 @@ class Tokens:
             known = await self._check(token)
             # Whatever changed while the account was read must not be remembered as if it were new.
             if self._database.auth_generation == generation == self._generation:
-                self._known[token] = known
+                self._remember(token, known)
         if known.expires <= time.time():
+            self._known.pop(token, None)
             raise UnauthenticatedError("Access denied", ["The login has expired"])
         return known.caller
+
+    def _remember(self, token: str, known: _Known) -> None:
+        # Not all at once, or everybody would have to be checked anew at the same time.
+        while len(self._known) >= _REMEMBERED:
+            del self._known[next(iter(self._known))]
+        self._known[token] = known
 
     async def account(self, token: str) -> Account:
         """The account behind a token that counts. Raises UnauthenticatedError otherwise."""
@@ -105,6 +114,8 @@ class Tokens:
 
     async def _verified(self, token: str) -> tuple[Account, str | None, float]:
         """The account, the ID of the token, and the UNIX time at which it expires."""
+        if len(token) > _LONGEST:
+            raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
         try:
             claims = jwt.decode(
                 token,

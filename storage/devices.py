@@ -8,6 +8,13 @@ from postroom.storage.database import Database
 from postroom.storage.text import fold
 from postroom.storage.user_documents import boolean
 
+#: Devices that are known of a user at most: anybody with the user's password can make up new ones.
+MOST_DEVICES = 1000
+#: Devices of a user that have to start over, at most; those of which it was asked last.
+MOST_RESYNCS = 1000
+#: Changes of a wipe status that are kept, of each device and of all devices of a user: the latest.
+HISTORY_OF_DEVICE, HISTORY_OF_USER = 100, 1000
+
 #: What is reported of a device: name in the API -> column.
 COLUMNS = {
     "devicetype": "device_type",
@@ -162,10 +169,25 @@ def set_status(connection: sqlite3.Connection, user_id: int, device_id: str, sta
 def insert_history(
     connection: sqlite3.Connection, user_id: int, device_id: str, status: int, time: int, remote_ip: str
 ) -> None:
-    """One change of a wipe status; stays when the device goes."""
+    """One change of a wipe status; stays when the device goes. The oldest ones beyond the bounds make room."""
     connection.execute(
         "INSERT INTO wipe_history (user_id, device_id, time, remote_ip, status) VALUES (?, ?, ?, ?, ?)",
         (user_id, device_id, time, remote_ip, status),
+    )
+    _keep_latest(connection, "wipe_history", HISTORY_OF_DEVICE, user_id=user_id, device_id=device_id)
+    _keep_latest(connection, "wipe_history", HISTORY_OF_USER, user_id=user_id)
+
+
+def _keep_latest(connection: sqlite3.Connection, table: str, most: int, **key: object) -> None:
+    """Deletes all rows of a key but the latest so many, by an index of just that key, which ends with the row's ID."""
+    condition = " AND ".join(f"{column} = ?" for column in key)
+    connection.execute(
+        f"""
+        DELETE FROM {table}
+         WHERE {condition}
+           AND id <= (SELECT id FROM {table} WHERE {condition} ORDER BY id DESC LIMIT 1 OFFSET ?)
+        """,
+        (*key.values(), *key.values(), most),
     )
 
 
@@ -192,16 +214,38 @@ def clear_device(connection: sqlite3.Connection, user_id: int, device_id: str) -
     )
 
 
+def make_room(connection: sqlite3.Connection, user_id: int, lasting: int) -> bool:
+    """Forgets devices of a user until one more may come: those not seen for longest. Returns whether one may.
+
+    One with a wipe status above `lasting` stays: whoever makes up devices must not save one from being wiped so.
+    """
+    sql = "SELECT count(*) FROM devices WHERE user_id = ?"
+    (there,) = connection.execute(sql, (user_id,)).fetchone()
+    surplus = there - MOST_DEVICES + 1
+    if surplus <= 0:
+        return True
+    forgotten = connection.execute(
+        """
+        DELETE FROM devices
+         WHERE user_id = ?
+           AND device_id IN (SELECT device_id FROM devices
+                              WHERE user_id = ? AND wipe_status <= ?
+                              ORDER BY coalesce(last_connect_time, 0), device_id LIMIT ?)
+        """,
+        (user_id, user_id, lasting, surplus),
+    )
+    return bool(forgotten.rowcount == surplus)
+
+
 def delete_device(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
     """Removes a device; its history and a resync that is due stay."""
     connection.execute("DELETE FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id))
 
 
 def insert_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """The device has to start over; twice is once."""
-    connection.execute(
-        "INSERT INTO due_resyncs (user_id, device_id) VALUES (?, ?) ON CONFLICT DO NOTHING", (user_id, device_id)
-    )
+    """The device has to start over; twice is once. Beyond the bound, the mark that was set first makes room."""
+    connection.execute("INSERT OR REPLACE INTO due_resyncs (user_id, device_id) VALUES (?, ?)", (user_id, device_id))
+    _keep_latest(connection, "due_resyncs", MOST_RESYNCS, user_id=user_id)
 
 
 def delete_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> bool:

@@ -3,7 +3,7 @@
 Every fragment expects the users' table under the name `u`.
 """
 
-from functools import cache
+from functools import lru_cache
 
 #: Privileges and other yes-or-no fields of a user: name in the API -> column.
 FLAGS = {
@@ -83,7 +83,7 @@ def properties(tags: int | None = None) -> str:
                                      FROM properties p WHERE p.user_id = u.id {narrowed}))"""
 
 
-@cache
+@lru_cache(maxsize=64)
 def document(level: int, tags: int | None = None, *, fetchmail: bool = True) -> str:
     """SQL for a user's JSON text at a level (0, 1, 2); `tags` properties are asked for by number."""
     members = list(_LEVEL_0)

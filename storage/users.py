@@ -154,7 +154,13 @@ def insert_addresses(connection: sqlite3.Connection, user_id: int, names: Sequen
     """The same for several, in order; here a name can also be of the kind "username"."""
     if names:
         rows = [(user_id, kind, address, fold(address), magic) for kind, address, magic in names]
-        connection.execute(_insert_addresses(len(rows)), list(chain.from_iterable(rows)))
+        for start in range(0, len(rows), _MOST_ROWS):
+            part = rows[start : start + _MOST_ROWS]
+            connection.execute(_insert_addresses(len(part)), list(chain.from_iterable(part)))
+
+
+#: Rows in one statement. More would be faster by little, and each number is a statement that is remembered.
+_MOST_ROWS = 64
 
 
 @cache

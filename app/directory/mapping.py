@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from typing import cast
 
 from postroom.app.directory.config import DirectoryConfig
@@ -110,7 +110,8 @@ def _present(values: Mapping[str, Sequence[str | bytes]], attribute: str | None)
     return [value for value in found if value.strip()]
 
 
-@cache
+# More attributes than a configuration has; a changed one has others.
+@lru_cache(maxsize=1024)
 def _spellings(attribute: str) -> tuple[str, str]:
     """An attribute's name and its other name in lower case."""
     name = attribute.lower()

@@ -37,7 +37,9 @@ class Pool:
         self._timeout = timeout
         self._max_idle = max_idle
         self._avoid = avoid
+        #: (since when, connection), the longest idle first; never more than there are slots.
         self._idle: list[tuple[float, Session]] = []
+        self._hanging_up: asyncio.TimerHandle | None = None
         self._away_until: dict[str, float] = {}
         self._closed = False
         self._slots = asyncio.Semaphore(connections)
@@ -90,13 +92,29 @@ class Pool:
             session.close()
         else:
             self._idle.append((time.monotonic(), session))
+            self._hang_up_later()
 
     async def close(self) -> None:
         """Hangs up. What is under way goes on to its end, but no connection is kept any more."""
         self._closed = True
+        if self._hanging_up is not None:
+            self._hanging_up.cancel()
         idle, self._idle = self._idle, []
         for _, session in idle:
             session.close()
+
+    def _hang_up_later(self) -> None:
+        if self._idle and self._hanging_up is None:
+            wait = self._idle[0][0] + self._max_idle - time.monotonic()
+            self._hanging_up = asyncio.get_running_loop().call_later(max(wait, 0), self._hang_up)
+
+    def _hang_up(self) -> None:
+        """Closes what nobody has needed for a while. The last one used is taken first: others might wait for ever."""
+        self._hanging_up = None
+        limit = time.monotonic() - self._max_idle
+        while self._idle and (self._idle[0][0] <= limit or not self._idle[0][1].alive):
+            self._idle.pop(0)[1].close()
+        self._hang_up_later()
 
     async def open(self, user: str | None, password: str | None, deadline: float) -> "Session":
         """A fresh connection to the first server that is there. AwayError, FaultError, RefusedError, TimeoutError."""

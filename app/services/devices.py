@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from postroom.app.context import Context
-from postroom.app.errors import ForbiddenError, NotFoundError
+from postroom.app.errors import ForbiddenError, InvalidError, NotFoundError
 from postroom.app.services.session import verify_password
 from postroom.app.services.users import find_user_or_raise
-from postroom.app.services.wipe import UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
+from postroom.app.services.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
 from postroom.storage import devices
 from postroom.storage.auth import select_account
 
@@ -114,8 +114,10 @@ def report_device(
     """Stores the state of a device after a contact; returns (whether it has to start over, its wipe status).
 
     The mark to start over is gone with this very transaction: of two reports at a time one hears of it.
+    Raises NotFoundError, InvalidError (too many devices).
     """
     user_id = _find_owner_or_raise(connection, username)
+    _see_to_room(connection, user_id, device_id)
     devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": contact, **state})
     due = devices.delete_resync(connection, user_id, device_id)
     return due, devices.find_status(connection, user_id, device_id) or UNKNOWN
@@ -145,5 +147,18 @@ def _move(connection: sqlite3.Connection, user_id: int, device_id: str, event: E
     status = devices.find_status(connection, user_id, device_id) or UNKNOWN
     new, entry = advance(status, event)
     if entry is not None:
+        _see_to_room(connection, user_id, device_id)
         devices.set_status(connection, user_id, device_id, new)
         devices.insert_history(connection, user_id, device_id, entry, origin.time, origin.remote_ip)
+
+
+def _see_to_room(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
+    """A device that is new takes the place of the one not seen for longest, once there are very many.
+
+    One that is forgotten so need not start over when it comes back: nothing was asked of it. Raises InvalidError when
+    every other one is wiped or to be wiped.
+    """
+    if devices.find_status(connection, user_id, device_id) is None and not devices.make_room(connection, user_id, FINE):
+        raise InvalidError(
+            f"The user has {devices.MOST_DEVICES} devices that are wiped or to be wiped; remove some of them first"
+        )

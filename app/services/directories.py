@@ -9,9 +9,16 @@ from postroom.storage import ldap_configs
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
 
+#: Directories that are remembered. Few organisations have a configuration of their own.
+_MOST_OPEN = 64
+
 
 class Directories:
-    """The directories in use, one per configuration. What is configured is asked of the database each time."""
+    """The directories in use, one per configuration. What is configured is asked of the database each time.
+
+    Another process may change a configuration, so nobody says when one is used no more: its connections close by
+    themselves, and beyond a number the one not used for longest is given up.
+    """
 
     def __init__(self, database: Database, timeout: float, ca_file: str | None) -> None:
         self._database = database
@@ -25,9 +32,11 @@ class Directories:
         if row is None or row.document.get("disabled"):
             raise MisconfiguredError("No LDAP directory is configured")
         key = repr((row.document, row.bind_pass))
-        directory = self._open.get(key)
-        if directory is None:
-            directory = self._open[key] = self._make(row)
+        directory = self._open.pop(key, None) or self._make(row)
+        self._open[key] = directory  # the last one used stands last
+        if len(self._open) > _MOST_OPEN:
+            # What somebody asks it just now goes on to its end.
+            await self._open.pop(next(iter(self._open))).close()
         return directory
 
     async def configure(self, org_id: int | None, document: dict[str, Any], *, force: bool) -> None:

@@ -7,11 +7,14 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
-from postroom.app.errors import InvalidError, NotFoundError, PostroomError
+from postroom.app.errors import InvalidError, NotFoundError, PostroomError, UnavailableError
 from postroom.storage import tasks
 from postroom.storage.database import Database, DatabaseError
 
 log = logging.getLogger("postroom.tasks")
+
+#: Tasks that wait for their turn or are worked on, at most.
+MOST_UNFINISHED = 100
 
 #: Does the work of the task with this ID and returns the sentence that sums it up.
 Work = Callable[[int], Awaitable[str]]
@@ -63,7 +66,9 @@ class Tasks:
         await self._database.write(_interrupt_orphans, self._now())
 
     async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        """Queues a task and returns its ID."""
+        """Queues a task and returns its ID. Raises UnavailableError when very many wait already."""
+        if len(self._running) >= MOST_UNFINISHED:
+            raise UnavailableError(f"{MOST_UNFINISHED} tasks are waiting already; cancel some, or try again later")
         task_id = await self._database.write(tasks.insert_task, command, params, user_id, os.getpid(), self._now())
         running = asyncio.create_task(self._run(task_id, work))
         self._running[task_id] = running
