@@ -79,6 +79,8 @@ _OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {
     "dumpLDAP": (404,),
     "checkUsers": (404,),
     "deleteOrphaned": (404, 409),
+    "setLDAPConf": (409,),
+    "setOrgLDAPConf": (409,),
     "importLdapUser": (404, 409),
     "updateAllUsers": (409,),
     "updateAllDomainUsers": (409,),

@@ -26,7 +26,7 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     """
     database = await Database.open(config.database, create=create)
     passwords = Passwords()
-    directories = Directories(database, config.ldap_timeout, config.ldap_ca_file)
+    directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
     tasks = Tasks(database, lambda: now_in(config.timezone))
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)

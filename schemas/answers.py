@@ -366,7 +366,10 @@ class UserInformationSchema(Input):
 
 
 class LdapConfigAnswerSchema(Input):
-    """The configuration of the directory, without the bind password; empty when there is none."""
+    """The configuration of the directory with its defaults, without the bind password; empty when there is none.
+
+    `ldapAvailable`: the server answers at this moment.
+    """
 
     ldapAvailable = fields.Boolean(required=True)
     data = fields.Nested(LdapConfigSchema(partial=True), required=True)

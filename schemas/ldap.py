@@ -1,12 +1,12 @@
 """The `ldapConfig` document: which directory to ask, and what its attributes mean."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import RAISE, Schema, ValidationError, fields, pre_load
+from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load
 from marshmallow.validate import Length, OneOf, Range
 
 from postroom.schemas.fields import Bool
@@ -146,7 +146,7 @@ def _distinct(value: dict[str, str]) -> None:
 def _text(*validators: Callable[[str], object], limit: int = 1024, required: bool = False) -> fields.String:
     """A line of text; null and "" mean absent where it is optional, and are refused where required."""
     checks: list[Callable[[str], object]] = [Length(min=1 if required else 0, max=limit), _line, *validators]
-    return fields.String(required=required, allow_none=not required, validate=checks)
+    return fields.String(required=required, allow_none=not required, validate=checks, dump_default="")
 
 
 def _attribute(*, required: bool = False) -> fields.String:
@@ -154,7 +154,7 @@ def _attribute(*, required: bool = False) -> fields.String:
 
 
 def _filter() -> fields.String:
-    return fields.String(allow_none=True, validate=[Length(max=4096), _sentence(check_filter)])
+    return fields.String(allow_none=True, validate=[Length(max=4096), _sentence(check_filter)], dump_default="")
 
 
 class _Strict(Schema):
@@ -179,7 +179,7 @@ class LdapConnectionSchema(_Strict):
     bindUser = _text()  # the API's name
     # Any text at all, and never part of a message.
     bindPass = fields.String(allow_none=True, validate=Length(max=1024))
-    starttls = Bool()
+    starttls = Bool(dump_default=False)
 
 
 class LdapUsersSchema(_Strict):
@@ -189,17 +189,21 @@ class LdapUsersSchema(_Strict):
     displayName = _attribute()
     filter = _filter()
     filters = fields.List(
-        fields.String(validate=[Length(min=1, max=4096), _sentence(check_filter)]), validate=Length(max=32)
+        fields.String(validate=[Length(min=1, max=4096), _sentence(check_filter)]),
+        validate=Length(max=32),
+        dump_default=list,
     )
-    searchAttributes = fields.List(fields.String(validate=_attribute_name), validate=Length(max=32))
+    searchAttributes = fields.List(fields.String(validate=_attribute_name), validate=Length(max=32), dump_default=list)
     attributes = fields.Dict(
         keys=fields.String(validate=_attribute_name),
         values=fields.String(required=True, validate=_property_name),
         validate=[Length(max=256), _distinct],
+        dump_default=dict,
     )
     templates = fields.List(
         fields.String(validate=OneOf(TEMPLATE_NAMES, error="Unknown template. Known ones: {choices}.")),
         validate=Length(max=len(TEMPLATE_NAMES)),
+        dump_default=list,
     )
     defaultQuota = fields.Integer(strict=True, allow_none=True, validate=Range(0, MAX_QUOTA))
     aliases = _attribute()
@@ -217,11 +221,32 @@ class LdapGroupsSchema(_Strict):
 
 
 class LdapConfigSchema(_Strict):
-    """The whole document, as it is PUT. `bindPass` may be missing: then the stored one is kept."""
+    """The whole document, as it is PUT. `bindPass` may be missing: then the stored one is kept.
 
-    disabled = Bool()
+    The defaults are what a read answers for what is not given; they mean the same when they come back.
+    """
+
+    disabled = Bool(dump_default=False)
+    enableContacts = Bool(dump_default=True)  # whether contacts are taken over
     connection = fields.Nested(LdapConnectionSchema, required=True)
     baseDn = _text(required=True)
     objectID = _attribute(required=True)
     users = fields.Nested(LdapUsersSchema, required=True)
     groups = fields.Nested(LdapGroupsSchema, allow_none=True)
+
+
+def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored document with everything that may be PUT, but the password and a quota that is not set."""
+    return _filled(LdapConfigSchema(), document)
+
+
+def _filled(schema: Schema, document: Mapping[str, Any]) -> dict[str, Any]:
+    filled: dict[str, Any] = {}
+    for name, field in schema.fields.items():
+        if isinstance(field, fields.Nested):
+            filled[name] = _filled(field.schema, document.get(name) or {})
+        elif name in document:
+            filled[name] = document[name]
+        elif field.dump_default is not missing:
+            filled[name] = field.dump_default() if callable(field.dump_default) else field.dump_default
+    return filled

@@ -29,6 +29,12 @@ async def select_ldap_config(database: Database, org_id: int | None) -> LdapConf
     return LdapConfigRow(json.loads(row[0]), row[1]) if row else None
 
 
+def find_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:
+    """The same as it stands inside a transaction."""
+    row = connection.execute("SELECT document, bind_pass FROM ldap_configs WHERE org_id IS ?", (org_id,)).fetchone()
+    return LdapConfigRow(json.loads(row[0]), row[1]) if row else None
+
+
 async def select_effective_ldap_config(database: Database, org_id: int | None) -> LdapConfigRow | None:
     """What counts for the users of an organisation: its own configuration, or else the one for all."""
     row = await database.fetch_row(

@@ -34,6 +34,7 @@ class Linked:
     domain_id: int
     username: str
     ldap_id: str
+    status: int
 
 
 _SELECT = """
@@ -93,7 +94,7 @@ def list_linked_after(
     """The next users of these domains, by ID, who are linked to any object."""
     rows = connection.execute(
         """
-        SELECT id, domain_id, username, ldap_id
+        SELECT id, domain_id, username, ldap_id, status
           FROM users
          WHERE id > ? AND ldap_id IS NOT NULL AND domain_id IN (SELECT value FROM json_each(?))
          ORDER BY id
@@ -110,7 +111,7 @@ def list_unseen(
     """The same, but only those of whose object a task has no item."""
     rows = connection.execute(
         """
-        SELECT u.id, u.domain_id, u.username, u.ldap_id
+        SELECT u.id, u.domain_id, u.username, u.ldap_id, u.status
           FROM users u
          WHERE u.id > ? AND u.ldap_id IS NOT NULL AND u.domain_id IN (SELECT value FROM json_each(?))
            AND NOT EXISTS (SELECT 1 FROM task_items i

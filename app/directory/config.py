@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Any
 
 from postroom.app.directory.templates import OTHER_NAME, TEMPLATES
@@ -18,7 +19,8 @@ class DirectoryConfig:
 
     `filter` and `contact_filter` are complete LDAP filters in parentheses, and leave out groups. `properties` is
     property tag -> attributes in ranks: the first rank that has any value in an entry gives the property, all
-    attributes of the rank together. `default_quota` is in KiB.
+    attributes of the rank together. `default_quota` is in KiB. Times are converted to `timezone`. Without `contacts`
+    no contact is created or updated.
     """
 
     servers: tuple[ServerAddress, ...]
@@ -36,6 +38,8 @@ class DirectoryConfig:
     properties: Mapping[int, Sequence[Sequence[str]]] = field(default_factory=dict)
     default_quota: int | None = None
     disabled: bool = False
+    contacts: bool = True
+    timezone: tzinfo = UTC
 
     def attributes(self) -> list[str]:
         """Every attribute that mapping an entry needs, under both names where it has two; each once."""
@@ -45,7 +49,7 @@ class DirectoryConfig:
         return list({name.lower(): name for name in names if name}.values())
 
 
-def from_document(document: Mapping[str, Any]) -> DirectoryConfig:
+def from_document(document: Mapping[str, Any], timezone: tzinfo = UTC) -> DirectoryConfig:
     """The settings of a document that LdapConfigSchema accepted. InvalidError when a part is missing."""
     try:
         connection, users = document["connection"], document["users"]
@@ -58,7 +62,8 @@ def from_document(document: Mapping[str, Any]) -> DirectoryConfig:
     # Of several templates the last one knows best, so it is asked first.
     templates = [TEMPLATES[name] for name in reversed(users.get("templates") or ())]
     altname = users.get("altname") or next((one.altname for one in templates if one.altname), None)
-    contact_filter = users.get("contactFilter")
+    contacts = document.get("enableContacts", True)
+    contact_filter = users.get("contactFilter") if contacts else None
     group_filter = (document.get("groups") or {}).get("groupfilter")
     properties = _properties(users)
     named = [username, altname, *(name for rank in properties[DISPLAY_NAME] for name in rank)]
@@ -78,6 +83,8 @@ def from_document(document: Mapping[str, Any]) -> DirectoryConfig:
         properties=properties,
         default_quota=users.get("defaultQuota"),
         disabled=document.get("disabled", False),
+        contacts=contacts,
+        timezone=timezone,
     )
 
 

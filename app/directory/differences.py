@@ -109,7 +109,7 @@ def _aliases(
         if is_taken(owners, alias, stored.id, "username", "alias"):
             warnings.append(f"The alias {alias} is in use already and was left out")
         # An alias that becomes the name is an alias no more.
-        elif alias != mapped.username:
+        elif fold(alias) != fold(mapped.username):
             wanted.setdefault(fold(alias), alias)
     # The values of an attribute have no order.
     same = wanted.keys() == {fold(alias) for alias in stored.aliases}

@@ -1,20 +1,27 @@
 """From a directory entry to the data of a user: pure, no network and no database."""
 
 import base64
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import cast
+
+from marshmallow import ValidationError
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.templates import OTHER_NAME
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of, normalise_address
+from postroom.schemas.properties import parse_value
 from postroom.storage import proptags
 from postroom.storage.properties import Value
 from postroom.storage.proptags import Kind, PropTag
+from postroom.storage.text import fold
+
+log = logging.getLogger("postroom.ldap")
 
 DISPLAY_TYPE = 0x39050003
 STORAGE_QUOTA = 0x3FF50003
@@ -48,9 +55,9 @@ class Entry:
 class MappedUser:
     """What an entry says about a user.
 
-    `properties` is property tag -> value as the API shows it (time as `YYYY-MM-DD HH:MM:SS` in UTC, binary as
-    base64); `removed` are the tags whose attributes are gone. `default_quota` (KiB) is for a user that is
-    being created only. `warnings` are sentences about what was left out.
+    `properties` is property tag -> value as the API shows it (time as `YYYY-MM-DD HH:MM:SS` in the configured time
+    zone, binary as base64); `removed` are the tags whose attributes are gone. `default_quota` (KiB) is for a user that
+    is being created only. `warnings` are sentences about what was left out.
     """
 
     username: str
@@ -70,6 +77,17 @@ def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[s
     other.
     InvalidError, naming the attribute, when there is no valid username.
     """
+    try:
+        return _mapped(entry, config, accepts_domain)
+    except InvalidError:
+        raise
+    except Exception:
+        # Whatever it is, it must not keep the other entries from being read.
+        log.exception("The directory entry %r cannot be read", entry.dn)
+        raise InvalidError("The directory entry cannot be read; the log of the service tells why") from None
+
+
+def _mapped(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str, str], bool]) -> MappedUser:
     values = {name.lower(): list(found) for name, found in entry.attributes.items()}
     warnings: list[str] = []
     names = _texts(values, config.username, warnings)
@@ -88,7 +106,7 @@ def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[s
             continue
         prop = proptags.by_tag(tag)
         try:
-            properties[tag] = _convert(prop, raw)
+            properties[tag] = _checked(prop, _convert(prop, raw, config.timezone))
         except ValueError as exc:
             warnings.append(f"{prop.name} from {', '.join(rank)} was left out: {exc}")
     return MappedUser(
@@ -161,7 +179,7 @@ def _without_prefix(text: str) -> str | None:
 def _aliases(
     texts: Iterable[str], username: str, accepts_domain: Callable[[str, str], bool], warnings: list[str]
 ) -> tuple[str, ...]:
-    aliases: dict[str, None] = {}
+    aliases: dict[str, str] = {}
     for text in texts:
         address = _without_prefix(text)
         if address is None:
@@ -171,23 +189,31 @@ def _aliases(
         except ValueError as exc:
             warnings.append(f"The alias {_shown(address)} was left out: {exc}")
             continue
-        if alias == username or alias in aliases:
+        # Folded, as the database compares: strasse@ is straße@.
+        key = fold(alias)
+        if key == fold(username) or key in aliases:
             continue
         if accepts_domain(domain_of(username), domain_of(alias)):
-            aliases[alias] = None
+            aliases[key] = alias
         else:
             warnings.append(f"The alias {_shown(address)} was left out: its domain is not one of this organisation")
-    return tuple(aliases)
+    return tuple(aliases.values())
 
 
 def _altname(values: Mapping[str, Sequence[str | bytes]], attribute: str | None, warnings: list[str]) -> str | None:
     texts = _texts(values, attribute, warnings)
     if not texts:
         return None
-    if len(texts[0]) > _MAX_ALTNAME:
-        warnings.append(f"The alternative login name from {attribute} was left out: it is too long")
-        return None
-    return texts[0]
+    altname = texts[0]
+    # The rules of altnames that are entered by hand.
+    if len(altname) > _MAX_ALTNAME:
+        reason = "it is too long"
+    elif any(character.isspace() or character < " " or character == "\x7f" for character in altname):
+        reason = "it holds white space or a control character"
+    else:
+        return altname
+    warnings.append(f"The alternative login name from {attribute} was left out: {reason}")
+    return None
 
 
 def _shown(text: str) -> str:
@@ -195,24 +221,33 @@ def _shown(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in text[:80])
 
 
-def _convert(prop: PropTag, raw: Sequence[str | bytes]) -> Value:
+def _convert(prop: PropTag, raw: Sequence[str | bytes], zone: tzinfo) -> Value:
     """The property out of the values of its attributes. ValueError with the reason when they do not fit."""
     if prop.multi:
         # All are of the property's kind.
-        return cast(Value, [_single(prop, value) for value in raw])
+        return cast(Value, [_single(prop, value, zone) for value in raw])
     if prop.kind is Kind.TEXT:
         # An entry has any number of addresses in any order, this property holds exactly one.
         texts = [_text(value) for value in (raw[:1] if prop.tag == SMTP_ADDRESS else raw)]
         return _short(" ".join(texts))
     if len(raw) > 1:
         raise ValueError("there are several values and the property holds one")
-    value = _single(prop, raw[0])
+    value = _single(prop, raw[0], zone)
     if prop.tag == DISPLAY_TYPE and isinstance(value, int):
         return value & ~_DISPLAY_TYPE_ACL_BIT
     return value
 
 
-def _single(prop: PropTag, value: str | bytes) -> int | str | bool:
+def _checked(prop: PropTag, value: Value) -> Value:
+    """The value, when it could be put by hand as well: what is read can be sent back. ValueError with the reason."""
+    try:
+        return parse_value(prop, value)
+    except ValidationError as error:
+        reason = str(error.messages[0]).rstrip(".")
+        raise ValueError(reason[0].lower() + reason[1:]) from None
+
+
+def _single(prop: PropTag, value: str | bytes, zone: tzinfo) -> int | str | bool:
     if prop.kind is Kind.BINARY:
         return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
     text = _text(value)
@@ -224,7 +259,7 @@ def _single(prop: PropTag, value: str | bytes) -> int | str | bool:
                 return text.upper() in ("TRUE", "1")
             raise ValueError("it is neither TRUE nor FALSE")
         case Kind.TIME:
-            return _time(text)
+            return _time(text, zone)
         case _:
             return _short(text)
 
@@ -244,15 +279,15 @@ def _integer(text: str, bits: int) -> int:
     return number
 
 
-def _time(text: str) -> str:
-    """GeneralizedTime (RFC 4517) as `YYYY-MM-DD HH:MM:SS` in UTC."""
+def _time(text: str, zone: tzinfo) -> str:
+    """GeneralizedTime (RFC 4517) as `YYYY-MM-DD HH:MM:SS` in a time zone."""
     found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError("it is not a time such as 20240131120000Z")
-    *parts, zone = found.groups(default="00")
-    zone = "+0000" if zone == "Z" else zone.ljust(5, "0")
+    *parts, offset = found.groups(default="00")
+    offset = "+0000" if offset == "Z" else offset.ljust(5, "0")
     try:
-        moment = datetime.strptime("".join(parts) + zone, "%Y%m%d%H%M%S%z").astimezone(UTC)
+        moment = datetime.strptime("".join(parts) + offset, "%Y%m%d%H%M%S%z").astimezone(zone)
     except (ValueError, OverflowError):
         raise ValueError("it is not a possible time") from None
     return f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0")

@@ -4,6 +4,7 @@ Entries are read with `read_entry`, what is stored of them and their names comes
 each what has to be done.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,8 +15,17 @@ from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, MappedUser, map_
 from postroom.app.directory.object_id import escape_object_id
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of
+from postroom.schemas.users import STATUS_CONTACT
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked, StoredUser
+from postroom.storage.text import fold
+
+log = logging.getLogger("postroom.ldap")
+
+#: Said of an entry with which something went wrong that nobody has foreseen.
+FAULT = "A fault of postroom; the log of the service tells more"
+#: Why contacts stay as they are.
+NO_CONTACTS = "Contacts are not taken over from the directory: enableContacts is off"
 
 
 class Action(StrEnum):
@@ -122,6 +132,10 @@ def read_entry(entry: Entry, config: DirectoryConfig, scope: Scope) -> ReadEntry
         return ReadEntry(object_id, None, error.message)
 
 
+#: Kind of a name -> how the name of a user to be created stands among Owners; -2: of nobody who is stored.
+_CLAIMS = {kind: (kind, -2) for kind in ("username", "alias", "altname")}
+
+
 class Planner:
     """Plans one page after the other; what earlier pages create counts for later ones."""
 
@@ -129,12 +143,13 @@ class Planner:
         self._config = config
         self._scope = scope
         self._room = {domain.id: domain.max_user - domain.active_users for domain in scope.domains.values()}
-        self._claimed: set[str] = set()
+        # What the users to be created will be called: in a dry run nothing of it is stored when the next page comes.
+        self._claimed: dict[str, tuple[tuple[str, int], ...]] = {}
         self._homes = scope.homes()
 
     def plan(self, entries: Iterable[ReadEntry], snapshot: Snapshot) -> list[Step]:
         """The steps for a page of entries. Entries that are nobody's here have none."""
-        return [step for entry in entries for step in self._plan(entry, snapshot)]
+        return [step for entry in entries for step in self._plan_or_skip(entry, snapshot)]
 
     def missing(self, user: Linked, *, exists: bool, unlink: bool) -> Step:
         """The step for a linked user whom no entry was found for: by itself an update changes nothing about them.
@@ -142,6 +157,8 @@ class Planner:
         `exists`: the object is there and the filters do not find it.
         """
         step = Step(Action.SKIP, user.ldap_id, user.username, 404, "", user.domain_id, user.id)
+        if exists and user.status == STATUS_CONTACT and not self._config.contacts:
+            return replace(step, action=Action.UNCHANGED, code=200, message=NO_CONTACTS)
         if exists:
             return replace(step, message="The entry is not found by the configured filters; the user stays as it was")
         if unlink:
@@ -149,6 +166,15 @@ class Planner:
             shown = {"ldapID": [user.ldap_id, None]}
             return replace(step, action=Action.UNLINK, code=200, message=message, shown=shown)
         return replace(step, message="The object is no longer in the directory; the user stays as it was")
+
+    def _plan_or_skip(self, entry: ReadEntry, snapshot: Snapshot) -> list[Step]:
+        try:
+            return self._plan(entry, snapshot)
+        except Exception:
+            # Whatever it is, it must not keep the other entries from being planned.
+            log.exception("The object %s cannot be planned", entry.object_id)
+            linked = snapshot.linked.get(entry.object_id, ())
+            return [self._skipped(entry, user, 500, FAULT) for user in linked if user.domain_id in self._scope.domains]
 
     def _plan(self, entry: ReadEntry, snapshot: Snapshot) -> list[Step]:
         linked = snapshot.linked.get(entry.object_id, ())
@@ -161,9 +187,11 @@ class Planner:
         return steps
 
     def _update(self, entry: ReadEntry, user: StoredUser, snapshot: Snapshot) -> Step:
-        step = Step(Action.SKIP, entry.object_id, user.username, 400, entry.reason, user.domain_id, user.id)
+        step = self._skipped(entry, user, 400, entry.reason)
         if entry.mapped is None:
             return step
+        if entry.mapped.is_contact and not self._config.contacts:
+            return replace(step, action=Action.UNCHANGED, code=200, message=NO_CONTACTS)
         try:
             changes, warnings = differences(
                 user, entry.mapped, self._config, snapshot.owners, entry.object_id, self._scope.lang
@@ -176,6 +204,10 @@ class Planner:
         shown = changes.shown(user)
         return replace(step, action=Action.UPDATE, code=200, message=message, shown=shown, mapped=entry.mapped)
 
+    @staticmethod
+    def _skipped(entry: ReadEntry, user: StoredUser, code: int, message: str) -> Step:
+        return Step(Action.SKIP, entry.object_id, user.username, code, message, user.domain_id, user.id)
+
     def _create(self, entry: ReadEntry, snapshot: Snapshot) -> list[Step]:
         mapped = entry.mapped
         if mapped is None:
@@ -186,23 +218,44 @@ class Planner:
         if domain is None or domain.id not in self._scope.domains:
             return []
         step = Step(Action.SKIP, entry.object_id, mapped.username, 409, "", domain.id)
-        reason = _obstacle(mapped.username, snapshot.owners, self._claimed)
+        owners = self._owners(entry, snapshot)
+        reason = self._obstacle(mapped.username, owners)
         if reason:
             return [replace(step, message=reason)]
         if self._room[domain.id] <= 0:
             reason = f"The domain {domain.domainname} has reached its limit of {domain.max_user} users"
             return [replace(step, code=400, message=reason)]
-        self._room[domain.id] -= 1
-        self._claimed.add(mapped.username)
-        return [self._new(step, mapped, snapshot)]
-
-    def _new(self, step: Step, mapped: MappedUser, snapshot: Snapshot) -> Step:
         nobody = StoredUser(-1, step.domain_id, mapped.username, 0, "", None)
-        changes, warnings = differences(nobody, mapped, self._config, snapshot.owners, step.object_id, self._scope.lang)
+        changes, warnings = differences(nobody, mapped, self._config, owners, step.object_id, self._scope.lang)
+        self._room[domain.id] -= 1
+        self._claim("username", [mapped.username])
+        self._claim("alias", changes.aliases or ())
+        self._claim("altname", [name for name, _ in changes.altnames or ()])
         shown = changes.shown(nobody)
-        return replace(step, action=Action.CREATE, code=201, message="; ".join(warnings), shown=shown, mapped=mapped)
+        return [replace(step, action=Action.CREATE, code=201, message="; ".join(warnings), shown=shown, mapped=mapped)]
+
+    def _owners(self, entry: ReadEntry, snapshot: Snapshot) -> Owners:
+        """Who goes, or is going to go, by one of the names of an entry."""
+        keys = {fold(name) for name in entry.names()}
+        return {key: [*snapshot.owners.get(key, ()), *self._claimed.get(key, ())] for key in keys}
+
+    def _claim(self, kind: str, names: Iterable[str]) -> None:
+        for key in map(fold, names):
+            self._claimed[key] = (*self._claimed.get(key, ()), _CLAIMS[kind])
+
+    def _obstacle(self, username: str, owners: Owners) -> str:
+        """Why a new user cannot have the name, "" when they can."""
+        if is_taken(self._claimed, username, None, "username"):
+            return f"Several entries of the directory have the address {username}"
+        if is_taken(owners, username, None, "username"):
+            return f"The user {username} exists and is not linked to this object"
+        if is_taken(owners, username, None, "alias", "altname"):
+            return f"The address {username} is an alias or an alternative login name of another user"
+        return ""
 
     def _contacts(self, entry: ReadEntry, mapped: MappedUser, linked: Sequence[StoredUser]) -> list[Step]:
+        if not self._config.contacts:
+            return []
         rows = {row.id: row for row in self._scope.all_domains.values()}
         there = {home_of(rows[user.domain_id]) for user in linked if user.domain_id in rows}
         address = str(mapped.properties.get(SMTP_ADDRESS, mapped.username))
@@ -211,14 +264,3 @@ class Planner:
             for home, domain_id in self._homes.items()
             if home not in there
         ]
-
-
-def _obstacle(username: str, owners: Owners, claimed: set[str]) -> str:
-    """Why a new user cannot have the name, "" when they can."""
-    if username in claimed:
-        return f"Several entries of the directory have the address {username}"
-    if is_taken(owners, username, None, "username"):
-        return f"The user {username} exists and is not linked to this object"
-    if is_taken(owners, username, None, "alias", "altname"):
-        return f"The address {username} is an alias or an alternative login name of another user"
-    return ""

@@ -8,7 +8,7 @@ from postroom.app.describe import docs, json_schema, querystring_schema, respons
 from postroom.app.services.orgs import org_not_found
 from postroom.schemas.answers import LdapConfigAnswerSchema, MessageSchema
 from postroom.schemas.downsync import ForceQuerySchema
-from postroom.schemas.ldap import LdapConfigSchema
+from postroom.schemas.ldap import LdapConfigSchema, with_defaults
 from postroom.storage.ldap_configs import select_ldap_config
 from postroom.storage.orgs import is_org
 
@@ -19,7 +19,7 @@ ORG_TAGS = ["System Admin/Organizations", "LDAP"]
 @docs(tags=SYSTEM_TAGS, summary="Get the current LDAP configuration", operationId="getLDAPConf")
 @response_schema(LdapConfigAnswerSchema(), 200, description="LDAP configuration returned")
 async def get_config(request: web.Request) -> web.Response:
-    """The configuration without its password, which never comes back."""
+    """The whole configuration with its defaults, but without its password, and whether the server answers now."""
     return await _get(request, None)
 
 
@@ -42,7 +42,7 @@ async def delete_config(request: web.Request) -> web.Response:
 @docs(tags=ORG_TAGS, summary="Get organization specific LDAP configuration", operationId="getOrgLDAPConf")
 @response_schema(LdapConfigAnswerSchema(), 200, description="LDAP configuration returned")
 async def get_org_config(request: web.Request) -> web.Response:
-    """The organisation's own configuration without its password; empty where the one for all counts."""
+    """The organisation's own configuration, like the one for all; empty where that counts."""
     return await _get(request, await _org_id(request))
 
 
@@ -71,10 +71,11 @@ async def _org_id(request: web.Request) -> int:
 
 
 async def _get(request: web.Request, org_id: int | None) -> web.Response:
-    row = await select_ldap_config(context_of(request).database, org_id)
+    context = context_of(request)
+    row = await select_ldap_config(context.database, org_id)
     if row is None:
         return json_answer({"ldapAvailable": False, "data": {}})
-    return json_answer({"ldapAvailable": not row.document.get("disabled", False), "data": row.document})
+    return json_answer({"ldapAvailable": await context.directories.answers(row), "data": with_defaults(row.document)})
 
 
 async def _put(request: web.Request, org_id: int | None) -> web.Response:

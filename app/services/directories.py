@@ -1,16 +1,27 @@
 """Which directory counts for whom, and configuring it."""
 
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Mapping
+from datetime import tzinfo
 from typing import Any
 
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import from_document
-from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError
-from postroom.storage import ldap_configs
+from postroom.app.errors import ConflictError, InvalidError, MisconfiguredError, PostroomError, UnavailableError
+from postroom.app.services.orgs import org_not_found
+from postroom.schemas.ldap import server_addresses
+from postroom.storage import ldap_configs, orgs
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
 
+log = logging.getLogger("postroom.ldap")
+
 #: Directories that are remembered. Few organisations have a configuration of their own.
 _MOST_OPEN = 64
+#: Longest that whoever looks at a configuration waits to learn whether its server answers, in seconds.
+_PROBE_TIMEOUT = 2.0
 
 
 class Directories:
@@ -18,41 +29,58 @@ class Directories:
 
     Another process may change a configuration, so nobody says when one is used no more: its connections close by
     themselves, and beyond a number the one not used for longest is given up.
+
+    `timeout` bounds what a directory is asked, in seconds; times of the directory are converted to `timezone`.
     """
 
-    def __init__(self, database: Database, timeout: float, ca_file: str | None) -> None:
+    def __init__(self, database: Database, timeout: float, ca_file: str | None, timezone: tzinfo) -> None:
         self._database = database
         self._timeout = timeout
         self._ca_file = ca_file
+        self._timezone = timezone
         self._open: dict[str, Directory] = {}
+        self._probes: dict[str, asyncio.Task[bool]] = {}
 
     async def of_organisation(self, org_id: int | None) -> Directory:
         """The directory for an organisation's users. MisconfiguredError when there is none or it is disabled."""
         row = await ldap_configs.select_effective_ldap_config(self._database, org_id)
         if row is None or row.document.get("disabled"):
             raise MisconfiguredError("No LDAP directory is configured")
-        key = repr((row.document, row.bind_pass))
-        directory = self._open.pop(key, None) or self._make(row)
+        key = _key(row)
+        directory = self._open.pop(key, None) or self._make(row, self._timeout)
         self._open[key] = directory  # the last one used stands last
         if len(self._open) > _MOST_OPEN:
             # What somebody asks it just now goes on to its end.
             await self._open.pop(next(iter(self._open))).close()
         return directory
 
-    async def configure(self, org_id: int | None, document: dict[str, Any], *, force: bool) -> None:
-        """Tests a loaded `ldapConfig` against its server, then stores it. Without `bindPass` the stored one is kept.
+    async def answers(self, row: LdapConfigRow) -> bool:
+        """Whether the server of a configuration that is in use answers at this moment; known after two seconds.
 
-        Raises InvalidError with the reason when the test fails; `force` stores it all the same.
+        Whoever asks while it is being asked shares the outcome. Never raises: a configuration can be looked at, and
+        mended, whatever is wrong with it.
         """
-        given = dict(document.get("connection", {}))
-        bind_pass = given.pop("bindPass", None)
-        stored = await ldap_configs.select_ldap_config(self._database, org_id)
-        if bind_pass is None and stored is not None:
-            bind_pass = stored.bind_pass
-        row = LdapConfigRow({**document, "connection": given}, bind_pass)
-        if not force and not document.get("disabled"):
-            await self._test(row)
-        await self._database.write(ldap_configs.set_ldap_config, org_id, row)
+        if row.document.get("disabled"):
+            return False
+        key = _key(row)
+        probe = self._probes.get(key)
+        if probe is None:
+            probe = self._probes[key] = asyncio.create_task(self._probe(row))
+            probe.add_done_callback(lambda _: self._probes.pop(key))
+        return await asyncio.shield(probe)
+
+    async def configure(self, org_id: int | None, document: dict[str, Any], *, force: bool) -> None:
+        """Tests a loaded `ldapConfig` against its server, then stores it. Without `bindPass` the stored one is kept, as
+        long as no other server would be told it.
+
+        Raises InvalidError with the reason when the test fails, ConflictError when the stored configuration has changed
+        during the test; `force` stores it all the same. NotFoundError (organisation).
+        """
+        before = await ldap_configs.select_ldap_config(self._database, org_id)
+        tested = not force and not document.get("disabled")
+        if tested:
+            await self._test(_with_password(document, before))
+        await self._database.write(_store, org_id, document, before, tested)
         await self._close_unused()
 
     async def remove(self, org_id: int | None) -> None:
@@ -62,14 +90,33 @@ class Directories:
 
     async def close(self) -> None:
         """Closes every connection to a directory."""
+        probes = list(self._probes.values())
+        for probe in probes:
+            probe.cancel()
+        await asyncio.gather(*probes, return_exceptions=True)
         await self._close_unused()
 
-    async def _test(self, row: LdapConfigRow) -> None:
-        directory = self._make(row)
+    async def _probe(self, row: LdapConfigRow) -> bool:
         try:
-            await directory.check()
+            # A connection of its own: one that is kept may have been there before the server went away.
+            await self._check(row, min(self._timeout, _PROBE_TIMEOUT))
+        except PostroomError:
+            return False
+        except Exception:
+            log.exception("The configured directory cannot be tried")
+            return False
+        return True
+
+    async def _test(self, row: LdapConfigRow) -> None:
+        try:
+            await self._check(row, self._timeout)
         except UnavailableError as error:
             raise InvalidError(f"The configuration was not stored: {error.message}") from None
+
+    async def _check(self, row: LdapConfigRow, seconds: float) -> None:
+        directory = self._make(row, seconds)
+        try:
+            await directory.check()
         finally:
             await directory.close()
 
@@ -80,5 +127,43 @@ class Directories:
         for directory in directories:
             await directory.close()
 
-    def _make(self, row: LdapConfigRow) -> Directory:
-        return Directory(from_document(row.full()), timeout=self._timeout, ca_file=self._ca_file)
+    def _make(self, row: LdapConfigRow, seconds: float) -> Directory:
+        config = from_document(row.full(), self._timezone)
+        return Directory(config, timeout=seconds, ca_file=self._ca_file)
+
+
+def _key(row: LdapConfigRow) -> str:
+    return repr((row.document, row.bind_pass))
+
+
+def _store(
+    connection: sqlite3.Connection,
+    org_id: int | None,
+    document: Mapping[str, Any],
+    before: LdapConfigRow | None,
+    tested: bool,
+) -> None:
+    if org_id is not None and not orgs.is_org(connection, org_id):
+        raise org_not_found(org_id)
+    current = ldap_configs.find_ldap_config(connection, org_id)
+    row = _with_password(document, current)
+    # The test took its time. Somebody who stored the very same meanwhile is not overwritten by it.
+    if tested and current not in (before, row):
+        raise ConflictError(
+            "The LDAP configuration was changed by somebody else while this one was being tested, and this one was not "
+            "stored: look at it again, or say force=true"
+        )
+    ldap_configs.set_ldap_config(connection, org_id, row)
+
+
+def _with_password(document: Mapping[str, Any], stored: LdapConfigRow | None) -> LdapConfigRow:
+    """The configuration with its own password, or else the stored one, which no other server gets to see."""
+    given = dict(document["connection"])
+    bind_pass = given.pop("bindPass", None)
+    if bind_pass is None and stored is not None and _servers(given) <= _servers(stored.document["connection"]):
+        bind_pass = stored.bind_pass
+    return LdapConfigRow({**document, "connection": given}, bind_pass)
+
+
+def _servers(connection: Mapping[str, Any]) -> set[str]:
+    return {server.url for server in server_addresses(connection["server"])}

@@ -7,10 +7,12 @@ from postroom.app.context import Context
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
+from postroom.app.directory.plan import NO_CONTACTS
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.services import names
 from postroom.app.services.ldap_users import Linking, update_from_directory
 from postroom.app.services.users import find_domain_or_raise, user_not_found
+from postroom.schemas.users import STATUS_CONTACT
 from postroom.storage import users
 
 log = logging.getLogger("postroom.ldap")
@@ -30,6 +32,8 @@ async def downsync_user(context: Context, domain_id: int, user_id: int, object_i
         raise InvalidError(f"The user {user.username} is not linked to LDAP: name an object by the parameter ID")
     raw = parse_object_id(linked)
     directory = await context.directories.of_organisation(user.org_id)
+    if user.status == STATUS_CONTACT and not directory.config.contacts:
+        raise InvalidError(f"The contact {user.username} stays as it was. {NO_CONTACTS}")
     entry = await directory.fetch(raw)
     if entry is None:
         raise NotFoundError(

@@ -8,7 +8,7 @@ from postroom.app.context import Context
 from postroom.app.directory.differences import is_taken
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
-from postroom.app.directory.plan import Scope, home_of
+from postroom.app.directory.plan import NO_CONTACTS, home_of
 from postroom.app.errors import ConflictError, InvalidError, NotFoundError
 from postroom.app.services.downsync import log_warnings
 from postroom.app.services.ldap_targets import Target, Where, targets
@@ -51,9 +51,12 @@ async def find_entry(context: Context, where: Where, raw: bytes) -> tuple[Target
     raise NotFoundError(f"There is no object {escape_object_id(raw)} in the directory")
 
 
-def why_not(mapped: MappedUser, scope: Scope) -> str | None:
-    """Why no user of the scope can be made of what an entry says, None when one can."""
+def why_not(mapped: MappedUser, target: Target) -> str | None:
+    """Why no user of the target can be made of what an entry says, None when one can."""
+    scope = target.scope
     if mapped.is_contact:
+        if not target.directory.config.contacts:
+            return NO_CONTACTS
         return None if scope.domains else "There is no domain that could have contacts"
     name = domain_of(mapped.username)
     domain = scope.all_domains.get(name)
@@ -73,7 +76,7 @@ def _import(
 ) -> tuple[list[Imported], list[str]]:
     scope, config = target.scope, target.directory.config
     mapped = map_entry(entry, config, scope.accepts)
-    reason = why_not(mapped, scope)
+    reason = why_not(mapped, target)
     if reason is not None:
         raise InvalidError(f"The object {object_id} cannot be imported: {reason}")
     linking = Linking(object_id, mapped, config, lang)

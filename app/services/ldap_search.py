@@ -58,7 +58,7 @@ def _person(entry: Entry, target: Target) -> dict[str, object]:
         "name": mapped.properties.get(DISPLAY_NAME, mapped.username),
         "email": mapped.properties.get(SMTP_ADDRESS, mapped.username) if mapped.is_contact else mapped.username,
         "type": "contact" if mapped.is_contact else "user",
-        "error": why_not(mapped, target.scope),
+        "error": why_not(mapped, target),
     }
 
 

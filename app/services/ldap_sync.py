@@ -1,6 +1,7 @@
 """Keeping many users in step with the directory: page by page, what there is to do is planned and then done."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
@@ -11,17 +12,22 @@ from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry
-from postroom.app.directory.plan import Action, Planner, ReadEntry, Scope, Snapshot, Step, read_entry
+from postroom.app.directory.plan import FAULT, Action, Planner, ReadEntry, Scope, Snapshot, Step, read_entry
 from postroom.app.errors import PostroomError
 from postroom.app.services.ldap_targets import Target, Where, targets
 from postroom.app.services.ldap_users import Linking, create_from_directory, update_from_directory
 from postroom.app.services.orphans import check_share, gone
-from postroom.app.services.tasks import check_not_cancelled
+from postroom.app.services.tasks import CancelledTaskError, check_not_cancelled
 from postroom.app.services.users import Change
 from postroom.storage import ldap_users, tasks, users
-from postroom.storage.database import savepoint
+from postroom.storage.database import DatabaseError, savepoint
 from postroom.storage.ldap_users import Linked
 from postroom.storage.tasks import Item
+
+log = logging.getLogger("postroom.ldap")
+
+#: What ends an update, because it is about no entry in particular. Whatever else goes wrong with an entry skips it.
+_ENDS = (CancelledTaskError, DatabaseError, sqlite3.OperationalError)
 
 #: Entries that are read together, planned before other requests get a turn, and written in one transaction.
 PAGE, SLICE, BATCH = 100, 2, 50
@@ -163,7 +169,9 @@ class _Run:
             batch, now = steps[start : start + BATCH], self._context.now()
             try:
                 await self._context.database.write(self._apply, self._change, batch, message, now)
-            except PostroomError:
+            except _ENDS:
+                raise
+            except Exception:  # noqa: BLE001 - it comes again below, and is told there
                 # All of the batch is undone. A savepoint for each costs a third of the time, so only now.
                 await self._context.database.write(self._apply, self._try, batch, message, now)
 
@@ -191,6 +199,11 @@ class _Run:
         except PostroomError as error:
             # What was true when it was planned is so no more, or two entries are at odds: the others go on.
             return replace(step, action=Action.SKIP, code=error.status, message=error.message, shown={})
+        except _ENDS:
+            raise
+        except Exception:
+            log.exception("The object %s cannot be taken over", step.object_id)
+            return replace(step, action=Action.SKIP, code=500, message=FAULT, shown={})
 
     def _change(self, connection: sqlite3.Connection, step: Step, now: str) -> Step:
         if step.mapped is None:

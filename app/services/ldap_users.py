@@ -1,6 +1,8 @@
 """Writing what the directory says of one user. Each function is part of one transaction."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from postroom.app.directory.config import DirectoryConfig
@@ -17,6 +19,16 @@ from postroom.storage.users import UserRow
 
 #: Nobody's ID: a user to be has none yet.
 _NOBODY = -1
+
+#: Part of what SQLite says -> the rule that it means.
+_RULES = (
+    ("addresses.key", "the username, an alias or the alternative login name is in use already"),
+    ("users.username", "the username is in use already"),
+    ("username is the altname", "the username is an alternative login name of another user"),
+    ("altname is the username", "the alternative login name is the username of another user"),
+    ("users.ldap_id", "another user of the domain is linked to it"),
+    ("FOREIGN KEY", "the domain has been removed meanwhile"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +53,8 @@ def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_i
     if stored is None:  # pragma: no cover - found above, in the same transaction
         raise LookupError(user_id)
     changes, warnings = _differences(connection, stored, linking)
-    _write(connection, user, stored, changes)
+    with _rules_explained(linking.object_id):
+        _write(connection, user, stored, changes)
     return warnings
 
 
@@ -70,11 +83,23 @@ def create_from_directory(
     }
     further_names = [("alias", alias, 0) for alias in changes.aliases or ()]
     further_names += [("altname", altname, magic) for altname, magic in changes.altnames or ()]
-    user_id = add_user(connection, domain_id, data, None, change, further_names)
+    with _rules_explained(linking.object_id):
+        user_id = add_user(connection, domain_id, data, None, change, further_names)
     if linking.lang and not find_user_or_raise(connection, domain_id, user_id).lang:
         # Only now is it known whether the create defaults have one.
         users.update_fields(connection, user_id, {"lang": linking.lang})
     return user_id, warnings
+
+
+@contextmanager
+def _rules_explained(object_id: str) -> Iterator[None]:
+    """What the database refuses after all, as the rule that stands behind it: InvalidError."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        text = str(error)
+        rule = next((rule for part, rule in _RULES if part in text), "a rule of the database forbids it")
+        raise InvalidError(f"The object {object_id} cannot be taken over: {rule}") from error
 
 
 def _check_object(connection: sqlite3.Connection, domain_id: int, object_id: str, user_id: int | None) -> None:

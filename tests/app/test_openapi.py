@@ -330,12 +330,8 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     expected |= {"404"} if "{" in route.path and route.path != "/service/syncPolicy/{username}" else set()
     # Domains and objects stand in the query.
     expected |= {"404"} if route.path.startswith("/domains/ldap/") and not route.path.endswith("/downsync") else set()
-    forced = [("POST", "importUser"), ("DELETE", "check"), ("POST", "downsync")]
-    expected |= (
-        {"409"}
-        if any(route.method == verb and route.path.endswith(f"/ldap/{name}") for verb, name in forced)
-        else set()
-    )
+    forced = [("POST", "/ldap/importUser"), ("DELETE", "/ldap/check"), ("POST", "/ldap/downsync"), ("PUT", "/ldap")]
+    expected |= {"409"} if any(route.method == verb and route.path.endswith(name) for verb, name in forced) else set()
     versioned = route.handler in (users.patch_user, users.delete_user) or (
         route.method == "PUT" and route.path.endswith(("/delegates", "/sendas", "/storeAccess"))
     )

@@ -2,14 +2,18 @@ import copy
 from typing import Any
 
 import pytest
-from marshmallow import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import Schema, ValidationError, fields
 
+from postroom.app.directory.config import from_document
 from postroom.app.directory.templates import TEMPLATES
-from postroom.schemas.ldap import TEMPLATE_NAMES, LdapConfigSchema, check_filter, server_addresses
+from postroom.schemas.ldap import TEMPLATE_NAMES, LdapConfigSchema, check_filter, server_addresses, with_defaults
 from postroom.storage import proptags
 
 GOOD: dict[str, Any] = {
     "disabled": False,
+    "enableContacts": False,
     "connection": {"server": "ldap://a.example", "bindUser": "cn=x", "bindPass": "geheim", "starttls": True},
     "baseDn": "dc=example,dc=com",
     "objectID": "objectGUID",
@@ -196,3 +200,89 @@ def test_every_template_name_has_a_template() -> None:
     assert set(TEMPLATE_NAMES) == set(TEMPLATES)
     for template in TEMPLATES.values():
         assert all(proptags.find(name) for name in template.attributes.values())
+
+
+def every_field(schema: Schema, prefix: str = "") -> set[str]:
+    """The paths of all fields."""
+    found = set()
+    for name, field in schema.fields.items():
+        found |= every_field(field.schema, f"{name}.") if isinstance(field, fields.Nested) else {prefix + name}
+    return found
+
+
+def paths(document: dict[str, Any], schema: Schema, prefix: str = "") -> set[str]:
+    """The paths of all that a document has of these fields."""
+    found = set()
+    for name, value in document.items():
+        field = schema.fields[name]
+        found |= paths(value, field.schema, f"{name}.") if isinstance(field, fields.Nested) else {prefix + name}
+    return found
+
+
+MINIMAL: dict[str, Any] = {
+    "connection": {"server": "localhost"},
+    "baseDn": "dc=x",
+    "objectID": "uid",
+    "users": {"username": "mail"},
+}
+
+
+def test_a_read_has_every_field() -> None:
+    """Of the smallest document a read has all that may be put, but the password and a quota that is not set."""
+    shown = with_defaults(LdapConfigSchema().load(MINIMAL))
+    missing = {"connection.bindPass", "users.defaultQuota"}
+    assert paths(shown, LdapConfigSchema()) == every_field(LdapConfigSchema()) - missing
+    assert shown["disabled"] is False
+    assert shown["enableContacts"] is True
+
+
+def _names() -> st.SearchStrategy[Any]:
+    return st.sampled_from(["cn", "mail", "x-y;lang-de", "1.2.3", "uid"])
+
+
+def _filters() -> st.SearchStrategy[Any]:
+    return st.sampled_from(["(a=b)", "a=b", "(&(a=b)(!(c=*)))"])
+
+
+def _maybe(one: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A value, or what means that there is none."""
+    return one | st.sampled_from([None, ""])
+
+
+def any_document() -> st.SearchStrategy[dict[str, Any]]:
+    """Any document that may be put."""
+    connection = st.fixed_dictionaries(
+        {"server": st.sampled_from(["localhost", "ldap://a ldaps://b:1"])},
+        optional={"bindUser": _maybe(st.just("cn=x")), "bindPass": _maybe(st.just("y")), "starttls": st.booleans()},
+    )
+    users = st.fixed_dictionaries(
+        {"username": _names()},
+        optional={
+            "displayName": _maybe(_names()), "aliases": _maybe(_names()), "altname": _maybe(_names()),
+            "filter": _maybe(_filters()), "contactFilter": _maybe(_filters()), "filters": st.lists(_filters()),
+            "searchAttributes": st.lists(_names()), "templates": st.lists(st.sampled_from(TEMPLATE_NAMES), max_size=3),
+            "attributes": st.dictionaries(_names(), st.sampled_from(["comment", "title", "0x3001001f"])),
+            "defaultQuota": st.none() | st.integers(0, 2**31 - 1),
+        },
+    )  # fmt: skip
+    parts = ("groupMemberAttr", "groupaddr", "groupname")
+    groups = st.fixed_dictionaries(
+        {}, optional={**{name: _maybe(_names()) for name in parts}, "groupfilter": _maybe(_filters())}
+    )
+    return st.fixed_dictionaries(
+        {"connection": connection, "baseDn": st.just("dc=x"), "objectID": _names(), "users": users},
+        optional={"disabled": st.booleans(), "enableContacts": st.booleans(), "groups": st.none() | groups},
+    )
+
+
+@given(any_document())
+def test_what_is_read_may_be_put_and_means_the_same(document: dict[str, Any]) -> None:
+    """What a read shows of whatever was put is taken as it is, shows the same again, and asks the same directory."""
+    loaded = LdapConfigSchema().load(document)
+    password = loaded["connection"].pop("bindPass", None)
+    shown = with_defaults(loaded)
+    again = LdapConfigSchema().load(copy.deepcopy(shown))
+    assert with_defaults(again) == shown
+    for one in (loaded, again):
+        one["connection"]["bindPass"] = password
+    assert from_document(again) == from_document(loaded)

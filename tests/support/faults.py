@@ -59,6 +59,22 @@ def answering(entries: Mapping[str, Attributes]) -> Handler:
 
 
 @asynccontextmanager
+async def waiting_server(
+    entries: Mapping[str, Attributes],
+) -> AsyncIterator[tuple[str, asyncio.Event, asyncio.Event]]:
+    """(address, set when somebody has connected, to be set for it to go on) of a slow server with these entries."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await go_on.wait()
+        await answering(entries)(reader, writer)
+
+    async with fault_server(handler) as address:
+        yield address, asked, go_on
+
+
+@asynccontextmanager
 async def _backlog() -> AsyncIterator[str]:
     """Drops every SYN: the queue of connections to be accepted is full, and nobody accepts any."""
     loop = asyncio.get_running_loop()

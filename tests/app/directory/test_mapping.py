@@ -1,4 +1,6 @@
+from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -81,6 +83,39 @@ def test_aliases() -> None:
     user = mapped({"proxyAddresses": values})
     assert user.aliases == ("b@example.com", "a@xn--bcher-kva.example", "c@example.com")
     assert user.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "texts", [["straße@example.com", "STRASSE@example.com"], ["e\u0301@example.com", "É@example.com", "é@example.com"]]
+)
+def test_aliases_compare_folded(texts: list[str | bytes]) -> None:
+    """Two aliases that are one name to the database are one, and the username in other letters is none."""
+    assert len(mapped({"proxyAddresses": texts}).aliases) == 1
+    assert mapped({"mail": [texts[0]], "proxyAddresses": texts}).aliases == ()
+
+
+@pytest.mark.parametrize("bad", ["anna muster", "anna\tm", "an\u00a0na", "a\x1b[31m", "x" * 321])
+def test_an_altname_that_breaks_the_rules_is_left_out(bad: str) -> None:
+    """What could not be entered by hand is left out with a warning."""
+    user = mapped({"uid": [bad]}, altname="uid")
+    assert user.altname is None
+    assert len(user.warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "there"),
+    [
+        ("20240131120000Z", "2024-01-31 13:00:00"),
+        ("20240731120000Z", "2024-07-31 14:00:00"),
+        ("20240131120000+0100", "2024-01-31 12:00:00"),
+        ("20241231233000Z", "2025-01-01 00:30:00"),
+    ],
+)
+def test_times_are_in_the_configured_zone(moment: str, there: str) -> None:
+    """A time is converted to the zone in which all other times are shown, as that was at the time."""
+    vienna = replace(config(attributes={"born": "birthday"}), timezone=ZoneInfo("Europe/Vienna"))
+    user = map_entry(Entry("", {"mail": ["a@example.com"], "born": [moment]}), vienna, lambda _own, _domain: True)
+    assert user.properties[tag("birthday")] == there
 
 
 @pytest.mark.parametrize("bad", ["nonsense", "a@foreign.example", "a\0@example.com", b"\xff@example.com", "smtp:"])
@@ -167,7 +202,8 @@ def test_display_name_and_altname() -> None:
         ("thumbnailphoto", [b"\xff\x00"], "/wA="),
         ("usercertificate", ["abc"], "YWJj"),
         ("business2telephonenumbers", ["1", "2"], ["1", "2"]),
-        ("storagequotalimit", ["-2147483648"], -(2**31)),
+        ("displaytypeex", ["-2147483648"], -(2**31)),
+        ("storagequotalimit", ["0"], 0),
         ("comment", ["x" * 32767], "x" * 32767),
     ],
 )
@@ -186,6 +222,7 @@ def test_kinds_of_values(name: str, values: list[str | bytes], stored: Any) -> N
         ("birthday", ["00010101000000+0100"]),
         ("storagequotalimit", ["1.5"]),
         ("storagequotalimit", ["2147483648"]),
+        ("storagequotalimit", ["-1"]),
         ("storagequotalimit", ["9" * 5000]),
         ("storagequotalimit", ["1", "2"]),
         ("comment", ["x" * 32768]),

@@ -12,6 +12,7 @@ from postroom.app.directory.plan import Action, Planner, ReadEntry, Scope, Snaps
 from postroom.schemas.ldap import server_addresses
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked, StoredUser
+from postroom.storage.text import fold
 
 TITLE, COMMENT, QUOTA = 0x3A17001F, 0x3004001F, 0x3FF50003
 CONFIG = DirectoryConfig(
@@ -81,6 +82,38 @@ def test_names_that_are_taken() -> None:
     assert (first.action, second.code) == (Action.CREATE, 409)
 
 
+def test_names_are_claimed_folded() -> None:
+    """A name that an earlier entry is going to have is taken, in whatever letters and whatever kind of name it is."""
+    first, second, third = plan(
+        [
+            entry("a", "straße@one.org", mailAlias=["x@one.org"]),
+            entry("b", "b@one.org", mailAlias=["X@one.org", "STRASSE@one.org", "b2@one.org"]),
+            entry("c", "X@one.org"),
+        ]
+    )
+    assert first.shown["aliases"] == [[], ["x@one.org"]]
+    assert second.shown["aliases"] == [[], ["b2@one.org"]]
+    assert second.message.count("in use") == 2
+    assert (third.action, third.code) == (Action.SKIP, 409)
+    assert "alias" in third.message
+    first, second = plan([entry("a"), replace(entry("b"), attributes={"mail": ["b@one.org"], "uid": ["A"]})])
+    assert "altnames" not in second.shown
+    assert second.message == "The altname A is in use already and was left out"
+
+
+def test_without_contacts_nobody_of_them_is_touched() -> None:
+    """With enableContacts off a contact is neither created nor updated, and a linked one is no reason to skip."""
+    planner = Planner(replace(CONFIG, contacts=False), scope())
+    guest = read_entry(replace(entry("g", "g@far.away", title=["Dr"]), is_contact=True), CONFIG, scope())
+    assert planner.plan([guest], Snapshot()) == []
+    (step,) = planner.plan([guest], Snapshot(linked={"g": [stored("g", status=5)]}))
+    assert (step.action, step.shown) == (Action.UNCHANGED, {})
+    linked = Linked(5, 1, "g@one.org", "g", 5)
+    assert planner.missing(linked, exists=True, unlink=True).action is Action.UNCHANGED
+    assert planner.missing(linked, exists=False, unlink=True).action is Action.UNLINK
+    assert planner.missing(replace(linked, status=0), exists=True, unlink=True).action is Action.SKIP
+
+
 def test_unusable_entries_are_mentioned_to_who_sees_everything() -> None:
     """An entry without an address is skipped with its reason, unless only some domains are looked at."""
     nobody = Entry("uid=x", {"uid": ["x"]}, object_id=b"x")
@@ -126,7 +159,7 @@ def test_contacts_have_one_home() -> None:
 
 def test_the_missing_stay_unless_told_otherwise() -> None:
     """Who was not found is skipped; unlinked only when asked for, and never when the object is there."""
-    planner, user = Planner(CONFIG, scope()), Linked(5, 1, "a@one.org", "a")
+    planner, user = Planner(CONFIG, scope()), Linked(5, 1, "a@one.org", "a", 0)
     assert planner.missing(user, exists=False, unlink=False).action is Action.SKIP
     assert planner.missing(user, exists=True, unlink=True).action is Action.SKIP
     assert planner.missing(user, exists=False, unlink=True).shown == {"ldapID": ["a", None]}
@@ -138,7 +171,7 @@ def test_an_empty_page_has_no_plan() -> None:
     assert list(ReadEntry("x", None, "no address").names()) == []
 
 
-names = st.sampled_from([f"{name}@one.org" for name in "abcd"])
+names = st.sampled_from([f"{name}@one.org" for name in ("a", "b", "straße", "strasse", "é", "e\u0301")])
 texts = st.dictionaries(st.sampled_from([TITLE, COMMENT]), st.sampled_from(["x", "y"]))
 
 
@@ -158,10 +191,11 @@ def test_a_second_update_finds_nothing_to_do(user: StoredUser, mapped: MappedUse
     """Whatever differs between a user and an entry, once it is written nothing differs any more."""
     mapped = replace(
         mapped,
-        aliases=tuple(alias for alias in mapped.aliases if alias != mapped.username),
         removed=mapped.removed - mapped.properties.keys(),
     )
     changes, _ = differences(user, mapped, CONFIG, {}, "o", "en_GB")
+    keys = [fold(name) for name in (changes.username or user.username, *(changes.aliases or ()))]
+    assert len(set(keys)) == len(keys)
     again, _ = differences(written(user, changes), mapped, CONFIG, {}, "o", "en_GB")
     assert again == Changes()
     assert not again
