@@ -86,7 +86,8 @@ app = typer.Typer(name="ldap", no_args_is_help=True, rich_markup_mode=None, help
 
 _Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Only the users of this domain.")]
 _Org = Annotated[
-    str | None, typer.Option("--org", metavar="NAME", help="Only the users of this organisation's domains.")
+    str | None,
+    typer.Option("--org", metavar="NAME", help="Only the users of this organisation's domains; 0: of those without."),
 ]
 _Import = Annotated[bool, typer.Option("--import/--no-import", help="Whether entries that are nobody's become users.")]
 _Unlink = Annotated[bool, typer.Option("--unlink", help="Users whose object is gone are linked no more.")]

@@ -37,6 +37,7 @@ from postroom.app.handlers import (
     users,
 )
 from postroom.app.permissions import Scope
+from postroom.app.services.ldap_targets import NO_ORG
 from postroom.app.tokens import Caller
 
 BASE: Final = "/api/v1"
@@ -98,7 +99,13 @@ def directory_write(caller: Caller, request: web.Request) -> bool:
 def _names_own(caller: Caller, request: web.Request, own: Scope) -> bool:
     if "domain" in request.query:
         return _number(request.query["domain"]) in own
-    return "organization" in request.query and _number(request.query["organization"]) in caller.grants.orgs
+    if "organization" not in request.query:
+        return False
+    org_id = _number(request.query["organization"])
+    if org_id == NO_ORG:
+        # The operation finds out which domains these are, and keeps to those of the caller.
+        return own.everything or bool(own.ids)
+    return org_id in caller.grants.orgs
 
 
 def _number(text: str) -> int | None:

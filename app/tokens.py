@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import sqlite3
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import jwt
 from postroom.app import permissions
 from postroom.app.errors import UnauthenticatedError
 from postroom.app.permissions import Grants, Permission
-from postroom.storage.auth import Account, select_account
+from postroom.storage.auth import Account, find_account, select_account
 from postroom.storage.database import Database
 
 ADMIN_ID = 0
@@ -144,3 +145,9 @@ def make_caller(account: Account) -> Caller:
         return Caller(account.id, account.username, permissions.ADMINISTRATOR)
     held = [Permission(*permission) for permission in account.permissions or ()]
     return Caller(account.id, account.username, permissions.grants(held, account.domains_of_org))
+
+
+def grants_now(connection: sqlite3.Connection, user_id: int) -> Grants:
+    """What a user may do as it stands inside a transaction; nothing for who may not log in (any more)."""
+    account = find_account(connection, user_id)
+    return make_caller(account).grants if account is not None and may_log_in(account) else Grants()

@@ -137,10 +137,18 @@ class UserRefSchema(Input):
     username = fields.String(required=True)
 
 
+class OrphanSchema(UserRefSchema):
+    """A linked user whose object is gone. What is not set is empty text."""
+
+    displayname = fields.String(required=True, metadata=ADDITION)
+    status = Int(required=True, validate=validate.OneOf(STATUSES), metadata=ADDITION)
+    smtpaddress = fields.String(required=True, metadata=ADDITION)
+
+
 class OrphansSchema(Input):
     """Linked users whose object is gone."""
 
-    orphaned = fields.List(fields.Nested(UserRefSchema), required=True)
+    orphaned = fields.List(fields.Nested(OrphanSchema), required=True)
 
 
 class DeletedOrphansSchema(Input):

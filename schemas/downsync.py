@@ -26,7 +26,10 @@ class DownsyncQuerySchema(Schema):
 
 
 class WhereQuerySchema(Schema):
-    """`domain` or else `organization` narrow an operation down to their users; without, it is about everyone."""
+    """`domain` or else `organization` narrow an operation down to their users; without, it is about everyone.
+
+    `organization` 0 stands for the domains without an organisation.
+    """
 
     domain = QueryInt(load_default=None, allow_none=True)
     organization = QueryInt(load_default=None, allow_none=True)

@@ -188,9 +188,16 @@ class UserListQuerySchema(PageQuerySchema):
             username=stored_form(data["username"]) if "username" in data else None,
             ids=data.get("ID"),
             status=data.get("status"),
+            org_ids=data.get("orgID"),
             filter_tags=_property_filters(data["filterProp"]),
             property_tags=_known_tags(data["properties"]) if "properties" in data else None,
         )
+
+
+class AllUsersQuerySchema(UserListQuerySchema):
+    """The query of the list of all users. `orgID`: of the domains of these organisations, 0 of those without one."""
+
+    orgID = CommaSeparated(QueryInt())
 
 
 def _known_tags(names: list[str]) -> list[int]:

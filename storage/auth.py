@@ -52,6 +52,11 @@ async def select_account(database: Database, user_id: int) -> Account | None:
     return _account(await database.fetch_row(f"{_SELECT} WHERE u.id = ?", (user_id,)))
 
 
+def find_account(connection: sqlite3.Connection, user_id: int) -> Account | None:
+    """The same as it stands inside a transaction."""
+    return _account(connection.execute(f"{_SELECT} WHERE u.id = ?", (user_id,)).fetchone())
+
+
 async def select_login(database: Database, name: str) -> Account | None:
     """The account of a username or altname in any case, or None. Contacts do not log in."""
     row = await database.fetch_row(

@@ -124,14 +124,27 @@ def list_unseen(
     return [Linked(*row) for row in rows]
 
 
-def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) -> int:
-    """How many users of these domains are linked."""
-    row = connection.execute(
-        """SELECT count(*) FROM users
-            WHERE ldap_id IS NOT NULL AND domain_id IN (SELECT value FROM json_each(?))""",
+def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) -> dict[int, int]:
+    """Domain -> how many of its users are linked, for those of the domains that have any."""
+    rows = connection.execute(
+        """
+        SELECT domain_id, count(*)
+          FROM users
+         WHERE ldap_id IS NOT NULL AND domain_id IN (SELECT value FROM json_each(?))
+         GROUP BY domain_id
+        """,
         (json.dumps(list(domain_ids)),),
-    ).fetchone()
-    return int(row[0])
+    )
+    return dict(rows.fetchall())
+
+
+def list_texts(connection: sqlite3.Connection, user_ids: Collection[int], tag: int) -> dict[int, str]:
+    """User ID -> the value of a text property, for those of the users who have it."""
+    rows = connection.execute(
+        "SELECT user_id, value FROM properties WHERE tag = ? AND user_id IN (SELECT value FROM json_each(?))",
+        (tag, json.dumps(list(user_ids))),
+    )
+    return dict(rows.fetchall())
 
 
 def _stored(row: tuple[Any, ...]) -> StoredUser:

@@ -31,6 +31,8 @@ class UserQuery:
     username: str | None = None
     ids: list[int] | None = None
     status: list[int] | None = None
+    #: organisations of the users' domains; 0: of none
+    org_ids: list[int] | None = None
     #: property tag, and the values of which one must be there: numbers, or texts, as the property has
     filter_tags: list[tuple[int, list[int] | list[str]]] = field(default_factory=list)
     property_tags: list[int] | None = None
@@ -123,6 +125,11 @@ def _filters(query: UserQuery) -> tuple[list[str], list[object], bool]:
     if query.status is not None:
         filters.append(f"u.status IN ({_marks(query.status)})")
         params += query.status
+    if query.org_ids is not None:
+        filters.append(
+            f"u.domain_id IN (SELECT id FROM domains WHERE coalesce(org_id, 0) IN ({_marks(query.org_ids)}))"
+        )
+        params += query.org_ids
     for tag, values in query.filter_tags:
         condition, bound = _property_filter(tag, values)
         filters.append(condition)

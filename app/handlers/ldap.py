@@ -3,11 +3,11 @@
 from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message, path_id
-from postroom.app.context import QUERY, context_of
+from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.describe import docs, querystring_schema, response_schema
 from postroom.app.services import ldap_import, ldap_search, orphans
 from postroom.app.services.downsync import downsync_user
-from postroom.app.services.ldap_targets import Where, targets
+from postroom.app.services.ldap_targets import Where
 from postroom.schemas.answers import (
     DeletedOrphansSchema,
     DumpSchema,
@@ -64,9 +64,7 @@ async def import_user(request: web.Request) -> web.Response:
 @response_schema(OrphansSchema(), 200, description="A list of orphaned users is returned")
 async def check_users(request: web.Request) -> web.Response:
     """The linked users whose object is gone from the directory."""
-    context = context_of(request)
-    found, _ = await orphans.list_orphans(context, await targets(context, _where(request)))
-    return json_answer({"orphaned": [{"ID": user.id, "username": user.username} for user in found]})
+    return json_answer({"orphaned": await orphans.show_orphans(context_of(request), _where(request))})
 
 
 @docs(tags=TAGS, summary="Check status of ldap import users and delete orphaned", operationId="deleteOrphaned")
@@ -74,9 +72,9 @@ async def check_users(request: web.Request) -> web.Response:
 @response_schema(DeletedOrphansSchema(), 200, description="Orphaned users were deleted")
 async def delete_orphans(request: web.Request) -> web.Response:
     """Removes them, unless they are suspiciously many."""
-    context, query = context_of(request), request[QUERY]
+    query = request[QUERY]
     deleted = await orphans.delete_orphans(
-        context, await targets(context, _where(request)), query.get("userID"), force=query["force"]
+        context_of(request), _where(request), request[CALLER].user_id, query.get("userID"), force=query["force"]
     )
     return json_answer({"deleted": deleted})
 
@@ -107,5 +105,6 @@ async def put_downsync(request: web.Request) -> web.Response:
 
 def _where(request: web.Request) -> Where:
     """What the query is about: the same that the route's need looked at."""
-    query = request[QUERY]
-    return Where(query["domain"], None if query["domain"] is not None else query["organization"])
+    query, grants = request[QUERY], request[CALLER].grants
+    org_id = query["organization"] if query["domain"] is None else None
+    return Where(query["domain"], org_id, grants.read if request.method == "GET" else grants.write)

@@ -6,7 +6,8 @@ from postroom.app.answers import json_answer, json_document, path_id
 from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.describe import docs, querystring_schema, response_schema
 from postroom.app.services.ldap_sync import Options, start_sync
-from postroom.app.services.ldap_targets import Where
+from postroom.app.services.ldap_targets import NO_ORG, Where
+from postroom.app.services.orgs import org_not_found
 from postroom.app.services.tasks import task_not_found
 from postroom.schemas.answers import QueuedSchema, SyncAnswerSchema
 from postroom.schemas.downsync import BulkQuerySchema
@@ -39,7 +40,10 @@ async def sync_domain(request: web.Request) -> web.Response:
 @response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
 async def sync_org(request: web.Request) -> web.Response:
     """The users of an organisation's domains."""
-    return await _sync(request, Where(org_id=path_id(request, "ID")))
+    org_id = path_id(request, "ID")
+    if org_id == NO_ORG:  # in a path it is an organisation, of which none has this ID
+        raise org_not_found(org_id)
+    return await _sync(request, Where(org_id=org_id))
 
 
 async def _sync(request: web.Request, where: Where) -> web.Response:

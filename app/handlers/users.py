@@ -16,6 +16,7 @@ from postroom.schemas.users import (
     STATUS_CONTACT,
     STATUS_NORMAL,
     STATUS_SHARED,
+    AllUsersQuerySchema,
     UserCreateSchema,
     UserDeleteQuerySchema,
     UserListQuerySchema,
@@ -40,10 +41,10 @@ async def list_users(request: web.Request) -> web.Response:
 
 
 @docs(tags=["System Admin/Domains"], summary="Get list of all users", operationId="getAllUsers")
-@querystring_schema(UserListQuerySchema())
+@querystring_schema(AllUsersQuerySchema())
 @response_schema(UserListSchema(), 200, description="User list returned")
 async def list_all_users(request: web.Request) -> web.Response:
-    """A page of the users of all domains, with the same filters as the list of one."""
+    """A page of the users of all domains, with the same filters as the list of one, and by organisation."""
     page = await select_users(context_of(request).database, None, request[QUERY])
     # Without a domain that may be missing there is always a page.
     return json_document(page or b"")

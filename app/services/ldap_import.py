@@ -31,12 +31,13 @@ async def import_user(context: Context, where: Where, object_id: str, *, force: 
     """Makes a user (or contact) of an object, or updates the one who is linked to it.
 
     `force` also links a user of that name who is not. Raises NotFoundError (no such object, domain, organisation),
-    ConflictError (there is such a user), InvalidError (no user can be made of it), UnavailableError.
+    ConflictError (there is such a user, or the contact is in a domain out of reach), InvalidError (no user can be made
+    of it), UnavailableError.
     """
     raw = parse_object_id(object_id)
     target, entry = await find_entry(context, where, raw)
     imported, warnings = await context.database.write(
-        _import, target, entry, escape_object_id(raw), lang, Change(system_admin=False, now=context.now()), force
+        _import, target, where, entry, escape_object_id(raw), lang, Change(system_admin=False, now=context.now()), force
     )
     log_warnings(f"object {escape_object_id(raw)}", warnings)
     return imported
@@ -68,6 +69,7 @@ def why_not(mapped: MappedUser, target: Target) -> str | None:
 def _import(
     connection: sqlite3.Connection,
     target: Target,
+    where: Where,
     entry: Entry,
     object_id: str,
     lang: str,
@@ -86,6 +88,10 @@ def _import(
         rows = {row.id: row for row in scope.all_domains.values()}
         there = {home_of(rows[user.domain_id]): (user.domain_id, user.id) for user in linked}
         places = [there.get(home, (domain_id, None)) for home, domain_id in scope.homes().items()]
+        for domain_id, _ in places:
+            if domain_id not in where.reach:
+                name = rows[domain_id].domainname
+                raise ConflictError(f"The contact is in the domain {name} already, which you may not change")
     else:
         domain_id = scope.all_domains[domain_of(mapped.username)].id
         own = next((user.id for user in linked if user.domain_id == domain_id), None)

@@ -158,7 +158,8 @@ class _Run:
             vanished.update(user.id for user in await gone(self._directory, page))
         if self._options.unlink:
             linked = await self._context.database.read(ldap_users.count_linked, list(self._scope.domains))
-            check_share(self._context, len(vanished), linked, force=self._options.force)
+            orphans = [user for user in missing if user.id in vanished]
+            check_share(self._context, self._scope.domains, orphans, linked, force=self._options.force)
         return [
             self._planner.missing(user, exists=user.id not in vanished, unlink=self._options.unlink) for user in missing
         ]

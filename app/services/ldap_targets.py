@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.plan import Scope
-from postroom.app.errors import InvalidError, MisconfiguredError, NotFoundError, UnavailableError
+from postroom.app.errors import ForbiddenError, InvalidError, MisconfiguredError, NotFoundError, UnavailableError
+from postroom.app.permissions import EVERYTHING
+from postroom.app.permissions import Scope as Reach
 from postroom.app.services.orgs import org_not_found
 from postroom.schemas.addresses import parse_domain
 from postroom.storage import domains, ldap_configs, orgs
 from postroom.storage.domains import DomainRow
 
 _DELETED = 3
+#: The organisation of domains that have none, as the API writes it.
+NO_ORG = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +29,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A domain, or else an organisation, or else (both None) everything."""
+    """A domain, or else an organisation (0: the domains without one), or else (both None) everything.
+
+    `reach` are the domains that whoever asks may read, or change; what is beyond is left out.
+    """
 
     domain_id: int | None = None
     org_id: int | None = None
+    reach: Reach = EVERYTHING
 
 
 async def where_named(context: Context, domain: str | None, org: str | None) -> Where:
-    """The place that people call by the name of a domain or of an organisation.
+    """The place that people call by the name of a domain or of an organisation; "0": the domains without one.
 
     Raises InvalidError (both are given), NotFoundError.
     """
@@ -49,6 +57,8 @@ async def where_named(context: Context, domain: str | None, org: str | None) -> 
         return Where(domain_id=row.id)
     if org is not None:
         org_id = await context.database.read(orgs.find_org_by_name, org)
+        if org_id is None and org == str(NO_ORG):
+            org_id = NO_ORG
         if org_id is None:
             raise NotFoundError(f"There is no organisation {org}")
         return Where(org_id=org_id)
@@ -58,12 +68,12 @@ async def where_named(context: Context, domain: str | None, org: str | None) -> 
 async def targets(context: Context, where: Where, *, create: bool = False, lang: str = "") -> list[Target]:
     """A target for each directory concerned; deleted domains are left out.
 
-    Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), MisconfiguredError (there is
-    no directory).
+    Raises NotFoundError (domain, organisation), ForbiddenError (none of the domains without an organisation is within
+    reach), InvalidError (the domain is deleted), MisconfiguredError (there is no directory).
     """
     rows = await context.database.read(domains.list_domains)
     groups = _groups(where, rows, await ldap_configs.select_configured_orgs(context.database))
-    if where.org_id is not None and not await context.database.read(orgs.is_org, where.org_id):
+    if where.org_id and not await context.database.read(orgs.is_org, where.org_id):
         raise org_not_found(where.org_id)
     names = {row.domainname: row for row in rows}
     found = []
@@ -81,6 +91,15 @@ async def targets(context: Context, where: Where, *, create: bool = False, lang:
     return found
 
 
+def is_concerned(row: DomainRow, where: Where) -> bool:
+    """Whether the users of a domain are among those that are asked about; of a deleted one they never are."""
+    if row.domain_status == _DELETED or row.id not in where.reach:
+        return False
+    if where.domain_id is not None:
+        return row.id == where.domain_id
+    return where.org_id is None or (row.org_id or NO_ORG) == where.org_id
+
+
 def _groups(
     where: Where, rows: list[DomainRow], configured: Container[int | None]
 ) -> dict[int | None, list[DomainRow]]:
@@ -92,10 +111,12 @@ def _groups(
         if row.domain_status == _DELETED:
             raise InvalidError(f"The domain {row.domainname} is deleted")
         return {row.org_id: [row]}
-    alive = [row for row in rows if row.domain_status != _DELETED]
+    found = [row for row in rows if is_concerned(row, where)]
+    if where.org_id == NO_ORG and not found and not where.reach.everything:
+        raise ForbiddenError("You do not have the permission for any domain without an organisation")
     if where.org_id is not None:
-        return {where.org_id: [row for row in alive if row.org_id == where.org_id]}
+        return {where.org_id or None: found}
     groups: dict[int | None, list[DomainRow]] = {None: []}
-    for row in alive:
+    for row in found:
         groups.setdefault(row.org_id if row.org_id in configured else None, []).append(row)
     return groups

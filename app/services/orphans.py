@@ -1,38 +1,47 @@
 """Users whose object is no longer in the directory."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
+from postroom.app.directory.config import DISPLAY_NAME
+from postroom.app.directory.mapping import SMTP_ADDRESS
 from postroom.app.directory.object_id import parse_object_id
-from postroom.app.errors import ConflictError, NotFoundError
-from postroom.app.services.ldap_targets import Target
+from postroom.app.errors import ConflictError, ForbiddenError, NotFoundError
+from postroom.app.permissions import Grants, covers
+from postroom.app.services.ldap_targets import Target, Where, is_concerned, targets
 from postroom.app.services.users import remove_user
-from postroom.storage import ldap_users, users
+from postroom.app.tokens import grants_now, make_caller
+from postroom.storage import auth, domains, ldap_users, users
+from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked
+from postroom.storage.users import UserRow
 
 #: Users that are looked up, and removed, together.
 _BATCH = 500
 
 
-async def list_orphans(context: Context, found: Sequence[Target]) -> tuple[list[Linked], int]:
-    """The linked users whose object is gone, and how many linked users there are altogether.
+async def show_orphans(context: Context, where: Where) -> list[dict[str, object]]:
+    """The linked users whose object is gone, with what tells a person who they are; what is not set is "".
 
-    Nobody is an orphan whose entry is there, whatever it has lost and whether the filters find it or not.
-    UnavailableError when a directory cannot be asked.
+    Raises NotFoundError, ForbiddenError (see targets), UnavailableError when a directory cannot be asked.
     """
-    orphans: list[Linked] = []
-    total = 0
-    for target in found:
-        last = -1
-        while page := await context.database.read(
-            ldap_users.list_linked_after, list(target.scope.domains), last, _BATCH
-        ):
-            last = page[-1].id
-            total += len(page)
-            orphans += await gone(target.directory, page)
-    return orphans, total
+    orphans, _ = await _find_orphans(context, await targets(context, where))
+    ids = [user.id for user in orphans]
+    names = await context.database.read(ldap_users.list_texts, ids, DISPLAY_NAME)
+    addresses = await context.database.read(ldap_users.list_texts, ids, SMTP_ADDRESS)
+    return [
+        {
+            "ID": user.id,
+            "username": user.username,
+            "displayname": names.get(user.id, ""),
+            "status": user.status,
+            "smtpaddress": addresses.get(user.id, ""),
+        }
+        for user in orphans
+    ]
 
 
 async def gone(directory: Directory, linked: Sequence[Linked]) -> list[Linked]:
@@ -43,42 +52,103 @@ async def gone(directory: Directory, linked: Sequence[Linked]) -> list[Linked]:
 
 
 async def delete_orphans(
-    context: Context, found: Sequence[Target], user_id: int | None, *, force: bool
+    context: Context, where: Where, caller_id: int, user_id: int | None, *, force: bool
 ) -> list[dict[str, object]]:
     """Removes the orphans, or the one who is named, and returns ID and username of each.
 
-    Raises NotFoundError (the one who is named is no orphan), ConflictError (they are more than the configured share of
-    all linked users, and `force` is not set: then nobody is removed), UnavailableError.
+    Whoever may do more than the caller stays. Raises NotFoundError (the one who is named is no orphan), ConflictError
+    (see check_share), ForbiddenError (also when the caller has lost the permission meanwhile), UnavailableError.
     """
-    orphans, total = await list_orphans(context, found)
+    found = await targets(context, where)
+    orphans, linked = await _find_orphans(context, found)
     if user_id is not None:
         orphans = [user for user in orphans if user.id == user_id]
         if not orphans:
             raise NotFoundError(f"There is no user {user_id} whose object is gone from the directory")
     else:
-        check_share(context, len(orphans), total, force=force)
+        rows = {domain.id: domain for target in found for domain in target.scope.domains.values()}
+        check_share(context, rows, orphans, linked, force=force)
     deleted: list[Linked] = []
     for start in range(0, len(orphans), _BATCH):
-        deleted += await context.database.write(_delete, orphans[start : start + _BATCH])
+        deleted += await context.database.write(_delete, orphans[start : start + _BATCH], where, caller_id)
+    if user_id is not None and not deleted:
+        raise ForbiddenError(
+            f"The user {orphans[0].username} may do more than you, or has changed meanwhile, and stays"
+        )
     return [{"ID": user.id, "username": user.username} for user in deleted]
 
 
-def check_share(context: Context, count: int, total: int, *, force: bool) -> None:
-    """Raises ConflictError when so many of the linked users cannot have left: then rather the filter is wrong."""
+def check_share(
+    context: Context,
+    rows: Mapping[int, DomainRow],
+    orphans: Sequence[Linked],
+    linked: Mapping[int, int],
+    *,
+    force: bool,
+) -> None:
+    """Raises ConflictError when so many of the linked users cannot have left: then rather the filter is wrong.
+
+    `linked` is domain -> number of its linked users. The share counts for all of them together, and for each domain by
+    itself: a wrong base DN is usually wrong for one domain. Of each domain one may always be gone, or a small domain
+    would need `force` for everybody who leaves it.
+    """
+    if force:
+        return
+    _check_share(context, len(orphans), sum(linked.values()), "")
+    for domain_id, count in Counter(user.domain_id for user in orphans).items():
+        if count > 1:
+            _check_share(context, count, linked[domain_id], f" of the domain {rows[domain_id].domainname}")
+
+
+def _check_share(context: Context, count: int, total: int, of_what: str) -> None:
     share = context.config.ldap_orphan_share
-    if not force and count * 100 > total * share:
+    if count * 100 > total * share:
         raise ConflictError(
-            f"The directory lacks {count} of {total} linked users, which is more than {share:g} percent. "
+            f"The directory lacks {count} of {total} linked users{of_what}, which is more than {share:g} percent. "
             "None of them was touched: look at the configuration of the directory, or say force=true"
         )
 
 
-def _delete(connection: sqlite3.Connection, orphans: Sequence[Linked]) -> list[Linked]:
+async def _find_orphans(context: Context, found: Sequence[Target]) -> tuple[list[Linked], dict[int, int]]:
+    """The linked users whose object is gone, and domain -> how many linked users there are in it.
+
+    Nobody is an orphan whose entry is there, whatever it has lost and whether the filters find it or not.
+    """
+    orphans: list[Linked] = []
+    linked: Counter[int] = Counter()
+    for target in found:
+        last = -1
+        while page := await context.database.read(
+            ldap_users.list_linked_after, list(target.scope.domains), last, _BATCH
+        ):
+            last = page[-1].id
+            linked.update(user.domain_id for user in page)
+            orphans += await gone(target.directory, page)
+    return orphans, linked
+
+
+def _delete(connection: sqlite3.Connection, orphans: Sequence[Linked], where: Where, caller_id: int) -> list[Linked]:
+    # Asking the directory took its time: roles and domains may be others by now.
+    grants = grants_now(connection, caller_id)
     deleted = []
     for orphan in orphans:
         user = users.find_user(connection, orphan.domain_id, orphan.id)
-        # Gone, or linked to something else, since the directory was asked.
-        if user is not None and user.ldap_id == orphan.ldap_id:
+        # Gone, or linked to something else, or in a domain that is meant no more, since the directory was asked.
+        if user is None or user.ldap_id != orphan.ldap_id or not _is_meant(connection, user.domain_id, where):
+            continue
+        if user.domain_id not in grants.write:
+            raise ForbiddenError("You do not have the permission for this")
+        if not _may_do_more(connection, user, grants):
             remove_user(connection, user)
             deleted.append(orphan)
     return deleted
+
+
+def _is_meant(connection: sqlite3.Connection, domain_id: int, where: Where) -> bool:
+    domain = domains.find_domain(connection, domain_id)
+    return domain is not None and is_concerned(domain, where)
+
+
+def _may_do_more(connection: sqlite3.Connection, user: UserRow, grants: Grants) -> bool:
+    account = None if grants.system_write else auth.find_account(connection, user.id)
+    return account is not None and not covers(grants, make_caller(account).grants)

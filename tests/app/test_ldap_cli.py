@@ -344,6 +344,18 @@ def test_only_one_domain(store: Store) -> None:
     assert f"{MANY} to create" in store.run("diff", "--import", "--domain", "Example.COM", code=1).stdout
 
 
+def test_the_domains_without_an_organisation(store: Store) -> None:
+    """--org 0 stands for the domains without one, unless an organisation is called so."""
+    store.add_domain("bücher.example".encode("idna").decode(), orgID=store.write(orgs.insert_org, "Org", None))
+    assert f"{MANY} to create" in store.run("diff", "--import", "--org", "0", code=1).stdout
+    store.run("test", "--org", "0")
+    (person,) = summary(store.run("search", "anna.schmidt@", "--org", "0", "--json"))["data"]
+    store.run("import", person["ID"], "--org", "0")
+    assert store.usernames() == ["anna.schmidt@example.com"]
+    store.write(orgs.insert_org, "0", None)
+    assert "to create" not in store.run("diff", "--import", "--org", "0").stdout
+
+
 def test_import_of_one(store: Store) -> None:
     """`import` creates the user of an object, spelt either way, and shows the user's ID; again, it updates them."""
     (person,) = summary(store.run("search", "anna.schmidt@", "--json"))["data"]

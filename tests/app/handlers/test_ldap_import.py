@@ -169,8 +169,10 @@ async def test_orphans(admin: Api, slapd: Slapd, domain: int) -> None:
     await admin.put(CONFIG, document(slapd, users={"filter": "(title=in)"}))
     slapd.delete(f"uid=person3,{slapd.people_dn}")
     found = await admin.get(CHECK, params={"domain": str(domain)})
-    assert [user["username"] for user in found["orphaned"]] == ["person3@example.com"]
-    assert await admin.delete(CHECK) == {"deleted": found["orphaned"]}
+    (orphan,) = found["orphaned"]
+    named = {"ID": orphan["ID"], "username": "person3@example.com"}
+    assert orphan == {**named, "displayname": "Person3", "status": 0, "smtpaddress": "person3@example.com"}
+    assert await admin.delete(CHECK) == {"deleted": [named]}
     assert await admin.delete(CHECK) == {"deleted": []}
     assert (await admin.get(f"/domains/{domain}/users"))["count"] == 20
 
