@@ -96,6 +96,8 @@ async def test_keys_are_numbers_as_well(filled: Path) -> None:
     with connected(filled) as connection:
         rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%REFERENCES%'")
         for (table,) in rows.fetchall():
+            if not connection.execute(f"SELECT 1 FROM {table}").fetchone():
+                continue  # of a table that is younger than the old database
             for reference in connection.execute(f"PRAGMA foreign_key_list({table})").fetchall():
                 with pytest.raises(sqlite3.Error, match=r"cannot store|datatype mismatch|CHECK"):
                     connection.execute(f"UPDATE {table} SET {reference[3]} = 'x'")
