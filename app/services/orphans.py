@@ -97,7 +97,7 @@ def check_share(
     _check_share(context, len(orphans), sum(linked.values()), "")
     for domain_id, count in Counter(user.domain_id for user in orphans).items():
         if count > 1:
-            _check_share(context, count, linked[domain_id], f" of the domain {rows[domain_id].domainname}")
+            _check_share(context, count, linked.get(domain_id, 0), f" of the domain {rows[domain_id].domainname}")
 
 
 def _check_share(context: Context, count: int, total: int, of_what: str) -> None:
