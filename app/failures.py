@@ -8,7 +8,7 @@ from aiohttp import web
 
 from postroom.app.answers import json_answer
 from postroom.app.errors import InvalidError, PostroomError, UnauthenticatedError, UnavailableError
-from postroom.storage.database import DatabaseError
+from postroom.storage.database import is_unavailable
 from postroom.storage.integrity import rule_of
 
 log = logging.getLogger("postroom")
@@ -25,7 +25,7 @@ def failure(request: web.Request, error: Exception) -> web.Response:
         log.warning("%s %s broke a rule that only the database looked at: %s", request.method, request.path, error)
         return _known_failure(_broken_rule(error))
     request_id = uuid.uuid4().hex[:16]
-    if isinstance(error, DatabaseError | sqlite3.OperationalError):
+    if is_unavailable(error):
         log.error("Request %s, %s %s: the database failed: %s", request_id, request.method, request.path, error)
         return _with_id(request_id, UnavailableError("The database cannot be used at the moment; try again later"))
     # With the body, or a header, a password would stand in the log: only the way and the traceback do.

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import signal
-import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from postroom.app.services.ldap_targets import where_named
 from postroom.app.wiring import opened
 from postroom.schemas.downsync import BulkQuerySchema, ImportQuerySchema, SearchQuerySchema
 from postroom.storage import tasks
-from postroom.storage.database import DatabaseError, NoDatabaseError, WrongDatabaseError
+from postroom.storage.database import NoDatabaseError, WrongDatabaseError, is_unavailable
 
 FINE, NOTICED, REFUSED, AWAY, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
@@ -111,7 +110,7 @@ def _explained(error: Exception) -> tuple[str, int]:
             return f"{text}. {way}", REFUSED
         case UnavailableError():
             return f"{text}. See that it runs and can be reached, then try again", AWAY
-        case DatabaseError() | sqlite3.Error():
+        case _ if is_unavailable(error):
             return f"{text}. See who else uses the file, and that it may be written, then try again", AWAY
         case SettingError() | PostroomError():
             return text, REFUSED
@@ -209,7 +208,7 @@ async def _sync(context: Context, view: View, asked: Sync, *, dry_run: bool) -> 
             failure = error
             with contextlib.suppress(PostroomError):  # it came to its end meanwhile
                 await context.tasks.cancel(task_id)
-        except (PostroomError, DatabaseError) as error:
+        except Exception as error:  # noqa: BLE001 - raised again once it is shown how far it came
             failure = error
     outcome = await _outcome(context, task_id)
     if failure is None and outcome.state == tasks.CANCELLED:

@@ -16,7 +16,7 @@ from postroom.app.passwords import Passwords
 from postroom.app.routes import BASE, ROUTES, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
-from postroom.storage.database import Database
+from postroom.storage.database import Database, is_unavailable
 
 log = logging.getLogger("postroom")
 
@@ -78,7 +78,8 @@ async def _watch(database: Database) -> None:
         try:
             await database.refresh_auth_generation()
         except sqlite3.Error as error:
-            log.warning("Changes by other processes cannot be read: %s", error)
+            fault = None if is_unavailable(error) else error
+            log.warning("Changes by other processes cannot be read: %s", error, exc_info=fault)
 
 
 async def _ensure_administrator(database: Database, passwords: Passwords, given: str | None) -> str | None:

@@ -46,6 +46,33 @@ class WrongDatabaseError(DatabaseError):
     """The file is of an older or a newer version, or of something else: trying again does not help."""
 
 
+class TransactionError(Exception):
+    """A transaction could not begin or end for a reason that is a fault of postroom; `__cause__` has it."""
+
+
+#: Primary result codes of SQLite for what lies outside of the statement: the file, the disk, or who else uses it.
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOLFS,
+        sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB,
+    }
+)  # fmt: skip
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database cannot be used at the moment. Any other failure of SQLite is a fault of postroom itself.
+
+    The class does not tell: a lock and a table that does not exist are both an OperationalError.
+    """
+    if isinstance(error, DatabaseError):
+        return True
+    # An extended code (SQLITE_IOERR_WRITE) has the primary one in its lowest byte. Errors that the module sqlite3
+    # raises by itself, such as for a wrong number of parameters, have none.
+    code = getattr(error, "sqlite_errorcode", None) if isinstance(error, sqlite3.Error) else None
+    return code is not None and code & 0xFF in _UNAVAILABLE
+
+
 @contextlib.contextmanager
 def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     """Undoes what is done inside when that raises; the rest of the transaction goes on."""
@@ -53,10 +80,12 @@ def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK TO part")
+        # After a full disk or an I/O error SQLite has rolled back all by itself; the reason must not get lost over it.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
         raise
-    finally:
-        connection.execute("RELEASE part")
+    connection.execute("RELEASE part")
 
 
 class _Connection(aiosqlite.Connection):
@@ -133,7 +162,7 @@ class _Lane:
         try:
             outcomes = await self.connection.run(self._run_batch, batch)
         except Exception as error:  # noqa: BLE001 - handed on to everyone who waits for this batch
-            outcomes = [(None, DatabaseError(f"The database failed: {error}")) for _ in batch]
+            outcomes = [(None, _of_batch(error)) for _ in batch]
         for job, (result, raised) in zip(batch, outcomes, strict=True):
             if job.future.done():  # the caller was cancelled meanwhile
                 continue
@@ -141,6 +170,15 @@ class _Lane:
                 job.future.set_result(result)
             else:
                 job.future.set_exception(raised)
+
+
+def _of_batch(error: Exception) -> Exception:
+    """What one of those who share a batch is told; one object each, as whoever raises it adds to its traceback."""
+    if is_unavailable(error):
+        return DatabaseError(f"The database failed: {error}")
+    fault = TransactionError("A transaction could not begin or end")
+    fault.__cause__ = error
+    return fault
 
 
 def _connect(uri: str) -> sqlite3.Connection:
@@ -309,12 +347,16 @@ class Database:
         """Runs `function(connection, *args)` as one transaction and returns its result once it is on disk.
 
         What the function raises rolls back what it did, and nothing else, and is raised here. DatabaseError when the
-        commit itself failed: then nothing was stored.
+        commit itself failed, TransactionError when that was a fault of ours: then nothing was stored.
         """
         if self._closed:
             raise DatabaseError("The database is closed")
         result: T = await self._writes.run(function, args)
         return result
+
+    async def check(self) -> None:
+        """Reads something from the file; raises what stands in the way."""
+        await self.fetch_value("SELECT value FROM auth_generation")
 
     async def refresh_auth_generation(self) -> None:
         """Learns what another process (a command on the same file) has changed."""
@@ -341,8 +383,10 @@ class Database:
                 connection.execute("SAVEPOINT job")
                 try:
                     outcomes.append((job.function(connection, *job.args), None))
-                except Exception as error:  # noqa: BLE001 - whatever it is, it is its caller's to see
-                    # After a full disk or an I/O error SQLite has rolled back all: then this raises for the batch.
+                except Exception as error:
+                    # After a full disk or an I/O error SQLite has rolled back all by itself: that fails the batch.
+                    if not connection.in_transaction:
+                        raise
                     connection.execute("ROLLBACK TO job")
                     outcomes.append((None, error))
                 connection.execute("RELEASE job")

@@ -21,7 +21,7 @@ API_VERSION = "1.20.0"
 async def get_status(request: web.Request) -> web.Response:
     """Whether the database answers, and whether tasks get their turn."""
     context = context_of(request)
-    await context.database.fetch_value("SELECT 1")
+    await context.database.check()
     return json_answer({"message": "API is operational", "database": True, "tasq": context.tasks.open})
 
 

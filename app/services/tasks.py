@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from postroom.app.errors import InvalidError, NotFoundError, PostroomError, UnavailableError
 from postroom.storage import tasks
-from postroom.storage.database import Database, DatabaseError
+from postroom.storage.database import Database, is_unavailable
 
 log = logging.getLogger("postroom.tasks")
 
@@ -116,8 +116,11 @@ class Tasks:
             raise
         except CancelledTaskError:
             message = "Cancelled"
-        except Exception:
-            log.exception("Task %d failed", task_id)
+        except Exception as error:
+            if is_unavailable(error):
+                log.error("Task %d: the database failed: %s", task_id, error)  # noqa: TRY400 - no fault of the code
+            else:
+                log.exception("Task %d failed", task_id)
             message = "Failed: the log of the service tells why"
             raise
         finally:
@@ -137,9 +140,10 @@ class Tasks:
     async def _finish(self, task_id: int, state: int, message: str) -> None:
         try:
             await asyncio.shield(self._database.write(tasks.update_task, task_id, state, message, self._now()))
-        except DatabaseError as error:
+        except Exception as error:
             # At the next start the task is found unfinished.
-            log.warning("The end of task %d could not be stored: %s", task_id, error)
+            fault = None if is_unavailable(error) else error
+            log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
 
 
 async def _end(running: Iterable[asyncio.Task[None]]) -> None:

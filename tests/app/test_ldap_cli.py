@@ -24,6 +24,7 @@ from postroom.app.wiring import opened
 from postroom.storage import domains, ldap_configs, orgs, tasks
 from postroom.storage.ldap_configs import LdapConfigRow
 from tests.conftest import StartService
+from tests.support.damage import damage
 from tests.support.service import ADMIN_PASSWORD
 from tests.support.slapd import PEOPLE_DN, Slapd, config_document, people_ldif
 
@@ -65,6 +66,14 @@ class Store:
         connection = sqlite3.connect(self.path)
         try:
             return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+    def execute(self, sql: str) -> None:
+        """One statement, past everything that postroom sees to."""
+        connection = sqlite3.connect(self.path)
+        try:
+            connection.execute(sql)
         finally:
             connection.close()
 
@@ -223,6 +232,22 @@ def test_locked_database(store: Store) -> None:
         assert "locked" in store.run("sync", code=3).stderr
     finally:
         lock.close()
+
+
+def test_damaged_database(store: Store) -> None:
+    """A database whose pages are damaged is code 3, in SQLite's words and with what to look at."""
+    damage(store.path, "ldap_configs")
+    failed = store.run("search", "anna", code=3).stderr
+    assert "malformed" in failed
+    assert "See who else uses the file" in failed
+
+
+def test_fault_of_the_program(store: Store) -> None:
+    """A wrong statement is code 70 and a place in the program, not a hint at who else might use the file."""
+    store.execute("ALTER TABLE orgs RENAME TO gone")
+    failed = store.run("search", "anna", "--org", "Acme", code=70).stderr
+    assert "A fault of postroom itself" in failed
+    assert "See who else" not in failed
 
 
 @pytest.mark.parametrize(

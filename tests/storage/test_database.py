@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from postroom.storage.database import Database, DatabaseError, NoDatabaseError
+from postroom.storage.database import Database, DatabaseError, NoDatabaseError, TransactionError
 from postroom.storage.migrations import latest
 
 
@@ -131,7 +131,7 @@ async def test_failed_commit_fails_everyone_who_shares_it(file_database: Databas
     results = await asyncio.gather(
         file_database.write(add_pair, "a"), file_database.write(break_the_transaction), return_exceptions=True
     )
-    assert all(isinstance(result, DatabaseError) for result in results)
+    assert all(isinstance(result, TransactionError) for result in results)
     await file_database.write(add_pair, "b")
     assert await names(file_database) == {"b-1", "b-2"}
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from postroom.app.routes import ROUTES, Route
-from postroom.storage.database import DatabaseError
 from tests.support.service import Answer, Api, Service
 
 
@@ -114,28 +113,6 @@ async def test_internal_error_shows_nothing(
     assert answer.body["requestID"] in caplog.text
     assert "ZeroDivisionError" in caplog.text
     assert admin.headers["Authorization"].split()[1] not in caplog.text
-
-
-@pytest.mark.parametrize("fault", [sqlite3.OperationalError("disk I/O error"), DatabaseError("no more room")])
-async def test_database_away(
-    service: Service, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch, fault: Exception
-) -> None:
-    """A database that fails is a 503 that shows none of its words, for reads and writes, and then works again."""
-
-    async def broken(*_: Any) -> None:
-        raise fault
-
-    path = f"/domains/{domain}/users"
-    with monkeypatch.context() as patch:
-        patch.setattr(type(service.context.database), "fetch_all", broken)
-        patch.setattr(type(service.context.database), "write", broken)
-        for answer in (
-            await admin.call("GET", path),
-            await admin.call("POST", path, {"username": "jane", "password": "long enough"}),
-        ):
-            assert answer.status == 503
-            assert str(fault) not in str(answer.body)
-    assert (await admin.get(path))["count"] == 0
 
 
 async def test_a_full_disk_loses_nothing_and_is_a_503(service: Service, admin: Api, domain: int) -> None:
