@@ -7,15 +7,16 @@ time that a single read takes.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from aiohttp import web
 
+from postroom.app.answers import message
 from postroom.app.callers import identify
 from postroom.app.context import CALLER
 from postroom.app.errors import ForbiddenError, UnauthenticatedError
-from postroom.app.failures import failure
+from postroom.app.failures import failure, shown_path
 from postroom.app.inputs import input_loader
 from postroom.app.tokens import Caller
 from postroom.app.trust import is_trusted
@@ -87,7 +88,7 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: b
             response.force_close()
         if access_log:
             duration = (time.perf_counter() - started) * 1000
-            request_log.info("%s %s %d %.1f ms", request.method, request.path, response.status, duration)
+            request_log.info("%s %s %d %.1f ms", request.method, shown_path(request), response.status, duration)
         return response
 
     return serve
@@ -110,9 +111,30 @@ async def not_found(_request: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
 
 
-def not_allowed(methods: Iterable[str]) -> Handler:
+def allowed_methods(methods: Iterable[str]) -> list[str]:
+    """What can be asked of a path that has these methods."""
+    named = {*methods, "OPTIONS"}
+    return sorted(named | {"HEAD"} if "GET" in named else named)
+
+
+def options(allowed: Sequence[str]) -> Handler:
+    """For OPTIONS on a path that has these methods."""
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return options_answer(allowed)
+
+    return answer
+
+
+def options_answer(allowed: Sequence[str]) -> web.Response:
+    """Which methods there are. Nothing here lets pages of other origins in."""
+    response = message(f"Possible here: {', '.join(allowed)}")
+    response.headers["Allow"] = ", ".join(allowed)
+    return response
+
+
+def not_allowed(allowed: Sequence[str]) -> Handler:
     """For the methods that a path does not have."""
-    allowed = sorted(methods)
 
     async def refuse(request: web.Request) -> web.StreamResponse:
         raise web.HTTPMethodNotAllowed(request.method, allowed)

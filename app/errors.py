@@ -31,6 +31,10 @@ class InvalidError(PostroomError):
         return cls(f"Invalid input: {text}", [text])
 
 
+class CutOffError(Exception):
+    """The client has gone before its request was complete: there is nothing to do, and nobody to tell."""
+
+
 class UnauthenticatedError(PostroomError):
     """Nobody is logged in, or the login does not count (any more)."""
 

@@ -7,29 +7,45 @@ import uuid
 from aiohttp import web
 
 from postroom.app.answers import json_answer
-from postroom.app.errors import InvalidError, PostroomError, UnauthenticatedError, UnavailableError
+from postroom.app.errors import CutOffError, InvalidError, PostroomError, UnauthenticatedError, UnavailableError
 from postroom.storage.database import is_unavailable
 from postroom.storage.integrity import rule_of
+from postroom.storage.text import printable
 
 log = logging.getLogger("postroom")
+request_log = logging.getLogger("postroom.requests")
 
 
-def failure(request: web.Request, error: Exception) -> web.Response:
-    """The answer for whatever a handler raised; what is not the caller's fault is logged under a request ID."""
+def shown_path(request: web.BaseRequest) -> str:
+    """The path as it may stand in answers and logs: percent-encoded, so that it is of one line, and not too long."""
+    # What CONNECT is asked for has no path.
+    return request.rel_url.raw_path[:200] or "/"
+
+
+def failure(request: web.BaseRequest, error: Exception) -> web.Response:
+    """The answer for whatever a handler raised; what is not the caller's fault is logged under a request ID.
+
+    Raises ConnectionResetError when nobody is there to be answered: then the connection ends, quietly.
+    """
+    if isinstance(error, CutOffError):
+        request_log.info("%s %s: the client has hung up", request.method, shown_path(request))
+        raise ConnectionResetError from None
     if isinstance(error, PostroomError):
         return _known_failure(error)
     if isinstance(error, web.HTTPException):
         return _http_failure(request, error)
     if isinstance(error, sqlite3.IntegrityError):
         # The text names tables and columns, and no values.
-        log.warning("%s %s broke a rule that only the database looked at: %s", request.method, request.path, error)
+        log.warning(
+            "%s %s broke a rule that only the database looked at: %s", request.method, shown_path(request), error
+        )
         return _known_failure(_broken_rule(error))
     request_id = uuid.uuid4().hex[:16]
     if is_unavailable(error):
-        log.error("Request %s, %s %s: the database failed: %s", request_id, request.method, request.path, error)
+        log.error("Request %s, %s %s: the database failed: %s", request_id, request.method, shown_path(request), error)
         return _with_id(request_id, UnavailableError("The database cannot be used at the moment; try again later"))
     # With the body, or a header, a password would stand in the log: only the way and the traceback do.
-    log.error("Request %s, %s %s failed", request_id, request.method, request.path, exc_info=error)
+    log.error("Request %s, %s %s failed", request_id, request.method, shown_path(request), exc_info=error)
     return json_answer({"message": "An internal error has happened; the log has more under the request ID",
                         "requestID": request_id}, 500)  # fmt: skip
 
@@ -40,11 +56,12 @@ def _broken_rule(error: sqlite3.IntegrityError) -> InvalidError:
 
 
 def _known_failure(error: PostroomError) -> web.Response:
-    document: dict[str, object] = {"message": error.message}
+    # They may name what the client has sent.
+    document: dict[str, object] = {"message": printable(error.message)}
     if isinstance(error, UnauthenticatedError):
-        document["error"] = "; ".join(error.errors)
+        document["error"] = printable("; ".join(error.errors))
     elif error.errors:
-        document["errors"] = error.errors
+        document["errors"] = [printable(reason) for reason in error.errors]
     return json_answer(document, error.status)
 
 
@@ -52,14 +69,15 @@ def _with_id(request_id: str, error: PostroomError) -> web.Response:
     return json_answer({"message": error.message, "requestID": request_id}, error.status)
 
 
-def _http_failure(request: web.Request, error: web.HTTPException) -> web.Response:
+def _http_failure(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
+    path = shown_path(request)
     text = {
-        404: f"There is nothing at {request.path[:200]}",
-        405: f"{request.method} is not possible at {request.path[:200]}",
+        404: f"There is nothing at {path}",
+        405: f"{request.method} is not possible at {path}",
         413: "The body is larger than 1 MiB",
         417: "The header Expect has a value that is not supported",
     }.get(error.status, error.reason)
     response = json_answer({"message": text}, error.status)
-    if "Allow" in error.headers:
-        response.headers["Allow"] = error.headers["Allow"]
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     return response

@@ -7,16 +7,19 @@ callback that all applications of a process share.
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from marshmallow import Schema, ValidationError, fields
 from multidict import MultiDict
 from yarl import URL
 
 from postroom.app.context import BODY, QUERY
-from postroom.app.errors import InvalidError
+from postroom.app.errors import CutOffError, InvalidError
+
+T = TypeVar("T")
 
 #: Longest list of reasons in one answer.
 _MOST_ERRORS = 50
@@ -89,9 +92,19 @@ def query_loader(schema: Schema) -> Callable[[web.Request], Any]:
     return load_query
 
 
+async def received(reading: Awaitable[T]) -> T:
+    """What is read of a body. Raises InvalidError for one that is not encoded as its header says, CutOffError."""
+    try:
+        return await reading
+    except ConnectionError:
+        raise CutOffError from None
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise InvalidError("The body is not encoded as its header says") from None
+
+
 async def read_json(request: web.Request) -> Any:
     """The body as JSON, None when there is none. Raises InvalidError when it is something else."""
-    raw = await request.read()
+    raw = await received(request.read())
     if not raw.strip():
         return None
     if "Content-Type" in request.headers and request.content_type != "application/json":

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.services.ldap_probe import Probe
+from postroom.storage.text import printable
 
 #: Action -> (sign, colour, what was done, what is to do).
 _ACTIONS = {
@@ -196,13 +197,8 @@ class _Rate(ProgressColumn):
 def clean(value: object) -> str:
     """A value on one line, cut short, without characters that a terminal obeys (escapes, right-to-left overrides)."""
     text = "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    if not text.isprintable():
-        text = "".join(map(_visible, text))
+    text = printable(text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def _visible(character: str) -> str:
-    return " " if character.isspace() else character if character.isprintable() else "?"
 
 
 def _console(*, stderr: bool) -> Console:

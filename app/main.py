@@ -10,7 +10,17 @@ from aiohttp import web
 
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT
-from postroom.app.endpoints import UNDER_WAY, Handler, Need, UnderWay, endpoint, not_allowed, not_found
+from postroom.app.endpoints import (
+    UNDER_WAY,
+    Handler,
+    Need,
+    UnderWay,
+    allowed_methods,
+    endpoint,
+    not_allowed,
+    not_found,
+    options,
+)
 from postroom.app.handlers import docs
 from postroom.app.passwords import Passwords
 from postroom.app.routes import BASE, ROUTES, Route, public
@@ -29,6 +39,13 @@ WATCH_INTERVAL = 1.0
 #: The password made up at the first start, for whoever started the service; None when there is nothing to tell.
 NEW_PASSWORD = web.AppKey[str | None]("new_password", str | None)  # type: ignore[arg-type]
 
+#: The page stands beside the API, and is not described by it.
+DOCS = [
+    Route("GET", "/docs", docs.get_page, public),
+    Route("GET", "/docs/start.js", docs.get_start, public),
+    Route("GET", "/docs/static/{name}", docs.get_file, public),
+]
+
 
 def create_app(config: Config) -> web.Application:
     """An application ready to be served. The database is opened when it starts and closed when it stops."""
@@ -40,16 +57,23 @@ def create_app(config: Config) -> web.Application:
 
     paths: dict[str, list[Route]] = {}
     for route in ROUTES:
+        paths.setdefault(BASE + route.path, []).append(route)
+    for route in DOCS:
         paths.setdefault(route.path, []).append(route)
     for path, routes in paths.items():
         # By itself aiohttp takes no braces in a part of a path, which an address may hold.
-        resource = app.router.add_resource(BASE + path.replace("}", ":[^/]+}"))
+        resource = app.router.add_resource(path.replace("}", ":[^/]+}"))
+        allowed = allowed_methods(route.method for route in routes)
         for route in routes:
-            resource.add_route(route.method, ready(route.handler, route.need))
-        resource.add_route("*", ready(not_allowed(route.method for route in routes), public))
-    for path, handler in (("", docs.get_page), ("/start.js", docs.get_start), ("/static/{name}", docs.get_file)):
-        app.router.add_get(f"/docs{path}", ready(handler, public))
-    app.router.add_route("*", "/{path:.*}", ready(not_found, public))
+            serve = ready(route.handler, route.need)
+            resource.add_route(route.method, serve)
+            if route.method == "GET":
+                # aiohttp leaves the body out by itself.
+                resource.add_route("HEAD", serve)
+        resource.add_route("OPTIONS", ready(options(allowed), public))
+        resource.add_route("*", ready(not_allowed(allowed), public))
+    # A dot would not stand for a line break.
+    app.router.add_route("*", r"/{path:[\s\S]*}", ready(not_found, public))
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async for _ in _run(app, config):

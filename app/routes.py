@@ -130,7 +130,8 @@ def usernames_read(caller: Caller, request: web.Request) -> bool:
 
 def _system(caller: Caller, request: web.Request) -> bool:
     """Reading everything, or everything, as the method has it."""
-    return caller.grants.system_read if request.method == "GET" else caller.grants.system_write
+    reading = request.method in ("GET", "HEAD")
+    return caller.grants.system_read if reading else caller.grants.system_write
 
 
 def policy_read(caller: Caller, request: web.Request) -> bool:

@@ -10,11 +10,11 @@ import socket
 from collections.abc import Callable
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from postroom.app.config import Config
 from postroom.app.endpoints import UNDER_WAY
 from postroom.app.main import NEW_PASSWORD, create_app
+from postroom.app.protocol import make_runner
 
 log = logging.getLogger("postroom")
 
@@ -37,7 +37,7 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     # Bound before anything else: a port in use must not cost a migration or print a password.
     sockets = bind(config.host, config.port)
-    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=_CUT_OFF)
+    runner = make_runner(create_app(config), _CUT_OFF)
     try:
         await runner.setup()
         for listening in sockets:
@@ -64,16 +64,6 @@ async def _finish(runner: web.AppRunner, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await under_way.none()
-
-
-class _NoBadRequests(logging.Filter):
-    """Keeps what is no HTTP out of the log: it is answered with 400, and anybody can send it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-logging.getLogger("aiohttp.server").addFilter(_NoBadRequests())
 
 
 def bind(hosts: tuple[str, ...], port: int) -> list[socket.socket]:

@@ -7,7 +7,7 @@ from postroom.app.callers import identify, token_of
 from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.describe import docs, form_schema, json_schema, response_schema
 from postroom.app.errors import InvalidError, UnauthenticatedError
-from postroom.app.inputs import load, read_json
+from postroom.app.inputs import load, read_json, received
 from postroom.app.services import session
 from postroom.schemas.answers import LoginAnswerSchema, MessageSchema, ProfileSchema
 from postroom.schemas.session import ChangePasswordSchema, LoginSchema
@@ -69,7 +69,11 @@ async def put_passwd(request: web.Request) -> web.Response:
 
 async def _form(request: web.Request) -> dict[str, object]:
     try:
-        return dict(await request.post())
-    except ValueError as error:
-        # Of a form in parts: no boundary, parts that do not end, an unknown encoding.
+        form: dict[str, object] = dict(await received(request.post()))
+        for value in form.values():
+            if isinstance(value, str):
+                value.encode()
+    except (ValueError, LookupError) as error:
+        # No boundary, parts that do not end, an encoding that nobody knows or that gives what is no Unicode.
         raise InvalidError("The body is no valid form") from error
+    return form

@@ -18,6 +18,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from postroom.app.config import Config
 from postroom.app.main import create_app
+from postroom.app.protocol import make_runner
 from postroom.app.routes import ROUTES
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
@@ -38,7 +39,7 @@ OPTIONS = (
 async def url() -> AsyncIterator[str]:
     """The address of a running service."""
     config = Config(database=":memory:", port=0, admin_password="a long enough password")
-    runner = web.AppRunner(create_app(config), access_log=None, shutdown_timeout=1)
+    runner = make_runner(create_app(config), 1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

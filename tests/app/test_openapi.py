@@ -20,6 +20,7 @@ from postroom.app.config import Config
 from postroom.app.endpoints import AddressOr
 from postroom.app.handlers import users
 from postroom.app.main import create_app
+from postroom.app.protocol import make_runner
 from postroom.app.routes import BASE, ROUTES, Route, logged_in, public
 
 PASSWORD = "a long enough password"
@@ -121,7 +122,7 @@ def document() -> dict[str, Any]:
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     """Where the API of a running service begins."""
-    runner = web.AppRunner(create_app(Config(database=":memory:", port=0, admin_password=PASSWORD)), access_log=None)
+    runner = make_runner(create_app(Config(database=":memory:", port=0, admin_password=PASSWORD)), 1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

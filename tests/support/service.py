@@ -11,6 +11,7 @@ from aiohttp import ClientSession, web
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
 from postroom.app.main import create_app
+from postroom.app.protocol import make_runner
 from postroom.storage import roles
 from tests.support.conformance import Conformance
 
@@ -41,7 +42,7 @@ class Service:
         """Runs for as long as the block does. Whatever it answers is held against the descriptions of the API."""
         app, conformance = create_app(config), Conformance()
         app.on_response_prepare.append(conformance.check)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        runner = make_runner(app, 1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)

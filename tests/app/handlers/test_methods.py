@@ -1,0 +1,122 @@
+"""HEAD, OPTIONS and the methods that a path does not have, on every path of the route table."""
+
+from collections import defaultdict
+
+import pytest
+
+from postroom.app.main import DOCS
+from postroom.app.routes import BASE, ROUTES
+from tests.support.raw import assert_shape, talk
+from tests.support.service import Api, Service
+
+#: Path -> its methods.
+METHODS: dict[str, set[str]] = defaultdict(set)
+for _route in ROUTES:
+    METHODS[BASE + _route.path].add(_route.method)
+for _route in DOCS:
+    METHODS[_route.path].add(_route.method)
+
+#: Path -> what makes its GET a success, where that takes more than a user and a domain.
+QUERIES = {
+    f"{BASE}/chkFormat": "?email=jane@example.org",
+    f"{BASE}/domains/ldap/search": "?query=jane",
+    f"{BASE}/domains/ldap/dump": "?ID=jane",
+    f"{BASE}/domains/{{domainID}}/users/{{userID}}/storeProps": "?properties=displayname",
+}
+
+
+def concrete(path: str, **values: object) -> str:
+    """The path with values for its parts."""
+    known = {"domainID": 1, "userID": 1, "ID": 1, "username": "jane@example.org", "deviceID": "phone"}
+    return path.format(**{**known, "name": "swagger-ui.css", **values})
+
+
+def request(method: str, target: str, headers: dict[str, str]) -> bytes:
+    """A request after which the service ends the connection."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n".encode()
+
+
+def allowed(path: str) -> str:
+    """The header Allow of a path."""
+    return ", ".join(sorted(METHODS[path] | {"OPTIONS"} | ({"HEAD"} if "GET" in METHODS[path] else set())))
+
+
+@pytest.mark.parametrize("path", [path for path, methods in METHODS.items() if "GET" in methods])
+async def test_head_answers_like_get(service: Service, admin: Api, domain: int, path: str) -> None:
+    """The same status and headers and no body, whether it is there, is not there, or one is not logged in."""
+    await admin.make_user(domain, "jane")
+    target, absent = concrete(path) + QUERIES.get(path, ""), concrete(path, domainID=99, ID=99, username="x", name="x")
+    asked = [(target, admin.headers), (absent, admin.headers), (target, {}), (target, {"Expect": "tea"})]
+    statuses = []
+    for where, headers in asked:
+        got = await talk(service, request("GET", where, headers))
+        head = await talk(service, request("HEAD", where, headers), head=True)
+        assert got.closed
+        assert head.closed
+        (of_get,), (of_head,) = got.answers, head.answers
+        assert of_head.body == b""
+        assert of_head.status == of_get.status
+        assert {**of_head.headers, "date": ""} == {**of_get.headers, "date": ""}
+        assert int(of_head.headers["content-length"]) == len(of_get.body) > 0
+        statuses.append(of_get.status)
+    assert statuses[3] == 417
+    assert statuses[0] in (200, 404, 503), statuses  # of a role, a task and a directory there is none
+
+
+async def test_head_asks_for_no_more_rights_than_get(service: Service, admin: Api, domain: int) -> None:
+    """Whoever may read everything may also use HEAD everywhere."""
+    reader = await service.login_with(domain, ("SystemAdminRO", {}))
+    for path, methods in METHODS.items():
+        if "GET" in methods:
+            got = await talk(service, request("GET", concrete(path), reader.headers))
+            head = await talk(service, request("HEAD", concrete(path), reader.headers), head=True)
+            assert head.statuses == got.statuses, path
+            assert head.statuses != [403], path
+
+
+async def test_head_of_what_cannot_be_read(service: Service, admin: Api) -> None:
+    """Where there is no GET, HEAD is refused like any other method, without a body."""
+    for path, methods in METHODS.items():
+        if "GET" not in methods:
+            (answer,) = (await talk(service, request("HEAD", concrete(path), admin.headers), head=True)).answers
+            assert answer.status == 405
+            assert answer.headers["allow"] == allowed(path)
+
+
+@pytest.mark.parametrize("path", METHODS)
+async def test_options(service: Service, path: str) -> None:
+    """OPTIONS names the methods of a path to anybody, and lets pages of no other origin in."""
+    headers = {"Origin": "https://evil.example", "Access-Control-Request-Method": "DELETE"}
+    (answer,) = (await talk(service, request("OPTIONS", concrete(path), headers))).answers
+    assert answer.status == 200
+    assert_shape(answer)
+    assert answer.headers["allow"] == allowed(path)
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("path", METHODS)
+async def test_methods_that_are_not_there(service: Service, admin: Api, path: str) -> None:
+    """Every method that a path does not have is a 405 with those that it has."""
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "QUERY"} - METHODS[path]:
+        (answer,) = (await talk(service, request(method, concrete(path), admin.headers))).answers
+        assert answer.status == 405, method
+        assert_shape(answer)
+        assert answer.headers["allow"] == allowed(path)
+
+
+async def test_options_where_there_is_nothing(service: Service) -> None:
+    """A path that leads nowhere has no methods."""
+    for path in ("/", "/nope", f"{BASE}/nope", "/docs/nope"):
+        (answer,) = (await talk(service, request("OPTIONS", path, {}))).answers
+        assert answer.status == 404
+        assert_shape(answer)
+        assert "allow" not in answer.headers
+
+
+async def test_options_of_the_server(service: Service) -> None:
+    """The asterisk stands for the service as a whole: all methods that any path has."""
+    (answer,) = (await talk(service, request("OPTIONS", "*", {}))).answers
+    assert answer.status == 200
+    assert_shape(answer)
+    assert answer.headers["allow"] == ", ".join(sorted(set().union(*METHODS.values()) | {"HEAD", "OPTIONS"}))
