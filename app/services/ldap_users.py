@@ -13,22 +13,13 @@ from postroom.app.services import names
 from postroom.app.services.users import Change, add_user, find_user_or_raise, set_properties
 from postroom.schemas.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import ldap_users, proptags, users
+from postroom.storage.integrity import rule_of
 from postroom.storage.ldap_users import StoredUser
 from postroom.storage.properties import Value
 from postroom.storage.users import UserRow
 
 #: Nobody's ID: a user to be has none yet.
 _NOBODY = -1
-
-#: Part of what SQLite says -> the rule that it means.
-_RULES = (
-    ("addresses.key", "the username, an alias or the alternative login name is in use already"),
-    ("users.username", "the username is in use already"),
-    ("username is the altname", "the username is an alternative login name of another user"),
-    ("altname is the username", "the alternative login name is the username of another user"),
-    ("users.ldap_id", "another user of the domain is linked to it"),
-    ("FOREIGN KEY", "the domain has been removed meanwhile"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +88,9 @@ def _rules_explained(object_id: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        text = str(error)
-        rule = next((rule for part, rule in _RULES if part in text), "a rule of the database forbids it")
-        raise InvalidError(f"The object {object_id} cannot be taken over: {rule}") from error
+        field, reason = rule_of(error)
+        shown = f"{field}: {reason}" if field else reason
+        raise InvalidError(f"The object {object_id} cannot be taken over: {shown}") from error
 
 
 def _check_object(connection: sqlite3.Connection, domain_id: int, object_id: str, user_id: int | None) -> None:

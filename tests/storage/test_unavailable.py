@@ -89,7 +89,7 @@ FAULTS = [
     ("SELECT nothing", ()),
     ("SELECT SELECT", ()),
     ("SELECT ?", ()),
-    ("SELECT ?", (object(),)),
+    pytest.param("SELECT ?", (object(),), id="an object"),
     ("SELECT ?", (2**70,)),
     ("SELECT json('{')", ()),
     ("COMMIT", ()),
