@@ -18,6 +18,7 @@ from yarl import URL
 
 from postroom.app.context import BODY, QUERY
 from postroom.app.errors import CutOffError, InvalidError
+from postroom.schemas.fields import CommaSeparated
 
 T = TypeVar("T")
 
@@ -77,11 +78,16 @@ def query_loader(schema: Schema) -> Callable[[web.Request], Any]:
     """
     names = [field.data_key or name for name, field in schema.fields.items()]
     several = {field.data_key or name for name, field in schema.fields.items() if isinstance(field, fields.List)}
+    # Clients that do not read how a list is written repeat the name: all of the values count, not one of them.
+    joined = {field.data_key or name for name, field in schema.fields.items() if isinstance(field, CommaSeparated)}
+
+    def value(query: MultiDict[str], name: str) -> Any:
+        found = query.getall(name)
+        return found if name in several else ",".join(found) if name in joined else found[0]
 
     def parse(raw: str) -> Any:
         query: MultiDict[str] = MultiDict(URL(f"/?{raw}", encoded=True).query)
-        data = {name: query.getall(name) if name in several else query[name] for name in names if name in query}
-        return load(schema, data)
+        return load(schema, {name: value(query, name) for name in names if name in query})
 
     remembered = lru_cache(maxsize=256)(parse)
 

@@ -52,8 +52,9 @@ _TAGS: Final = {
     "Defaults": "What a new domain or user has unless told otherwise",
 }
 
+# The cookie as the header that it travels in: openapi-generator's client for Ruby is no Ruby with a key in a cookie.
 _SECURITY: Final = {
-    "JWTCookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by the client"},
+    "JWTCookie": {"type": "apiKey", "in": "header", "name": "Cookie", "description": f"`{COOKIE}=` and the token"},
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }
 
@@ -123,7 +124,7 @@ def build() -> bytes:
     from apispec.ext.marshmallow import MarshmallowPlugin
 
     # Holds classes that only this document needs.
-    from postroom.app.openapi_fields import correct_terms, describe_parameter, describe_type
+    from postroom.app.openapi_fields import COMPONENTS, correct_terms, describe_parameter, describe_type
     from postroom.app.routes import BASE, ROUTES
 
     plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
@@ -139,6 +140,8 @@ def build() -> bytes:
         spec.components.parameter(name, "path", {"description": text, "schema": {"type": "integer", "minimum": 0}})
     csrf = {"description": "`csrf` of the login; needed with the cookie only", "required": False}
     spec.components.parameter("CSRFToken", "header", {"name": "X-Csrf-Token", **csrf, "schema": {"type": "string"}})
+    for name, component in COMPONENTS.items():
+        spec.components.schema(name, component)
     examples = openapi_examples.load()
     for status, (name, schema, text) in _ERRORS.items():
         spec.components.response(name, _answer(text, schema(), examples.failures(status)))
@@ -147,20 +150,21 @@ def build() -> bytes:
     _describe_components(converter, spec.components.schemas)
 
     # Once each, in the order of the table.
-    tags = dict.fromkeys(tag for route in ROUTES for tag in _decorations(route)["tags"])
-    made = {**spec.to_dict(), "servers": [{"url": BASE, "description": _SERVER}], "tags": [_tag(name) for name in tags]}
+    tags = [{"name": name, "description": _TAGS[name]} for name in dict.fromkeys(_tag_name(route) for route in ROUTES)]
+    made = {**spec.to_dict(), "servers": [{"url": BASE, "description": _SERVER}], "tags": tags}
     return orjson.dumps({part: made[part] for part in ("openapi", "info", "servers", "tags", "paths", "components")})
 
 
-def _tag(name: str) -> JSON:
-    return {"name": name, "description": _TAGS[name]}
+def _tag_name(route: "Route") -> str:
+    return str(_decorations(route)["tags"][0])
 
 
 def _operation(route: "Route", examples: openapi_examples.Examples) -> JSON:
     decorations = _decorations(route)
     description = decorations.get("description") or inspect.getdoc(route.handler)
     operation = {
-        "tags": list(decorations["tags"]),
+        # openapi-generator makes a module of each tag. Two for TypeScript that export the same names do not compile.
+        "tags": [_tag_name(route)],
         "summary": decorations["summary"],
         **({"description": description} if description else {}),
         "operationId": decorations["operationId"],

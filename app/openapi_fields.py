@@ -7,7 +7,17 @@ from marshmallow import fields, validate
 from postroom.schemas import answers, domains, users
 from postroom.schemas.devices import LONGEST_DEVICE_ID, ProtocolVersion, check_device_id
 from postroom.schemas.downsync import Seconds
-from postroom.schemas.fields import CommaSeparated, IdRef, QueryBool, QueryInt, SortField, Text, check_date, check_time
+from postroom.schemas.fields import (
+    CommaSeparated,
+    IdRef,
+    Input,
+    QueryBool,
+    QueryInt,
+    SortField,
+    Text,
+    check_date,
+    check_time,
+)
 from postroom.schemas.orgs import OrgCreateSchema, OrgPatchSchema
 from postroom.schemas.properties import Properties
 from postroom.schemas.roles import PermissionSchema, PermissionTarget, RoleCreateSchema, RolePatchSchema
@@ -67,21 +77,23 @@ _SECRETS: Final = frozenset({"password", "pass", "old", "new", "srcPassword", "b
 # The class is private to its module, which has one field of it.
 _ATTACHMENT_SIZE: Final = type(SyncPolicySchema().fields["maxattsize"])
 
+_ID: Final = {"type": "integer", "minimum": 0}
+
+#: Components beside the schemas: with names of their own generators need not make them up.
+COMPONENTS: Final[dict[str, JSON]] = {
+    "IdRef": {
+        "description": "An ID, or an object that has one, as reads answer it",
+        "oneOf": [_ID, {"$ref": "#/components/schemas/ObjectWithId"}],
+    },
+    "ObjectWithId": {"type": "object", "required": ["ID"], "properties": {"ID": {**_ID, "x-postroom": True}}},
+}
+
 #: Fields of our own, of which apispec knows no type or not enough of it.
 _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     QueryInt: {"type": "integer"},
     SortField: {"type": "string", "pattern": "^[^,]+(,(asc|desc)?)?$"},
     Properties: {"type": "object", "additionalProperties": {}},
-    IdRef: {
-        "oneOf": [
-            {"type": "integer", "minimum": 0},
-            {
-                "type": "object",
-                "required": ["ID"],
-                "properties": {"ID": {"type": "integer", "minimum": 0, "x-postroom": True}},
-            },
-        ]
-    },
+    IdRef: {"$ref": "#/components/schemas/IdRef"},
     PermissionTarget: {
         "oneOf": [{"type": "integer", "minimum": 0, "nullable": True}, {"type": "string", "enum": ["*", ""]}]
     },
@@ -136,9 +148,15 @@ def correct_terms(_converter: "OpenAPIConverter", field: fields.Field[Any], ret:
         # Python's spelling of the end, with the start implied, in JavaScript's.
         ret["pattern"] = f"^(?:{ret['pattern'][:-2]})$"
     if "anyOf" in ret and field.allow_none:
-        # apispec's alternative to the object is any object at all; null alone is meant.
-        objects = [one for one in ret["anyOf"] if "$ref" in one]
-        ret["anyOf"] = [*objects, {"type": "object", "nullable": True, "enum": [None]}]
+        # apispec's alternative to the object is any object at all. OpenAPI 3.0 has no null of its own that could stand
+        # beside a reference; generators know this form of a reference that may be null, and no other.
+        ret["allOf"] = [one for one in ret.pop("anyOf") if "$ref" in one]
+        ret["nullable"] = True
+    if isinstance(field.parent, Input) and "default" in ret:
+        # Generators make a field with a default one that has to be there, or a constant that they do not define.
+        default = ret.pop("default")
+        if default is not None:
+            ret["description"] = f"{default} unless given"
     return ret
 
 

@@ -206,7 +206,7 @@ class UserSchema(PrivilegesSchema):
 
     ID = Int(required=True)
     username = Text(LONGEST_ADDRESS, required=True)
-    domainID = Int(allow_none=True)
+    domainID = Int()  # 0 for the administrator, who is in no domain
     ldapID = fields.String(allow_none=True)
     status = Int(validate=validate.OneOf(STATUSES))
     lang = Text(32)

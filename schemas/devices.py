@@ -36,7 +36,8 @@ class ProtocolVersion(fields.Field[str | float]):
         if isinstance(value, str):
             return str(Text(32).deserialize(value))
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1000:
-            return value
+            # 14 as 14.0: some clients take a whole number in an answer for no number.
+            return float(value)
         raise ValidationError("Neither a version as text nor a number from 0 to 1000.")
 
 

@@ -76,12 +76,12 @@ class DomainPatchSchema(DomainCommonSchema):
 
     homeserver = fields.Raw(allow_none=True)
     maxUser = Int(validate=validate.Range(0, LARGEST_MAX_USER))
-    ID = fields.Raw()
+    ID = Int()
     domainname = DomainName(255)
-    displayname = fields.Raw()
-    activeUsers = fields.Raw()
-    inactiveUsers = fields.Raw()
-    virtualUsers = fields.Raw()
+    displayname = fields.String()
+    activeUsers = Int()
+    inactiveUsers = Int()
+    virtualUsers = Int()
 
 
 READ_ONLY = ("ID", "displayname", "activeUsers", "inactiveUsers", "virtualUsers")

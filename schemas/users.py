@@ -156,11 +156,11 @@ class UserPatchSchema(_Writable):
     username = Text(LONGEST_ADDRESS, validate=validate.Length(min=1))
     ldapID = Text(4096, allow_none=True)  # null detaches; anything else must be what is stored
     # Read-only, and in here only because clients send back the whole user: each must equal what is stored.
-    ID = fields.Raw(allow_none=True)
-    domainID = fields.Raw(allow_none=True)
-    orgID = fields.Raw(allow_none=True)
-    roles = fields.Raw(allow_none=True)
-    mlist = fields.Raw(allow_none=True)
+    ID = Int()
+    domainID = Int()
+    orgID = Int()
+    roles = fields.List(fields.Dict())
+    mlist = Int(allow_none=True)
 
 
 READ_ONLY = ("ID", "domainID", "orgID", "roles", "mlist")

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -148,8 +148,20 @@ def parameters(document: dict[str, Any], method: str, path: str) -> dict[str, di
 
 def errors(document: dict[str, Any], component: str, value: Any, validator: Any = OAS30Validator) -> list[str]:
     """What keeps the value from being one of the component."""
-    schema = {"allOf": [{"$ref": f"#/components/schemas/{component}"}], "components": document["components"]}
+    components = with_null(document["components"])
+    schema = {"allOf": [{"$ref": f"#/components/schemas/{component}"}], "components": components}
     return [error.message for error in validator(schema).iter_errors(value)]
+
+
+def with_null(part: Any) -> Any:
+    """The document for a validator by the letter, to which a reference never may be null, whatever stands beside it."""
+    if isinstance(part, list):
+        return [with_null(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if part.keys() >= {"allOf", "nullable"}:
+        return {"anyOf": [*part["allOf"], {"type": "object", "nullable": True, "enum": [None]}]}
+    return {name: with_null(each) for name, each in part.items()}
 
 
 every_route = pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
@@ -170,6 +182,38 @@ def test_every_tag_is_explained(document: dict[str, Any]) -> None:
 
     assert sorted(tag["name"] for tag in document["tags"]) == sorted(used)
     assert all(tag["description"] for tag in document["tags"])
+
+
+@every_route
+def test_operation_has_one_tag(document: dict[str, Any], route: Route) -> None:
+    """Generators make a module of each tag; an operation in two of them would be exported twice."""
+    assert len(operation(document, route)["tags"]) == 1
+
+
+def every_schema(part: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the document, of which all schemas are some, without the examples."""
+    if isinstance(part, dict):
+        yield part
+        part = [each for name, each in part.items() if name not in ("example", "examples")]
+    if isinstance(part, list):
+        for each in part:
+            yield from every_schema(each)
+
+
+def test_what_generators_cannot_read_stands_nowhere(document: dict[str, Any]) -> None:
+    """Null is no value of an enum, a null reference has the one form that is understood, keys are in no cookie."""
+    for schema in every_schema(document):
+        assert None not in (schema["enum"] if isinstance(schema.get("enum"), list) else [])
+        if schema.get("nullable") and not {"type", "oneOf"} & schema.keys() and len(schema) > 1:
+            assert [reference.keys() for reference in schema["allOf"]] == [{"$ref"}]
+        assert schema.get("in") != "cookie"
+
+
+def test_fields_of_bodies_have_no_default(document: dict[str, Any]) -> None:
+    """What may be left out is told in words: generators take a field with a default for one that must be there."""
+    for schema in every_schema(document["components"]["schemas"]):
+        assert "default" not in schema
+    assert document["components"]["schemas"]["WipeRequest"]["properties"]["status"]["description"] == "2 unless given"
 
 
 def test_first_document_takes_no_time(tmp_path: Path) -> None:

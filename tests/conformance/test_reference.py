@@ -38,7 +38,7 @@ LACKS = [
     Lack("getUserDomains", "404( message)?", "a list that may be empty is always there"),
 ]  # fmt: skip
 
-#: Additions to answers that are always there and cannot bear a mark, because they are parts of a marked or known whole.
+#: Additions that are always there and cannot bear a mark, because they are parts of a marked or known whole.
 WHOLES = [
     ("getProfile", r"200 user\..*", "a whole user, of which the public description names two fields"),
     ("getAuthmgr", r"200 data\..*", "the selection once more, inside of `data`, which is marked"),
@@ -104,11 +104,13 @@ def test_every_operation_on_users_is_there() -> None:
 
 
 @every_common
-def test_name_and_tags_are_the_same(operation: Operation) -> None:
-    """An operation is called and filed as in the public description: generators make names of both."""
+def test_name_and_tag_are_the_same(operation: Operation) -> None:
+    """An operation is called and filed as in the public description: generators make names of both. Of several tags it
+    has the first, because in two modules of one client for TypeScript it does not compile.
+    """
     theirs, ours = reference().operations[operation], own().operations[operation]
-    for part in ("operationId", "tags"):
-        assert ours[part] == theirs[part]
+    assert ours["operationId"] == theirs["operationId"]
+    assert ours["tags"] == theirs["tags"][:1]
     assert ours.get("deprecated", False) == theirs.get("deprecated", False)
 
 

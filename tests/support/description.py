@@ -106,6 +106,9 @@ def _plain(schema: Any, direction: str) -> Any:
     plain = {name: _plain(value, direction) for name, value in schema.items() if name not in ("example", "default")}
     if schema.get("nullable") and isinstance(schema.get("type"), str):
         plain["type"] = [schema["type"], "null"]
+    elif schema.get("nullable") and "allOf" in schema:
+        # A reference that may be null: clients are generated like that, whatever the letter of the standard.
+        plain = {"anyOf": [plain, {"enum": [None]}]}
     return plain
 
 

@@ -247,6 +247,14 @@ async def test_whole_cycle(service: Service, admin: Api, jane: dict[str, Any]) -
     assert [row[2] for row in await history(service)].count("10.1.2.3") == 4
 
 
+async def test_number_of_the_protocol_is_one_with_a_point(service: Service, admin: Api, jane: dict[str, Any]) -> None:
+    """A whole number comes back as 14.0: to a client that tells numbers apart by their look it is one like 16.1."""
+    await service.api.put("/service/sync/jane@example.org/phone", {"asversion": 14})
+    url = f"{service.url}/api/v1/domains/{jane['domainID']}/users/{jane['ID']}/sync"
+    async with service.session.get(url, headers=admin.headers) as answer:
+        assert '"asversion":14.0,' in await answer.text()
+
+
 async def test_report_changes_what_it_names(service: Service, admin: Api, jane: dict[str, Any]) -> None:
     """A report leaves alone what it does not name; the last contact is now, unless it says otherwise."""
     path = "/service/sync/J@example.org/phone"
