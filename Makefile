@@ -7,7 +7,13 @@ INSTALLED = .venv/.installed
 # bonsai, the LDAP library, is compiled against OpenLDAP; the tests want a real directory server and a real browser.
 BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
-TEST_PACKAGES = $(LDAP_PACKAGES) chromium chromium-driver nginx-light caddy
+# The generators of clients: one is Java, one makes Ruby.
+GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
+TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver nginx-light caddy
+
+# Those that are JavaScript, in the versions of package-lock.json.
+CLIENTS = tests/conformance/clients
+CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
 .PHONY: help install run test lint types format bench demo directory clean
 
@@ -27,9 +33,16 @@ $(INSTALLED): setup.cfg pyproject.toml
 run: install
 	$(BIN)/postroom serve
 
-test: install
+test: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
 	$(BIN)/pytest
+
+$(CLIENTS_INSTALLED): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
+	@command -v npm >/dev/null || sh .ci/packages nodejs npm
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || \
+	  { echo "The tests with generated clients need Node.js 20.19 or newer; without them: $(BIN)/pytest -m 'not generators'" >&2; exit 1; }
+	npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 lint: install
 	$(BIN)/ruff check
@@ -60,5 +73,5 @@ directory: install
 	@$(BIN)/python -m tests.directory
 
 clean:
-	rm -rf .venv .typing build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .typing $(CLIENTS)/node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app schemas storage tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,6 @@
 """docs/clients.md: its commands, its script and its two web servers work as they stand there."""
 
+import json
 import re
 import shutil
 import socket
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -107,7 +108,7 @@ def _running(command: list[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize(("language", "server"), [("nginx", nginx), ("caddy", caddy)])
 def test_web_server_puts_console_and_api_side_by_side(url: str, tmp_path: Path, language: str, server: object) -> None:
-    """Behind each web server the console and the API are on one origin, and /service is not there."""
+    """Behind each web server the console and the API are on one origin, and of /service one path alone is there."""
     (tmp_path / "console").mkdir()
     (tmp_path / "console" / "index.html").write_text("the console")
     port = free_port()
@@ -124,15 +125,36 @@ def test_web_server_puts_console_and_api_side_by_side(url: str, tmp_path: Path, 
         form = urlencode({"user": "admin", "pass": PASSWORD}).encode()
         assert "csrf" in _fetched(f"{origin}/api/v1/login", form)
         with pytest.raises(HTTPError, match="404"):
-            _fetched(f"{origin}/api/v1/service/syncPolicy/jane@example.org")
+            _fetched(f"{origin}/config.json")
+        (tmp_path / "console" / "config.json").write_text("settings")
+        assert _fetched(f"{origin}/config.json") == "settings"
+        _check_service(f"{origin}/api/v1", json.loads(_fetched(f"{origin}/api/v1/login", form))["grommunioAuthJwt"])
 
 
-def _fetched(address: str, data: bytes | None = None) -> str:
+def _check_service(api: str, token: str) -> None:
+    """Of /service there is one path, which needs a login; whatever leads elsewhere by the look of it leads nowhere."""
+    default = f"{api}/service/syncPolicy/default"
+    assert '"maxdevpwfailedattempts"' in _fetched(default, token=token)
+    with pytest.raises(HTTPError, match="401"):
+        _fetched(default)
+    # Each would be answered with success if it came through: a name that nobody has gets the defaults.
+    jane = "syncPolicy/jane@example.org"
+    for path in (
+        f"service/{jane}", f"service/./{jane}", f"x/../service/{jane}", f"service%2f{jane}", f"/service/{jane}",
+        f"SERVICE/{jane}", "service/syncPolicy/default/../jane@example.org", "service/syncPolicy/default%2f..%2fjane",
+        "service/syncPolicy/default/", "service/syncPolicy/default%00", "service/syncPolicy/DEFAULTS", "service/",
+    ):  # fmt: skip
+        with pytest.raises(HTTPError, match=r"40[04]"):
+            _fetched(f"{api}/{path}", token=token)
+
+
+def _fetched(address: str, data: bytes | None = None, token: str | None = None) -> str:
     """The body, as soon as somebody listens."""
     limit = time.monotonic() + 20
+    request = Request(address, data, {"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310 - always http://127.0.0.1
     while True:
         try:
-            with urlopen(address, data, timeout=10) as answer:  # noqa: S310 - always http://127.0.0.1
+            with urlopen(request, timeout=10) as answer:  # noqa: S310 - always http://127.0.0.1
                 return str(answer.read().decode())
         except HTTPError as error:
             error.close()
