@@ -45,8 +45,8 @@ async def start_service() -> AsyncIterator[StartService]:
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Service:
-            given = {"database": ":memory:", "admin_password": ADMIN_PASSWORD, "dns_servers": NO_RESOLVER, **settings}
-            config = Config(**given)
+            dns = {"dns_servers": NO_RESOLVER, "dns_timeout": 0.5}
+            config = Config(**{"database": ":memory:", "admin_password": ADMIN_PASSWORD, **dns, **settings})
             return await stack.enter_async_context(Service.started(config))
 
         yield start

@@ -34,6 +34,12 @@ OPERATIONS = [operation for operation in own().operations if own().body(operatio
 every_body = pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
 
 
+@pytest.fixture(autouse=True)
+async def anna(admin: Api, domain: int) -> None:
+    """The user whom the examples below /service name: nobody's devices are a 404 before anything else."""
+    await admin.make_user(await admin.make_domain("example.com"), "anna.schmidt")
+
+
 def example(operation: tuple[str, str]) -> tuple[str, Any]:
     """(path, body) of a call that is right."""
     name = own().operations[operation]["operationId"]

@@ -137,7 +137,7 @@ def full(connection: sqlite3.Connection) -> Iterator[None]:
 def fill(connection: sqlite3.Connection) -> None:
     """Writes more than there is room for, in a savepoint."""
     with savepoint(connection), full(connection):
-        connection.execute("INSERT INTO settings VALUES ('big', zeroblob(10000000))")
+        connection.execute("INSERT INTO settings VALUES ('big', hex(zeroblob(5000000)))")
 
 
 async def test_a_full_disk_keeps_its_name(file_database: Database) -> None:
@@ -157,7 +157,7 @@ async def test_a_disk_that_refuses_keeps_its_name(file_database: Database) -> No
     def write_much(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA cache_spill = 1").fetchall()
         connection.execute("PRAGMA cache_size = 1").fetchall()
-        connection.execute("INSERT INTO settings VALUES ('big', zeroblob(5000000))")
+        connection.execute("INSERT INTO settings VALUES ('big', hex(zeroblob(2500000)))")
 
     with limited_files(1_000_000), pytest.raises((DatabaseError, sqlite3.OperationalError)) as caught:
         await file_database.write(write_much)
