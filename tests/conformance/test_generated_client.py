@@ -75,6 +75,19 @@ def test_generation_has_no_warnings(generated: subprocess.CompletedProcess[str])
     assert {each["operationId"].lower() for each in own().operations.values()} <= operations
 
 
+async def test_types_are_those_of_the_description(client: Client) -> None:
+    """A reference may be null where the description says so, and there alone; a value of two types has both."""
+    models = client.models
+
+    def types(model: Any, name: str) -> set[str]:
+        return set(model.__annotations__[name].split(" | ")) - {"Unset"}
+
+    assert types(models.User, "forward") == types(models.UserPatch, "forward") == {"Forward", "None"}
+    assert types(models.SyncPolicyAnswer, "data") == {"SyncPolicy"}
+    assert types(models.Device, "asversion") == {"float", "str"}
+    assert types(models.UserPatch, "id") == {"int"}
+
+
 async def test_whole_life_of_a_user(client: Client, service: Service, admin: Api, domain: int) -> None:
     """Login, create, read, list, change, the rooms of a user, delete, and an error: all by generated code."""
     models, users = client.models, "domain_admin_users"

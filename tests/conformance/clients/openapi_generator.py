@@ -22,6 +22,7 @@ from openapi_client import (
     ServiceApi,
     StoreAccessPut,
     SyncPolicy,
+    SyncPolicyAnswer,
     SyncPolicyMaxattsize,
     SystemAdminDomainsApi,
     SystemAdminRolesApi,
@@ -120,6 +121,10 @@ try:
 except NotFoundException as error:
     missing = error.data.message
 assert missing
+
+# What the types say.
+assert User.model_fields["forward"].annotation == Forward | None
+assert SyncPolicyAnswer.model_fields["data"].annotation is SyncPolicy
 
 # The cookie in place of a Bearer.
 configuration.api_key["JWTCookie"] = f"grommunioAuthJwt={configuration.access_token}"
