@@ -12,10 +12,9 @@ pytestmark = pytest.mark.slapd
 
 
 def slapds() -> set[str]:
-    """Command lines of the directory servers that run."""
-    return set(
-        subprocess.run(["pgrep", "-a", "slapd"], capture_output=True, text=True, check=False).stdout.splitlines()
-    )
+    """Command lines of the directory servers on the port of the demo; other tests have theirs on other ports."""
+    command = ["pgrep", "-af", "^[^ ]*slapd .*:3890"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines())
 
 
 def test_demo_walks_the_readme() -> None:

@@ -97,6 +97,8 @@ async def test_whole_life_of_a_user(client: Client, service: Service, admin: Api
     user = await client(users, "post_user", domain, body=new)
     assert (user.username, user.smtp, user.properties["displayname"]) == ("jane@example.org", True, "Jane")
     await client(users, "post_user", domain, body=models.UserCreate(username="info", status=models.UserCreateStatus(4)))
+    contact = await client(users, "post_user", domain, body=models.UserCreate(status=models.UserCreateStatus(5)))
+    assert contact.username == f"contact-{contact.id}"
     place = (domain, user.id)
 
     assert await client(users, "get_user", *place) == user

@@ -1,6 +1,5 @@
 import asyncio
 import time
-from itertools import pairwise
 
 import pytest
 
@@ -30,14 +29,16 @@ async def test_a_broken_directory_stops_nobody_else(start_service: StartService,
         await admin.put("/system/mconf/ldap", document, params={"force": "true"})
         before = await admin.get(path)
         begun = time.monotonic()
-        answered = [begun]
+        answered = 0
         update = asyncio.create_task(admin.refused(503, "PUT", f"{path}/downsync", params={"ID": "x"}))
         while not update.done():
             assert await admin.get(path) == before
-            answered.append(time.monotonic())
+            answered += 1
         reason = await update
-        assert time.monotonic() - begun < TIMEOUT + 1
+        elapsed = time.monotonic() - begun
+        assert elapsed < TIMEOUT + 1
         assert address in reason
         assert "geheim" not in reason
-        assert max(b - a for a, b in pairwise(answered)) < 0.3
+        # Whatever held up the others for the whole time would leave one or two, and a busy machine leaves many.
+        assert answered > 10 * elapsed
         assert await admin.get(path) == before
