@@ -35,7 +35,7 @@ run: install
 
 test: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --durations 20
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 $(CLIENTS_INSTALLED): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 	@command -v npm >/dev/null || sh .ci/packages nodejs npm
