@@ -1,0 +1,286 @@
+"""The world in which the permission matrix is played: domains, organisations and people, and a caller of each role.
+
+`python -m tests.support.matrix` writes what every cell answers into tests/data/permission_matrix.tsv. What it writes is
+what the service does, and not what it should do: read each line that has changed.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from postroom.app.config import Config
+from postroom.app.routes import ROUTES
+from postroom.storage import tasks
+from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Answer, Api, Service
+
+FILE: Final = Path(__file__).parents[1] / "data" / "permission_matrix.tsv"
+
+#: Where an operation is aimed at, as seen by a caller: their own domain (or organisation, or task), the other domain of
+#: their organisation, one of a foreign organisation, one that is not there.
+PLACES: Final = ("own", "beside", "foreign", "none")
+NOBODY: Final = 999_999
+
+#: Who calls -> (permission, what it is about: "own" domain or organisation) of their role; None: without a login.
+CALLERS: Final[Mapping[str, Sequence[tuple[str, str | None]] | None]] = {
+    "anonymous": None,
+    "local": None,
+    "bare": (),
+    "resetpasswd": (("ResetPasswd", None),),
+    "purge": (("DomainPurge", "domain_id"),),
+    "domain-ro": (("DomainAdminRO", "domain_id"),),
+    "domain": (("DomainAdmin", "domain_id"),),
+    "org": (("OrgAdmin", "org_id"),),
+    "system-ro": (("SystemAdminRO", None),),
+    "system": (("SystemAdmin", None),),
+}
+
+#: What an operation is asked with, beside its path. More than one: what it is asked for by other rules.
+QUERIES: Final[Mapping[str, Sequence[str]]] = {
+    "PUT /system/mconf/ldap": ("?force=true",),
+    "PUT /system/orgs/{ID}/ldap": ("?force=true",),
+    "GET /domains/ldap/search": ("?query=anna", "?query=anna&domain={domain}", "?query=anna&organization={org}"),
+    "POST /domains/ldap/importUser": ("?ID=x", "?ID=x&domain={domain}", "?ID=x&organization={org}"),
+    "GET /domains/ldap/check": ("", "?domain={domain}", "?organization={org}", "?organization=0"),
+    "DELETE /domains/ldap/check": ("", "?domain={domain}", "?organization={org}", "?organization=0"),
+    "GET /domains/ldap/dump": ("?ID=x", "?ID=x&domain={domain}", "?ID=x&organization={org}"),
+    "DELETE /system/domains/{domainID}": ("", "?purge=true&deleteFiles=true"),
+    "POST /service/wipe/{username}": ("?devices=phone",),
+    "GET /chkFormat": ("?email=anna@example.org",),
+}
+#: The same for all people's policy, which is nobody's.
+DEFAULT_POLICY: Final = "GET /service/syncPolicy/default"
+
+_ANNA: Final = {"displayname": "Anna"}
+_DIRECTORY: Final = {
+    "connection": {"server": "ldap://127.0.0.1:9", "bindUser": "", "bindPass": "", "starttls": False},
+    "baseDn": "dc=example,dc=org",
+    "objectID": "entryUUID",
+    "users": {
+        "username": "mail",
+        "displayName": "cn",
+        "searchAttributes": ["mail"],
+        "templates": ["common", "OpenLDAP"],
+    },
+}
+
+#: Bodies that an operation accepts; {n} is a number that no other has.
+BODIES: Final[Mapping[str, Any]] = {
+    "PATCH /domains/{domainID}/users/{userID}": {"properties": _ANNA},
+    "POST /domains/{domainID}/users": {"username": "new{n}", "status": 4},
+    "PUT /domains/{domainID}/users/{userID}/password": {"new": USER_PASSWORD},
+    "PUT /domains/{domainID}/users/{userID}/oof": {"state": 0},
+    "PATCH /domains/{domainID}/users/{userID}/storeProps": {"title": "Dr"},
+    "PUT /domains/{domainID}/users/{userID}/delegates": [],
+    "PUT /domains/{domainID}/users/{userID}/sendas": [],
+    "POST /domains/{domainID}/users/{userID}/storeAccess": {"username": "{user}"},
+    "PUT /domains/{domainID}/users/{userID}/storeAccess": {"usernames": []},
+    "POST /domains/{domainID}/users/{userID}/sync/{deviceID}/wipe": {"password": USER_PASSWORD},
+    "POST /login": {"user": "admin", "pass": ADMIN_PASSWORD},
+    "PUT /passwd": {"old": USER_PASSWORD, "new": USER_PASSWORD},
+    "POST /system/domains": {"domainname": "new{n}.example", "maxUser": 1},
+    "PATCH /system/domains/{domainID}": {"title": "A title"},
+    "POST /system/orgs": {"name": "New {n}"},
+    "PATCH /system/orgs/{ID}": {"description": "A house"},
+    "POST /service/wipe/{username}": {"status": 32},
+    "PUT /service/sync/{username}/{deviceID}": {"devicetype": "Telephone"},
+    "PUT /system/mconf/ldap": _DIRECTORY,
+    "PUT /system/orgs/{ID}/ldap": _DIRECTORY,
+    "PUT /system/mconf/authmgr": {"authBackendSelection": "externid"},
+    "POST /system/roles": {"name": "New {n}", "permissions": []},
+    "PATCH /system/roles/{ID}": {"description": "A role"},
+    "PATCH /domains/{domainID}/users/{userID}/roles": {"roles": []},
+    "PUT /passwd/{username}": {"new": USER_PASSWORD},
+    "PUT /defaults/createParams": {},
+    "PATCH /defaults/createParams": {"user": {"smtp": True}},
+    "PUT /defaults/createParams/{domainID}": {},
+    "PATCH /defaults/createParams/{domainID}": {"user": {"smtp": True}},
+    "PUT /domains/{domainID}/disabledPlugins": [],
+}
+_NEW_NUMBERS = itertools.count(1)
+
+
+def operations() -> list[str]:
+    """What the matrix has a row for: every row of the route table, with each of its queries."""
+    found = []
+    for route in ROUTES:
+        name = f"{route.method} {route.path}"
+        found += [name + query for query in QUERIES.get(name, ("",))]
+        if name == "GET /service/syncPolicy/{username}":
+            found.append(DEFAULT_POLICY)
+    return found
+
+
+@dataclass
+class World:
+    """A service with three domains of two organisations, each with people, and one who calls."""
+
+    service: Service
+    admin: Api
+    caller: Api
+    callers_id: int
+    domains: Mapping[str, int]
+    orgs: Mapping[str, int]
+    #: Somebody in each domain.
+    users: Mapping[str, dict[str, Any]]
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, role: str) -> AsyncIterator["World"]:
+        """A fresh one, with a caller of this role."""
+        networks = Config().service_networks if role == "local" else ()
+        config = Config(
+            database=":memory:",
+            admin_password=ADMIN_PASSWORD,
+            service_networks=networks,
+            dns_servers=(("127.0.0.1", 9),),
+            dns_timeout=0.1,
+        )
+        async with Service.started(config) as service:
+            admin = await service.login("admin", ADMIN_PASSWORD)
+            orgs = {place: (await admin.post("/system/orgs", {"name": place}))["ID"] for place in ("own", "foreign")}
+            orgs = {**orgs, "beside": orgs["own"], "none": NOBODY}
+            domains = {
+                place: await admin.make_domain(f"{place}.example", orgID=orgs[place])
+                for place in ("own", "beside", "foreign")
+            }
+            users = {place: await admin.make_user(domain, "user") for place, domain in domains.items()}
+            users["none"] = {"ID": NOBODY, "username": "user@none.example"}
+            caller, callers_id = await _log_in(service, role, domains["own"], orgs["own"])
+            yield cls(service, admin, caller, callers_id, {**domains, "none": NOBODY}, orgs, users)
+
+    async def ask(self, operation: str, place: str) -> Answer:
+        """What the caller is answered there."""
+        method, path = operation.split(" ", 1)
+        row = operation.split("?", 1)[0]
+        fields = await self._aim(method, path, place)
+        body = BODIES.get(row)
+        return await self.caller.call(method, _filled(path, fields), None if body is None else _filled(body, fields))
+
+    async def _aim(self, method: str, path: str, place: str) -> dict[str, Any]:
+        """What the path and the body name; something of its own, where the operation removes it."""
+        domain, user = self.domains[place], self.users[place]
+        if method == "DELETE" and path.endswith("{userID}") and place != "none":
+            user = await self.admin.make_user(domain, f"gone{next(_NEW_NUMBERS)}", status=4)
+        if ("{deviceID}" in path or "devices=" in path) and place != "none":
+            await self._contact(user["username"])
+        if "devices=" in path and place != "none":
+            # Only what has been asked for can be reported.
+            where = f"/domains/{domain}/users/{user['ID']}/sync/phone/wipe"
+            await self.admin.call("POST", where, {"password": ADMIN_PASSWORD})
+        if "storeAccess/" in path and place != "none":
+            await self.admin.post(
+                f"/domains/{domain}/users/{user['ID']}/storeAccess", {"username": self.users[place]["username"]}
+            )
+        one = self.orgs[place]
+        if path.startswith("/tasq/"):
+            one = await self._task(place)
+        elif path.startswith("/system/roles"):
+            one = NOBODY if place == "none" else (await self.admin.post("/system/roles", self._role()))["ID"]
+        return {
+            "domainID": domain, "userID": user["ID"], "username": user["username"], "ID": one, "deviceID": "phone",
+            "domain": domain, "org": self.orgs[place], "user": self.users[place]["username"], "n": next(_NEW_NUMBERS),
+        }  # fmt: skip
+
+    @staticmethod
+    def _role() -> dict[str, Any]:
+        return {"name": f"Role {next(_NEW_NUMBERS)}", "permissions": []}
+
+    async def _contact(self, username: str) -> None:
+        state = {"devicetype": "Telephone", "useragent": "Mail"}
+        answer = await self.admin.call("PUT", f"/service/sync/{username}/phone", state)
+        assert answer.status == 200, answer.body
+
+    async def _task(self, place: str) -> int:
+        if place == "none":
+            return NOBODY
+        owner = self.callers_id if place == "own" else 0
+        database, now = self.service.context.database, "2026-01-01 00:00:00"
+        task_id = await database.write(lambda it: tasks.insert_task(it, "ldapSync", {}, owner, 1, now))
+        return int(task_id)
+
+
+async def _log_in(service: Service, role: str, domain_id: int, org_id: int) -> tuple[Api, int]:
+    """(the caller, their ID)."""
+    held = CALLERS[role]
+    if held is None:
+        return service.api, 0
+    about = {"domain_id": domain_id, "org_id": org_id}
+    permissions = [(name, {what: about[what]} if what else {}) for name, what in held]
+    caller = await service.login_with(domain_id, *permissions)
+    return caller, await _callers_id(service, domain_id)
+
+
+async def _callers_id(service: Service, domain_id: int) -> int:
+    sql = "SELECT id FROM users WHERE domain_id = ? AND username = 'helper@own.example'"
+    return int(await service.context.database.fetch_value(sql, (domain_id,)))
+
+
+def _filled(value: Any, fields: Mapping[str, Any]) -> Any:
+    if isinstance(value, str):
+        for name, text in fields.items():
+            value = value.replace(f"{{{name}}}", str(text))
+        return value
+    if isinstance(value, dict):
+        return {name: _filled(each, fields) for name, each in value.items()}
+    return [_filled(each, fields) for each in value] if isinstance(value, list) else value
+
+
+def removes_ground(operation: str) -> bool:
+    """Whether it takes away what others stand on."""
+    return operation.startswith(("DELETE /system/domains", "DELETE /system/orgs"))
+
+
+async def play(role: str) -> dict[str, str]:
+    """operation -> statuses in its places, of one caller."""
+    found: dict[str, list[str]] = {operation: [] for operation in operations()}
+    # Each of them begins in a world in which nothing has been taken away.
+    rounds = [[each for each in aims() if not removes_ground(each[0])]]
+    rounds += [[each] for each in aims() if removes_ground(each[0])]
+    while rounds:
+        async with World.of(role) as world:
+            while rounds:
+                for operation, place in rounds.pop(0):
+                    answer = await world.ask(operation, place)
+                    found[operation].append(str(answer.status))
+                if answer.status < 300:
+                    break
+    return {operation: " ".join(statuses) for operation, statuses in found.items()}
+
+
+def aims() -> list[tuple[str, str]]:
+    """Every operation with each of its places."""
+    return [(operation, place) for operation in operations() for place in places(operation)]
+
+
+def places(operation: str) -> Sequence[str]:
+    """Where this operation can be aimed at."""
+    path = operation.split(" ", 1)[1].replace("{deviceID}", "")
+    if "{" not in path:
+        return PLACES[:1]
+    if path.startswith("/system/roles"):
+        return ("own", "none")
+    return ("own", "foreign", "none") if path.startswith("/tasq/") or "{ID}" in path or "{org}" in path else PLACES
+
+
+def read() -> dict[str, dict[str, str]]:
+    """operation -> caller -> statuses, as the file has them."""
+    head, *lines = FILE.read_text("utf-8").splitlines()
+    callers = head.split("\t")[1:]
+    rows = [line.split("\t") for line in lines]
+    return {operation: dict(zip(callers, cells, strict=True)) for operation, *cells in rows}
+
+
+async def write() -> None:
+    """Plays everything and writes the file."""
+    played = {role: await play(role) for role in CALLERS}
+    lines = ["\t".join(["operation", *CALLERS])]
+    lines += ["\t".join([operation, *(played[role][operation] for role in CALLERS)]) for operation in operations()]
+    FILE.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    asyncio.run(write())
