@@ -1,4 +1,4 @@
-# postroom: make run | test | lint | types | format | bench | demo | directory | install | clean
+# postroom: make run | test | lint | types | format | fuzz | bench | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -15,7 +15,7 @@ TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver 
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test lint types format bench demo directory clean
+.PHONY: help install run test lint types format fuzz bench demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -47,6 +47,8 @@ $(CLIENTS_INSTALLED): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 lint: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app schemas storage
+	@.ci/audit
 
 # The packages stand at the top of the repository and are installed below the name postroom: the type checker gets a
 # folder in which they stand like that.
@@ -59,6 +61,9 @@ types: install
 format: install
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+fuzz: install
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: install
 	@sh .ci/packages wrk
