@@ -16,9 +16,9 @@ from tests.support.description import own
 _NOWHERE: Final = "ldap://127.0.0.1:9"
 
 _PATHS: Final[Mapping[str, tuple[str, ...]]] = {
-    "domainID": ("1", "1", "1", "2", "7"),
-    "userID": ("1", "1", "2", "3", "9"),
-    "ID": ("1", "1", "2", "9"),
+    "domainID": ("1", "1", "1", "1", "2", "7"),
+    "userID": ("1", "1", "1", "2", "3", "9"),
+    "ID": ("1", "1", "1", "2", "9"),
     "username": ("anna@example.org", "anna@example.org", "default", "nobody@example.org"),
     "deviceID": ("phone", "phone", "nothing"),
 }
@@ -78,13 +78,17 @@ def _values() -> dict[str, list[str]]:
 _RIGHT: Final = _bodies()
 _ASKED: Final = _values()
 #: Those whose cases are the fewest: each costs the time of a password hash, ends the login of all others, or takes away
-#: what they are aimed at.
+#: what they are aimed at. These are kept from what is aimed at most.
 _DEAR: Final = ("/login", "/passwd", "/password", "/passwd/{username}", "/dnsCheck")
 _REMOVING: Final = ("/{domainID}", "/{userID}", "/{ID}", "/tasq/stop", "/ldap/check")
 
 
+def _removes(route: Route) -> bool:
+    return route.method == "DELETE" and route.path.endswith(_REMOVING)
+
+
 def _is_costly(route: Route) -> bool:
-    return route.path.endswith(_DEAR) or (route.method == "DELETE" and route.path.endswith(_REMOVING))
+    return _removes(route) or route.path.endswith(_DEAR)
 
 
 _CHEAP: Final = [route for route in ROUTES if not _is_costly(route)]
@@ -99,7 +103,7 @@ def _route(rng: random.Random, among: list[Route]) -> Route:
 def _path(rng: random.Random, route: Route, odd: float) -> str:
     path = BASE + route.path
     for name, usual in _PATHS.items():
-        text = rng.choice(TEXTS)[:2_000] if rng.random() < odd else rng.choice(usual)
+        text = rng.choice(TEXTS)[:2_000] if rng.random() < odd else rng.choice(usual[-2:] if _removes(route) else usual)
         path = path.replace(f"{{{name}}}", quote(text.encode("utf-8", "surrogatepass"), safe="@"))
     return path
 
