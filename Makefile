@@ -1,4 +1,4 @@
-# postroom: make run | test | lint | types | format | fuzz | bench | demo | directory | install | clean
+# postroom: make run | test | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -15,7 +15,7 @@ TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver 
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test lint types format fuzz bench demo directory clean
+.PHONY: help install run test lint types format fuzz attack bench demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -64,6 +64,9 @@ format: install
 
 fuzz: install
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+attack: install
+	$(BIN)/python -m tests.attacks $(ATTACK)
 
 bench: install
 	@sh .ci/packages wrk
