@@ -13,13 +13,14 @@ from typing import Final
 from aiohttp import web
 
 from postroom.app.answers import message
-from postroom.app.callers import identify
 from postroom.app.context import CALLER
 from postroom.app.errors import ForbiddenError, UnauthenticatedError
 from postroom.app.failures import failure, shown_path
-from postroom.app.inputs import input_loader
+from postroom.app.guard import admit
+from postroom.app.inputs import input_loader, reads_body, receive
 from postroom.app.tokens import Caller
 from postroom.app.trust import is_trusted
+from postroom.storage.database import GUARD
 
 request_log = logging.getLogger("postroom.requests")
 
@@ -66,17 +67,18 @@ UNDER_WAY: Final = web.AppKey("under_way", UnderWay)
 def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: bool) -> Handler:
     """The handler with all that stands around it. What it takes is read from aiohttp-apispec's decorators."""
     load_input = input_loader(handler)
+    has_body = reads_body(handler)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         under_way.count += 1
         try:
-            if isinstance(need, AddressOr):
-                await _admit_by_address_or(need, request)
-            elif need is not None:
-                caller = request[CALLER] = await identify(request)
-                if not need(caller, request):
-                    raise ForbiddenError("You do not have the permission for this")
+            # Nobody's body is received who may not do this anyway.
+            await _admit(request, need)
+            if has_body and need is not None and request.body_exists:
+                await receive(request)
+                # It may have taken its time: whoever was let in for it may have been put out meanwhile.
+                await _admit(request, need)
             if load_input is not None:
                 await load_input(request)
             response = await handler(request)
@@ -94,16 +96,18 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: b
     return serve
 
 
-async def _admit_by_address_or(need: AddressOr, request: web.Request) -> None:
-    # The login first, and only one that is enough by itself: a handler that finds a caller may go by their password.
+async def _admit(request: web.Request, need: Need) -> None:
+    if need is None:
+        return
     try:
-        caller = await identify(request)
-        if not need(caller, request):
-            raise ForbiddenError("You do not have the permission for this")
-        request[CALLER] = caller
+        # A login first, and only one that is enough by itself: a handler that finds a caller may go by their password.
+        await admit(request, need)
     except (UnauthenticatedError, ForbiddenError):
-        if not is_trusted(request):
+        if not (isinstance(need, AddressOr) and is_trusted(request)):
             raise
+        # Who is trusted by address has no caller, also when the login was enough a moment ago.
+        request.pop(CALLER, None)
+        GUARD.set(None)
 
 
 async def not_found(_request: web.Request) -> web.StreamResponse:

@@ -66,6 +66,18 @@ class ConflictError(PostroomError):
     status = 409
 
 
+class TooLargeError(PostroomError):
+    """The body is longer than is read of one."""
+
+    status = 413
+
+
+class UnsupportedError(PostroomError):
+    """The body is encoded in a way that is not read."""
+
+    status = 415
+
+
 class PreconditionFailedError(PostroomError):
     """What the client has read is no longer what is stored; nothing was changed."""
 

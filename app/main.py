@@ -22,6 +22,7 @@ from postroom.app.endpoints import (
     options,
 )
 from postroom.app.handlers import docs
+from postroom.app.inputs import MAX_BODY
 from postroom.app.passwords import Passwords
 from postroom.app.routes import BASE, ROUTES, Route, public
 from postroom.app.wiring import opened
@@ -29,9 +30,6 @@ from postroom.storage import auth
 from postroom.storage.database import Database, is_unavailable
 
 log = logging.getLogger("postroom")
-
-#: Largest body that is read, in bytes.
-MAX_BODY = 1024 * 1024
 
 #: Seconds until a change of permissions by another process takes effect.
 WATCH_INTERVAL = 1.0

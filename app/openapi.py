@@ -67,6 +67,7 @@ _ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
     409: ("Conflict", answers.ErrorSchema, "What is there stands in the way; `force` overrules it"),
     412: ("PreconditionFailed", answers.ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
     413: ("TooLarge", answers.ErrorSchema, "The body is larger than 1 MiB"),
+    415: ("Unsupported", answers.ErrorSchema, "The body is compressed, or a form in another character set than UTF-8"),
     500: ("ServerError", answers.InternalErrorSchema, "An internal error; the log has more under the request ID"),
     503: ("Unavailable", answers.InternalErrorSchema, "The database or the directory cannot be used at the moment"),
 }
@@ -233,6 +234,7 @@ def _error_statuses(route: "Route", *, has_body: bool) -> list[int]:
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
         409: False,
         413: has_body,
+        415: has_body,
     }
     own = _OWN_ERRORS.get(_decorations(route)["operationId"], ())
     return [status for status in _ERRORS if happens.get(status, True) or status in own]

@@ -42,7 +42,8 @@ class _Server(web.Server):
 
     def __init__(self, server: web.Server, methods: Sequence[str]) -> None:
         # The access log is written in endpoints.py.
-        super().__init__(self._take, request_factory=server.request_factory, access_log=None)
+        # No body is inflated, not even to be thrown away: a little of it can become very much.
+        super().__init__(self._take, request_factory=server.request_factory, access_log=None, auto_decompress=False)
         self._route = server.request_handler
         #: All that any path has.
         self.methods = methods

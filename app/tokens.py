@@ -113,8 +113,20 @@ class Tokens:
         account, session_id, expires = await self._verified(token)
         return _Known(replace(make_caller(account), session_id=session_id), expires)
 
+    def caller_inside(self, connection: sqlite3.Connection, token: str) -> Caller:
+        """Whose token it is as it stands inside a transaction. Raises UnauthenticatedError when it does not count."""
+        user_id, epoch, session_id, _ = self._read(token)
+        account = _counting(find_account(connection, user_id), epoch, session_id)
+        return replace(make_caller(account), session_id=session_id)
+
     async def _verified(self, token: str) -> tuple[Account, str | None, float]:
         """The account, the ID of the token, and the UNIX time at which it expires."""
+        user_id, epoch, session_id, expires = self._read(token)
+        account = _counting(await select_account(self._database, user_id), epoch, session_id)
+        return account, session_id, expires
+
+    def _read(self, token: str) -> tuple[int, int, str | None, float]:
+        """(user ID, epoch, ID of the token, UNIX time at which it expires) that a token of ours says."""
         if len(token) > _LONGEST:
             raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
         try:
@@ -128,10 +140,14 @@ class Tokens:
             session_id = claims.get("jti")
         except (jwt.PyJWTError, ValueError, TypeError):
             raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
-        account = await select_account(self._database, user_id)
-        if account is None or not may_log_in(account) or not _counts(account, epoch, session_id):
-            raise UnauthenticatedError("Access denied", ["The login has been revoked"])
-        return account, session_id, expires
+        return user_id, epoch, session_id, expires
+
+
+def _counting(account: Account | None, epoch: int, session_id: str | None) -> Account:
+    """The account, if a token of this epoch and ID counts for it. Raises UnauthenticatedError otherwise."""
+    if account is None or not may_log_in(account) or not _counts(account, epoch, session_id):
+        raise UnauthenticatedError("Access denied", ["The login has been revoked"])
+    return account
 
 
 def _counts(account: Account, epoch: int, session_id: str | None) -> bool:

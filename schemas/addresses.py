@@ -16,6 +16,9 @@ _ANY_DOMAIN = "@example.org"
 #: Local parts that nobody needs to ask the library about: it takes ten times as long as all the rest of an address.
 _PLAIN = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*", re.IGNORECASE | re.ASCII)
 _MAX_LOCAL = 64
+#: Longest domain that is looked at. No name in ASCII is longer (RFC 1035), and what is written otherwise gets no
+#: shorter by being encoded.
+_MAX_DOMAIN = 255
 
 
 def normalise_address(text: str) -> str:
@@ -28,7 +31,7 @@ def normalise_address(text: str) -> str:
     local, at, domain = text.rpartition("@")
     if not at:
         raise ValueError("An address needs an @")
-    ascii_domain, _ = parse_domain(domain)
+    ascii_domain = _ascii_domain(domain)
     if len(local) <= _MAX_LOCAL and _PLAIN.fullmatch(local):
         return f"{local.lower()}@{ascii_domain}"
     try:
@@ -46,17 +49,33 @@ def stored_form(name: str) -> str:
         return name
 
 
-@lru_cache(maxsize=1024)
 def parse_domain(text: str) -> tuple[str, str]:
     """(A-labels, Unicode) of a domain in any spelling, in lower case.
 
     ValueError with a plain English reason when it is none (IDNA 2008, RFC 5891, after the mapping of UTS 46).
     """
+    ascii_name = _ascii_domain(text)
+    return ascii_name, _in_unicode(ascii_name)
+
+
+@lru_cache(maxsize=1024)
+def _ascii_domain(text: str) -> str:
+    if len(text) > _MAX_DOMAIN:
+        raise ValueError(f"Not a domain name: longer than {_MAX_DOMAIN} characters")
     try:
         ascii_name = idna.encode(text, uts46=True).decode().lower()
-        if ascii_name.endswith("."):
-            raise ValueError("A domain name has no dot at its end")
-        return ascii_name, idna.decode(ascii_name)
+    except UnicodeError as error:
+        # idna says what is wrong in English, and names the character.
+        raise ValueError(f"Not a domain name: {error}") from None
+    if ascii_name.endswith("."):
+        raise ValueError("A domain name has no dot at its end")
+    return ascii_name
+
+
+@lru_cache(maxsize=1024)
+def _in_unicode(ascii_name: str) -> str:
+    try:
+        return idna.decode(ascii_name)
     except UnicodeError as error:
         # idna says what is wrong in English, and names the character.
         raise ValueError(f"Not a domain name: {error}") from None

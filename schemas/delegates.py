@@ -1,9 +1,9 @@
 """Delegates and send-as as they come in."""
 
-from marshmallow import fields, validate
+from marshmallow import validate
 
 from postroom.schemas.fields import Input
-from postroom.schemas.users import Address
+from postroom.schemas.users import Addresses
 
 #: Longest list of people.
 LONGEST_LIST = 10_000
@@ -15,4 +15,4 @@ class AddressListSchema(Input):
     #: The field that the array, which has no name of its own, is loaded as.
     bare_list = "addresses"
 
-    addresses = fields.List(Address(), required=True, validate=validate.Length(max=LONGEST_LIST))
+    addresses = Addresses(required=True, validate=validate.Length(max=LONGEST_LIST))

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validate
 
 #: What SQLite can hold.
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Input(Schema):
@@ -27,6 +29,45 @@ class Int(fields.Integer):
         if not INT64_MIN <= value <= INT64_MAX:
             raise self.make_error("too_large")
         return value
+
+
+def _check_length(field: fields.Field[Any], value: Any) -> None:
+    """What a field's validators say of a length. Raises ValidationError.
+
+    marshmallow asks them last, when everything that is in a list has been loaded.
+    """
+    for validator in field.validators:
+        if isinstance(validator, validate.Length):
+            validator(value)
+
+
+class Listed(fields.List[Any]):
+    """A JSON array, whose length is looked at before what is in it: many wrong ones cost no more than one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            _check_length(self, value)
+        loaded: list[Any] = super()._deserialize(value, attr, data, **kwargs)
+        return loaded
+
+
+class Short(fields.String):
+    """A JSON string, whose length is looked at before anything else is: the validators never see a longer one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        _check_length(self, text)
+        return text
+
+
+class Mapped(fields.Dict):
+    """A JSON object of any names, whose length is looked at before what is in it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if isinstance(value, dict):
+            _check_length(self, value)
+        loaded: dict[Any, Any] = super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
+        return loaded
 
 
 class IdRef(fields.Field[int]):
@@ -69,7 +110,7 @@ class Text(fields.String):
         if "\0" in text:
             raise ValidationError("Must not hold a NUL character.")
         # A line break would forge a second line wherever the text ends up: a header, a configuration file, a log.
-        if self.line and any(character < " " or character == "\x7f" for character in text):
+        if self.line and _CONTROL.search(text):
             raise ValidationError("Must be one line of text without control characters.")
         return text
 

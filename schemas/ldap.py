@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_load
 from marshmallow.validate import Length, OneOf, Range
 
-from postroom.schemas.fields import Bool
+from postroom.schemas.fields import Bool, Listed, Mapped, Short
 from postroom.storage import proptags
 
 TEMPLATE_NAMES = ("common", "ActiveDirectory", "OpenLDAP", "Univention", "389ds")
@@ -143,18 +143,18 @@ def _distinct(value: dict[str, str]) -> None:
         raise ValidationError("An attribute is named twice; upper and lower case are the same.")
 
 
-def _text(*validators: Callable[[str], object], limit: int = 1024, required: bool = False) -> fields.String:
+def _text(*validators: Callable[[str], object], limit: int = 1024, required: bool = False) -> Short:
     """A line of text; null and "" mean absent where it is optional, and are refused where required."""
     checks: list[Callable[[str], object]] = [Length(min=1 if required else 0, max=limit), _line, *validators]
-    return fields.String(required=required, allow_none=not required, validate=checks, dump_default="")
+    return Short(required=required, allow_none=not required, validate=checks, dump_default="")
 
 
-def _attribute(*, required: bool = False) -> fields.String:
+def _attribute(*, required: bool = False) -> Short:
     return _text(_attribute_name, required=required, limit=128)
 
 
-def _filter() -> fields.String:
-    return fields.String(allow_none=True, validate=[Length(max=4096), _sentence(check_filter)], dump_default="")
+def _filter() -> Short:
+    return Short(allow_none=True, validate=[Length(max=4096), _sentence(check_filter)], dump_default="")
 
 
 class _Strict(Schema):
@@ -178,7 +178,7 @@ class LdapConnectionSchema(_Strict):
     server = _text(_sentence(server_addresses), required=True)
     bindUser = _text()  # the API's name
     # Any text at all, and never part of a message.
-    bindPass = fields.String(allow_none=True, validate=Length(max=1024))
+    bindPass = Short(allow_none=True, validate=Length(max=1024))
     starttls = Bool(dump_default=False)
 
 
@@ -188,20 +188,20 @@ class LdapUsersSchema(_Strict):
     username = _attribute(required=True)
     displayName = _attribute()
     filter = _filter()
-    filters = fields.List(
-        fields.String(validate=[Length(min=1, max=4096), _sentence(check_filter)]),
+    filters = Listed(
+        Short(validate=[Length(min=1, max=4096), _sentence(check_filter)]),
         validate=Length(max=32),
         dump_default=list,
     )
-    searchAttributes = fields.List(fields.String(validate=_attribute_name), validate=Length(max=32), dump_default=list)
-    attributes = fields.Dict(
-        keys=fields.String(validate=_attribute_name),
-        values=fields.String(required=True, validate=_property_name),
+    searchAttributes = Listed(Short(validate=_attribute_name), validate=Length(max=32), dump_default=list)
+    attributes = Mapped(
+        keys=Short(validate=_attribute_name),
+        values=Short(required=True, validate=_property_name),
         validate=[Length(max=256), _distinct],
         dump_default=dict,
     )
-    templates = fields.List(
-        fields.String(validate=OneOf(TEMPLATE_NAMES, error="Unknown template. Known ones: {choices}.")),
+    templates = Listed(
+        Short(validate=OneOf(TEMPLATE_NAMES, error="Unknown template. Known ones: {choices}.")),
         validate=Length(max=len(TEMPLATE_NAMES)),
         dump_default=list,
     )

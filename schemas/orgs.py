@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import post_load, validate
 
-from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, Text
+from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, Listed, Text
 from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.orgs import MATCH_FIELDS, SORT_FIELDS, OrgQuery
 
@@ -14,7 +14,7 @@ class OrgPatchSchema(Input):
 
     name = Text(32, validate=validate.Length(min=1))
     description = Text(128, line=False, allow_none=True)
-    domains = fields.List(IdRef(), validate=validate.Length(max=10_000))
+    domains = Listed(IdRef(), validate=validate.Length(max=10_000))
     ID = Int()
     domainCount = Int()
 

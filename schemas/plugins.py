@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from postroom.schemas.fields import Input, Text
+from postroom.schemas.fields import Input, Listed, Text
 
 
 class PluginNamesSchema(Input):
@@ -11,7 +11,7 @@ class PluginNamesSchema(Input):
     #: The field that the array, which has no name of its own, is loaded as.
     bare_list = "names"
 
-    names = fields.List(Text(64, validate=validate.Length(min=1)), required=True, validate=validate.Length(max=100))
+    names = Listed(Text(64, validate=validate.Length(min=1)), required=True, validate=validate.Length(max=100))
 
 
 class DisabledPluginsSchema(Input):

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
-from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, QueryInt, Text, parse_id
+from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, Listed, QueryInt, Text, parse_id
 from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.roles import LONGEST_DESCRIPTION, LONGEST_NAME, MATCH_FIELDS, SORT_FIELDS, RoleQuery
 
@@ -39,8 +39,8 @@ class RolePatchSchema(Input):
 
     name = Text(LONGEST_NAME, validate=validate.Length(min=1))
     description = Text(LONGEST_DESCRIPTION, line=False, allow_none=True)
-    permissions = fields.List(fields.Nested(PermissionSchema), validate=validate.Length(max=1000))
-    users = fields.List(IdRef(), validate=validate.Length(max=10_000))
+    permissions = Listed(fields.Nested(PermissionSchema), validate=validate.Length(max=1000))
+    users = Listed(IdRef(), validate=validate.Length(max=10_000))
     ID = Int()
 
 
@@ -53,7 +53,7 @@ class RoleCreateSchema(RolePatchSchema):
 class UserRolesSchema(Input):
     """The body of PATCH users/{ID}/roles: all roles that the user is to have."""
 
-    roles = fields.List(IdRef(), validate=validate.Length(max=1000))
+    roles = Listed(IdRef(), validate=validate.Length(max=1000))
 
 
 class RoleListQuerySchema(PageQuerySchema):

@@ -1,9 +1,9 @@
 """Store access as it comes in."""
 
-from marshmallow import fields, validate
+from marshmallow import validate
 
 from postroom.schemas.delegates import LONGEST_LIST
-from postroom.schemas.fields import Input, Text
+from postroom.schemas.fields import Input, Listed, Text
 from postroom.schemas.users import LONGEST_ADDRESS
 
 
@@ -16,4 +16,4 @@ class StoreAccessPostSchema(Input):
 class StoreAccessPutSchema(Input):
     """The body of PUT storeAccess."""
 
-    usernames = fields.List(Text(LONGEST_ADDRESS), required=True, validate=validate.Length(max=LONGEST_LIST))
+    usernames = Listed(Text(LONGEST_ADDRESS), required=True, validate=validate.Length(max=LONGEST_LIST))

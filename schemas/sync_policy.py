@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from postroom.schemas.fields import Input, Int, Text
+from postroom.schemas.fields import Input, Int, Listed, Text
 
 DEFAULT_SYNC_POLICY: dict[str, Any] = {
     "allowbluetooth": 2,
@@ -85,7 +85,7 @@ def _field(name: str, default: object) -> fields.Field[Any]:
     if name == "maxattsize":
         return _AttachmentSize()
     if isinstance(default, list):
-        return fields.List(Text(256), validate=validate.Length(max=1000))
+        return Listed(Text(256), validate=validate.Length(max=1000))
     if name in _RANGES:
         low, high = _RANGES[name]
         return Int(validate=validate.Range(low, high))

@@ -1,16 +1,17 @@
 """Users as they come in: one schema to create, one to change, one for the query of a list."""
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-from postroom.schemas.addresses import normalise_address, stored_form
+from postroom.schemas.addresses import domain_of, normalise_address, stored_form
 from postroom.schemas.fields import (
     Bool,
     CommaSeparated,
     Input,
     Int,
+    Listed,
     QueryBool,
     QueryInt,
     Text,
@@ -60,6 +61,25 @@ class Address(fields.String):
             return normalise_address(text)
         except ValueError as error:
             raise ValidationError(f"{text[:100]!r} is no valid address: {error}") from None
+
+
+class Addresses(Listed):
+    """A JSON array of addresses, in no more different domains than can be looked at in a moment.
+
+    Working out the one spelling of an international domain takes up to a millisecond.
+    """
+
+    most_domains: ClassVar[int] = 1000
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Address(), **kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list) and len(value) > self.most_domains:
+            domains = {domain_of(address) for address in value if isinstance(address, str)}
+            if len(domains) > self.most_domains:
+                raise ValidationError(f"Addresses in more than {self.most_domains:,} different domains.")
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class AltnameSchema(Input):
@@ -132,9 +152,9 @@ class _Writable(PrivilegesSchema):
     status = Int(validate=validate.OneOf(STATUSES))
     lang = Text(32, allow_none=True)
     properties = Properties()
-    aliases = fields.List(Address(), allow_none=True, validate=validate.Length(max=1000))
-    altnames = fields.List(fields.Nested(AltnameSchema), allow_none=True, validate=validate.Length(max=1000))
-    fetchmail = fields.List(fields.Nested(FetchmailSchema), allow_none=True, validate=validate.Length(max=1000))
+    aliases = Addresses(allow_none=True, validate=validate.Length(max=1000))
+    altnames = Listed(fields.Nested(AltnameSchema), allow_none=True, validate=validate.Length(max=1000))
+    fetchmail = Listed(fields.Nested(FetchmailSchema), allow_none=True, validate=validate.Length(max=1000))
     forward = fields.Nested(ForwardSchema, allow_none=True)
     syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
     # There is one server only, so the only homeserver is none; who is no SystemAdmin has the field ignored.
@@ -159,7 +179,7 @@ class UserPatchSchema(_Writable):
     ID = Int()
     domainID = Int()
     orgID = Int()
-    roles = fields.List(fields.Dict())
+    roles = Listed(fields.Dict())
     mlist = Int(allow_none=True)
 
 

@@ -15,9 +15,10 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import aiosqlite
 
@@ -32,6 +33,20 @@ T = TypeVar("T")
 BATCH = 256
 READERS = 4
 BUSY_TIMEOUT = 5.0  # seconds to wait for a lock that another process holds
+
+
+class Guard(Protocol):
+    """Stands before every write that is asked for in a context: see GUARD."""
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        """Called inside the write's transaction, before its function. What it raises is the outcome of the write."""
+
+    def of_task(self) -> "Guard":
+        """The guard of work that goes on when what has started it has ended."""
+
+
+#: Of whoever writes: a request's caller, or (None) somebody who needs to be asked for nothing.
+GUARD: ContextVar[Guard | None] = ContextVar("GUARD", default=None)
 
 
 class DatabaseError(Exception):
@@ -346,12 +361,15 @@ class Database:
     async def write(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """Runs `function(connection, *args)` as one transaction and returns its result once it is on disk.
 
-        What the function raises rolls back what it did, and nothing else, and is raised here. DatabaseError when the
-        commit itself failed, TransactionError when that was a fault of ours: then nothing was stored.
+        What the function raises rolls back what it did, and nothing else, and is raised here; so does what GUARD has
+        against it. DatabaseError when the commit itself failed, TransactionError when that was a fault of ours: then
+        nothing was stored.
         """
         if self._closed:
             raise DatabaseError("The database is closed")
-        result: T = await self._writes.run(function, args)
+        guard = GUARD.get()
+        job = function if guard is None else partial(_run_guarded, guard, function)
+        result: T = await self._writes.run(job, args)
         return result
 
     async def check(self) -> None:
@@ -399,6 +417,16 @@ class Database:
         # Known before anybody is answered, so that what was revoked is revoked from then on.
         self.auth_generation = generation
         return outcomes
+
+
+def _run_guarded(
+    guard: Guard,
+    function: Callable[..., T],
+    connection: sqlite3.Connection,
+    *args: object,
+) -> T:
+    guard(connection)
+    return function(connection, *args)
 
 
 def _run_reads(connection: sqlite3.Connection, batch: list[_Job]) -> _Outcomes:

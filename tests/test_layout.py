@@ -17,7 +17,8 @@ ALLOWED = {
     },
     "postroom.app.handlers": {
         "postroom.app.services", "postroom.app.answers", "postroom.app.callers", "postroom.app.context",
-        "postroom.app.describe", "postroom.app.errors", "postroom.app.etags", "postroom.app.inputs",
+        "postroom.app.describe", "postroom.app.errors", "postroom.app.etags", "postroom.app.forms",
+        "postroom.app.guard", "postroom.app.inputs",
         "postroom.app.lookups",
         "postroom.app.openapi", "postroom.app.passwords", "postroom.app.permissions", "postroom.app.trust",
         "postroom.schemas", "postroom.storage",

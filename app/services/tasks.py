@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from postroom.app.errors import InvalidError, NotFoundError, PostroomError, UnavailableError
 from postroom.storage import tasks
-from postroom.storage.database import Database, is_unavailable
+from postroom.storage.database import GUARD, Database, Guard, is_unavailable
 
 log = logging.getLogger("postroom.tasks")
 
@@ -70,7 +70,8 @@ class Tasks:
         if len(self._running) >= MOST_UNFINISHED:
             raise UnavailableError(f"{MOST_UNFINISHED} tasks are waiting already; cancel some, or try again later")
         task_id = await self._database.write(tasks.insert_task, command, params, user_id, os.getpid(), self._now())
-        running = asyncio.create_task(self._run(task_id, work))
+        guard = GUARD.get()
+        running = asyncio.create_task(self._run(task_id, work, guard and guard.of_task()))
         self._running[task_id] = running
         running.add_done_callback(lambda ended: self._forget(task_id, ended))
         return task_id
@@ -104,12 +105,14 @@ class Tasks:
             # Looked at, or asyncio complains of a failure that nobody waited for; the row tells it.
             ended.exception()
 
-    async def _run(self, task_id: int, work: Work) -> None:
+    async def _run(self, task_id: int, work: Work, guard: Guard | None) -> None:
+        # What has become of the task is stored in any case; the guard is for what the work writes.
+        GUARD.set(None)
         state, message = tasks.ERROR, "Interrupted: the service was stopped"
         try:
             async with self._begun():
                 if await self._database.write(tasks.update_task, task_id, tasks.RUNNING, "", self._now()):
-                    message = await work(task_id)
+                    message = await _guarded(guard, work(task_id))
                     state = tasks.COMPLETED
         except PostroomError as error:
             message = error.message
@@ -144,6 +147,14 @@ class Tasks:
             # At the next start the task is found unfinished.
             fault = None if is_unavailable(error) else error
             log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
+
+
+async def _guarded(guard: Guard | None, working: Awaitable[str]) -> str:
+    token = GUARD.set(guard)
+    try:
+        return await working
+    finally:
+        GUARD.reset(token)
 
 
 async def _end(running: Iterable[asyncio.Task[None]]) -> None:

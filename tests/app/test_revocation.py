@@ -1,0 +1,206 @@
+"""Authority at the moment of the change: whoever loses theirs while a request of theirs is under way changes nothing.
+
+The examples of the description are played from top to bottom, so that every operation has what it needs. Before each
+that writes, a system administrator tries the very same call and is stopped half-way; then the call is made, and works.
+"""
+
+import asyncio
+import json
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+
+from postroom.app.routes import BASE, ROUTES
+from postroom.storage import auth, roles, tasks, users
+from tests.conformance.examples import _ANNA, _SERVER, entries, method_of
+from tests.conftest import StartService
+from tests.support.raw import connect, parse
+from tests.support.service import ADMIN_PASSWORD, Api, Service
+from tests.support.slapd import Slapd
+
+#: Of the caller, their domain and their role: a number that stands nowhere else.
+CALLER = 1_000_003
+
+REVOCATIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
+    "deleted": lambda connection: users.delete_user(connection, CALLER),
+    "without a role": lambda connection: roles.set_user_roles(connection, CALLER, []),
+    "with a lesser role": lambda connection: connection.execute(
+        "UPDATE role_permissions SET permission = 'SystemAdminRO' WHERE role_id = ?", (CALLER,)
+    ),
+    "suspended": lambda connection: users.update_fields(connection, CALLER, {"status": 1}),
+    "with another password": lambda connection: auth.set_password(connection, CALLER, "$none"),
+}
+
+#: Operations that change nothing in the database, or need no login of anybody.
+STORES_NOTHING = {"postLogin", "startTaskq", "stopTaskq"}
+
+
+def operation_id(handler: object) -> str:
+    """What the description calls a handler's operation."""
+    return str(vars(handler)["__apispec__"]["operationId"])
+
+
+WRITING = {operation_id(route.handler) for route in ROUTES if route.method != "GET"} - STORES_NOTHING
+
+
+def insert_caller(connection: sqlite3.Connection) -> list[Any]:
+    """A system administrator who has the password of `admin`; returns what to give back to remove_caller."""
+    sequences = connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
+    connection.execute(
+        "INSERT INTO domains (id, domainname, displayname, max_user) VALUES (?, 'staff.test', 'staff.test', 9)",
+        (CALLER,),
+    )
+    connection.execute(
+        "INSERT INTO users (id, domain_id, username, password) "
+        "SELECT ?, ?, 'caller@staff.test', password FROM users WHERE id = 0",
+        (CALLER, CALLER),
+    )
+    users.insert_address(connection, CALLER, "username", "caller@staff.test")
+    connection.execute("INSERT INTO roles (id, name, key) VALUES (?, 'staff', 'staff')", (CALLER,))
+    roles.insert_permission(connection, CALLER, "SystemAdmin")
+    roles.set_user_roles(connection, CALLER, [CALLER])
+    return sequences
+
+
+def remove_caller(connection: sqlite3.Connection, sequences: list[Any]) -> None:
+    """As if there had never been one: the examples name the IDs that a fresh service gives."""
+    for table in ("users", "domains", "roles"):
+        connection.execute(f"DELETE FROM {table} WHERE id = ?", (CALLER,))
+    connection.execute("DELETE FROM sqlite_sequence")
+    connection.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", sequences)
+
+
+@asynccontextmanager
+async def caller(service: Service) -> AsyncIterator[Api]:
+    """The API as the caller may use it; nothing stays of them."""
+    database = service.context.database
+    sequences = await database.write(insert_caller)
+    account = await auth.select_account(database, CALLER)
+    assert account is not None
+    try:
+        token = service.context.tokens.issue(account)["grommunioAuthJwt"]
+        api = Api(service, {"Authorization": f"Bearer {token}"})
+        await api.get("/profile")  # known in memory from now on
+        yield api
+    finally:
+        await database.write(remove_caller, sequences)
+
+
+def dump(connection: sqlite3.Connection) -> list[Any]:
+    """Every row that is not the caller's own."""
+    tables = connection.execute(
+        "SELECT name FROM pragma_table_list WHERE type = 'table' AND schema = 'main'"
+    ).fetchall()
+    return [
+        (table, row)
+        for (table,) in tables
+        if table not in ("auth_generation", "sqlite_schema", "sqlite_sequence")
+        for row in connection.execute(f'SELECT * FROM "{table}"')
+        if CALLER not in row
+    ]
+
+
+@contextmanager
+def busy_writer(service: Service) -> Iterator[asyncio.Future[Any]]:
+    """Nothing is written for as long as the block lasts."""
+    release = threading.Event()
+    writing = asyncio.ensure_future(service.context.database.write(lambda _: release.wait(30)))
+    try:
+        yield writing
+    finally:
+        release.set()
+
+
+def waiting(service: Service) -> int:
+    """How many writes wait for their turn."""
+    return len(service.context.database._writes._waiting)
+
+
+async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Waits until something is so."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
+
+
+async def overtaken(service: Service, revoke: Callable[[sqlite3.Connection], object], entry: dict[str, Any]) -> int:
+    """The status of a call whose write waits behind the revocation."""
+    database = service.context.database
+    async with caller(service) as api:
+        before = await database.read(dump)
+        with busy_writer(service) as blocked:
+            await until(lambda: waiting(service) == 0)
+            revoking = asyncio.ensure_future(database.write(revoke))
+            await asyncio.sleep(0)
+            call = api.call(method_of(entry["operation"]), entry["at"], entry.get("body"))
+            calling = asyncio.ensure_future(call)
+            await until(lambda: waiting(service) >= 2 or calling.done())
+        await asyncio.gather(blocked, revoking)
+        answer = await calling
+        assert await database.read(dump) == before, (entry["operation"], answer.body)
+    return answer.status
+
+
+async def half_sent(service: Service, revoke: Callable[[sqlite3.Connection], object], entry: dict[str, Any]) -> int:
+    """The status of a call whose body is half here when the caller is revoked."""
+    database = service.context.database
+    async with caller(service) as api:
+        before = await database.read(dump)
+        body = json.dumps(entry["body"]).encode()
+        head = [
+            f"{method_of(entry['operation'])} {BASE}{entry['at']} HTTP/1.1", "Host: x", "Connection: close",
+            "Content-Type: application/json", f"Content-Length: {len(body)}",
+            f"Authorization: {api.headers['Authorization']}",
+        ]  # fmt: skip
+        reader, writer = await connect(service)
+        writer.write("\r\n".join([*head, "", ""]).encode() + body[: len(body) // 2])
+        await asyncio.sleep(0.03)
+        await database.write(revoke)
+        writer.write(body[len(body) // 2 :])
+        (answer,) = parse(await asyncio.wait_for(reader.read(), 10))
+        writer.close()
+        assert await database.read(dump) == before, (entry["operation"], answer.json)
+    return answer.status
+
+
+async def prepare(service: Service, entry: dict[str, Any]) -> dict[str, Any]:
+    """Sees to it that there is something for the call to change where the examples have nothing left."""
+    database = service.context.database
+    if entry["operation"] == "deleteOrphaned":
+        await database.write(lambda connection: users.update_fields(connection, 2, {"ldapID": "gone"}))
+        return {**entry, "at": f"{entry['at']}&force=true"}
+    if entry["operation"] == "cancelTask":
+        task_id = await database.write(tasks.insert_task, "ldapSync", {}, 0, 1, "2026-01-01 00:00:00")
+        return {**entry, "at": f"/tasq/tasks/{task_id}/cancel"}
+    return entry
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("kind", REVOCATIONS)
+async def test_writes_of_whoever_is_revoked_meanwhile(start_service: StartService, kind: str) -> None:
+    """Every operation that writes is refused, and has stored nothing, when its caller is revoked after they were let
+    in: amid the body, or while the write waits for its turn. The same call is fine for somebody else.
+    """
+    service = await start_service(service_networks=())
+    tried = set()
+    with Slapd() as directory:
+        directory.add(_ANNA)
+        for example in entries():
+            entry = json.loads(json.dumps(example).replace(_SERVER, directory.url))
+            if entry["status"] >= 300 or method_of(entry["operation"]) == "GET":
+                continue
+            entry = await prepare(service, entry)
+            if entry["operation"] in WRITING - tried:
+                tried.add(entry["operation"])
+                for attack in (overtaken, half_sent) if entry.get("body") is not None else (overtaken,):
+                    status = await attack(service, REVOCATIONS[kind], entry)
+                    assert status in (401, 403), (attack.__name__, entry["operation"])
+            if entry["operation"] not in STORES_NOTHING:
+                admin = await service.login("admin", ADMIN_PASSWORD)
+                answer = await admin.call(method_of(entry["operation"]), entry["at"], entry.get("body"))
+                assert answer.status == entry["status"], (entry["operation"], answer.body)
+    assert tried == WRITING
