@@ -66,7 +66,7 @@ _ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
     404: ("NotFound", answers.ErrorSchema, "There is no such thing, or none in the domain of the path"),
     409: ("Conflict", answers.ErrorSchema, "What is there stands in the way; `force` overrules it"),
     412: ("PreconditionFailed", answers.ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
-    413: ("TooLarge", answers.ErrorSchema, "The body is larger than 1 MiB"),
+    413: ("TooLarge", answers.ErrorSchema, "The body is larger than 1 MiB, that of a login than 16 KiB"),
     415: ("Unsupported", answers.ErrorSchema, "The body is compressed, or a form in another character set than UTF-8"),
     500: ("ServerError", answers.InternalErrorSchema, "An internal error; the log has more under the request ID"),
     503: ("Unavailable", answers.InternalErrorSchema, "The database or the directory cannot be used at the moment"),

@@ -58,18 +58,26 @@ def parse_domain(text: str) -> tuple[str, str]:
     return ascii_name, _in_unicode(ascii_name)
 
 
-@lru_cache(maxsize=1024)
 def _ascii_domain(text: str) -> str:
     if len(text) > _MAX_DOMAIN:
         raise ValueError(f"Not a domain name: longer than {_MAX_DOMAIN} characters")
+    name, reason = _encode(text)
+    if reason is not None:
+        raise ValueError(reason)
+    return name
+
+
+@lru_cache(maxsize=1024)
+def _encode(text: str) -> tuple[str, str | None]:
+    """(A-labels, None), or ("", why not): what is no domain takes as long to find out, and may come as often."""
     try:
         ascii_name = idna.encode(text, uts46=True).decode().lower()
     except UnicodeError as error:
         # idna says what is wrong in English, and names the character.
-        raise ValueError(f"Not a domain name: {error}") from None
+        return "", f"Not a domain name: {error}"
     if ascii_name.endswith("."):
-        raise ValueError("A domain name has no dot at its end")
-    return ascii_name
+        return "", "A domain name has no dot at its end"
+    return ascii_name, None
 
 
 @lru_cache(maxsize=1024)

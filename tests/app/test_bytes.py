@@ -1,7 +1,6 @@
 """Whatever bytes arrive: an answer in the one shape that repeats none of them, or the end, and a quiet log."""
 
 import asyncio
-import gzip
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -393,7 +392,6 @@ CUTS: dict[str, tuple[list[str], bytes]] = {
     "by chunks": (["Transfer-Encoding: chunked"], b'a\r\n{"username\r\n'),
     "within a chunk": (["Transfer-Encoding: chunked"], b'ff\r\n{"username'),
     "before the last chunk": (["Transfer-Encoding: chunked"], b"2\r\n{}\r\n"),
-    "compressed": (["Content-Encoding: gzip", "Content-Length: 1000"], gzip.compress(b"{}")[:12]),
     "whole but for a byte": (["Content-Length: 3"], b"{}"),
     "without a byte": (["Content-Length: 1000"], b""),
 }
@@ -436,9 +434,6 @@ BROKEN: dict[str, tuple[list[str], bytes, bytes]] = {
     "size beyond 64 bits": (["Transfer-Encoding: chunked"], b"2\r\n{}\r\n", b"fffffffffffffffffffff\r\nsEcReT"),
     "chunk longer than it says": (["Transfer-Encoding: chunked"], b"2\r\n{}", b"sEcReT\r\n"),
     "bare LF after a size": (["Transfer-Encoding: chunked"], b"", b"2\nsEcReT\r\n"),
-    "no gzip": (["Content-Encoding: gzip", "Content-Length: 100"], b"", b"sEcReT".ljust(100)),
-    "broken gzip": (["Content-Encoding: gzip", "Content-Length: 100"], b"", gzip.compress(b"{}")[:10] + b"\xff" * 90),
-    "no deflate": (["Content-Encoding: deflate", "Content-Length: 100"], b"", b"\xff" * 100),
 }
 
 
@@ -468,17 +463,16 @@ async def test_broken_bodies_that_nobody_reads(
 ) -> None:
     """Where no body is wanted the answer is the ordinary one, and the connection ends at the fault."""
     for _, first, then in BROKEN.values():
-        if not then.startswith(b"\xff"):
-            head = request(line, b"Transfer-Encoding: chunked")
-            for parts in ([head + first, then], [head + first + then]):
-                found = await talk(service, *parts, quiet=3)
-                assert [only(found).status < 500, found.closed] == [True, True]
+        head = request(line, b"Transfer-Encoding: chunked")
+        for parts in ([head + first, then], [head + first + then]):
+            found = await talk(service, *parts, quiet=3)
+            assert [only(found).status < 500, found.closed] == [True, True]
     assert_no_failure_logged(quiet_log)
 
 
 @pytest.mark.parametrize("encoding", ["utf-7", "idna", "hex", "nope", "unicode_escape", "utf-16", "\xff"])
 async def test_forms_in_odd_encodings(service: Service, encoding: str) -> None:
-    """An encoding that nobody knows, or that makes what is no text, is no failure of the service."""
+    """A form in another encoding than UTF-8 is refused before anything is decoded."""
     for body in (
         b"user=%2B2AA-&pass=a",
         b"user=+2AA-&pass=+3AA-",
@@ -489,8 +483,7 @@ async def test_forms_in_odd_encodings(service: Service, encoding: str) -> None:
         head = [b"Connection: close", b"Content-Length: %d" % len(body)]
         kind = f"Content-Type: application/x-www-form-urlencoded; charset={encoding}".encode("latin-1")
         answer = only(await talk(service, request(POST.strip(), kind, *head) + body))
-        # idna finds too many fields in anything that it cannot decode.
-        assert answer.status in (400, 401, 413)
+        assert answer.status == 415
 
 
 async def test_clients_that_do_not_wait_for_the_answer(

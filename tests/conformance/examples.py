@@ -40,9 +40,9 @@ VOLATILE: Final[dict[str, Any]] = {
 }
 #: Stands for a UNIX time of just now.
 _NOW: Final = 1785661200
-_SERVER: Final = "ldap://directory.example.com"
+SERVER: Final = "ldap://directory.example.com"
 
-_ANNA: Final = f"""\
+ANNA: Final = f"""\
 dn: uid=anna.schmidt,{PEOPLE_DN}
 objectClass: inetOrgPerson
 objectClass: mailPerson
@@ -79,7 +79,7 @@ def entries() -> list[dict[str, Any]]:
 async def stage() -> AsyncIterator[tuple[Service, Slapd]]:
     """A fresh service, and a directory with two people."""
     with Slapd() as directory:
-        directory.add(_ANNA)
+        directory.add(ANNA)
         async with DnsServer.started() as dns:
             config = Config(database=":memory:", admin_password=ADMIN_PASSWORD, dns_servers=(dns.address,))
             async with Service.started(config) as service:
@@ -89,8 +89,8 @@ async def stage() -> AsyncIterator[tuple[Service, Slapd]]:
 async def play(service: Service, directory: Slapd, entry: dict[str, Any]) -> tuple[int, Any]:
     """(status, answer as the file should have it) of one entry."""
     api = service.api if entry.get("by") == "nobody" else await service.login("admin", ADMIN_PASSWORD)
-    status, answer = await _call(api, json.loads(json.dumps(entry).replace(_SERVER, directory.url)))
-    answer = json.loads(json.dumps(answer).replace(directory.url, _SERVER))
+    status, answer = await _call(api, json.loads(json.dumps(entry).replace(SERVER, directory.url)))
+    answer = json.loads(json.dumps(answer).replace(directory.url, SERVER))
     if entry.get("shape") and "answer" in entry and _shape(answer) == _shape(entry["answer"]):
         return status, entry["answer"]
     return status, _steady(_cut(answer, entry["cut"]) if "cut" in entry else answer)
