@@ -195,7 +195,7 @@ async def test_writes_of_whoever_is_revoked_meanwhile(start_service: StartServic
     in: amid the body, or while the write waits for its turn. The same call is fine for somebody else.
     """
     service = await start_service(database=str(tmp_path / "postroom.sqlite3"), service_networks=())
-    tried = set()
+    tried: set[str] = set()
     with Slapd() as directory:
         directory.add(ANNA)
         for example in entries():
