@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -291,8 +292,8 @@ class Database:
         self._keyed_reads = _Lane(keyed, _run_reads)
         self._readers = readers
         self._closed = False
-        #: Changes whenever the answer to "who may do what" may have changed (see the triggers in the schema).
-        self.auth_generation = generation
+        self._generation = generation
+        self._generation_lock = threading.Lock()
 
     @classmethod
     async def open(cls, path: str, *, create: bool = True) -> "Database":
@@ -321,6 +322,18 @@ class Database:
                 raise kind(f"Cannot open the database {path}: {error}") from None
             raise
         return cls(connections[0], connections[1], connections[2:], row[0])
+
+    @property
+    def auth_generation(self) -> int:
+        """Grows whenever the answer to "who may do what" may have changed (see the triggers in the schema)."""
+        return self._generation
+
+    @auth_generation.setter
+    def auth_generation(self, generation: int) -> None:
+        # The writer's thread and the watch both tell, and a read that began before a commit may tell after it: going
+        # back would give out what was remembered before the commit.
+        with self._generation_lock:
+            self._generation = max(self._generation, generation)
 
     async def fetch_by_key(self, sql: str, params: Sequence[object]) -> Any:
         """The first column of the row that a statement finds by key, None when there is none.

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,30 @@ async def test_migrations_are_remembered(tmp_path: Path) -> None:
         version = await database.fetch_value("PRAGMA user_version")
         await database.close()
         assert version == latest()
+
+
+def count_up(connection: sqlite3.Connection) -> None:
+    """Something that concerns who may do what."""
+    connection.execute("UPDATE auth_generation SET value = value + 1")
+
+
+async def test_a_late_answer_never_sets_the_generation_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read of the generation that began before a commit, and answers after it, changes nothing."""
+    read, go_on, real = asyncio.Event(), asyncio.Event(), database.fetch_value
+
+    async def late(sql: str, params: Sequence[object] = ()) -> object:
+        value = await real(sql, params)
+        read.set()
+        await go_on.wait()
+        return value
+
+    monkeypatch.setattr(database, "fetch_value", late)
+    watch = asyncio.create_task(database.refresh_auth_generation())
+    await read.wait()
+    await database.write(count_up)
+    after = database.auth_generation
+    go_on.set()
+    await watch
+    assert database.auth_generation == after
