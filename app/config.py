@@ -46,6 +46,8 @@ class Config:
     ldap_timeout: float = 5.0
     #: A PEM file with the CA of the directory servers; None: the system's.
     ldap_ca_file: str | None = None
+    #: Seconds for which logins are renewed while the directory that knows their users is away.
+    ldap_grace: float = 3600.0
     #: Percent of the linked users that may be removed at once because their objects are gone.
     ldap_orphan_share: float = 10.0
     #: Resolvers (address, port) that look-ups in the DNS go to; none: the system's.
@@ -165,6 +167,7 @@ _PARSERS = {
     "trusted_proxies": _networks,
     "ldap_timeout": _seconds,
     "ldap_ca_file": _file,
+    "ldap_grace": lambda text: _number(text, 0, 31 * 24 * 3600, "a number of seconds up to 31 days"),
     "ldap_orphan_share": lambda text: _number(text, 0, 100, "a share between 0 and 100 percent"),
     "dns_servers": _servers,
     "dns_external": _servers,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from postroom.app.services.directories import Directories
     from postroom.app.services.dns_check import DnsCheck
     from postroom.app.services.machine import Machine
+    from postroom.app.services.presence import Presence
     from postroom.app.services.tasks import Tasks
     from postroom.app.services.units import Units
 
@@ -38,6 +39,7 @@ class Context:
     machine: "Machine"
     units: "Units"
     dns: "DnsCheck"
+    presence: "Presence"
 
     def now(self) -> str:
         """This moment in the configured time zone, as the API writes times."""

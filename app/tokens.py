@@ -6,6 +6,7 @@ import sqlite3
 import time
 import uuid
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jwt
 
@@ -32,6 +33,27 @@ class Caller:
     grants: Grants
     #: Of the token that the request was made with.
     session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a token says: whose it is, its ID, when it expires, when a directory was last seen to have the user."""
+
+    account: Account
+    id: str | None
+    #: UNIX times; `seen` is 0 for users of no directory, and in tokens of older versions.
+    expires: float
+    seen: float
+
+
+class _Claims(NamedTuple):
+    """What stands in a token: `expires` and `seen` as in Session."""
+
+    user_id: int
+    epoch: int
+    session_id: str | None
+    expires: float
+    seen: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +87,21 @@ class Tokens:
         self._known: dict[str, _Known] = {}
         self._generation = 0
 
-    def issue(self, account: Account) -> dict[str, str]:
-        """The answer to a login: the token, and what X-Csrf-Token has to be with it."""
+    def issue(self, account: Account, seen: float | None = None) -> dict[str, str]:
+        """The answer to a login: the token, and what X-Csrf-Token has to be with it.
+
+        `seen`: the UNIX time at which the directory had the user last; None for users of no directory.
+        """
         now = int(time.time())
-        claims = {
+        claims: dict[str, object] = {
             "sub": str(account.id),
             "epoch": account.token_epoch,
             "iat": now,
             "exp": now + self._lifetime,
             "jti": uuid.uuid4().hex,
         }
+        if seen is not None:
+            claims["seen"] = int(seen)
         token = jwt.encode(claims, self._key, _ALGORITHM)
         return {"grommunioAuthJwt": token, "csrf": csrf_token(token)}
 
@@ -104,29 +131,24 @@ class Tokens:
             del self._known[next(iter(self._known))]
         self._known[token] = known
 
-    async def account(self, token: str) -> Account:
-        """The account behind a token that counts. Raises UnauthenticatedError otherwise."""
-        account, _, _ = await self._verified(token)
-        return account
+    async def session(self, token: str) -> Session:
+        """What is behind a token that counts. Raises UnauthenticatedError otherwise."""
+        claims = self._read(token)
+        account = _counting(await select_account(self._database, claims.user_id), claims)
+        return Session(account, claims.session_id, claims.expires, claims.seen)
 
     async def _check(self, token: str) -> _Known:
-        account, session_id, expires = await self._verified(token)
-        return _Known(replace(make_caller(account), session_id=session_id), expires)
+        session = await self.session(token)
+        return _Known(replace(make_caller(session.account), session_id=session.id), session.expires)
 
     def caller_inside(self, connection: sqlite3.Connection, token: str) -> Caller:
         """Whose token it is as it stands inside a transaction. Raises UnauthenticatedError when it does not count."""
-        user_id, epoch, session_id, _ = self._read(token)
-        account = _counting(find_account(connection, user_id), epoch, session_id)
-        return replace(make_caller(account), session_id=session_id)
+        claims = self._read(token)
+        account = _counting(find_account(connection, claims.user_id), claims)
+        return replace(make_caller(account), session_id=claims.session_id)
 
-    async def _verified(self, token: str) -> tuple[Account, str | None, float]:
-        """The account, the ID of the token, and the UNIX time at which it expires."""
-        user_id, epoch, session_id, expires = self._read(token)
-        account = _counting(await select_account(self._database, user_id), epoch, session_id)
-        return account, session_id, expires
-
-    def _read(self, token: str) -> tuple[int, int, str | None, float]:
-        """(user ID, epoch, ID of the token, UNIX time at which it expires) that a token of ours says."""
+    def _read(self, token: str) -> _Claims:
+        """What a token of ours says. Raises UnauthenticatedError for any other."""
         if len(token) > _LONGEST:
             raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
         try:
@@ -136,16 +158,20 @@ class Tokens:
                 [_ALGORITHM],
                 options={"require": ["exp", "sub", "epoch"], "verify_iat": False},
             )
-            user_id, epoch, expires = int(claims["sub"]), int(claims["epoch"]), float(claims["exp"])
-            session_id = claims.get("jti")
+            return _Claims(
+                int(claims["sub"]),
+                int(claims["epoch"]),
+                claims.get("jti"),
+                float(claims["exp"]),
+                float(claims.get("seen", 0)),
+            )
         except (jwt.PyJWTError, ValueError, TypeError):
             raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
-        return user_id, epoch, session_id, expires
 
 
-def _counting(account: Account | None, epoch: int, session_id: str | None) -> Account:
-    """The account, if a token of this epoch and ID counts for it. Raises UnauthenticatedError otherwise."""
-    if account is None or not may_log_in(account) or not _counts(account, epoch, session_id):
+def _counting(account: Account | None, claims: _Claims) -> Account:
+    """The account, if a token that says this counts for it. Raises UnauthenticatedError otherwise."""
+    if account is None or not may_log_in(account) or not _counts(account, claims.epoch, claims.session_id):
         raise UnauthenticatedError("Access denied", ["The login has been revoked"])
     return account
 

@@ -10,6 +10,7 @@ from postroom.app.passwords import Passwords
 from postroom.app.services.directories import Directories
 from postroom.app.services.dns_check import DnsCheck
 from postroom.app.services.machine import Machine
+from postroom.app.services.presence import Presence
 from postroom.app.services.tasks import Tasks
 from postroom.app.services.units import Units
 from postroom.app.tokens import Tokens
@@ -27,15 +28,16 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     database = await Database.open(config.database, create=create)
     passwords = Passwords()
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
+    presence = Presence(directories, config.ldap_grace)
     tasks = Tasks(database, lambda: now_in(config.timezone))
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
     try:
         key = await database.write(auth.ensure_setting, "token_key", secrets.token_hex(32))
         tokens = Tokens(database, key, config.token_lifetime)
-        yield Context(config, database, tokens, passwords, directories, tasks, machine, units, dns)
+        yield Context(config, database, tokens, passwords, directories, tasks, machine, units, dns, presence)
     finally:
-        for asked in (machine, units, dns):
+        for asked in (machine, units, dns, presence):
             await asked.close()
         await tasks.close()
         await directories.close()

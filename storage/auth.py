@@ -21,6 +21,7 @@ class Account:
     domain_id: int | None
     domain_status: int
     org_id: int | None
+    #: of the user and of the domain together: whatever moves either ends every token given out before
     token_epoch: int
     #: (epoch, token ID) of the session that outlives the change of password with which that epoch began
     kept_session: tuple[int | None, str | None]
@@ -32,7 +33,7 @@ class Account:
 
 _SELECT = """
     SELECT u.id, u.username, u.password, u.status, u.ldap_id, u.domain_id, coalesce(d.domain_status, 0), d.org_id,
-           u.token_epoch, u.kept_epoch, u.kept_session,
+           u.token_epoch + coalesce(d.token_epoch, 0), u.kept_epoch, u.kept_session,
            CASE WHEN EXISTS (SELECT 1 FROM user_roles WHERE user_id = u.id)
                 THEN (SELECT json_group_array(json_array(p.permission, p.domain_id, p.org_id, p.everything))
                         FROM user_roles x JOIN role_permissions p ON p.role_id = x.role_id WHERE x.user_id = u.id)
@@ -115,7 +116,8 @@ def change_password(
     changed = connection.execute(
         """
         UPDATE users
-           SET password = ?, token_epoch = token_epoch + 1, kept_epoch = token_epoch + 1, kept_session = ?
+           SET password = ?, token_epoch = token_epoch + 1, kept_session = ?,
+               kept_epoch = token_epoch + 1 + coalesce((SELECT token_epoch FROM domains WHERE id = users.domain_id), 0)
          WHERE id = ? AND password IS ?
         """,
         (new, session_id, user_id, old),

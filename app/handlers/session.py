@@ -28,17 +28,21 @@ LARGEST_LOGIN: Final = 16 * 1024
 async def post_login(request: web.Request) -> web.Response:
     """Logs in by name and password, in a form or as JSON, or, without any, renews the login of the cookie.
 
+    A user of a directory renews it as long as that has them; while it is away, for a limited time.
+
     The answer sets no cookie: the client keeps the token, as the cookie or for the header Authorization.
     """
     context = context_of(request)
     given = load(_LOGIN, await _form(request))
     if "user" in given and "pass" in given:
         account = await session.log_in(context, given["user"], given["pass"])
-        return json_answer(context.tokens.issue(account))
+        return json_answer(context.tokens.issue(account, context.presence.saw(account)))
     token, _ = token_of(request)
     if given or token is None:
         raise InvalidError("A login needs user and pass, or a valid cookie to renew")
-    return json_answer(context.tokens.issue(await context.tokens.account(token)))
+    renewed = await context.tokens.session(token)
+    seen = await context.presence.check(renewed.account, renewed.seen)
+    return json_answer(context.tokens.issue(renewed.account, seen))
 
 
 @docs(tags=["Misc"], summary="Get information about currently logged in user", operationId="getProfile")

@@ -220,7 +220,7 @@ async def test_long_tokens_are_not_looked_at(service: Service, monkeypatch: pyte
         api = Api(service, {"Authorization": f"Bearer {blown_up}"})
         await api.refused(401, "GET", "/profile")
         with pytest.raises(UnauthenticatedError):
-            await service.context.tokens.account(blown_up)
+            await service.context.tokens.session(blown_up)
     assert not service.context.tokens._known
 
 

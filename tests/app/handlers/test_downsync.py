@@ -238,7 +238,11 @@ async def test_linked_users_log_in_at_the_directory(
     assert "ldapID" in await admin.refused(400, "PATCH", path, {"ldapID": "other"})
     await admin.patch(path, {"ldapID": person.OBJECT_ID})
     assert (await admin.patch(path, {"ldapID": None}))["ldapID"] is None
-    await service.login("maria.test@example.com", USER_PASSWORD)
+    # The password from before the link is forgotten, and that of the directory counts no more.
+    for gone in (USER_PASSWORD, LDAP_PASSWORD):
+        await service.api.refused(401, "POST", "/login", {"user": "maria.test@example.com", "pass": gone})
+    await admin.put(f"{path}/password", {"new": "long enough"})
+    await service.login("maria.test@example.com", "long enough")
 
 
 async def test_contact_is_updated_without_a_name(admin: Api, ldap_domain: int, person: Person) -> None:
