@@ -151,7 +151,9 @@ async def import_user(context: Context, view: View, asked: Import) -> int:
     """Takes over one person, and shows who that is now."""
     query = load(ImportQuerySchema(), {"ID": asked.object_id, "lang": asked.lang})
     where = await where_named(context, asked.domain, asked.org)
-    imported = await ldap_import.import_user(context, where, query["ID"], force=asked.force, lang=query["lang"])
+    imported = await ldap_import.import_user(
+        context, where, query["ID"], force=asked.force, lang=query["lang"], actor=None
+    )
     for one in imported:
         view.show_user(orjson.loads(one.document), created=one.created)
     return FINE

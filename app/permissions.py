@@ -5,7 +5,7 @@ become the Grants of whoever has the role.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 #: The names that a role may hold, and what their `params` name.
@@ -111,6 +111,21 @@ def covers(one: Grants, other: Grants) -> bool:
     return all(_contains(getattr(one, name), getattr(other, name)) for name in scopes) and all(
         getattr(one, name) or not getattr(other, name) for name in flags
     )
+
+
+def outside(allowed: Grants, domain_id: int) -> Grants:
+    """What of the grants is left when nothing in this one domain counts."""
+    return replace(
+        allowed,
+        read=_without(allowed.read, domain_id),
+        write=_without(allowed.write, domain_id),
+        organise=_without(allowed.organise, domain_id),
+        purge=_without(allowed.purge, domain_id),
+    )
+
+
+def _without(scope: Scope, domain_id: int) -> Scope:
+    return scope if scope.everything else Scope(scope.ids - {domain_id})
 
 
 def _contains(one: Scope, other: Scope) -> bool:

@@ -135,9 +135,9 @@ def update_username(connection: sqlite3.Connection, user_id: int, username: str)
     insert_address(connection, user_id, "username", username)
 
 
-def unlink_user(connection: sqlite3.Connection, user_id: int | None, ldap_id: str) -> None:
-    """Makes a user one of no directory, if they are still linked to that object."""
-    connection.execute("UPDATE users SET ldap_id = NULL WHERE id = ? AND ldap_id = ?", (user_id, ldap_id))
+def unlink_user(connection: sqlite3.Connection, user_id: int) -> None:
+    """Makes a user one of no directory; with every other change of a link, a trigger ends the user's sessions."""
+    connection.execute("UPDATE users SET ldap_id = NULL WHERE id = ?", (user_id,))
 
 
 def delete_user(connection: sqlite3.Connection, user_id: int) -> None:

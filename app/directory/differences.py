@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import MappedUser
@@ -16,6 +17,10 @@ from postroom.storage.users import MAGIC_LDAP
 
 #: Folded name -> (kind, user ID) of whoever goes by it.
 Owners = Mapping[str, Sequence[tuple[str, int]]]
+
+
+#: What Changes.shown() shows that is about who a user is, and not about their mailbox.
+IDENTITY: Final = frozenset({"ldapID", "username", "aliases", "altnames"})
 
 
 @dataclass(frozen=True, slots=True)

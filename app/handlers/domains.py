@@ -77,8 +77,13 @@ async def get_domain(request: web.Request) -> web.Response:
 @response_schema(DomainSchema(), 200, description="Domain updated")
 async def patch_domain(request: web.Request) -> web.Response:
     """Changes the fields given and leaves the others."""
+    caller = request[CALLER]
     document = await context_of(request).database.write(
-        domains.patch_domain, path_id(request, "domainID"), request[BODY], request[CALLER].grants.system_write
+        domains.patch_domain,
+        path_id(request, "domainID"),
+        request[BODY],
+        caller.grants.system_write,
+        caller.user_id,
     )
     return json_document(document)
 
@@ -93,14 +98,14 @@ async def patch_domain(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="Domain deleted")
 async def delete_domain(request: web.Request) -> web.Response:
     """Marks a domain as deleted, which can be undone, or purges it, which cannot."""
-    domain_id, grants = path_id(request, "domainID"), request[CALLER].grants
+    domain_id, caller = path_id(request, "domainID"), request[CALLER]
     purge = request[QUERY]["purge"]
     # The row lets in whoever may do the one or the other.
-    if domain_id not in (grants.purge if purge else grants.organise):
+    if domain_id not in (caller.grants.purge if purge else caller.grants.organise):
         raise ForbiddenError("You do not have the permission for this")
     database = context_of(request).database
     if purge:
-        await database.write(domains.purge_domain, domain_id)
+        await database.write(domains.purge_domain, domain_id, caller.user_id)
         return message(f"Domain {domain_id} and everything in it has been removed")
-    await database.write(domains.mark_domain_deleted, domain_id)
+    await database.write(domains.mark_domain_deleted, domain_id, caller.user_id)
     return message(f"Domain {domain_id} has been marked as deleted")

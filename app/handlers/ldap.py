@@ -52,7 +52,12 @@ async def import_user(request: web.Request) -> web.Response:
     """Makes a user of an object, or updates the one who is linked to it."""
     query = request[QUERY]
     imported = await ldap_import.import_user(
-        context_of(request), _where(request), query["ID"], force=query["force"], lang=query["lang"]
+        context_of(request),
+        _where(request),
+        query["ID"],
+        force=query["force"],
+        lang=query["lang"],
+        actor=request[CALLER].user_id,
     )
     if len(imported) > 1:
         return message(ldap_import.imported_message(imported))
@@ -99,6 +104,7 @@ async def put_downsync(request: web.Request) -> web.Response:
         path_id(request, "userID"),
         query.get("ID"),
         query["lang"],
+        request[CALLER].user_id,
     )
     return json_document(document)
 

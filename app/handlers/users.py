@@ -102,10 +102,15 @@ async def patch_user(request: web.Request) -> web.Response:
 async def delete_user(request: web.Request) -> web.Response:
     """Removes a user, everything of theirs, and everything granted to them."""
     username = await context_of(request).database.write(
-        users.delete_user, path_id(request, "domainID"), path_id(request, "userID"), expected(request)
+        users.delete_user,
+        path_id(request, "domainID"),
+        path_id(request, "userID"),
+        expected(request),
+        request[CALLER].user_id,
     )
     return message(f"{username} has been deleted")
 
 
 def _change(request: web.Request) -> Change:
-    return Change(request[CALLER].grants.system_write, context_of(request).now(), expected(request))
+    caller = request[CALLER]
+    return Change(caller.user_id, caller.grants.system_write, context_of(request).now(), expected(request))

@@ -7,6 +7,8 @@ from typing import Any
 import orjson
 
 from postroom.app.errors import InvalidError
+from postroom.app.services import authority
+from postroom.app.services.authority import Actor
 from postroom.app.services.users import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY, STATUS_DELETED
 from postroom.storage import create_defaults, disabled_plugins, domains, grants, orgs, roles
@@ -31,8 +33,13 @@ def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], creat
     return domains.read_domain(connection, domain_id)
 
 
-def patch_domain(connection: sqlite3.Connection, domain_id: int, data: Mapping[str, Any], system_admin: bool) -> bytes:
-    """Changes the fields given; returns the document. Raises NotFoundError, InvalidError."""
+def patch_domain(
+    connection: sqlite3.Connection, domain_id: int, data: Mapping[str, Any], system_admin: bool, actor: Actor
+) -> bytes:
+    """Changes the fields given; returns the document.
+
+    Raises NotFoundError, InvalidError, ForbiddenError (somebody in the domain may do more, and its status changes).
+    """
     domain = find_domain_or_raise(connection, domain_id)
     current = orjson.loads(domains.read_domain(connection, domain_id))
     for name in READ_ONLY:
@@ -42,19 +49,29 @@ def patch_domain(connection: sqlite3.Connection, domain_id: int, data: Mapping[s
         raise InvalidError.field("domainname", "A domain cannot change its name.")
     if not system_admin and data.get("orgID", current["orgID"]) != current["orgID"]:
         raise InvalidError.field("orgID", "Only a system administrator moves a domain to another organisation.")
+    if data.get("domainStatus", domain.domain_status) != domain.domain_status:
+        authority.check_may_close(connection, actor, domain_id)
     domains.update_domain(connection, domain_id, _columns(connection, data))
     return domains.read_domain(connection, domain_id)
 
 
-def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int) -> None:
-    """Nobody of the domain logs in any more; PATCH `domainStatus: 0` brings it back. Raises NotFoundError."""
+def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
+    """Nobody of the domain logs in any more; PATCH `domainStatus: 0` brings it back, but no login from before.
+
+    Raises NotFoundError, ForbiddenError (somebody in the domain may do more).
+    """
     find_domain_or_raise(connection, domain_id)
+    authority.check_may_close(connection, actor, domain_id)
     domains.update_domain(connection, domain_id, {"domainStatus": STATUS_DELETED})
 
 
-def purge_domain(connection: sqlite3.Connection, domain_id: int) -> None:
-    """Removes the domain, its users, everything of theirs, and the role made for it. Raises NotFoundError."""
+def purge_domain(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
+    """Removes the domain, its users, everything of theirs, and the role made for it.
+
+    Raises NotFoundError, ForbiddenError (somebody in the domain may do more).
+    """
     find_domain_or_raise(connection, domain_id)
+    authority.check_may_close(connection, actor, domain_id, purge=True)
     grants.delete_grants_to_users(connection, "domain_id = ?", domain_id)
     roles.delete_role_made_for(connection, domain_id)
     domains.delete_domain(connection, domain_id)

@@ -9,7 +9,8 @@ from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.plan import NO_CONTACTS
 from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.services import names
+from postroom.app.services import authority, names
+from postroom.app.services.authority import Actor
 from postroom.app.services.ldap_users import Linking, update_from_directory
 from postroom.app.services.users import find_domain_or_raise, user_not_found
 from postroom.schemas.users import STATUS_CONTACT
@@ -18,11 +19,14 @@ from postroom.storage import users
 log = logging.getLogger("postroom.ldap")
 
 
-async def downsync_user(context: Context, domain_id: int, user_id: int, object_id: str | None, lang: str) -> bytes:
+async def downsync_user(
+    context: Context, domain_id: int, user_id: int, object_id: str | None, lang: str, actor: Actor
+) -> bytes:
     """Updates a user from the linked object, or links them to `object_id` first; returns the user's document.
 
     Raises NotFoundError (user, or object gone), InvalidError (not linked, broken ID, unusable object), UnavailableError
-    (no directory, or it is away). The user is untouched whenever it raises.
+    (no directory, or it is away), ForbiddenError (it would change who somebody is who may do more than the actor). The
+    user is untouched whenever it raises.
     """
     user = await users.select_user_row(context.database, domain_id, user_id)
     if user is None:
@@ -40,7 +44,7 @@ async def downsync_user(context: Context, domain_id: int, user_id: int, object_i
             f"There is no object {escape_object_id(raw)} in the directory; {user.username} stays as it was"
         )
     document, warnings = await context.database.write(
-        _update, domain_id, user_id, escape_object_id(raw), entry, directory.config, lang
+        _update, domain_id, user_id, escape_object_id(raw), entry, directory.config, lang, actor
     )
     log_warnings(user.username, warnings)
     return document
@@ -66,7 +70,11 @@ def _update(
     entry: Entry,
     config: DirectoryConfig,
     lang: str,
+    actor: Actor,
 ) -> tuple[bytes, list[str]]:
+    # Asking the directory took its time.
+    authority.check_may_write(connection, actor, [domain_id])
     mapped = map_for_domain(connection, domain_id, entry, config)
-    warnings = update_from_directory(connection, domain_id, user_id, Linking(object_id, mapped, config, lang))
+    linking = Linking(object_id, mapped, config, lang)
+    warnings = update_from_directory(connection, domain_id, user_id, linking, actor)
     return users.read_user(connection, user_id), warnings

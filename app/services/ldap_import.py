@@ -10,6 +10,8 @@ from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.plan import NO_CONTACTS, home_of
 from postroom.app.errors import ConflictError, InvalidError, NotFoundError
+from postroom.app.services import authority
+from postroom.app.services.authority import Actor
 from postroom.app.services.downsync import log_warnings
 from postroom.app.services.ldap_targets import Target, Where, targets
 from postroom.app.services.ldap_users import Linking, create_from_directory, update_from_directory
@@ -27,17 +29,20 @@ class Imported:
     document: bytes
 
 
-async def import_user(context: Context, where: Where, object_id: str, *, force: bool, lang: str) -> list[Imported]:
+async def import_user(
+    context: Context, where: Where, object_id: str, *, force: bool, lang: str, actor: Actor
+) -> list[Imported]:
     """Makes a user (or contact) of an object, or updates the one who is linked to it.
 
     `force` also links a user of that name who is not. Raises NotFoundError (no such object, domain, organisation),
     ConflictError (there is such a user, or the contact is in a domain out of reach), InvalidError (no user can be made
-    of it), UnavailableError.
+    of it), ForbiddenError (it would change who somebody is who may do more than the actor), UnavailableError.
     """
     raw = parse_object_id(object_id)
     target, entry = await find_entry(context, where, raw)
+    change = Change(actor, system_admin=False, now=context.now())
     imported, warnings = await context.database.write(
-        _import, target, where, entry, escape_object_id(raw), lang, Change(system_admin=False, now=context.now()), force
+        _import, target, where, entry, escape_object_id(raw), lang, change, force
     )
     log_warnings(f"object {escape_object_id(raw)}", warnings)
     return imported
@@ -96,6 +101,8 @@ def _import(
         domain_id = scope.all_domains[domain_of(mapped.username)].id
         own = next((user.id for user in linked if user.domain_id == domain_id), None)
         places = [(domain_id, own if own is not None else _namesake(connection, mapped, force))]
+    # Asking the directory took its time.
+    authority.check_may_write(connection, change.actor, [domain_id for domain_id, _ in places])
     imported: list[Imported] = []
     warnings: list[str] = []
     for domain_id, user_id in places:
@@ -103,7 +110,7 @@ def _import(
         if user_id is None:
             user_id, found = create_from_directory(connection, domain_id, linking, change)
         else:
-            found = update_from_directory(connection, domain_id, user_id, linking)
+            found = update_from_directory(connection, domain_id, user_id, linking, change.actor)
         warnings += found
         imported.append(Imported(user_id, created, users.read_user(connection, user_id)))
     return imported, warnings

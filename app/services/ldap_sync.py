@@ -11,11 +11,14 @@ from itertools import chain
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DirectoryConfig
+from postroom.app.directory.differences import IDENTITY
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.plan import FAULT, Action, Planner, ReadEntry, Scope, Snapshot, Step, read_entry
-from postroom.app.errors import PostroomError
+from postroom.app.errors import ForbiddenError, PostroomError
+from postroom.app.services import authority
+from postroom.app.services.authority import Actor
 from postroom.app.services.ldap_targets import Target, Where, targets
-from postroom.app.services.ldap_users import Linking, create_from_directory, update_from_directory
+from postroom.app.services.ldap_users import LINKS, Linking, create_from_directory, update_from_directory
 from postroom.app.services.orphans import check_share, gone
 from postroom.app.services.tasks import CancelledTaskError, check_not_cancelled
 from postroom.app.services.users import Change
@@ -55,10 +58,10 @@ def _nobody(_entries: int) -> None:
     """Nobody watches."""
 
 
-async def start_sync(
-    context: Context, where: Where, options: Options, user_id: int | None, report: Report = _nobody
-) -> int:
+async def start_sync(context: Context, where: Where, options: Options, actor: Actor, report: Report = _nobody) -> int:
     """Starts the update as a task of the user who asked for it; returns its ID.
+
+    Whoever may do more than they keeps link and names, and is skipped.
 
     Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), UnavailableError (no directory).
     """
@@ -66,19 +69,24 @@ async def start_sync(
     asked = {"domainID": where.domain_id, "orgID": where.org_id, "import": options.create, "dryRun": options.dry_run}
     params = {name: value for name, value in asked.items() if value is not None}
     return await context.tasks.start(
-        "ldapSync", params, user_id, lambda task_id: sync(context, task_id, found, options, report)
+        "ldapSync", params, actor, lambda task_id: sync(context, task_id, found, options, actor, report)
     )
 
 
 async def sync(
-    context: Context, task_id: int, found: Sequence[Target], options: Options, report: Report = _nobody
+    context: Context,
+    task_id: int,
+    found: Sequence[Target],
+    options: Options,
+    actor: Actor,
+    report: Report = _nobody,
 ) -> str:
     """Works through the targets for a task and returns a sentence that sums it up; the task's items tell the rest.
 
     Raises UnavailableError when a directory goes away: what was done until then stays done. ConflictError when more
-    users would be unlinked than the configured share.
+    users would be unlinked than the configured share, ForbiddenError when the actor may not do this any more.
     """
-    runs = [_Run(context, task_id, target, options, report) for target in found]
+    runs = [_Run(context, task_id, target, options, actor, report) for target in found]
     for run in runs:
         await run.run()
     counts = await tasks.select_counts(context.database, task_id)
@@ -101,7 +109,9 @@ _TO_DO = {Action.CREATE: "to create", Action.UPDATE: "to update", Action.UNLINK:
 class _Run:
     """One target of one task."""
 
-    def __init__(self, context: Context, task_id: int, target: Target, options: Options, report: Report) -> None:
+    def __init__(
+        self, context: Context, task_id: int, target: Target, options: Options, actor: Actor, report: Report
+    ) -> None:
         self._context = context
         self._task_id = task_id
         self._directory: Directory = target.directory
@@ -110,6 +120,7 @@ class _Run:
         self._siblings = target.scope.siblings()
         self._planner = Planner(self._config, self._scope)
         self._options = options
+        self._actor = actor
         self._report = report
         self.read = 0
 
@@ -186,9 +197,11 @@ class _Run:
     ) -> None:
         check_not_cancelled(connection, self._task_id)
         idle = (Action.UNCHANGED, Action.SKIP)
-        done = [
-            step if self._options.dry_run or step.action in idle else change(connection, step, now) for step in steps
-        ]
+        # It takes its time: roles may be others than when it began.
+        concerned = {step.domain_id for step in steps if step.action not in idle}
+        authority.check_may_write(connection, self._actor, concerned)
+        one = self._foresee if self._options.dry_run else change
+        done = [step if step.action in idle else one(connection, step, now) for step in steps]
         items = [_item(step, dry_run=self._options.dry_run) for step in done]
         tasks.insert_items(connection, self._task_id, items)
         tasks.update_task(connection, self._task_id, tasks.RUNNING, message, now)
@@ -199,7 +212,7 @@ class _Run:
                 return self._change(connection, step, now)
         except PostroomError as error:
             # What was true when it was planned is so no more, or two entries are at odds: the others go on.
-            return replace(step, action=Action.SKIP, code=error.status, message=error.message, shown={})
+            return _skipped(step, error)
         except _ENDS:
             raise
         except Exception:
@@ -208,14 +221,38 @@ class _Run:
 
     def _change(self, connection: sqlite3.Connection, step: Step, now: str) -> Step:
         if step.mapped is None:
-            users.unlink_user(connection, step.user_id, step.object_id)
+            self._unlink(connection, step)
             return step
         linking = Linking(step.object_id, step.mapped, self._config, self._scope.lang)
+        actor = self._actor
         if step.user_id is None:
-            user_id, _ = create_from_directory(connection, step.domain_id, linking, Change(system_admin=False, now=now))
+            change = Change(actor, system_admin=False, now=now)
+            user_id, _ = create_from_directory(connection, step.domain_id, linking, change)
             return replace(step, user_id=user_id, shown={})
-        update_from_directory(connection, step.domain_id, step.user_id, linking)
+        update_from_directory(connection, step.domain_id, step.user_id, linking, actor)
         return step
+
+    def _unlink(self, connection: sqlite3.Connection, step: Step) -> None:
+        user = None if step.user_id is None else users.find_user(connection, step.domain_id, step.user_id)
+        # Gone, or linked to something else, since the directory was asked.
+        if user is None or user.ldap_id != step.object_id:
+            return
+        authority.check_may_change(connection, self._actor, user.id, user.username, LINKS)
+        users.unlink_user(connection, user.id)
+
+    def _foresee(self, connection: sqlite3.Connection, step: Step, _now: str) -> Step:
+        """What would become of a step: a dry run tells of those out of reach, too."""
+        if step.user_id is None or IDENTITY.isdisjoint(step.shown):
+            return step
+        if authority.may_change(connection, self._actor, step.user_id):
+            return step
+        return _skipped(step, authority.refusal(step.username, LINKS))
+
+
+def _skipped(step: Step, error: PostroomError) -> Step:
+    # Clients know a closed list of codes, without 403.
+    code = 409 if isinstance(error, ForbiddenError) else error.status
+    return replace(step, action=Action.SKIP, code=code, message=error.message, shown={})
 
 
 def _item(step: Step, *, dry_run: bool) -> Item:

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from postroom.app.directory.config import DirectoryConfig
-from postroom.app.directory.differences import Changes, differences
+from postroom.app.directory.differences import IDENTITY, Changes, differences
 from postroom.app.directory.mapping import SMTP_ADDRESS, STORAGE_QUOTA, MappedUser
 from postroom.app.errors import InvalidError
-from postroom.app.services import names
+from postroom.app.services import authority, names
+from postroom.app.services.authority import Actor
 from postroom.app.services.users import Change, add_user, find_user_or_raise, set_properties
 from postroom.schemas.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import ldap_users, proptags, users
@@ -17,6 +18,9 @@ from postroom.storage.integrity import rule_of
 from postroom.storage.ldap_users import StoredUser
 from postroom.storage.properties import Value
 from postroom.storage.users import UserRow
+
+#: What is done to a user whose link or names change, for the sentence of authority.refusal().
+LINKS = "changes their link to LDAP, or their names from there"
 
 #: Nobody's ID: a user to be has none yet.
 _NOBODY = -1
@@ -33,10 +37,13 @@ class Linking:
     lang: str = ""
 
 
-def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_id: int, linking: Linking) -> list[str]:
+def update_from_directory(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, linking: Linking, actor: Actor
+) -> list[str]:
     """Links the user and writes what differs; returns sentences about what was left out.
 
-    Raises NotFoundError (user), InvalidError (the object is somebody else's, or the name cannot be the user's).
+    Raises NotFoundError (user), InvalidError (the object is somebody else's, or the name cannot be the user's),
+    ForbiddenError (link or names would change, and the user may do more than the actor).
     """
     user = find_user_or_raise(connection, domain_id, user_id)
     _check_object(connection, domain_id, linking.object_id, user_id)
@@ -44,6 +51,8 @@ def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_i
     if stored is None:  # pragma: no cover - found above, in the same transaction
         raise LookupError(user_id)
     changes, warnings = _differences(connection, stored, linking)
+    if not IDENTITY.isdisjoint(changes.shown(stored)):
+        authority.check_may_change(connection, actor, user_id, user.username, LINKS)
     with _rules_explained(linking.object_id):
         _write(connection, user, stored, changes)
     return warnings

@@ -10,14 +10,12 @@ from postroom.app.directory.config import DISPLAY_NAME
 from postroom.app.directory.mapping import SMTP_ADDRESS
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import ConflictError, ForbiddenError, NotFoundError
-from postroom.app.permissions import Grants, covers
+from postroom.app.services import authority
 from postroom.app.services.ldap_targets import Target, Where, is_concerned, targets
 from postroom.app.services.users import remove_user
-from postroom.app.tokens import grants_now, make_caller
-from postroom.storage import auth, domains, ldap_users, users
+from postroom.storage import domains, ldap_users, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked
-from postroom.storage.users import UserRow
 
 #: Users that are looked up, and removed, together.
 _BATCH = 500
@@ -129,7 +127,7 @@ async def _find_orphans(context: Context, found: Sequence[Target]) -> tuple[list
 
 def _delete(connection: sqlite3.Connection, orphans: Sequence[Linked], where: Where, caller_id: int) -> list[Linked]:
     # Asking the directory took its time: roles and domains may be others by now.
-    grants = grants_now(connection, caller_id)
+    grants = authority.grants_of(connection, caller_id)
     deleted = []
     for orphan in orphans:
         user = users.find_user(connection, orphan.domain_id, orphan.id)
@@ -138,7 +136,7 @@ def _delete(connection: sqlite3.Connection, orphans: Sequence[Linked], where: Wh
             continue
         if user.domain_id not in grants.write:
             raise ForbiddenError("You do not have the permission for this")
-        if not _may_do_more(connection, user, grants):
+        if authority.reaches(connection, grants, user.id):
             remove_user(connection, user)
             deleted.append(orphan)
     return deleted
@@ -147,8 +145,3 @@ def _delete(connection: sqlite3.Connection, orphans: Sequence[Linked], where: Wh
 def _is_meant(connection: sqlite3.Connection, domain_id: int, where: Where) -> bool:
     domain = domains.find_domain(connection, domain_id)
     return domain is not None and is_concerned(domain, where)
-
-
-def _may_do_more(connection: sqlite3.Connection, user: UserRow, grants: Grants) -> bool:
-    account = None if grants.system_write else auth.find_account(connection, user.id)
-    return account is not None and not covers(grants, make_caller(account).grants)

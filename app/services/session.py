@@ -1,12 +1,14 @@
 """Logging in, and changing passwords: one's own, and those of others."""
 
+import sqlite3
+
 from postroom.app.context import Context
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
 from postroom.app.passwords import check_new_password
-from postroom.app.permissions import covers
+from postroom.app.services import authority
 from postroom.app.services.auth_backend import auth_backend
-from postroom.app.tokens import ADMIN_ID, Caller, is_active, make_caller, may_log_in
+from postroom.app.tokens import ADMIN_ID, Caller, is_active, may_log_in
 from postroom.schemas.addresses import stored_form
 from postroom.schemas.authmgr import ALWAYS_LDAP, ALWAYS_MYSQL
 from postroom.storage import auth
@@ -101,14 +103,25 @@ async def reset_password(context: Context, caller: Caller, user: Account, new: s
     """
     if user.id == caller.user_id:
         raise InvalidError("Your own password is changed with PUT /passwd, which asks for the old one")
-    if user.ldap_id is not None:
-        raise InvalidError(f"The password of {user.username} is kept in LDAP and can only be changed there")
-    # Otherwise who may set passwords, and nothing else, would soon be allowed everything.
-    if not covers(caller.grants, make_caller(user).grants):
-        raise ForbiddenError(f"Only somebody who may do as much as {user.username} sets their password")
+    # Asked before, so that nothing is hashed in vain, and once more with the change.
+    await context.database.read(_check_reset, caller.user_id, user.id)
     check_new_password(new, context.config.password_min_length, "new")
     hashed = await context.passwords.hash(new)
-    await context.database.write(auth.set_password, user.id, hashed)
+    await context.database.write(_reset_password, caller.user_id, user.id, hashed)
+
+
+def _check_reset(connection: sqlite3.Connection, actor: int, user_id: int) -> None:
+    account = auth.find_account(connection, user_id)
+    if account is None:
+        raise NotFoundError(f"There is no user {user_id}")
+    if account.ldap_id is not None:
+        raise InvalidError(f"The password of {account.username} is kept in LDAP and can only be changed there")
+    authority.check_may_set_password(connection, actor, account)
+
+
+def _reset_password(connection: sqlite3.Connection, actor: int, user_id: int, hashed: str) -> None:
+    _check_reset(connection, actor, user_id)
+    auth.set_password(connection, user_id, hashed)
 
 
 async def reset_password_of(context: Context, caller: Caller, address: str, new: str) -> str:

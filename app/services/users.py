@@ -10,7 +10,8 @@ import orjson
 
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.etags import Expected, check_match
-from postroom.app.services import fetchmail, names
+from postroom.app.services import authority, fetchmail, names
+from postroom.app.services.authority import Actor
 from postroom.app.tokens import ADMIN_ID
 from postroom.schemas.create_defaults import overlay
 from postroom.schemas.users import READ_ONLY, STATUS_CONTACT, STATUS_NORMAL
@@ -29,6 +30,7 @@ DISPLAY_MAILBOX, DISPLAY_CONTACT = 0, 6
 class Change:
     """Who changes a user, and when: `homeserver` counts only from a SystemAdmin, `now` stamps what is written."""
 
+    actor: Actor
     system_admin: bool
     now: str
     #: Versions of the user that may be changed (If-Match); None: any.
@@ -128,10 +130,11 @@ def patch_user(
 ) -> bytes:
     """Changes the fields given (a loaded UserPatchSchema) and nothing else; returns the user's document.
 
-    Raises NotFoundError, InvalidError, PreconditionFailedError.
+    Raises NotFoundError, InvalidError, PreconditionFailedError, ForbiddenError (see authority.py).
     """
     user = find_user_or_raise(connection, domain_id, user_id)
     domain = find_domain_or_raise(connection, domain_id)
+    _check_authority(connection, user, domain, data, change.actor)
     if change.allowed is not None or any(name in data for name in READ_ONLY):
         current = users.read_user(connection, user_id)
         check_match(change.allowed, current)
@@ -148,14 +151,15 @@ def patch_user(
     return users.read_user(connection, user_id)
 
 
-def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, allowed: Expected) -> str:
+def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, allowed: Expected, actor: Actor) -> str:
     """Removes a user, every row that refers to them, and every grant to them; returns the username.
 
-    Raises NotFoundError, InvalidError (ID 0), PreconditionFailedError.
+    Raises NotFoundError, InvalidError (ID 0), PreconditionFailedError, ForbiddenError (see authority.py).
     """
     if user_id == ADMIN_ID:
         raise InvalidError("The system administrator cannot be deleted")
     user = find_user_or_raise(connection, domain_id, user_id)
+    authority.check_may_change(connection, actor, user_id, user.username, "deletes them")
     if allowed is not None:
         check_match(allowed, users.read_user(connection, user_id))
     remove_user(connection, user)
@@ -214,6 +218,32 @@ def _apply(
         own = names.list_own(connection, user)
         fetchmail.replace(connection, user, own, gone, data["fetchmail"] or (), change.now)
     set_properties(connection, user.id, data.get("properties", {}))
+
+
+#: What of a body changes who a user is, or whether they are anybody.
+_IDENTITY = ("username", "aliases", "altnames", "status", "ldapID")
+
+
+def _check_authority(
+    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
+) -> None:
+    given = [name for name in _IDENTITY if name in data]
+    if not given or authority.may_change(connection, actor, user.id):
+        return
+    # Clients send back the whole user to change a telephone number: what stays as it is may be there.
+    current = orjson.loads(users.read_user(connection, user.id))
+    for name in given:
+        if _identity(name, data[name], domain) != _identity(name, current[name], domain):
+            raise authority.refusal(user.username, "changes their names, their status or their link to LDAP")
+
+
+def _identity(name: str, value: Any, domain: DomainRow) -> Any:
+    """One of these fields as it would be stored, as far as a client sends back what it has read."""
+    if name == "username":
+        return value if "@" in value else f"{value}@{domain.domainname}"
+    if name == "altnames":
+        return [entry["altname"] for entry in value or ()]
+    return value or [] if name == "aliases" else value
 
 
 def _rename(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:

@@ -101,7 +101,7 @@ async def test_homeserver_of_others_is_ignored(service: Service, admin: Api, dom
 async def test_changing_the_domain_itself(service: Service, admin: Api, two_domains: tuple[str, str]) -> None:
     """A domain is changed by administrators of its organisation, and purged by those who may purge."""
     domain_admin = await service.login_with(1, ("DomainAdmin", {"domain_id": 1}), name="da")
-    org_admin = await service.login_with(1, ("OrgAdmin", {"org_id": 1}), name="oa")
+    org_admin = await service.login_with(2, ("OrgAdmin", {"org_id": 1}), name="oa")
     purger = await service.login_with(2, ("DomainPurge", {"domain_id": 1}), name="dp")
     await domain_admin.refused(403, "PATCH", "/system/domains/1", {"maxUser": 1000})
     await org_admin.patch("/system/domains/1", {"title": "One"})
