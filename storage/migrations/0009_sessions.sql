@@ -19,4 +19,4 @@ CREATE TRIGGER auth_user_link AFTER UPDATE OF ldap_id ON users WHEN old.ldap_id 
        SET password = NULL, token_epoch = token_epoch + 1, kept_epoch = NULL, kept_session = NULL
      WHERE id = new.id;
 END;
-UPDATE users SET password = NULL WHERE ldap_id IS NOT NULL;
+UPDATE users SET password = NULL WHERE ldap_id IS NOT NULL AND id <> 0;
