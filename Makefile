@@ -9,7 +9,7 @@ BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
 # The generators of clients: one is Java, one makes Ruby.
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
-TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver nginx-light caddy
+TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver nginx-light caddy fetchmail
 
 # Those that are JavaScript, in the versions of package-lock.json.
 CLIENTS = tests/conformance/clients

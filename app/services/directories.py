@@ -70,11 +70,11 @@ class Directories:
         return await asyncio.shield(probe)
 
     async def configure(self, org_id: int | None, document: dict[str, Any], *, force: bool) -> None:
-        """Tests a loaded `ldapConfig` against its server, then stores it. Without `bindPass` the stored one is kept, as
-        long as no other server would be told it.
+        """Tests a loaded `ldapConfig` against its server, then stores it. Without `bindPass` the stored one is kept.
 
-        Raises InvalidError with the reason when the test fails, ConflictError when the stored configuration has changed
-        during the test; `force` stores it all the same. NotFoundError (organisation).
+        Raises InvalidError when somebody else would be told that, or with the reason when the test fails, ConflictError
+        when the stored configuration has changed during the test; `force` stores it without a test. NotFoundError
+        (organisation).
         """
         before = await ldap_configs.select_ldap_config(self._database, org_id)
         tested = not force and not document.get("disabled")
@@ -157,12 +157,28 @@ def _store(
 
 
 def _with_password(document: Mapping[str, Any], stored: LdapConfigRow | None) -> LdapConfigRow:
-    """The configuration with its own password, or else the stored one, which no other server gets to see."""
+    """The configuration with its own password, or else the stored one.
+
+    Raises InvalidError when somebody else would be told the stored one: another server, over another kind of
+    connection, or for another user.
+    """
     given = dict(document["connection"])
     bind_pass = given.pop("bindPass", None)
-    if bind_pass is None and stored is not None and _servers(given) <= _servers(stored.document["connection"]):
+    # Without a user the bind is anonymous, and no password has a use.
+    if bind_pass is None and "bindUser" in given and stored is not None and stored.bind_pass is not None:
+        _check_destination(given, stored.document["connection"])
         bind_pass = stored.bind_pass
     return LdapConfigRow({**document, "connection": given}, bind_pass)
+
+
+def _check_destination(given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    changed = [name for name in ("bindUser", "starttls") if (given.get(name) or None) != (stored.get(name) or None)]
+    # Fewer servers, or the same in another order, learn nothing new. A URL has the port and whether it is TLS.
+    if not _servers(given) <= _servers(stored):
+        changed.append("server")
+    if changed:
+        names = ", ".join(f"connection.{name}" for name in sorted(changed))
+        raise InvalidError.field("connection.bindPass", f"The password is needed again when {names} changes.")
 
 
 def _servers(connection: Mapping[str, Any]) -> set[str]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from postroom.app.errors import InvalidError
+from postroom.schemas.fetchmail_options import check_options
 from postroom.storage import fetchmail
 from postroom.storage.text import fold
 from postroom.storage.users import UserRow
@@ -24,6 +25,10 @@ _DEFAULTS: dict[str, Any] = {
     "extraOptions": None,
 }
 _REQUIRED = ("srcServer", "srcUser", "srcPassword")
+#: Who is told the password, and how well it is kept from others on its way.
+_DESTINATION = (
+    "srcServer", "srcUser", "srcAuth", "protocol", "useSSL", "sslCertCheck", "sslCertPath", "sslFingerprint",
+)  # fmt: skip
 
 
 def replace(
@@ -49,7 +54,7 @@ def replace(
             given["mailbox"] = user.username
         if entry_id is None:
             entry = {"mailbox": user.username, **_DEFAULTS, **given}
-            _check(own, place, entry)
+            _check(own, place, entry, {})
             if "date" in given:
                 raise _invalid(place, "date", "Is set when the entry is stored.")
             fetchmail.insert_fetchmail(connection, user.id, entry, now)
@@ -61,19 +66,34 @@ def replace(
         if given.get("date", known["date"]) != known["date"]:
             raise _invalid(place, "date", "Cannot be changed; leave it out or send it back as it was.")
         entry = {**known, **given}
-        _check(own, place, entry)
+        _check_password(place, known, given)
+        _check(own, place, entry, known)
         if any(entry[name] != known[name] for name in fetchmail.COLUMNS):
             fetchmail.update_fetchmail(connection, entry_id, entry, now)
     fetchmail.delete_fetchmail(connection, [entry_id for entry_id in stored if entry_id not in kept])
 
 
-def _check(own: Collection[str], place: int, entry: dict[str, Any]) -> None:
+def _check_password(place: int, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """The stored password is told only whom it was entered for: a changed destination needs it in the same body."""
+    changed = [name for name in _DESTINATION if given.get(name, known[name]) != known[name]]
+    if changed and "srcPassword" not in given:
+        raise _invalid(place, "srcPassword", f"Is needed again when {', '.join(changed)} changes.")
+
+
+def _check(own: Collection[str], place: int, entry: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """The rules of what is new in an entry; what is stored of a known one can always be sent back."""
     for name in _REQUIRED:
         if name not in entry:
             raise _invalid(place, name, "Missing data for required field.")
     # Another user's mailbox would be filled with mail that is not theirs.
-    if fold(entry["mailbox"]) not in own:
+    if entry["mailbox"] != known.get("mailbox") and fold(entry["mailbox"]) not in own:
         raise _invalid(place, "mailbox", "Is no address of this user.")
+    options = entry["extraOptions"]
+    if options is not None and options != known.get("extraOptions"):
+        try:
+            check_options(options)
+        except ValueError as error:
+            raise _invalid(place, "extraOptions", f"{error}.") from None
 
 
 def _invalid(place: int, name: str, reason: str) -> InvalidError:

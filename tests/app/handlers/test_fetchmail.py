@@ -1,9 +1,16 @@
 """Accounts elsewhere: replaced as a whole, updated by ID, passwords never shown."""
 
+import os
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from postroom.schemas.fetchmail_options import FLAGS, NUMBERS
+from postroom.storage.fetchmail import COLUMNS
 from tests.support.service import Api, Service
 
 ENTRY = {"srcServer": "mail.example.net", "srcUser": "jane", "srcPassword": "s3cret"}
@@ -141,3 +148,145 @@ async def test_whole_user_with_another_address(admin: Api, path: str) -> None:
     whole = await admin.get(path)
     after = await admin.patch(path, {**whole, "username": "janet", "aliases": []})
     assert [entry["mailbox"] for entry in after["fetchmail"]] == ["janet@example.org"]
+
+
+#: Changes by which somebody else would be told the password, or others could read it on its way.
+REDIRECTIONS: list[dict[str, Any]] = [
+    {"srcServer": "evil.example.net"},
+    {"srcServer": "mail.example.net:1143"},
+    {"srcUser": "mallory"},
+    {"srcAuth": "any"},
+    {"protocol": "POP3"},
+    {"useSSL": False},
+    {"sslCertCheck": True},
+    {"sslCertPath": "/home/mallory"},
+    {"sslFingerprint": "AA:BB"},
+]
+
+
+@pytest.mark.parametrize("change", REDIRECTIONS)
+async def test_a_password_goes_only_where_it_was_meant_for(
+    admin: Api, service: Service, path: str, change: dict[str, Any]
+) -> None:
+    """Who changes server, user or how the connection is kept safe enters the password again, in the same body."""
+    first, second = (await admin.get(path))["fetchmail"]
+    for entry in ({**first, **change}, {"ID": first["ID"], **change}):
+        reasons = await admin.refused(400, "PATCH", path, {"fetchmail": [entry, second]})
+        assert "fetchmail.0.srcPassword" in reasons
+        assert next(iter(change)) in reasons
+    # Neither does a harmless change first, another entry's password, or an entry that is taken out and put in again.
+    await admin.refused(400, "PATCH", path, {"fetchmail": [{**first, **change}, {**second, "srcPassword": "x"}]})
+    await admin.patch(path, {"fetchmail": [{**first, "active": False, "srcFolder": "INBOX"}, second]})
+    await admin.refused(400, "PATCH", path, {"fetchmail": [{**first, **change, "active": True}, second]})
+    copy = {name: value for name, value in first.items() if name not in ("ID", "date")}
+    await admin.refused(400, "PATCH", path, {"fetchmail": [first, second, {**copy, **change}]})
+    users = path.rpartition("/")[0]
+    other = {"username": "john", "password": "long enough", "fetchmail": [{**copy, **change}]}
+    await admin.refused(400, "POST", users, other)
+    await admin.refused(400, "POST", users, {**other, "fetchmail": [{**first, **change}]})
+    assert await stored_passwords(service) == ["s3cret", "s3cret"]
+    after = (await admin.patch(path, {"fetchmail": [{**first, **change, "srcPassword": "new"}, second]}))["fetchmail"]
+    assert change.items() <= after[0].items()
+    assert await stored_passwords(service) == ["new", "s3cret"]
+
+
+def test_every_field_is_judged() -> None:
+    """A new field is either one of those that need the password again, or is known to tell it to nobody."""
+    redirecting = {name for change in REDIRECTIONS for name in change}
+    harmless = {"mailbox", "active", "srcPassword", "srcFolder", "fetchall", "keep", "extraOptions"}
+    assert redirecting | harmless == set(COLUMNS)
+    assert not redirecting & harmless
+
+
+DANGEROUS = [
+    "preconnect 'touch /tmp/x'", "postconnect x", "mda /bin/sh", 'mda "/bin/sh"', "bsmtp /etc/passwd",
+    "plugin x", "plugout x", "smtphost evil.net", "smtpaddress evil.net", "smtpname x@evil.net",
+    "fetchdomains x", "lmtp", "no ssl", "ssl", "sslproto ''", "no sslcertck", "sslcertck", "sslcertpath /tmp",
+    "sslcertfile /tmp/x", "sslfingerprint AA", "sslkey /x", "sslcert /x", "sslcommonname evil.net",
+    "via evil.net", "auth password", "user x", "password x", "pass x", "is root here", "to root", "here",
+    "there", "poll evil.net", "skip x", "defaults", "set logfile /etc/x", "principal x", "properties x",
+    "esmtpname x", "esmtppassword x", "keep", "no keep", "flush", "limitflush", "fetchall", "envelope x",
+    "monitor eth0", "interface x", "localdomains x", "aka x", "nokeepx", "limit", "limit x", "limit -1",
+    "limit 1x", "limit 99999999999", "limit 5;mda x", "limit 5 mda x", "limit 5,mda x", "folder", "folder 'a'",
+    'folder "a', 'folder "a" mda "x"', 'folder "a\\" mda "x"', "folder a;b", "folder |x", "rewrite mda x",
+    "rewritemda x", "rewrite #", "# x", "no", "no no rewrite", "no limit 5", "ſtripcr", "limit ٣", "folder ä",
+    "rewrite\u2028mda x", "REWRITE", "idle", "=", ";", ",", "\\",
+]  # fmt: skip
+HARMLESS = [
+    *sorted(FLAGS), *[f"no {name}" for name in sorted(FLAGS)], *[f"{name} 12" for name in sorted(NUMBERS)],
+    "folder INBOX", "folder INBOX.Spam", 'folder "Sent Items"', "folder INBOX,Junk", "folder a/b",
+    "limit 50000 no rewrite folder INBOX expunge 10", " limit  5   stripcr ", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", DANGEROUS)
+async def test_options_that_do_more(admin: Api, path: str, options: str) -> None:
+    """Whatever is not known to be harmless is refused, with what is possible, for new entries and known ones."""
+    first, second = (await admin.get(path))["fetchmail"]
+    for entry in ({**ENTRY, "extraOptions": options}, {**first, "srcPassword": "x", "extraOptions": options}):
+        reasons = await admin.refused(400, "PATCH", path, {"fetchmail": [entry]})
+        assert "fetchmail.0.extraOptions" in reasons
+        assert "folder with a name" in reasons
+    body = {"username": "john", "password": "long enough", "fetchmail": [{**ENTRY, "extraOptions": options}]}
+    await admin.refused(400, "POST", path.rpartition("/")[0], body)
+    assert (await admin.get(path))["fetchmail"] == [first, second]
+
+
+async def test_options_that_are_harmless(admin: Api, path: str) -> None:
+    """The others come back as they were put, and none of them needs the password again."""
+    first, _ = (await admin.get(path))["fetchmail"]
+    for options in [*HARMLESS, None]:
+        after = await admin.patch(path, {"fetchmail": [{"ID": first["ID"], "extraOptions": options}]})
+        assert after["fetchmail"][0]["extraOptions"] == options
+
+
+async def change_stored(service: Service, column: str, value: str) -> None:
+    """Writes into the first entry what the API would refuse."""
+
+    def change(connection: sqlite3.Connection) -> None:
+        connection.execute(f"UPDATE fetchmail SET {column} = ? WHERE id = 1", (value,))
+
+    await service.context.database.write(change)
+
+
+async def test_options_from_before(admin: Api, service: Service, path: str) -> None:
+    """What is stored already can be sent back and taken out, and put nowhere else."""
+    old = 'mda "/usr/bin/old"'
+    await change_stored(service, "extra_options", old)
+    user = await admin.get(path)
+    assert await admin.patch(path, user) == user
+    first, second = user["fetchmail"]
+    await admin.patch(path, {"fetchmail": [{**first, "active": False}, second]})
+    await admin.refused(400, "PATCH", path, {"fetchmail": [first, {**second, "extraOptions": old}]})
+    await admin.patch(path, {"fetchmail": [{**first, "extraOptions": None}, second]})
+    await admin.refused(400, "PATCH", path, {"fetchmail": [first, second]})
+
+
+async def test_mailbox_from_before(admin: Api, service: Service, path: str) -> None:
+    """An entry for an address that is not the user's any more can be sent back as it was read."""
+    await change_stored(service, "mailbox", "gone@far.net")
+    user = await admin.get(path)
+    assert await admin.patch(path, user) == user
+
+
+def understood(tmp_path: Path, before: str, after: str) -> bool:
+    """Whether fetchmail reads a file with options of the server, and others of the user."""
+    path = tmp_path / "rc"
+    path.write_text(
+        f"poll mail.example.org protocol IMAP {before}\n"
+        f'  user "jane" there with password "p" is "jane" here ssl {after}\n'
+        "skip other.example.org protocol IMAP\n"
+    )
+    path.chmod(0o600)
+    command = ["fetchmail", "--configdump", "--fetchmailrc", str(path)]
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LC_ALL": "C"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30, check=False)
+    assert "tmp/x" not in done.stdout
+    return done.returncode == 0 and "other.example.org" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("fetchmail") is None, reason="fetchmail is not installed")
+@pytest.mark.parametrize("options", HARMLESS)
+def test_fetchmail_itself_understands_them(tmp_path: Path, options: str) -> None:
+    """fetchmail reads each of the options, in one of the two places for options, and nothing behind it is lost."""
+    assert understood(tmp_path, "", options) or understood(tmp_path, options, "")

@@ -259,9 +259,95 @@ async def test_a_password_is_told_to_no_other_server(admin: Api, slapd: Slapd, p
         await admin.put(path, fewer)
         elsewhere = {**shown, "connection": {**shown["connection"], "server": f"{slapd.url} {stranger}"}}
         assert "password" in await admin.refused(400, "PUT", path, elsewhere)
-        await admin.put(f"{path}?force=true", {**shown, "connection": {**shown["connection"], "server": stranger}})
-        assert (await admin.get(path))["ldapAvailable"] is False
+        alone = {**shown, "connection": {**shown["connection"], "server": stranger}}
+        assert "password" in await admin.refused(400, "PUT", f"{path}?force=true", alone)
+        assert (await admin.get(path))["data"]["connection"]["server"] == fewer["connection"]["server"]
     assert not any(slapd.bind_password.encode() in each for each in seen)
+
+
+#: Changes of `connection` by which somebody else would be told the password, or others could read it on its way.
+REDIRECTIONS: dict[str, dict[str, Any]] = {
+    "another server": {"server": "evil.example.net"},
+    "another port": {"server": "ldap://localhost:1389"},
+    "no TLS": {"server": "ldap://localhost"},
+    "one more server": {"server": "ldaps://localhost evil.example.net"},
+    "one more in front": {"server": "evil.example.net ldaps://localhost ldaps://second"},
+    "no StartTLS": {"starttls": False},
+    "another user": {"bindUser": "cn=other"},
+}
+
+
+@pytest.mark.parametrize("change", REDIRECTIONS.values(), ids=REDIRECTIONS)
+@pytest.mark.parametrize("missing", [{}, {"bindPass": None}, {"bindPass": ""}], ids=["omitted", "null", "empty"])
+async def test_a_password_is_needed_again(
+    admin: Api, service: Service, path: str, change: dict[str, Any], missing: dict[str, Any]
+) -> None:
+    """Who changes server, TLS or user of a configuration enters its password again, with force and disabled as well."""
+    connection = {"server": "ldaps://localhost ldaps://second", "starttls": True}
+    await admin.put(f"{path}?force=true", plain("x", **connection))
+    stored = await stored_configuration(service)
+    shown = (await admin.get(path))["data"]
+    wanted = {**shown, "connection": {**shown["connection"], **missing, **change}}
+    for query in ("", "?force=true"):
+        for disabled in (False, True):
+            reasons = await admin.refused(400, "PUT", path + query, {**wanted, "disabled": disabled})
+            assert "connection.bindPass" in reasons
+            assert f"connection.{next(iter(change))}" in reasons
+            assert "secret" not in reasons
+    assert await stored_configuration(service) == stored
+    wanted["connection"]["bindPass"] = "new"
+    await admin.put(f"{path}?force=true", wanted)
+    assert (await stored_configuration(service))[0][1] == "new"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"server": "LDAPS://LOCALHOST:636/"},
+        {"server": "ldaps://second ldaps://localhost"},
+        {"server": "ldaps://second"},
+    ],
+)
+async def test_a_password_is_kept_for_the_same(admin: Api, service: Service, path: str, change: dict[str, Any]) -> None:
+    """Other spellings, another order and fewer of the same servers, and whatever is no connection, keep it."""
+    await admin.put(f"{path}?force=true", plain("ldaps://localhost ldaps://second"))
+    shown = (await admin.get(path))["data"]
+    wanted = {**shown, "baseDn": "dc=y", "disabled": True, "connection": {**shown["connection"], **change}}
+    await admin.put(path, wanted)
+    assert (await stored_configuration(service))[0][1] == "secret"
+
+
+async def test_without_a_user_the_password_is_forgotten(admin: Api, service: Service, path: str) -> None:
+    """Whoever binds as nobody needs no password, and it does not come back with the next user."""
+    await admin.put(f"{path}?force=true", plain("localhost"))
+    shown = (await admin.get(path))["data"]
+    anonymous = {**shown, "connection": {"server": "elsewhere.example.net"}}
+    await admin.put(f"{path}?force=true", anonymous)
+    assert (await stored_configuration(service))[0][1] is None
+    await admin.put(f"{path}?force=true", {**shown, "connection": {**anonymous["connection"], "bindUser": "cn=x"}})
+    assert (await stored_configuration(service))[0][1] is None
+
+
+async def test_an_organisation_does_not_get_the_password_of_all(admin: Api, service: Service) -> None:
+    """An organisation's own configuration begins without the password of the one for all, and ends with its own."""
+    await admin.put(f"{CONFIG}?force=true", plain("localhost"))
+    org_id = (await admin.post("/system/orgs", {"name": "Org"}))["ID"]
+    path = f"/system/orgs/{org_id}/ldap"
+    own = plain("localhost")
+    del own["connection"]["bindPass"]
+    await admin.put(f"{path}?force=true", own)
+    assert [row[1] for row in await stored_configuration(service)] == ["secret", None]
+    await admin.put(f"{path}?force=true", plain("localhost", bindPass="own"))
+    await admin.delete(path)
+    await admin.put(f"{path}?force=true", own)
+    assert [row[1] for row in await stored_configuration(service)] == ["secret", None]
+
+
+async def stored_configuration(service: Service) -> list[Any]:
+    """(document, password) of every configuration."""
+    sql = "SELECT document, bind_pass FROM ldap_configs ORDER BY id"
+    return [tuple(row) for row in await service.context.database.fetch_all(sql)]
 
 
 async def test_times_are_in_the_configured_zone_everywhere(start_service: StartService) -> None:
