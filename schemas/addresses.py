@@ -1,10 +1,13 @@
 """E-mail addresses: one spelling for each, so that they compare as text everywhere."""
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import idna
 from email_validator import EmailNotValidError, validate_email
+
+from postroom.storage.text import fold
 
 #: RFC 5321: 64 for the local part, 255 for the domain, and the @. Longer text is not even looked at.
 MAX_LENGTH = 320
@@ -19,6 +22,9 @@ _MAX_LOCAL = 64
 #: Longest domain that is looked at. No name in ASCII is longer (RFC 1035), and what is written otherwise gets no
 #: shorter by being encoded.
 _MAX_DOMAIN = 255
+
+#: The account of the system administrator, who is in no domain.
+_ADMINISTRATOR = "admin"
 
 
 def normalise_address(text: str) -> str:
@@ -92,3 +98,25 @@ def _in_unicode(ascii_name: str) -> str:
 def domain_of(address: str) -> str:
     """The part after the last @ in lower case: for a normalised address its ASCII domain."""
     return address.rpartition("@")[2].lower()
+
+
+def domain_part(name: str) -> str | None:
+    """The domain of an address or altname in A-labels, "" when it is no domain name; None without one."""
+    _, at, domain = fold(name).rpartition("@")
+    if not at:
+        return None
+    try:
+        return parse_domain(domain)[0]
+    except ValueError:
+        return ""
+
+
+def spells_administrator(altname: str) -> bool:
+    """Whether an altname without a domain is read as the name of the system administrator, whatever it is made of.
+
+    Accents, dots and whatever else is no letter do not make another name of it; nor does the i of Turkish.
+    """
+    if domain_part(altname) is not None:
+        return False
+    letters = unicodedata.normalize("NFKD", fold(altname.replace("ı", "i")))
+    return "".join(character for character in letters if character.isalnum()) == _ADMINISTRATOR

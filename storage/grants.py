@@ -31,28 +31,50 @@ def read_grants(connection: sqlite3.Connection, domain_id: int, user_id: int, ki
 
 
 def replace_grants(connection: sqlite3.Connection, user_id: int, kind: str, addresses: Sequence[str]) -> None:
-    """Makes these the list, in this order; of addresses that differ in case only the first counts."""
+    """Makes these the list, in this order; of addresses that differ in case only the first counts.
+
+    A grant that is there already stays one to whom it was made.
+    """
+    members = dict(
+        connection.execute("SELECT key, member_id FROM grants WHERE user_id = ? AND kind = ?", (user_id, kind))
+    )
     connection.execute("DELETE FROM grants WHERE user_id = ? AND kind = ?", (user_id, kind))
     by_key: dict[str, str] = {}
     for address in addresses:
         by_key.setdefault(fold(address), address)
     connection.executemany(
-        "INSERT INTO grants (user_id, kind, position, address, key) VALUES (?, ?, ?, ?, ?)",
-        [(user_id, kind, position, address, key) for position, (key, address) in enumerate(by_key.items())],
+        """
+        INSERT INTO grants (user_id, kind, position, address, key, member_id)
+        VALUES (?, ?, ?, ?, ?,
+                CASE WHEN ? THEN ? ELSE (SELECT user_id FROM addresses WHERE key = ? AND kind <> 'altname') END)
+        """,
+        [
+            (user_id, kind, position, address, key, key in members, members.get(key), key)
+            for position, (key, address) in enumerate(by_key.items())
+        ],
     )
 
 
-def move_grants(connection: sqlite3.Connection, keys: Sequence[str], address: str) -> None:
-    """Grants to these addresses (folded) are grants to that one from now on; nobody is in a list twice."""
+def move_grants(connection: sqlite3.Connection, member_id: int, keys: Sequence[str], address: str) -> None:
+    """Grants to a user by these addresses (folded) name that one from now on; nobody is in a list twice.
+
+    Grants by one of the addresses that were made while it was nobody's, or somebody else's, stay as they are.
+    """
     for key in keys:
         connection.execute(
-            "UPDATE OR IGNORE grants SET address = ?, key = ? WHERE key = ?", (address, fold(address), key)
+            "UPDATE OR IGNORE grants SET address = ?, key = ? WHERE key = ? AND member_id = ?",
+            (address, fold(address), key, member_id),
         )
-        connection.execute("DELETE FROM grants WHERE key = ? AND key <> ?", (key, fold(address)))
+        connection.execute(
+            "DELETE FROM grants WHERE key = ? AND member_id = ? AND key <> ?", (key, member_id, fold(address))
+        )
 
 
 def delete_grants_to_users(connection: sqlite3.Connection, condition: str, param: object) -> None:
-    """Removes grants to any address of the users that meet a condition on the table users."""
+    """Removes grants to any address of the users that meet a condition on the table users.
+
+    Those too that were made before the address was theirs: who is given it later must not inherit them.
+    """
     connection.execute(
         f"""
         DELETE FROM grants

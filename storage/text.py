@@ -1,13 +1,36 @@
-"""The form in which names and texts are compared: without regard to case, in any script."""
+"""The form in which names and texts are compared: without regard to case and to how they are written, in any script."""
 
 import unicodedata
+from itertools import chain
+
+#: Characters that are not shown (Default_Ignorable_Code_Point of Unicode, which Python's own tables do not have).
+_IGNORABLE = dict.fromkeys(
+    chain(
+        (0x00AD, 0x034F, 0x061C, 0x3164, 0xFEFF, 0xFFA0),
+        range(0x115F, 0x1161),
+        range(0x17B4, 0x17B6),
+        range(0x180B, 0x1810),
+        range(0x200B, 0x2010),
+        range(0x202A, 0x202F),
+        range(0x2060, 0x2070),
+        range(0xFE00, 0xFE10),
+        range(0xFFF0, 0xFFF9),
+        range(0x1BCA0, 0x1BCA4),
+        range(0x1D173, 0x1D17B),
+        range(0xE0000, 0xE1000),
+    )
+)
 
 
 def fold(text: str) -> str:
-    """Two texts are one name exactly when their folded forms are equal (Unicode 3.13, canonical caseless match)."""
+    """Two texts are one name exactly when their folded forms are equal (Unicode 3.13, compatibility caseless match).
+
+    So neither letters of another width nor characters that are not shown make another name of one.
+    """
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    folded = unicodedata.normalize("NFD", text.translate(_IGNORABLE)).casefold()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", folded).casefold())
 
 
 def printable(text: str) -> str:

@@ -1,13 +1,13 @@
 """What differs between a user as stored and as the directory describes them: pure, no network and no database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import MappedUser
 from postroom.app.errors import InvalidError
-from postroom.schemas.addresses import domain_of
+from postroom.schemas.addresses import domain_of, spells_administrator
 from postroom.schemas.users import STATUS_CONTACT
 from postroom.storage import proptags
 from postroom.storage.ldap_users import StoredUser
@@ -60,11 +60,18 @@ class Changes:
 
 
 def differences(
-    stored: StoredUser, mapped: MappedUser, config: DirectoryConfig, owners: Owners, object_id: str, lang: str
+    stored: StoredUser,
+    mapped: MappedUser,
+    config: DirectoryConfig,
+    owners: Owners,
+    object_id: str,
+    lang: str,
+    may_have: Callable[[str], bool],
 ) -> tuple[Changes, list[str]]:
     """What an update has to write, and sentences about what is left out because it is somebody else's.
 
-    `lang` is for a user without one. InvalidError when the user cannot have the name that the directory gives them: it
+    `lang` is for a user without one. `may_have` tells of a new name whether whoever asks for the update may give it to
+    the user. InvalidError when the user cannot have the name that the directory gives them: it
     is in another domain, or somebody else's.
     """
     warnings = list(mapped.warnings)
@@ -72,8 +79,8 @@ def differences(
     # A contact's name and addresses are no mailbox's: its own address is a property.
     if stored.status != STATUS_CONTACT:
         username = _username(stored, mapped, owners)
-        aliases = _aliases(stored, mapped, config, owners, warnings)
-        altnames = _altnames(stored, mapped, owners, warnings)
+        aliases = _aliases(stored, mapped, config, owners, may_have, warnings)
+        altnames = _altnames(stored, mapped, owners, may_have, warnings)
     fields = {"ldapID": object_id} if stored.ldap_id != object_id else {}
     if lang and not stored.lang:
         fields["lang"] = lang
@@ -105,13 +112,21 @@ def _username(stored: StoredUser, mapped: MappedUser, owners: Owners) -> str | N
 
 
 def _aliases(
-    stored: StoredUser, mapped: MappedUser, config: DirectoryConfig, owners: Owners, warnings: list[str]
+    stored: StoredUser,
+    mapped: MappedUser,
+    config: DirectoryConfig,
+    owners: Owners,
+    may_have: Callable[[str], bool],
+    warnings: list[str],
 ) -> tuple[str, ...] | None:
     # Without an attribute for aliases the directory does not say what they are: those there stay.
     kept = () if config.aliases else stored.aliases
     wanted: dict[str, str] = {}
+    there = {fold(alias) for alias in (stored.username, *stored.aliases)}
     for alias in (*kept, *mapped.aliases):
-        if is_taken(owners, alias, stored.id, "username", "alias"):
+        if fold(alias) not in there and not may_have(alias):
+            warnings.append(f"The alias {alias} is not in a domain that you may change and was left out")
+        elif is_taken(owners, alias, stored.id, "username", "alias"):
             warnings.append(f"The alias {alias} is in use already and was left out")
         # An alias that becomes the name is an alias no more.
         elif fold(alias) != fold(mapped.username):
@@ -122,11 +137,20 @@ def _aliases(
 
 
 def _altnames(
-    stored: StoredUser, mapped: MappedUser, owners: Owners, warnings: list[str]
+    stored: StoredUser,
+    mapped: MappedUser,
+    owners: Owners,
+    may_have: Callable[[str], bool],
+    warnings: list[str],
 ) -> tuple[tuple[str, int], ...] | None:
     wanted = [pair for pair in stored.altnames if pair[1] != MAGIC_LDAP]
     if mapped.altname and fold(mapped.altname) not in {fold(name) for name, _ in wanted}:
-        if is_taken(owners, mapped.altname, stored.id, "altname", "username"):
+        known = any(fold(name) == fold(mapped.altname) for name, _ in stored.altnames)
+        if not known and not may_have(mapped.altname):
+            warnings.append(f"The altname {mapped.altname} is not in a domain that you may change and was left out")
+        elif not known and (
+            spells_administrator(mapped.altname) or is_taken(owners, mapped.altname, stored.id, "altname", "username")
+        ):
             warnings.append(f"The altname {mapped.altname} is in use already and was left out")
         else:
             wanted.append((mapped.altname, MAGIC_LDAP))

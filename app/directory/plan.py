@@ -5,16 +5,17 @@ each what has to be done.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.differences import Owners, differences, is_taken
 from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id
 from postroom.app.errors import InvalidError
-from postroom.schemas.addresses import domain_of
+from postroom.schemas.addresses import domain_of, domain_part
 from postroom.schemas.users import STATUS_CONTACT
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked, StoredUser
@@ -95,13 +96,15 @@ def home_of(domain: DomainRow) -> Home:
 class Scope:
     """Whose users are updated. `domains` are those; `all_domains` is name -> row of every one there is, for aliases.
 
-    `create`: entries that nobody is linked to become users; `lang` is for users without one.
+    `create`: entries that nobody is linked to become users; `lang` is for users without one. `reach` are the domains
+    that whoever asks may read, or change; None: all.
     """
 
     domains: Mapping[int, DomainRow]
     all_domains: Mapping[str, DomainRow]
     create: bool = False
     lang: str = ""
+    reach: Container[int] | None = None
 
     def homes(self) -> dict[Home, int]:
         """Home of contacts -> the domain that gets them, the oldest one."""
@@ -121,6 +124,24 @@ class Scope:
             return True
         one, two = self.all_domains.get(own), self.all_domains.get(other)
         return one is not None and two is not None and one.org_id is not None and one.org_id == two.org_id
+
+    def may_have(self, own: str, name: str) -> bool:
+        """Whether whoever asks may give a user of a domain a new name: in that domain, or in another one of theirs."""
+        other = domain_part(name)
+        if other in (None, own):
+            return True
+        return self.accepts(own, other or "") and self._is_within_reach(self.all_domains[other or ""])
+
+    def shows(self, addresses: Iterable[str], *, outside: bool) -> bool:
+        """Whether whoever asks may know of somebody with these addresses: all are in domains within their reach.
+
+        `outside`: addresses that are in no domain here are fine, too, as contacts have them.
+        """
+        rows = [self.all_domains.get(domain_of(address)) for address in addresses]
+        return all(outside if row is None else self._is_within_reach(row) for row in rows)
+
+    def _is_within_reach(self, domain: DomainRow) -> bool:
+        return self.reach is None or domain.id in self.reach
 
 
 def read_entry(entry: Entry, config: DirectoryConfig, scope: Scope) -> ReadEntry:
@@ -194,7 +215,13 @@ class Planner:
             return replace(step, action=Action.UNCHANGED, code=200, message=NO_CONTACTS)
         try:
             changes, warnings = differences(
-                user, entry.mapped, self._config, snapshot.owners, entry.object_id, self._scope.lang
+                user,
+                entry.mapped,
+                self._config,
+                snapshot.owners,
+                entry.object_id,
+                self._scope.lang,
+                partial(self._scope.may_have, domain_of(user.username)),
             )
         except InvalidError as error:
             return replace(step, message=error.message)
@@ -226,7 +253,10 @@ class Planner:
             reason = f"The domain {domain.domainname} has reached its limit of {domain.max_user} users"
             return [replace(step, code=400, message=reason)]
         nobody = StoredUser(-1, step.domain_id, mapped.username, 0, "", None)
-        changes, warnings = differences(nobody, mapped, self._config, owners, step.object_id, self._scope.lang)
+        may_have = partial(self._scope.may_have, domain.domainname)
+        changes, warnings = differences(
+            nobody, mapped, self._config, owners, step.object_id, self._scope.lang, may_have
+        )
         self._room[domain.id] -= 1
         self._claim("username", [mapped.username])
         self._claim("alias", changes.aliases or ())

@@ -104,7 +104,7 @@ async def put_downsync(request: web.Request) -> web.Response:
         path_id(request, "userID"),
         query.get("ID"),
         query["lang"],
-        request[CALLER].user_id,
+        request[CALLER],
     )
     return json_document(document)
 

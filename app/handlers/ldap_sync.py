@@ -31,7 +31,7 @@ async def sync_all(request: web.Request) -> web.Response:
 @response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
 async def sync_domain(request: web.Request) -> web.Response:
     """The users of one domain."""
-    return await _sync(request, Where(domain_id=path_id(request, "domainID")))
+    return await _sync(request, Where(path_id(request, "domainID"), reach=request[CALLER].grants.write))
 
 
 @docs(tags=TAGS, summary="Update all LDAP imported users in this organization", operationId="updateOrgLDAPUsers")
@@ -43,7 +43,7 @@ async def sync_org(request: web.Request) -> web.Response:
     org_id = path_id(request, "ID")
     if org_id == NO_ORG:  # in a path it is an organisation, of which none has this ID
         raise org_not_found(org_id)
-    return await _sync(request, Where(org_id=org_id))
+    return await _sync(request, Where(org_id=org_id, reach=request[CALLER].grants.write))
 
 
 async def _sync(request: web.Request, where: Where) -> web.Response:

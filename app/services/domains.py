@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from postroom.app.errors import InvalidError
-from postroom.app.services import authority
+from postroom.app.services import authority, borders
 from postroom.app.services.authority import Actor
 from postroom.app.services.users import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY, STATUS_DELETED
@@ -51,7 +51,8 @@ def patch_domain(
         raise InvalidError.field("orgID", "Only a system administrator moves a domain to another organisation.")
     if data.get("domainStatus", domain.domain_status) != domain.domain_status:
         authority.check_may_close(connection, actor, domain_id)
-    domains.update_domain(connection, domain_id, _columns(connection, data))
+    with borders.guarded(connection):
+        domains.update_domain(connection, domain_id, _columns(connection, data))
     return domains.read_domain(connection, domain_id)
 
 
@@ -74,7 +75,8 @@ def purge_domain(connection: sqlite3.Connection, domain_id: int, actor: Actor) -
     authority.check_may_close(connection, actor, domain_id, purge=True)
     grants.delete_grants_to_users(connection, "domain_id = ?", domain_id)
     roles.delete_role_made_for(connection, domain_id)
-    domains.delete_domain(connection, domain_id)
+    with borders.guarded(connection):
+        domains.delete_domain(connection, domain_id)
 
 
 def replace_disabled_plugins(connection: sqlite3.Connection, domain_id: int, names: Sequence[str]) -> None:

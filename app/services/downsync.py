@@ -11,8 +11,10 @@ from postroom.app.directory.plan import NO_CONTACTS
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.services import authority, names
 from postroom.app.services.authority import Actor
+from postroom.app.services.ldap_targets import is_known_to
 from postroom.app.services.ldap_users import Linking, update_from_directory
 from postroom.app.services.users import find_domain_or_raise, user_not_found
+from postroom.app.tokens import Caller
 from postroom.schemas.users import STATUS_CONTACT
 from postroom.storage import users
 
@@ -20,13 +22,13 @@ log = logging.getLogger("postroom.ldap")
 
 
 async def downsync_user(
-    context: Context, domain_id: int, user_id: int, object_id: str | None, lang: str, actor: Actor
+    context: Context, domain_id: int, user_id: int, object_id: str | None, lang: str, caller: Caller
 ) -> bytes:
     """Updates a user from the linked object, or links them to `object_id` first; returns the user's document.
 
-    Raises NotFoundError (user, or object gone), InvalidError (not linked, broken ID, unusable object), UnavailableError
-    (no directory, or it is away), ForbiddenError (it would change who somebody is who may do more than the actor). The
-    user is untouched whenever it raises.
+    Raises NotFoundError (user, or the object is gone or none that the caller may know of), InvalidError (not linked,
+    broken ID, unusable object), UnavailableError (no directory, or it is away), ForbiddenError (it would change who
+    somebody is who may do more than the caller). The user is untouched whenever it raises.
     """
     user = await users.select_user_row(context.database, domain_id, user_id)
     if user is None:
@@ -39,12 +41,12 @@ async def downsync_user(
     if user.status == STATUS_CONTACT and not directory.config.contacts:
         raise InvalidError(f"The contact {user.username} stays as it was. {NO_CONTACTS}")
     entry = await directory.fetch(raw)
-    if entry is None:
+    if entry is None or not await is_known_to(context, caller.grants.write, entry, directory):
         raise NotFoundError(
             f"There is no object {escape_object_id(raw)} in the directory; {user.username} stays as it was"
         )
     document, warnings = await context.database.write(
-        _update, domain_id, user_id, escape_object_id(raw), entry, directory.config, lang, actor
+        _update, domain_id, user_id, escape_object_id(raw), entry, directory.config, lang, caller.user_id
     )
     log_warnings(user.username, warnings)
     return document
@@ -75,6 +77,6 @@ def _update(
     # Asking the directory took its time.
     authority.check_may_write(connection, actor, [domain_id])
     mapped = map_for_domain(connection, domain_id, entry, config)
-    linking = Linking(object_id, mapped, config, lang)
-    warnings = update_from_directory(connection, domain_id, user_id, linking, actor)
+    linking = Linking(object_id, mapped, config, actor, lang)
+    warnings = update_from_directory(connection, domain_id, user_id, linking)
     return users.read_user(connection, user_id), warnings

@@ -13,7 +13,7 @@ from postroom.app.errors import ConflictError, InvalidError, NotFoundError
 from postroom.app.services import authority
 from postroom.app.services.authority import Actor
 from postroom.app.services.downsync import log_warnings
-from postroom.app.services.ldap_targets import Target, Where, targets
+from postroom.app.services.ldap_targets import Target, Where, is_shown, targets
 from postroom.app.services.ldap_users import Linking, create_from_directory, update_from_directory
 from postroom.app.services.users import Change
 from postroom.schemas.addresses import domain_of
@@ -32,7 +32,7 @@ class Imported:
 async def import_user(
     context: Context, where: Where, object_id: str, *, force: bool, lang: str, actor: Actor
 ) -> list[Imported]:
-    """Makes a user (or contact) of an object, or updates the one who is linked to it.
+    """Makes a user (or contact) of an object for the actor, or updates the one who is linked to it.
 
     `force` also links a user of that name who is not. Raises NotFoundError (no such object, domain, organisation),
     ConflictError (there is such a user, or the contact is in a domain out of reach), InvalidError (no user can be made
@@ -49,11 +49,17 @@ async def import_user(
 
 
 async def find_entry(context: Context, where: Where, raw: bytes) -> tuple[Target, Entry]:
-    """The entry of an object, and where it was found. Raises NotFoundError, UnavailableError."""
+    """The entry of an object, and where it was found.
+
+    Raises NotFoundError, UnavailableError; InvalidError for whoever may not know of every object, whether it is there
+    and they may not know of it, or is not there.
+    """
     for target in await targets(context, where):
         entry = await target.directory.fetch(raw)
-        if entry is not None:
+        if entry is not None and is_shown(entry, target):
             return target, entry
+    if not where.reach.everything:
+        raise InvalidError(f"There is no object {escape_object_id(raw)} that could be of a domain of yours")
     raise NotFoundError(f"There is no object {escape_object_id(raw)} in the directory")
 
 
@@ -86,7 +92,7 @@ def _import(
     reason = why_not(mapped, target)
     if reason is not None:
         raise InvalidError(f"The object {object_id} cannot be imported: {reason}")
-    linking = Linking(object_id, mapped, config, lang)
+    linking = Linking(object_id, mapped, config, change.actor, lang)
     linked = ldap_users.list_linked(connection, [object_id], scope.siblings()).get(object_id, [])
     places: list[tuple[int, int | None]] = []
     if mapped.is_contact:
@@ -95,8 +101,7 @@ def _import(
         places = [there.get(home, (domain_id, None)) for home, domain_id in scope.homes().items()]
         for domain_id, _ in places:
             if domain_id not in where.reach:
-                name = rows[domain_id].domainname
-                raise ConflictError(f"The contact is in the domain {name} already, which you may not change")
+                raise ConflictError("The contact is in a domain of the organisation already that you may not change")
     else:
         domain_id = scope.all_domains[domain_of(mapped.username)].id
         own = next((user.id for user in linked if user.domain_id == domain_id), None)
@@ -110,7 +115,7 @@ def _import(
         if user_id is None:
             user_id, found = create_from_directory(connection, domain_id, linking, change)
         else:
-            found = update_from_directory(connection, domain_id, user_id, linking, change.actor)
+            found = update_from_directory(connection, domain_id, user_id, linking)
         warnings += found
         imported.append(Imported(user_id, created, users.read_user(connection, user_id)))
     return imported, warnings

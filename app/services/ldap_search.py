@@ -8,7 +8,7 @@ from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.services.ldap_import import why_not
-from postroom.app.services.ldap_targets import Target, Where, targets
+from postroom.app.services.ldap_targets import Target, Where, is_shown, targets
 
 #: Most entries that a search takes from a directory; what cannot be imported is among them.
 _MOST = 500
@@ -17,12 +17,16 @@ _MOST = 500
 async def search(context: Context, where: Where, term: str, limit: int, *, show_all: bool) -> list[dict[str, object]]:
     """People who can be imported and have the term in one of the configured attributes, at most `limit` of them.
 
-    With `show_all` also those who cannot, with the reason. Raises NotFoundError (domain, organisation),
-    UnavailableError.
+    With `show_all` also those who cannot, with the reason, of whom the caller may know. Raises NotFoundError (domain,
+    organisation), UnavailableError.
     """
     people: list[dict[str, object]] = []
+    # Of what is found, others' may be the most.
+    most = _MOST if not where.reach.everything else min(limit if show_all else 4 * limit, _MOST)
     for target in await targets(context, where):
-        for entry in await target.directory.search(term, min(limit if show_all else 4 * limit, _MOST)):
+        for entry in await target.directory.search(term, most):
+            if not is_shown(entry, target):
+                continue
             person = _person(entry, target)
             if show_all or person["error"] is None:
                 people.append(person)
@@ -30,13 +34,21 @@ async def search(context: Context, where: Where, term: str, limit: int, *, show_
 
 
 async def dump(context: Context, where: Where, object_id: str) -> str:
-    """An entry as LDIF (RFC 2849), without passwords. Raises NotFoundError, UnavailableError."""
+    """An entry as LDIF (RFC 2849), without passwords. Raises NotFoundError, also of what the caller may not know of,
+    and UnavailableError.
+    """
     raw = parse_object_id(object_id)
     for target in await targets(context, where):
         entry = await target.directory.dump(raw)
-        if entry is not None:
+        if entry is not None and (is_shown(entry, target) or await _is_shown_contact(raw, target)):
             return _ldif(entry)
     raise NotFoundError(f"There is no object {escape_object_id(raw)} in the directory")
+
+
+async def _is_shown_contact(raw: bytes, target: Target) -> bool:
+    # Only the filters tell a contact, and an entry that is dumped was found without them.
+    entry = await target.directory.fetch(raw)
+    return entry is not None and is_shown(entry, target)
 
 
 def _person(entry: Entry, target: Target) -> dict[str, object]:

@@ -81,7 +81,8 @@ async def sync(
     actor: Actor,
     report: Report = _nobody,
 ) -> str:
-    """Works through the targets for a task and returns a sentence that sums it up; the task's items tell the rest.
+    """Works through the targets for a task, which a user began (None: the command), and returns a sentence that sums it
+    up; the task's items tell the rest.
 
     Raises UnavailableError when a directory goes away: what was done until then stays done. ConflictError when more
     users would be unlinked than the configured share, ForbiddenError when the actor may not do this any more.
@@ -223,13 +224,12 @@ class _Run:
         if step.mapped is None:
             self._unlink(connection, step)
             return step
-        linking = Linking(step.object_id, step.mapped, self._config, self._scope.lang)
-        actor = self._actor
+        linking = Linking(step.object_id, step.mapped, self._config, self._actor, self._scope.lang)
         if step.user_id is None:
-            change = Change(actor, system_admin=False, now=now)
+            change = Change(self._actor, system_admin=False, now=now)
             user_id, _ = create_from_directory(connection, step.domain_id, linking, change)
             return replace(step, user_id=user_id, shown={})
-        update_from_directory(connection, step.domain_id, step.user_id, linking, actor)
+        update_from_directory(connection, step.domain_id, step.user_id, linking)
         return step
 
     def _unlink(self, connection: sqlite3.Connection, step: Step) -> None:

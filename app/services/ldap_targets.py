@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
+from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, map_entry
 from postroom.app.directory.plan import Scope
 from postroom.app.errors import ForbiddenError, InvalidError, MisconfiguredError, NotFoundError, UnavailableError
 from postroom.app.permissions import EVERYTHING
@@ -85,10 +86,41 @@ async def targets(context: Context, where: Where, *, create: bool = False, lang:
             if len(groups) == 1:
                 raise
             continue
-        found.append(Target(directory, Scope({row.id: row for row in members}, names, create, lang)))
+        scope = Scope({row.id: row for row in members}, names, create, lang, _limited(where.reach))
+        found.append(Target(directory, scope))
     if not found:
         raise MisconfiguredError("No LDAP directory is configured")
     return found
+
+
+async def is_known_to(context: Context, reach: Reach, entry: Entry, directory: Directory) -> bool:
+    """The same as is_shown, where there are no targets."""
+    rows = await context.database.read(domains.list_domains)
+    scope = Scope({}, {row.domainname: row for row in rows}, reach=_limited(reach))
+    return is_shown(entry, Target(directory, scope))
+
+
+def is_shown(entry: Entry, target: Target) -> bool:
+    """Whether whoever asks may know of an object: it could belong to one of the domains within their reach.
+
+    That is told by the address from which a username would be made, and of a contact also by its own. Whoever may read
+    everything knows of all, also of objects that could belong to nobody.
+    """
+    scope, config = target.scope, target.directory.config
+    if scope.reach is None:
+        return True
+    try:
+        mapped = map_entry(entry, config, scope.accepts)
+    except InvalidError:
+        return False
+    if not mapped.is_contact:
+        return scope.shows([mapped.username], outside=False)
+    addresses = [mapped.username, str(mapped.properties.get(SMTP_ADDRESS, mapped.username))]
+    return config.contacts and scope.shows(addresses, outside=True)
+
+
+def _limited(reach: Reach) -> Reach | None:
+    return None if reach.everything else reach
 
 
 def is_concerned(row: DomainRow, where: Where) -> bool:

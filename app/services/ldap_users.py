@@ -9,9 +9,10 @@ from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.differences import IDENTITY, Changes, differences
 from postroom.app.directory.mapping import SMTP_ADDRESS, STORAGE_QUOTA, MappedUser
 from postroom.app.errors import InvalidError
-from postroom.app.services import authority, names
+from postroom.app.services import authority, names, tenants
 from postroom.app.services.authority import Actor
 from postroom.app.services.users import Change, add_user, find_user_or_raise, set_properties
+from postroom.schemas.addresses import domain_of
 from postroom.schemas.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import ldap_users, proptags, users
 from postroom.storage.integrity import rule_of
@@ -33,13 +34,13 @@ class Linking:
     object_id: str
     mapped: MappedUser
     config: DirectoryConfig
+    #: Who asks for it.
+    actor: Actor
     #: For a user without a language.
     lang: str = ""
 
 
-def update_from_directory(
-    connection: sqlite3.Connection, domain_id: int, user_id: int, linking: Linking, actor: Actor
-) -> list[str]:
+def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_id: int, linking: Linking) -> list[str]:
     """Links the user and writes what differs; returns sentences about what was left out.
 
     Raises NotFoundError (user), InvalidError (the object is somebody else's, or the name cannot be the user's),
@@ -52,7 +53,7 @@ def update_from_directory(
         raise LookupError(user_id)
     changes, warnings = _differences(connection, stored, linking)
     if not IDENTITY.isdisjoint(changes.shown(stored)):
-        authority.check_may_change(connection, actor, user_id, user.username, LINKS)
+        authority.check_may_change(connection, linking.actor, user_id, user.username, LINKS)
     with _rules_explained(linking.object_id):
         _write(connection, user, stored, changes)
     return warnings
@@ -112,7 +113,8 @@ def _differences(connection: sqlite3.Connection, stored: StoredUser, linking: Li
     mapped = linking.mapped
     wanted = [mapped.username, *mapped.aliases, *([mapped.altname] if mapped.altname else [])]
     owners = ldap_users.list_owners(connection, wanted)
-    return differences(stored, mapped, linking.config, owners, linking.object_id, linking.lang)
+    may_have = tenants.may_have(connection, domain_of(stored.username), linking.actor)
+    return differences(stored, mapped, linking.config, owners, linking.object_id, linking.lang, may_have)
 
 
 def _write(connection: sqlite3.Connection, user: UserRow, stored: StoredUser, changes: Changes) -> None:

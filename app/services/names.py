@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from postroom.app.errors import InvalidError
-from postroom.schemas.addresses import domain_of, normalise_address
+from postroom.schemas.addresses import domain_of, normalise_address, spells_administrator, stored_form
 from postroom.storage import domains, fetchmail, grants, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.text import fold
@@ -68,20 +68,18 @@ def follow(connection: sqlite3.Connection, user: UserRow, former: Sequence[str])
     kept = {fold(address) for address in list_own(connection, user)}
     gone = [key for address in former if (key := fold(address)) not in kept]
     if gone:
-        grants.move_grants(connection, gone, user.username)
+        grants.move_grants(connection, user.id, gone, user.username)
         fetchmail.move_mailboxes(connection, user.id, gone, user.username)
     return gone
 
 
-def add_aliases(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, aliases: Sequence[str]) -> None:
-    """Gives aliases to a user who has none. Raises InvalidError naming the one given twice, foreign, or somebody's."""
+def add_aliases(connection: sqlite3.Connection, user: UserRow, aliases: Sequence[str]) -> None:
+    """Gives aliases to a user who has none. Raises InvalidError naming the one given twice, or somebody's."""
     seen: set[str] = set()
     for alias in aliases:
         if fold(alias) in seen:
             raise InvalidError.field("aliases", f"{alias} is given twice.")
         seen.add(fold(alias))
-        if not check_alias_domain(connection, domain, domain_of(alias)):
-            raise InvalidError.field("aliases", f"{alias} is not in a domain of this organisation.")
         if fold(alias) == fold(user.username) or users.is_address_taken(connection, alias, user.id):
             raise InvalidError.field("aliases", f"{alias} is in use already.")
         users.insert_address(connection, user.id, "alias", alias)
@@ -97,8 +95,17 @@ def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequen
         if key in seen:
             raise InvalidError.field("altnames", f"{altname} is given twice.")
         seen.add(key)
-        if any(character.isspace() for character in altname):
-            raise InvalidError.field("altnames", f"{altname!r} holds white space.")
-        if users.is_altname_taken(connection, altname, user.id):
-            raise InvalidError.field("altnames", f"{altname} is in use already.")
+        if key not in known:
+            _check_altname(connection, user, altname)
         users.insert_address(connection, user.id, "altname", altname, known.get(key, users.MAGIC_MANUAL))
+
+
+def _check_altname(connection: sqlite3.Connection, user: UserRow, altname: str) -> None:
+    if any(character.isspace() for character in altname):
+        raise InvalidError.field("altnames", f"{altname!r} holds white space.")
+    if not altname.isprintable():
+        raise InvalidError.field("altnames", f"{altname!r} holds characters that are not shown.")
+    # Names without a domain are one space for all: who has this one, and where, is not told.
+    forms = {altname, stored_form(fold(altname))}
+    if spells_administrator(altname) or any(users.is_altname_taken(connection, form, user.id) for form in forms):
+        raise InvalidError.field("altnames", f"{altname} is not available.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.services import borders
 from postroom.storage import domains, orgs
 
 
@@ -37,7 +38,8 @@ def delete_org(connection: sqlite3.Connection, org_id: int) -> None:
     """Removes an organisation; its domains stay and belong to none. Raises NotFoundError."""
     if not orgs.is_org(connection, org_id):
         raise org_not_found(org_id)
-    orgs.delete_org(connection, org_id)
+    with borders.guarded(connection):
+        orgs.delete_org(connection, org_id)
 
 
 def _check_name(connection: sqlite3.Connection, data: Mapping[str, Any], org_id: int | None) -> None:
@@ -50,4 +52,5 @@ def _set_domains(connection: sqlite3.Connection, org_id: int, data: Mapping[str,
         for domain_id in data["domains"]:
             if domains.find_domain(connection, domain_id) is None:
                 raise InvalidError.field("domains", f"There is no domain {domain_id}.")
-        orgs.set_domains(connection, org_id, data["domains"])
+        with borders.guarded(connection):
+            orgs.set_domains(connection, org_id, data["domains"])

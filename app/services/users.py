@@ -10,7 +10,7 @@ import orjson
 
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.etags import Expected, check_match
-from postroom.app.services import authority, fetchmail, names
+from postroom.app.services import authority, fetchmail, names, tenants
 from postroom.app.services.authority import Actor
 from postroom.app.tokens import ADMIN_ID
 from postroom.schemas.create_defaults import overlay
@@ -199,6 +199,7 @@ def _apply(
 ) -> None:
     if change.system_admin and data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
+    _check_names(connection, user, domain, data, change)
     gone: list[str] = []
     if "username" in data or "aliases" in data:
         former = names.list_own(connection, user)
@@ -208,7 +209,7 @@ def _apply(
         if "username" in data:
             user = _rename(connection, user, domain, data["username"])
         if "aliases" in data:
-            names.add_aliases(connection, user, domain, data["aliases"] or ())
+            names.add_aliases(connection, user, data["aliases"] or ())
         gone = names.follow(connection, user, former)
     if "altnames" in data:
         names.set_altnames(connection, user, [entry["altname"] for entry in data["altnames"] or ()])
@@ -244,6 +245,17 @@ def _identity(name: str, value: Any, domain: DomainRow) -> Any:
     if name == "altnames":
         return [entry["altname"] for entry in value or ()]
     return value or [] if name == "aliases" else value
+
+
+def _check_names(
+    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change
+) -> None:
+    allowed = tenants.may_have(connection, domain.domainname, change.actor)
+    if data.get("aliases"):
+        tenants.check_names("aliases", data["aliases"], names.list_own(connection, user), allowed)
+    if data.get("altnames"):
+        known = [name for name, _ in users.list_addresses(connection, user.id, "altname")]
+        tenants.check_names("altnames", [entry["altname"] for entry in data["altnames"]], known, allowed)
 
 
 def _rename(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:

@@ -27,6 +27,7 @@ UNCHANGED = {
     "users": "status <> 5",
     "addresses": "user_id NOT IN (SELECT id FROM users WHERE status = 5)",
     "auth_generation": "FALSE",  # counts whatever concerns logins
+    "properties": "instr(coalesce(folded, ''), char(8205)) = 0",  # what is not shown is not searched for either
 }
 
 
@@ -319,12 +320,12 @@ def appended(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_rebuilding_a_table_deletes_nothing_that_refers_to_it(old: Path, appended: Any) -> None:
     """With foreign keys on, dropping `users` would take along everything that people have."""
-    before = contents(old)["properties"]
+    before = [row[:-1] for row in contents(old)["properties"]]
     appended("CREATE TEMP TABLE kept AS SELECT * FROM users; DROP TABLE users; "
              "CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT); "
              "INSERT INTO users SELECT id, username FROM temp.kept;")  # fmt: skip
     open_once(old)
-    assert contents(old)["properties"] == before
+    assert [row[:-1] for row in contents(old)["properties"]] == before
 
 
 async def test_foreign_keys_are_on_again(old: Path) -> None:

@@ -193,10 +193,10 @@ def test_a_second_update_finds_nothing_to_do(user: StoredUser, mapped: MappedUse
         mapped,
         removed=mapped.removed - mapped.properties.keys(),
     )
-    changes, _ = differences(user, mapped, CONFIG, {}, "o", "en_GB")
+    changes, _ = differences(user, mapped, CONFIG, {}, "o", "en_GB", lambda _: True)
     keys = [fold(name) for name in (changes.username or user.username, *(changes.aliases or ()))]
     assert len(set(keys)) == len(keys)
-    again, _ = differences(written(user, changes), mapped, CONFIG, {}, "o", "en_GB")
+    again, _ = differences(written(user, changes), mapped, CONFIG, {}, "o", "en_GB", lambda _: True)
     assert again == Changes()
     assert not again
 

@@ -1,0 +1,69 @@
+"""What users of some domains have of others: access to stores, grants to send, and names in their domains.
+
+The domains of either side are given by their IDs, or by their names as they stand in folded addresses.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+#: `IN` these: IDs or names, one parameter however many there are.
+_AMONG = "IN (SELECT value FROM json_each(?))"
+#: The domain of a folded address.
+_DOMAIN = "substr(key, instr(key, '@') + 1)"
+
+
+def delete_store_access(connection: sqlite3.Connection, one: Collection[int], other: Collection[int]) -> None:
+    """Takes the access that users of the one side have to stores of the other."""
+    for owners, members in ((one, other), (other, one)):
+        connection.execute(
+            f"""
+            DELETE FROM store_access
+             WHERE user_id IN (SELECT id FROM users WHERE domain_id {_AMONG})
+               AND member_id IN (SELECT id FROM users WHERE domain_id {_AMONG})
+            """,
+            (_json(owners), _json(members)),
+        )
+
+
+def delete_grants(
+    connection: sqlite3.Connection, owners: Collection[int], members: Collection[int], names: Collection[str]
+) -> None:
+    """Takes the grants that users of the first domains gave to users of the second, or to addresses in `names`."""
+    connection.execute(
+        f"""
+        DELETE FROM grants
+         WHERE user_id IN (SELECT id FROM users WHERE domain_id {_AMONG})
+           AND CASE WHEN member_id IS NULL THEN {_DOMAIN} {_AMONG}
+                    ELSE member_id IN (SELECT id FROM users WHERE domain_id {_AMONG}) END
+        """,
+        (_json(owners), _json(names), _json(members)),
+    )
+
+
+def list_named(
+    connection: sqlite3.Connection, owners: Collection[int], names: Collection[str]
+) -> list[tuple[int, int]]:
+    """(domain ID, user ID) of the users of these domains who have an alias or altname in a domain of `names`."""
+    return connection.execute(
+        f"""
+        SELECT DISTINCT u.domain_id, u.id
+          FROM users u
+          JOIN addresses a ON a.user_id = u.id AND a.kind <> 'username'
+         WHERE u.domain_id {_AMONG} AND {_DOMAIN} {_AMONG}
+         ORDER BY u.id
+        """,
+        (_json(owners), _json(names)),
+    ).fetchall()
+
+
+def delete_names(connection: sqlite3.Connection, user_id: int, names: Collection[str]) -> None:
+    """Takes a user's aliases and altnames in a domain of `names`."""
+    connection.execute(
+        f"DELETE FROM addresses WHERE user_id = ? AND kind <> 'username' AND instr(key, '@') AND {_DOMAIN} {_AMONG}",
+        (user_id, _json(names)),
+    )
+
+
+def _json(values: Collection[int] | Collection[str]) -> str:
+    return json.dumps(sorted(values))
