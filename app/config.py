@@ -38,6 +38,10 @@ class Config:
     #: Seconds.
     token_lifetime: int = 7 * 24 * 3600
     password_min_length: int = 6
+    #: Failures of a name from one address after which logins are slowed down; 0: never.
+    login_failures: int = 10
+    #: The longest that one has to wait then, in seconds.
+    login_delay: float = 60.0
     #: Peers that may use /service without a login.
     service_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
     #: Peers whose X-Forwarded-For says where a request comes from.
@@ -163,6 +167,8 @@ _PARSERS = {
     "timezone": _timezone,
     "token_lifetime": lambda text: _whole(text, 1, 10 * 366 * 24 * 3600, "a number of seconds up to ten years"),
     "password_min_length": lambda text: _whole(text, 1, 512, "a number of characters between 1 and 512"),
+    "login_failures": lambda text: _whole(text, 0, 1000, "a number of failures between 0 and 1000"),
+    "login_delay": lambda text: _number(text, 1, 3600, "a number of seconds between 1 and 3600"),
     "service_networks": _networks,
     "trusted_proxies": _networks,
     "ldap_timeout": _seconds,

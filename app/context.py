@@ -9,6 +9,7 @@ from aiohttp import web
 
 from postroom.app.config import Config
 from postroom.app.passwords import Passwords
+from postroom.app.throttle import Throttle
 from postroom.app.tokens import Caller, Tokens
 from postroom.storage.database import Database
 
@@ -34,6 +35,7 @@ class Context:
     database: Database
     tokens: Tokens
     passwords: Passwords
+    throttle: Throttle
     directories: "Directories"
     tasks: "Tasks"
     machine: "Machine"

@@ -84,6 +84,21 @@ class PreconditionFailedError(PostroomError):
     status = 412
 
 
+class ThrottledError(PostroomError):
+    """Too many attempts, or too many at once; nothing was looked at. The next may begin after so many seconds."""
+
+    status = 429
+
+    def __init__(self, reason: str, seconds: int) -> None:
+        super().__init__(f"{reason}; try again in {seconds} s")
+        self.seconds = seconds
+
+
+def too_many_logins() -> ThrottledError:
+    """More wait for their password to be checked than may."""
+    return ThrottledError("Too many logins at once", 1)
+
+
 class UnavailableError(PostroomError):
     """Something postroom needs (the database, a directory server) is away; trying again later may work."""
 

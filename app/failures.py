@@ -7,7 +7,14 @@ import uuid
 from aiohttp import web
 
 from postroom.app.answers import json_answer
-from postroom.app.errors import CutOffError, InvalidError, PostroomError, UnauthenticatedError, UnavailableError
+from postroom.app.errors import (
+    CutOffError,
+    InvalidError,
+    PostroomError,
+    ThrottledError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from postroom.storage.database import is_unavailable
 from postroom.storage.integrity import rule_of
 from postroom.storage.text import printable
@@ -62,7 +69,10 @@ def _known_failure(error: PostroomError) -> web.Response:
         document["error"] = printable("; ".join(error.errors))
     elif error.errors:
         document["errors"] = [printable(reason) for reason in error.errors]
-    return json_answer(document, error.status)
+    response = json_answer(document, error.status)
+    if isinstance(error, ThrottledError):
+        response.headers["Retry-After"] = str(error.seconds)
+    return response
 
 
 def _with_id(request_id: str, error: PostroomError) -> web.Response:

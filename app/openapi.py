@@ -68,6 +68,7 @@ _ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
     412: ("PreconditionFailed", answers.ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
     413: ("TooLarge", answers.ErrorSchema, "The body is larger than 1 MiB, that of a login than 16 KiB"),
     415: ("Unsupported", answers.ErrorSchema, "The body is compressed, or a form in another character set than UTF-8"),
+    429: ("TooMany", answers.ErrorSchema, "Too many failed logins, or too many at once; Retry-After says when to try"),
     500: ("ServerError", answers.InternalErrorSchema, "An internal error; the log has more under the request ID"),
     503: ("Unavailable", answers.InternalErrorSchema, "The database or the directory cannot be used at the moment"),
 }
@@ -75,8 +76,13 @@ _ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
 #: What happens beside that which shows in the route's row. Some are public there, because the handler itself finds out
 #: who is calling; others name a domain or an object in the query.
 _OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {
-    "postLogin": (401,),
-    "putPasswd": (401, 403),
+    "postLogin": (401, 429),
+    "putPasswd": (401, 403, 429),
+    "postDeviceWipe": (429,),
+    "setUserDeviceWipeStatus": (429,),
+    "postUser": (429,),
+    "setPassword": (429,),
+    "resetPasswd": (429,),
     "searchLDAP": (404,),
     "dumpLDAP": (404,),
     "checkUsers": (404,),
@@ -100,6 +106,8 @@ _IF_MATCH: Final = {
 
 #: A username in a path can be any text: whoever does not exist is a 404, or has the defaults.
 _PATH_TEXTS: Final = {"deviceID": {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}}
+
+_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 
 _IDS: Final = {"domainID": "ID of the domain", "userID": "ID of the user", "ID": "ID of the object"}
 
@@ -145,7 +153,8 @@ def build() -> bytes:
         spec.components.schema(name, component)
     examples = openapi_examples.load()
     for status, (name, schema, text) in _ERRORS.items():
-        spec.components.response(name, _answer(text, schema(), examples.failures(status)))
+        headers = {"headers": _RETRY_AFTER} if status == 429 else {}
+        spec.components.response(name, {**_answer(text, schema(), examples.failures(status)), **headers})
     for route in ROUTES:
         spec.path(route.path, operations={route.method.lower(): _operation(route, examples)})
     _describe_components(converter, spec.components.schemas)
@@ -234,6 +243,7 @@ def _error_statuses(route: "Route", *, has_body: bool) -> list[int]:
         412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
         409: False,
+        429: False,
         413: has_body,
         415: has_body,
     }

@@ -4,11 +4,15 @@ import asyncio
 import contextlib
 import ctypes
 import hmac
+import os
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 
 import argon2
 
-from postroom.app.errors import InvalidError
+from postroom.app.errors import InvalidError, ThrottledError, too_many_logins
+from postroom.app.turns import Turns
 from postroom.schemas.session import LONGEST_PASSWORD
 
 #: OWASP Password Storage Cheat Sheet, Argon2id: 19 MiB, two passes, one lane.
@@ -18,6 +22,11 @@ _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=
 #: random bytes that nobody kept, with the costs above.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$lKPkGaeXzNLKBx69WY/Ycw$ghZR++HhaQa7louYyGfbjjQjJBnUUZ8igrPRz1BC9KA"
 
+
+#: Most checks that wait for their turn, in all and of one source: a second or two of work, also on a small machine.
+_MOST_CHECKS, _MOST_CHECKS_EACH = 1024, 64
+#: The same for new hashes, which only those can ask for who are logged in or have given their password.
+_MOST_HASHES = 1024
 
 #: malloc.h: blocks of this size and more are mapped, and unmapped when freed.
 _M_MMAP_THRESHOLD = -3
@@ -62,21 +71,40 @@ def _return_large_blocks() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
+def _too_many_hashes() -> ThrottledError:
+    return ThrottledError("Too many new passwords at once", 1)
+
+
 class Passwords:
-    """A few threads that hash; more wait their turn. `close()` when done."""
+    """Threads that check passwords and others that hash new ones, so that neither waits for the other. `close()` when
+    done.
+    """
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int | None = None) -> None:
         _return_large_blocks()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="postroom-passwords")
+        # One core is left to the event loop where there are several; each thread takes 19 MiB.
+        threads = threads or min(max(len(os.sched_getaffinity(0)) - 1, 1), 4)
+        self._checking = ThreadPoolExecutor(threads, thread_name_prefix="postroom-logins")
+        self._hashing = ThreadPoolExecutor(threads, thread_name_prefix="postroom-passwords")
+        self._checks = Turns(threads, too_many_logins, most=_MOST_CHECKS, most_each=_MOST_CHECKS_EACH)
+        self._hashes = Turns(threads, _too_many_hashes, most=_MOST_HASHES, most_each=_MOST_HASHES)
 
-    async def hash(self, password: str) -> str:
-        """An Argon2id hash."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _HASHER.hash, password)
+    def turn(self, source: Hashable) -> AbstractAsyncContextManager[None]:
+        """The right to check one password, source by source. Raises ThrottledError when too many wait."""
+        return self._checks.turn(source)
+
+    async def hash(self, password: str, owner: Hashable = None) -> str:
+        """An Argon2id hash; those who wait (`owner`) have their turns one after the other. Raises ThrottledError."""
+        async with self._hashes.turn(owner):
+            return await asyncio.get_running_loop().run_in_executor(self._hashing, _HASHER.hash, password)
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether the password belongs to the hash; with None the same time passes and the answer is no."""
+        """Whether the password belongs to the hash; with None the same time passes and the answer is no.
+
+        What comes from outside is checked in a turn().
+        """
         loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self._pool, verify_hash, stored or _NOBODY, password)
+        matches = await loop.run_in_executor(self._checking, verify_hash, stored or _NOBODY, password)
         return matches and stored is not None
 
     @staticmethod
@@ -86,4 +114,5 @@ class Passwords:
 
     def close(self) -> None:
         """Lets the hashing under way end and stops the threads."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._checking, self._hashing):
+            pool.shutdown(wait=False, cancel_futures=True)

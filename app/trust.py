@@ -8,6 +8,7 @@ from aiohttp import web
 
 from postroom.app.config import Network
 from postroom.app.context import context_of
+from postroom.app.throttle import LoginSource
 
 Address = IPv4Address | IPv6Address
 
@@ -65,6 +66,23 @@ def source_of(request: web.Request) -> Source:
 def is_trusted(request: web.Request) -> bool:
     """Whether the request comes from an address that needs no login for /service."""
     return source_of(request).is_in(context_of(request).config.service_networks)
+
+
+def login_source(request: web.Request) -> LoginSource:
+    """The source of a request as failed logins are counted by it: of IPv6 the /64, within which hosts choose freely.
+
+    Behind loopback may be a proxy that is not configured, and so may everybody: it is not throttled as a whole, and
+    neither is a server whose users all come from it.
+    """
+    source = source_of(request)
+    # Also when it is not certain: otherwise any header would be a way around it.
+    address = source.address
+    if address is None:
+        return LoginSource(b"", "-", shared=True)
+    key = address.packed if isinstance(address, IPv4Address) else address.packed[:8]
+    shared = address.is_loopback or source.is_in(context_of(request).config.service_networks)
+    # The zone of a link-local address may be any text at all.
+    return LoginSource(key, str(address).partition("%")[0], shared)
 
 
 def _parse(text: str) -> Address | None:

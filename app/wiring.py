@@ -13,6 +13,7 @@ from postroom.app.services.machine import Machine
 from postroom.app.services.presence import Presence
 from postroom.app.services.tasks import Tasks
 from postroom.app.services.units import Units
+from postroom.app.throttle import Throttle
 from postroom.app.tokens import Tokens
 from postroom.storage import auth
 from postroom.storage.database import Database
@@ -26,7 +27,7 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     DatabaseError, NoDatabaseError, WrongDatabaseError.
     """
     database = await Database.open(config.database, create=create)
-    passwords = Passwords()
+    passwords, throttle = Passwords(), Throttle(config.login_failures, config.login_delay)
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
     presence = Presence(directories, config.ldap_grace)
     tasks = Tasks(database, lambda: now_in(config.timezone))
@@ -35,7 +36,7 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     try:
         key = await database.write(auth.ensure_setting, "token_key", secrets.token_hex(32))
         tokens = Tokens(database, key, config.token_lifetime)
-        yield Context(config, database, tokens, passwords, directories, tasks, machine, units, dns, presence)
+        yield Context(config, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence)
     finally:
         for asked in (machine, units, dns, presence):
             await asked.close()

@@ -49,6 +49,25 @@ async def select_effective_ldap_config(database: Database, org_id: int | None) -
     return LdapConfigRow(json.loads(row[0]), row[1]) if row else None
 
 
+async def select_ldap_configs_of_name(database: Database, domainname: str | None) -> list[LdapConfigRow]:
+    """What counts for whoever could have a name in this domain, which need not exist; of one without a domain (None),
+    every configuration there is.
+    """
+    if domainname is None:
+        rows = await database.fetch_all("SELECT document, bind_pass FROM ldap_configs ORDER BY id")
+    else:
+        rows = await database.fetch_all(
+            """
+            SELECT document, bind_pass FROM ldap_configs
+             WHERE org_id IS (SELECT org_id FROM domains WHERE domainname = ?) OR org_id IS NULL
+             ORDER BY org_id IS NULL
+             LIMIT 1
+            """,
+            (domainname,),
+        )
+    return [LdapConfigRow(json.loads(row[0]), row[1]) for row in rows]
+
+
 async def select_configured_orgs(database: Database) -> frozenset[int]:
     """The organisations that have a configuration of their own."""
     rows = await database.fetch_all("SELECT org_id FROM ldap_configs WHERE org_id IS NOT NULL")

@@ -9,11 +9,13 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "postroom.storage": {"postroom.storage"},
     "postroom.schemas": {"postroom.schemas", "postroom.storage"},
-    "postroom.app.directory": {"postroom.app.directory", "postroom.app.errors", "postroom.schemas", "postroom.storage"},
+    "postroom.app.directory": {
+        "postroom.app.directory", "postroom.app.errors", "postroom.app.turns", "postroom.schemas", "postroom.storage",
+    },
     "postroom.app.services": {
         "postroom.app.services", "postroom.app.directory", "postroom.app.context", "postroom.app.errors",
-        "postroom.app.etags", "postroom.app.passwords", "postroom.app.permissions", "postroom.app.tokens",
-        "postroom.schemas", "postroom.storage",
+        "postroom.app.etags", "postroom.app.passwords", "postroom.app.permissions", "postroom.app.throttle",
+        "postroom.app.tokens", "postroom.schemas", "postroom.storage",
     },
     "postroom.app.handlers": {
         "postroom.app.services", "postroom.app.answers", "postroom.app.callers", "postroom.app.context",

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,12 +12,15 @@ from postroom.app.directory.faults import AwayError, FaultError, RefusedError, T
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.pool import Pool
 from postroom.app.directory.questions import Questions
-from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError
+from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError, too_many_logins
+from postroom.app.turns import Turns
 
 if TYPE_CHECKING:
     from postroom.app.directory.session import Session
 
 _T = TypeVar("_T")
+#: Most logins that wait for the directory, in all and of one source.
+_MOST_LOGINS, _MOST_LOGINS_EACH = 256, 64
 #: How many object IDs one filter asks for.
 _CHUNK = 100
 
@@ -47,6 +51,8 @@ class Directory:
         context = _tls_context(ca_file, verify=verify) if encrypted or ca_file else None
         self._pool = Pool(config, context, timeout=timeout, connections=connections, max_idle=max_idle, avoid=avoid)
         self._questions = Questions(config)
+        #: For who logs in: one connection less than there are, so that an update gets one, too.
+        self._logins = Turns(max(connections - 1, 1), too_many_logins, most=_MOST_LOGINS, most_each=_MOST_LOGINS_EACH)
 
     async def check(self) -> None:
         """Connects, binds and tries base DN and filters. InvalidError when the configuration is at fault."""
@@ -117,27 +123,40 @@ class Directory:
         """
         return await self._asked(lambda session: self._questions.dump(session, object_id))
 
-    async def authenticate(self, object_id: bytes, password: str) -> bool:
-        """Whether the password is that of the user or contact with this object ID."""
-        # An empty password is an anonymous bind, which succeeds; at a NUL the C library ends the password.
-        if not password or "\0" in password or not _is_unicode(password):
-            return False
-        deadline = self._deadline()
-        with self._explained():
-            entry = await self._pool.run(lambda session: self._questions.find(session, object_id), deadline)
-            if entry is None or not entry.dn:
-                return False
-            async with self._pool.slot(deadline):
-                try:
-                    session = await self._pool.open(entry.dn, password, deadline)
-                except RefusedError:
-                    return False
-                session.close()
-                return True
+    async def authenticate(self, object_id: bytes | None, password: str, source: Hashable = None) -> bool:
+        """Whether the password is that of the user or contact with this object ID.
+
+        With None, and with a password that cannot be one, the answer is no, and the directory is asked as much: nobody
+        is told by time, or by a directory that is away, who has an object. It never sees the password then. Sources
+        have their turns one after the other; ThrottledError when too many wait.
+        """
+        if not _can_be_password(password):
+            object_id = None
+        async with self._logins.turn(source):
+            return await self._authenticate(object_id, password)
 
     async def close(self) -> None:
         """Hangs up. What is under way goes on to its end, but no connection is kept any more."""
         await self._pool.close()
+
+    async def _authenticate(self, object_id: bytes | None, password: str) -> bool:
+        deadline = self._deadline()
+        with self._explained():
+            asked = object_id or _nobody()
+            entry = await self._pool.run(lambda session: self._questions.find(session, asked), deadline)
+            if object_id is None or entry is None or not entry.dn:
+                await self._bind(f"cn={_nobody().decode()},{self.config.base_dn}", _nobody().decode(), deadline)
+                return False
+            return await self._bind(entry.dn, password, deadline)
+
+    async def _bind(self, dn: str, password: str, deadline: float) -> bool:
+        async with self._pool.slot(deadline):
+            try:
+                session = await self._pool.open(dn, password, deadline)
+            except RefusedError:
+                return False
+            session.close()
+            return True
 
     async def _existing(self, object_ids: list[bytes]) -> set[bytes]:
         return await self._asked(lambda session: self._questions.existing(session, object_ids))
@@ -191,6 +210,16 @@ def _tls_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _can_be_password(text: str) -> bool:
+    # An empty password is an anonymous bind, which succeeds; at a NUL the C library ends the password.
+    return bool(text) and "\0" not in text and _is_unicode(text)
+
+
+def _nobody() -> bytes:
+    """What no entry has, as an object ID, a name or a password."""
+    return str(uuid.uuid4()).encode()
 
 
 def _is_unicode(text: str) -> bool:

@@ -11,7 +11,7 @@ from postroom.app.services import devices
 from postroom.app.services.devices import Origin, now
 from postroom.app.services.users import user_not_found
 from postroom.app.services.wipe import Event, Kind
-from postroom.app.trust import source_of
+from postroom.app.trust import login_source, source_of
 from postroom.schemas.answers import DeviceListSchema, MessageSchema
 from postroom.schemas.devices import DevicePathSchema, WipeRequestSchema
 from postroom.storage.devices import select_devices
@@ -66,7 +66,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     if await select_user_row(context.database, *place[:2]) is None:
         raise user_not_found(*place[:2])
     # Also when there is nothing to do, so that this tells nobody else whether there is.
-    await devices.check_password(context, request[CALLER].user_id, data.get("password"))
+    await devices.check_password(context, login_source(request), request[CALLER].user_id, data.get("password"))
     event = Event(Kind.REQUEST, data["status"])
     await context.database.write(devices.change_wipe, *place, event, _origin(request))
     return message(f"The device {place[2]} is going to be wiped")

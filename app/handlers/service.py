@@ -10,7 +10,7 @@ from postroom.app.inputs import load
 from postroom.app.lookups import owner
 from postroom.app.services import devices
 from postroom.app.services.devices import Origin, WipeReport, now
-from postroom.app.trust import source_of
+from postroom.app.trust import login_source, source_of
 from postroom.schemas.answers import (
     DeviceContactsSchema,
     DeviceDueSchema,
@@ -68,7 +68,9 @@ async def post_wipe(request: web.Request) -> web.Response:
     report = WipeReport(request.match_info["username"], tuple(request[QUERY]["devices"]), data["status"])
     origin = Origin(data.get("time", now()), data.get("remoteIP", str(source_of(request))))
     caller_id = request[CALLER].user_id if CALLER in request else None
-    await devices.report_wipe(context_of(request), report, origin, data.get("password"), caller_id)
+    await devices.report_wipe(
+        context_of(request), login_source(request), report, origin, data.get("password"), caller_id
+    )
     # A webmail takes every message that begins otherwise for a failure, while the phone is being wiped.
     return message("Success: the status has been stored", 201)
 

@@ -13,6 +13,7 @@ from postroom.app.forms import is_form, parse_form
 from postroom.app.guard import admit, anybody
 from postroom.app.inputs import content_type_of, load, parse_json, receive
 from postroom.app.services import session
+from postroom.app.trust import login_source
 from postroom.schemas.answers import LoginAnswerSchema, MessageSchema, ProfileSchema
 from postroom.schemas.session import ChangePasswordSchema, LoginSchema
 from postroom.storage.users import select_profile
@@ -32,17 +33,16 @@ async def post_login(request: web.Request) -> web.Response:
 
     The answer sets no cookie: the client keeps the token, as the cookie or for the header Authorization.
     """
-    context = context_of(request)
+    context, source = context_of(request), login_source(request)
     given = load(_LOGIN, await _form(request))
     if "user" in given and "pass" in given:
-        account = await session.log_in(context, given["user"], given["pass"])
+        account = await session.log_in(context, source, given["user"], given["pass"])
         return json_answer(context.tokens.issue(account, context.presence.saw(account)))
     token, _ = token_of(request)
     if given or token is None:
         raise InvalidError("A login needs user and pass, or a valid cookie to renew")
-    renewed = await context.tokens.session(token)
-    seen = await context.presence.check(renewed.account, renewed.seen)
-    return json_answer(context.tokens.issue(renewed.account, seen))
+    account, seen = await session.renew(context, source, token)
+    return json_answer(context.tokens.issue(account, seen))
 
 
 @docs(tags=["Misc"], summary="Get information about currently logged in user", operationId="getProfile")
@@ -65,11 +65,12 @@ async def put_passwd(request: web.Request) -> web.Response:
 
     With `user` that name and `old` are the login, which needs no role; then every login of theirs ends.
     """
-    context, given = context_of(request), request[BODY]
+    context, source, given = context_of(request), login_source(request), request[BODY]
     if "user" in given:
-        await session.change_password_of(context, given["user"], given["old"], given["new"])
+        await session.change_password_of(context, source, given["user"], given["old"], given["new"])
     else:
-        await session.change_own_password(context, await admit(request, anybody), given["old"], given["new"])
+        caller = await admit(request, anybody)
+        await session.change_own_password(context, source, caller, given["old"], given["new"])
     return message("The password has been changed")
 
 

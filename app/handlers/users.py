@@ -60,7 +60,8 @@ async def create_user(request: web.Request) -> web.Response:
     if data.get("status", STATUS_NORMAL) not in (STATUS_SHARED, STATUS_CONTACT) or data.get("password") is not None:
         # Hashed before the transaction begins: the one writer must not wait for that.
         minimum = context.config.password_min_length
-        hashed = await context.passwords.hash(check_new_password(data.get("password"), minimum, "password"))
+        password = check_new_password(data.get("password"), minimum, "password")
+        hashed = await context.passwords.hash(password, request[CALLER].user_id)
     document = await context.database.write(
         users.create_user, path_id(request, "domainID"), data, hashed, _change(request)
     )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from postroom.app.context import Context
-from postroom.app.errors import ForbiddenError, InvalidError, NotFoundError
-from postroom.app.services.session import verify_password
+from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
+from postroom.app.services.session import authenticate_user
 from postroom.app.services.users import find_user_or_raise
 from postroom.app.services.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
+from postroom.app.throttle import LoginSource
 from postroom.storage import devices
 from postroom.storage.auth import select_account
 
@@ -42,11 +43,15 @@ def user_not_found(username: str) -> NotFoundError:
     return NotFoundError(f"There is no user {username[:100]!r}")
 
 
-async def check_password(context: Context, user_id: int, password: str | None) -> None:
-    """Raises ForbiddenError unless it is the user's password, UnavailableError when their directory is away."""
+async def check_password(context: Context, source: LoginSource, user_id: int, password: str | None) -> None:
+    """Raises ForbiddenError unless it is the user's password, ThrottledError, UnavailableError (LDAP)."""
     account = await select_account(context.database, user_id)
-    if password is None or not await verify_password(context, account, password):
-        raise ForbiddenError("A wipe needs the password, which is missing or wrong")
+    try:
+        if password is None or account is None:
+            raise LoginFailedError
+        await authenticate_user(context, source, user_id, account.username, password)
+    except LoginFailedError:
+        raise ForbiddenError("A wipe needs the password, which is missing or wrong") from None
 
 
 def remove_all(connection: sqlite3.Connection, domain_id: int, user_id: int, origin: Origin) -> None:
@@ -81,17 +86,22 @@ def change_wipe(
 
 
 async def report_wipe(
-    context: Context, report: WipeReport, origin: Origin, password: str | None, caller_id: int | None
+    context: Context,
+    source: LoginSource,
+    report: WipeReport,
+    origin: Origin,
+    password: str | None,
+    caller_id: int | None,
 ) -> None:
     """Stores what the ActiveSync server reports, for all the devices or none.
 
     What starts a wipe needs the password of the caller or, without one, of the owner. Raises NotFoundError,
-    ForbiddenError, UnavailableError.
+    ForbiddenError, ThrottledError, UnavailableError.
     """
     agreed = None
     # Again when the name has become somebody else's meanwhile: whose password it was has to be whose devices they are.
     while (owner_id := await context.database.write(_report_wipe, report, origin, agreed)) is not None:
-        await check_password(context, owner_id if caller_id is None else caller_id, password)
+        await check_password(context, source, owner_id if caller_id is None else caller_id, password)
         agreed = owner_id
 
 

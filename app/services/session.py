@@ -3,81 +3,80 @@
 import sqlite3
 
 from postroom.app.context import Context
-from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
 from postroom.app.passwords import check_new_password
 from postroom.app.services import authority
-from postroom.app.services.auth_backend import auth_backend
-from postroom.app.tokens import ADMIN_ID, Caller, is_active, may_log_in
+from postroom.app.services.logins import authenticate
+from postroom.app.throttle import LoginSource
+from postroom.app.tokens import Caller, is_active, may_log_in
 from postroom.schemas.addresses import stored_form
-from postroom.schemas.authmgr import ALWAYS_LDAP, ALWAYS_MYSQL
 from postroom.storage import auth
 from postroom.storage.auth import Account
 
 
-async def log_in(context: Context, name: str, password: str) -> Account:
-    """The account of a username or altname with its password. Raises LoginFailedError, UnavailableError (LDAP)."""
-    account = await _authenticate(context, name, password)
-    if not may_log_in(account):
-        raise LoginFailedError
+async def log_in(context: Context, source: LoginSource, name: str, password: str) -> Account:
+    """The account of a username or altname with its password.
+
+    Raises LoginFailedError, ThrottledError, UnavailableError (LDAP).
+    """
+    account = await authenticate(
+        context, source, name, password, lambda: auth.select_login(context.database, name), may_log_in
+    )
     if account.ldap_id is None and account.password is not None and context.passwords.needs_rehash(account.password):
-        renewed = await context.passwords.hash(password)
+        renewed = await context.passwords.hash(password, account.id)
         await context.database.write(auth.replace_hash, account.id, account.password, renewed)
     return account
 
 
-async def _authenticate(context: Context, name: str, password: str) -> Account:
-    """The same without a role, which users of a webmail do not have."""
-    account = await auth.select_login(context.database, name)
-    matches = await verify_password(context, account, password)
-    # Asked last, so that it shows neither in the answer nor in its time whether a name exists and is active.
-    if account is None or not matches or not is_active(account):
-        raise LoginFailedError
-    return account
+async def renew(context: Context, source: LoginSource, token: str) -> tuple[Account, float | None]:
+    """The account of a token that counts, and when its directory had the user last; neither throttled nor hashed.
 
-
-async def verify_password(context: Context, account: Account | None, password: str) -> bool:
-    """Whether it is the account's password: by a bind for users of a directory, by the stored hash for others, unless
-    the configured backend is one of the two for all.
+    Raises UnauthenticatedError, UnavailableError (the directory has been away for too long).
     """
-    if not password or "\0" in password:
-        return False
-    # Asked each time, so that a change counts at once in every process.
-    backend = await auth_backend(context.database)
-    if account is not None and account.ldap_id is not None and backend != ALWAYS_MYSQL:
-        directory = await context.directories.of_organisation(account.org_id)
-        return await directory.authenticate(parse_object_id(account.ldap_id), password)
-    return await context.passwords.verify(_stored_hash(account, backend), password)
+    renewed = await context.tokens.session(token)
+    seen = await context.presence.check(renewed.account, renewed.seen)
+    context.throttle.recognise(renewed.account.username, source)
+    return renewed.account, seen
 
 
-def _stored_hash(account: Account | None, backend: str) -> str | None:
-    """The hash that a password is checked against. None takes the same time and matches nothing."""
-    # The administrator is in no directory: whatever is configured, there is this way back in.
-    if account is None or (backend == ALWAYS_LDAP and account.id != ADMIN_ID):
-        return None
-    return account.password
+async def authenticate_user(
+    context: Context, source: LoginSource, user_id: int, username: str, password: str
+) -> Account:
+    """The account of a user who is known already, if it is their password.
+
+    Raises LoginFailedError, ThrottledError, UnavailableError (LDAP).
+    """
+    return await authenticate(
+        context, source, username, password, lambda: auth.select_account(context.database, user_id), lambda _: True
+    )
 
 
-async def change_own_password(context: Context, caller: Caller, old: str, new: str) -> None:
+async def change_own_password(context: Context, source: LoginSource, caller: Caller, old: str, new: str) -> None:
     """Sets the caller's password; of their logins only the one that the request was made with goes on.
 
-    Raises ForbiddenError (wrong old), InvalidError (the new one, or LDAP-linked), LoginFailedError (gone meanwhile).
+    Raises ForbiddenError (wrong old), InvalidError (the new one, or LDAP-linked), ThrottledError,
+    UnauthenticatedError (gone meanwhile).
     """
     account = await auth.select_account(context.database, caller.user_id)
     if account is None:
         raise LoginFailedError
     _check_change(context, account, new)
-    if not await verify_password(context, account, old):
-        raise ForbiddenError("The old password is wrong")
+    try:
+        account = await authenticate_user(context, source, caller.user_id, caller.username, old)
+    except LoginFailedError:
+        raise ForbiddenError("The old password is wrong") from None
     await _change_password(context, account, new, caller.session_id)
 
 
-async def change_password_of(context: Context, name: str, old: str, new: str) -> None:
+async def change_password_of(context: Context, source: LoginSource, name: str, old: str, new: str) -> None:
     """Sets the password of whoever `name` and `old` identify, with a role or without; every login of theirs ends.
 
-    Raises LoginFailedError, InvalidError (the new one, or LDAP-linked), ForbiddenError (changed meanwhile).
+    Raises LoginFailedError, InvalidError (the new one, or LDAP-linked), ForbiddenError (changed meanwhile),
+    ThrottledError.
     """
-    account = await _authenticate(context, name, old)
+    account = await authenticate(
+        context, source, name, old, lambda: auth.select_login(context.database, name), is_active
+    )
     _check_change(context, account, new)
     await _change_password(context, account, new, None)
 
@@ -89,7 +88,7 @@ def _check_change(context: Context, account: Account, new: str) -> None:
 
 
 async def _change_password(context: Context, account: Account, new: str, session_id: str | None) -> None:
-    hashed = await context.passwords.hash(new)
+    hashed = await context.passwords.hash(new, account.id)
     changed = await context.database.write(auth.change_password, account.id, account.password, hashed, session_id)
     if not changed:
         # Otherwise whoever knows the old password undoes a reset that came between.
@@ -106,7 +105,7 @@ async def reset_password(context: Context, caller: Caller, user: Account, new: s
     # Asked before, so that nothing is hashed in vain, and once more with the change.
     await context.database.read(_check_reset, caller.user_id, user.id)
     check_new_password(new, context.config.password_min_length, "new")
-    hashed = await context.passwords.hash(new)
+    hashed = await context.passwords.hash(new, caller.user_id)
     await context.database.write(_reset_password, caller.user_id, user.id, hashed)
 
 

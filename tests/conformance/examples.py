@@ -2,7 +2,7 @@
 the answers into it.
 
 Each entry is a call: `operation`, `at` (path and query), `body` or `form`, `headers`, `by` ("nobody": without a login),
-`size` (a body of so many bytes), then `status` and `answer`. To describe a new operation, add an entry without an
+`size` (a body of so many bytes), `times` (it is made so often, and the last answer counts), then `status` and `answer`. To describe a new operation, add an entry without an
 answer where it fits and run this. `cut` names the only parts of an answer that are shown, `data[:2]` the first two of a
 list. `played: false` keeps an entry as it is, for what cannot be brought about. `shape: true` keeps its answer for as
 long as what is answered has the same fields of the same types: figures are others on each machine.
@@ -104,7 +104,8 @@ async def _call(api: Api, entry: dict[str, Any]) -> tuple[int, Any]:
     if "size" in entry:
         options["data"] = BytesIO(b" " * entry["size"])
         options["headers"] = {"Content-Type": "application/json"}
-    answer = await api.call(method, entry["at"], entry.get("body"), **options)
+    for _ in range(entry.get("times", 1)):
+        answer = await api.call(method, entry["at"], entry.get("body"), **options)
     return answer.status, answer.body
 
 

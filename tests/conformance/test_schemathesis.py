@@ -74,12 +74,12 @@ OPTIONS: Final = ("--seed", "1", "--generation-deterministic", "--max-examples",
 
 def configuration(token: str) -> str:
     """What schemathesis reads. `token` is the login of every request but those that try without one."""
-    fine = ["2xx", "401", "403", "404", "412", "503"]
+    fine = ["2xx", "401", "403", "404", "412", "429", "503"]
     lines = [
         "[auth.openapi.bearer]", f'bearer = "{token}"',
         "[checks.positive_data_acceptance]", f"expected-statuses = {fine}",
         # A list with more entries than are allowed may be larger than any body.
-        "[checks.negative_data_rejection]", 'expected-statuses = ["400", "401", "403", "404", "405", "413", "503"]',
+        "[checks.negative_data_rejection]", 'expected-statuses = ["400", "401", "403", "404", "405", "413", "429", "503"]',
         # Errors that are nobody's fault have a status of their own: away, not broken.
         "[checks.not_a_server_error]", 'expected-statuses = ["2xx", "3xx", "4xx", "503"]',
     ]  # fmt: skip

@@ -88,8 +88,9 @@ async def test_the_directory_is_not_asked(service: Service, slapd: Slapd) -> Non
     assert await log_in(service, LINKED, LDAP_PASSWORD) == 401
     await select(admin, "always_ldap")
     assert await log_in(service, LINKED, LDAP_PASSWORD) == 503
-    # Nobody to ask for: no bind is tried.
-    assert await log_in(service, LOCAL, USER_PASSWORD) == 401
+    # Whoever fails is answered alike, or the names would be told that the directory has.
+    assert {await log_in(service, name, "wrong") for name in ("admin", LOCAL, "nobody@example.com", "x")} == {503}
+    assert await log_in(service, "admin", ADMIN_PASSWORD) == 200
 
 
 @pytest.mark.slapd

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import time
+from collections.abc import Hashable
 from typing import Any
 
 import jwt
@@ -338,9 +339,9 @@ async def test_changes_at_the_same_time(service: Service, admin: Api, domain: in
 
     reset = service.context.passwords.hash
 
-    async def overtaken(password: str) -> str:
+    async def overtaken(password: str, owner: Hashable = None) -> str:
         # Between the check of the old password and the write of the new one.
-        hashed = await reset(password)
+        hashed = await reset(password, owner)
         if password == "too late":
             await admin.put(f"/domains/{domain}/users/{jane['ID']}/password", {"new": "set by the admin"})
         return hashed

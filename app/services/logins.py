@@ -1,0 +1,123 @@
+"""Checking a password: the one place where that is done for whoever sends one.
+
+A failure tells nothing but that: an unknown name, a wrong password, a user who is suspended or has no role, or whose
+password is kept in a directory are answered by the same sentence, after the same work, in the same time.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+from postroom.app.context import Context
+from postroom.app.directory.client import Directory
+from postroom.app.directory.object_id import parse_object_id
+from postroom.app.errors import InvalidError, LoginFailedError, PostroomError, UnavailableError
+from postroom.app.services.auth_backend import auth_backend
+from postroom.app.throttle import LoginSource
+from postroom.app.tokens import ADMIN_ID
+from postroom.schemas.authmgr import ALWAYS_LDAP, ALWAYS_MYSQL
+from postroom.storage.auth import Account
+
+log = logging.getLogger("postroom.logins")
+
+#: Failures are answered after a whole number of these seconds since the work began. Hashes of other kinds and
+#: directories take longer or shorter than our own hash; within a step that does not show.
+_STEP: Final = 0.25
+
+
+async def authenticate(
+    context: Context,
+    source: LoginSource,
+    name: str,
+    password: str,
+    find: Callable[[], Awaitable[Account | None]],
+    admits: Callable[[Account], bool],
+) -> Account:
+    """The account that `find` gives for the name, if it is its password and it is admitted.
+
+    Raises LoginFailedError, ThrottledError, and UnavailableError when a directory is away that could know the name.
+    """
+    # Whoever has to wait does not even queue.
+    context.throttle.check(name, source)
+    async with AsyncExitStack() as stack:
+        async with context.passwords.turn(source.key):
+            # Only now it is known how those ended that came before.
+            tried = stack.enter_context(context.throttle.attempt(name, source))
+            started = asyncio.get_running_loop().time()
+            backend = await auth_backend(context.database)
+            account = await find()
+            matches = await context.passwords.verify(_stored_hash(account, backend), password)
+            # Asked last, so that it shows neither in the answer nor in its time whether a name exists and is active.
+            tried.matched = matches and account is not None and admits(account)
+        if not tried.matched and backend != ALWAYS_MYSQL:
+            try:
+                known = await _ask_directories(context, source, name, account, password)
+            except PostroomError:
+                await _level(started)
+                raise
+            tried.matched = known and account is not None and admits(account)
+        if account is None or not tried.matched:
+            await _level(started)
+            raise LoginFailedError
+        return account
+
+
+def _stored_hash(account: Account | None, backend: str) -> str | None:
+    """The hash that a password is checked against. None takes the same time and matches nothing."""
+    if account is None or (account.ldap_id is not None and backend != ALWAYS_MYSQL):
+        return None
+    # The administrator is in no directory: whatever is configured, there is this way back in.
+    if backend == ALWAYS_LDAP and account.id != ADMIN_ID:
+        return None
+    return account.password
+
+
+async def _ask_directories(
+    context: Context, source: LoginSource, name: str, account: Account | None, password: str
+) -> bool:
+    """Whether it is the password of a linked account. Every directory that could know the name is asked, about nobody
+    if need be, so that neither its answer nor its absence tells who is linked. Raises UnavailableError.
+    """
+    own, object_id = None, None
+    if account is not None and account.ldap_id is not None:
+        own, object_id = await _directory_of(context, account), parse_object_id(account.ldap_id)
+    others = [each for each in await context.directories.of_name(name) if each is not own]
+    asked = [asyncio.ensure_future(_ask(each, source, None, password)) for each in others]
+    try:
+        if own is not None and await _ask(own, source, object_id, password):
+            return True
+        for each in asked:
+            await each
+        return False
+    finally:
+        for each in asked:
+            each.cancel()
+        await asyncio.gather(*asked, return_exceptions=True)
+
+
+async def _directory_of(context: Context, account: Account) -> Directory | None:
+    try:
+        return await context.directories.of_organisation(account.org_id)
+    except UnavailableError as error:
+        # Nobody could be asked for an unknown name either, so this is a failure like any other.
+        log.warning("%s cannot log in: %s", account.username, error.message)
+        return None
+
+
+async def _ask(directory: Directory, source: LoginSource, object_id: bytes | None, password: str) -> bool:
+    try:
+        return await directory.authenticate(object_id, password, source.key)
+    except UnavailableError as error:
+        log.warning("A login cannot be checked: %s", error.message)
+        raise UnavailableError("Logins cannot be checked at the moment; try again later") from None
+    except InvalidError as error:
+        log.warning("A login cannot be checked: %s", error.message)
+        return False
+
+
+async def _level(started: float) -> None:
+    """Waits for the next whole step."""
+    now = asyncio.get_running_loop().time()
+    await asyncio.sleep(-(now - started) % _STEP)
