@@ -2,10 +2,11 @@
 the answers into it.
 
 Each entry is a call: `operation`, `at` (path and query), `body` or `form`, `headers`, `by` ("nobody": without a login),
-`size` (a body of so many bytes), `times` (it is made so often, and the last answer counts), then `status` and `answer`. To describe a new operation, add an entry without an
-answer where it fits and run this. `cut` names the only parts of an answer that are shown, `data[:2]` the first two of a
-list. `played: false` keeps an entry as it is, for what cannot be brought about. `shape: true` keeps its answer for as
-long as what is answered has the same fields of the same types: figures are others on each machine.
+`size` (a body of so many bytes), `times` (it is made so often, and the last answer counts), then `status` and `answer`.
+To describe a new operation, add an entry without an answer where it fits and run this. `cut` names the only parts of an
+answer that are shown, `data[:2]` the first two of a list. `played: false` keeps an entry as it is, for what cannot be
+brought about. `shape: true` keeps its answer for as long as what is answered has the same fields of the same types:
+figures are others on each machine.
 """
 
 import asyncio

@@ -79,7 +79,8 @@ def configuration(token: str) -> str:
         "[auth.openapi.bearer]", f'bearer = "{token}"',
         "[checks.positive_data_acceptance]", f"expected-statuses = {fine}",
         # A list with more entries than are allowed may be larger than any body.
-        "[checks.negative_data_rejection]", 'expected-statuses = ["400", "401", "403", "404", "405", "413", "429", "503"]',
+        "[checks.negative_data_rejection]",
+        'expected-statuses = ["400", "401", "403", "404", "405", "413", "429", "503"]',
         # Errors that are nobody's fault have a status of their own: away, not broken.
         "[checks.not_a_server_error]", 'expected-statuses = ["2xx", "3xx", "4xx", "503"]',
     ]  # fmt: skip
