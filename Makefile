@@ -1,4 +1,4 @@
-# postroom: make run | test | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
+# postroom: make run | test | slow | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -9,13 +9,13 @@ BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
 # The generators of clients: one is Java, one makes Ruby.
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
-TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver nginx-light caddy fetchmail
+TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver nginx-light caddy fail2ban fetchmail
 
 # Those that are JavaScript, in the versions of package-lock.json.
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test lint types format fuzz attack bench demo directory clean
+.PHONY: help install run test slow lint types format fuzz attack bench demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -36,6 +36,11 @@ run: install
 test: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+
+# What takes minutes each.
+slow: install
+	@sh .ci/packages $(LDAP_PACKAGES)
+	$(BIN)/pytest -m slow
 
 $(CLIENTS_INSTALLED): $(CLIENTS)/package.json $(CLIENTS)/package-lock.json
 	@command -v npm >/dev/null || sh .ci/packages nodejs npm

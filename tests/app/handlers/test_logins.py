@@ -1,0 +1,404 @@
+"""What a login that fails tells (nothing), and how often and how many at once are looked at."""
+
+import ast
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import legacycrypt
+import pytest
+from aiohttp import ClientSession, TCPConnector
+
+from postroom.app import passwords
+from postroom.app.passwords import verify_hash
+from postroom.app.routes import ROUTES, Route
+from postroom.app.services import logins
+from tests.conftest import StartService
+from tests.support.faults import fault_server
+from tests.support.people import CONFIG, add_person, document
+from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Answer, Api, Service
+from tests.support.slapd import USER_PASSWORD as LDAP_PASSWORD
+from tests.support.slapd import Slapd
+
+ROLE = ("DomainAdmin", {"everything": True})
+ROOT = Path(__file__).parents[3]
+FORWARDED = "X-Forwarded-For"
+
+#: Logins that fail, by what is wrong with them.
+FAILURES = {
+    "unknown": ("nobody@example.com", "wrong"),
+    "unknown and short": ("nobody", "wrong"),
+    "of an unknown domain": ("nobody@elsewhere.org", "wrong"),
+    "wrong": ("local@example.com", "wrong"),
+    "the administrator's": ("admin", "wrong"),
+    "suspended": ("suspended@example.com", USER_PASSWORD),
+    "without a role": ("norole@example.com", USER_PASSWORD),
+    "without a password": ("shared@example.com", ""),
+    "foreign hash": ("foreign@example.com", "wrong"),
+    "linked": ("linked@example.com", "wrong"),
+    "linked and suspended": ("gone@example.com", LDAP_PASSWORD),
+    "linked, by the altname": ("short", "wrong"),
+    "linked, empty": ("linked@example.com", ""),
+    "unknown, empty": ("nobody@example.com", ""),
+}
+
+
+@pytest.fixture
+def slapd() -> Iterator[Slapd]:
+    """A directory of the test's own."""
+    with Slapd() as server:
+        yield server
+
+
+async def populate(service: Service, slapd: Slapd, where: str = "all") -> str:
+    """Everybody whom FAILURES names, linked to a directory for all or of an organisation; returns its configuration."""
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    domain, config = await admin.make_domain("example.com"), CONFIG
+    if where == "organisation":
+        org_id = (await admin.post("/system/orgs", {"name": "Org", "domains": [domain]}))["ID"]
+        config = f"/system/orgs/{org_id}/ldap"
+    await admin.put(config, document(slapd))
+    users = {name: (await admin.make_user(domain, name))["ID"] for name in ("local", "suspended", "norole", "foreign")}
+    await admin.make_user(domain, "shared", status=4)
+    for name in ("linked", "gone"):
+        add_person(slapd, name, f"userPassword: {LDAP_PASSWORD}")
+        found = await admin.post("/domains/ldap/importUser", params={"ID": name, "domain": str(domain)})
+        users[name] = found["ID"]
+    role = {"name": "All", "permissions": [{"permission": "SystemAdmin", "params": None}]}
+    await admin.post("/system/roles", {**role, "users": [users[name] for name in users if name != "norole"]})
+    for name in ("suspended", "gone"):
+        await admin.patch(f"/domains/{domain}/users/{users[name]}", {"status": 1})
+    await admin.patch(f"/domains/{domain}/users/{users['linked']}", {"altnames": [{"altname": "short"}]})
+    foreign = legacycrypt.crypt(USER_PASSWORD, "$6$rounds=1000$saltsalt")
+
+    def plant(connection: Any) -> None:
+        connection.execute("UPDATE users SET password = ? WHERE id = ?", (foreign, users["foreign"]))
+
+    await service.context.database.write(plant)
+    return config
+
+
+async def log_in(service: Service, name: str, password: str = "wrong", **headers: str) -> Answer:  # noqa: S107
+    """One login."""
+    return await service.api.call("POST", "/login", {"user": name, "pass": password}, headers=headers)
+
+
+async def failures(service: Service) -> set[tuple[int, str]]:
+    """Each different answer to the logins that fail."""
+    answers = await asyncio.gather(*(log_in(service, *given) for given in FAILURES.values()))
+    return {(answer.status, str(answer.body)) for answer in answers}
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("where", ["all", "organisation"])
+async def test_a_failed_login_tells_nothing(start_service: StartService, slapd: Slapd, where: str) -> None:
+    """Whatever is wrong, the answer is one and the same: with a directory, with one that is away, with one that hangs,
+    with one that is switched off; and who has a good local password gets in all the time.
+    """
+    service = await start_service(ldap_timeout=0.6)
+    config = await populate(service, slapd, where)
+    denied = (401, str({"message": "Login failed", "error": "Invalid username or password"}))
+    away = (503, str({"message": "Logins cannot be checked at the moment; try again later"}))
+    local = ("local@example.com", USER_PASSWORD)
+    if where == "organisation":
+        # Of a domain without the organisation nobody is in its directory.
+        elsewhere = FAILURES["of an unknown domain"]
+        slapd.stop()
+        assert (await log_in(service, *elsewhere)).status == 401
+        slapd.start()
+    known = {name: given for name, given in FAILURES.items() if where == "all" or name != "of an unknown domain"}
+
+    async def answers() -> set[tuple[int, str]]:
+        found = await asyncio.gather(*(log_in(service, *given) for given in known.values()))
+        return {(answer.status, str(answer.body)) for answer in found}
+
+    assert await answers() == {denied}
+    assert (await log_in(service, "linked@example.com", LDAP_PASSWORD)).status == 200
+    assert (await log_in(service, "SHORT", LDAP_PASSWORD)).status == 200
+    slapd.stop()
+    assert await answers() == {away}
+    assert (await log_in(service, "linked@example.com", LDAP_PASSWORD)).status == 503
+    assert (await log_in(service, *local)).status == 200
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    async with fault_server("silent") as silent:
+        hanging = document(slapd)
+        hanging["connection"] = {**hanging["connection"], "server": f"ldap://{silent}"}
+        await admin.put(config, hanging, params={"force": "true"})
+        # One after the other: with many at once some would be asked for with the timeout of those before them.
+        found = [await log_in(service, *known[each]) for each in ("unknown", "wrong", "linked", "suspended")]
+        assert {(answer.status, str(answer.body)) for answer in found} == {away}
+        assert (await log_in(service, *local)).status == 200
+    await admin.put(config, {**document(slapd), "disabled": True}, params={"force": "true"})
+    assert await answers() == {denied}
+    await admin.delete(config)
+    assert await answers() == {denied}
+
+
+@pytest.mark.slapd
+async def test_no_password_goes_to_a_directory_for_nothing(
+    service: Service, slapd: Slapd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For who is not linked the directory is asked about nobody, with a password that nobody typed."""
+    from postroom.app.directory.pool import Pool
+
+    await populate(service, slapd)
+    told: list[tuple[str | None, str | None]] = []
+    opens = Pool.open
+
+    async def listen(self: Pool, user: str | None, password: str | None, deadline: float) -> Any:
+        told.append((user, password))
+        return await opens(self, user, password, deadline)
+
+    monkeypatch.setattr(Pool, "open", listen)
+    for name, password in FAILURES.values():
+        await log_in(service, name, password)
+    asked = [(user, password) for user, password in told if user != slapd.bind_dn]
+    assert len(asked) == len(FAILURES)
+    assert {user for user, password in asked if password in {given for _, given in FAILURES.values()}} == {
+        f"uid=linked,{slapd.people_dn}", f"uid=gone,{slapd.people_dn}"
+    }  # fmt: skip
+
+
+def told_apart(one: list[float], other: list[float]) -> float:
+    """How well the best threshold in time tells the two apart: 0.5 not at all, 1 always (area under the ROC curve)."""
+    better = sum((a > b) + (a == b) / 2 for a in one for b in other) / (len(one) * len(other))
+    return max(better, 1 - better)
+
+
+async def times(service: Service, tries: int) -> dict[str, list[float]]:
+    """How long each failure takes, in seconds, in a random order, four at a time."""
+    kinds = list(FAILURES) * (tries // len(FAILURES))
+    random.Random(1).shuffle(kinds)  # noqa: S311 - the same in each run
+    taken: dict[str, list[float]] = {kind: [] for kind in FAILURES}
+
+    async def take(waiting: Iterator[str]) -> None:
+        for kind in waiting:
+            started = time.perf_counter()
+            answer = await log_in(service, *FAILURES[kind])
+            taken[kind].append(time.perf_counter() - started)
+            assert answer.status == 401
+
+    waiting = iter(kinds)
+    await asyncio.gather(*(take(waiting) for _ in range(4)))
+    return taken
+
+
+@pytest.mark.slapd
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("tries", [140, pytest.param(2100, marks=pytest.mark.slow)])
+async def test_time_tells_nothing(start_service: StartService, slapd: Slapd, tries: int) -> None:
+    """No two of the ways to fail can be told apart by how long they take."""
+    service = await start_service(login_failures=0)
+    await populate(service, slapd)
+    taken = await times(service, tries)
+    each = tries // len(FAILURES)
+    # Four and a half standard errors of the area for two samples of this size of the same distribution; there are 91
+    # pairs of ways to fail.
+    bound = 0.5 + 4.5 * ((2 * each + 1) / (12 * each * each)) ** 0.5
+    apart = {(one, other): told_apart(taken[one], taken[other]) for one in taken for other in taken if one < other}
+    worst = max(apart, key=lambda pair: apart[pair])
+    medians = {kind: round(median(taken[kind]) * 1000, 1) for kind in taken}
+    print(f"{tries} tries, worst pair {worst}: {apart[worst]:.3f} (bound {bound:.3f}); medians in ms: {medians}")
+    assert apart[worst] < bound, (worst, medians)
+
+
+@pytest.mark.slapd
+async def test_time_would_tell(start_service: StartService, slapd: Slapd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same measurement tells a user of the directory, and a foreign hash, when failures are not levelled."""
+    monkeypatch.setattr(logins, "_STEP", 0.0001)
+    service = await start_service(login_failures=0)
+    await populate(service, slapd)
+    taken = await times(service, 30 * len(FAILURES))
+    assert told_apart(taken["foreign hash"], taken["unknown"]) > 0.7
+
+
+async def test_one_password_is_checked_in_one_place() -> None:
+    """Nobody but app/services/logins.py, which throttles, checks a password; and the start of the service its own."""
+    checks = set()
+    for path in (ROOT / "app").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in ("verify", "authenticate")
+                and "self" not in ast.unparse(node)
+            ):
+                checks.add((str(path.relative_to(ROOT)), ast.unparse(node)))
+    assert checks == {
+        ("app/services/logins.py", "context.passwords.verify"),
+        ("app/services/logins.py", "directory.authenticate"),
+        ("app/main.py", "passwords.verify"),
+        ("app/passwords.py", "_HASHER.verify"),
+    }
+
+
+#: Operation -> how to send it a wrong password; of those that set one there is nothing to guess.
+GUESSES: dict[str, tuple[str, dict[str, Any]]] = {
+    "postLogin": ("/login", {"user": "admin", "pass": "wrong"}),
+    "putPasswd": ("/passwd", {"old": "wrong", "new": "another password"}),
+    "postDeviceWipe": ("/domains/1/users/1/sync/phone/wipe", {"password": "wrong"}),
+    "setUserDeviceWipeStatus": ("/service/wipe/jane@example.org?devices=phone", {"status": 2, "password": "wrong"}),
+}
+SET = {"postUser", "setPassword", "resetPasswd"}
+
+
+def takes_password(route: Route) -> bool:
+    """Whether the body of an operation has a password at its top."""
+    entries = vars(route.handler).get("__apispec__", {}).get("schemas", [])
+    schemas = [each["schema"] for each in entries if each["location"] in ("json", "form")]
+    return any({"pass", "old", "new", "password"} & set(schema.fields) for schema in schemas)
+
+
+def test_whatever_takes_a_password_is_known_here() -> None:
+    """An operation that takes a password guesses or sets one; a new one has to say which."""
+    found = {vars(route.handler)["__apispec__"]["operationId"] for route in ROUTES if takes_password(route)}
+    assert found == GUESSES.keys() | SET
+
+
+@pytest.mark.parametrize("operation", GUESSES)
+async def test_every_guess_is_throttled(service: Service, admin: Api, domain: int, operation: str) -> None:
+    """Ten wrong passwords are answered as ever, the eleventh with 429 and when to come back, whatever asks."""
+    await admin.make_user(domain, "jane")
+    (route,) = [each for each in ROUTES if vars(each.handler).get("__apispec__", {}).get("operationId") == operation]
+    path, body = GUESSES[operation]
+    answers = [await admin.call(route.method, path, body) for _ in range(11)]
+    assert {answer.status for answer in answers[:10]} <= {401, 403}
+    assert answers[10].status == 429
+    assert answers[10].headers["Retry-After"] == "1"
+    assert answers[10].body == {"message": "Too many failed logins; try again in 1 s"}
+    # Of the same account, the others are throttled with it; its token is renewed, and everything else goes on.
+    for other, (elsewhere, given) in GUESSES.items():
+        (also,) = [each for each in ROUTES if vars(each.handler).get("__apispec__", {}).get("operationId") == other]
+        assert (await admin.call(also.method, elsewhere, given)).status == 429
+    assert (await admin.call("POST", "/login")).status == 200
+    await admin.get("/profile")
+
+
+async def test_unknown_names_are_throttled_alike(service: Service, admin: Api, domain: int) -> None:
+    """A name that nobody has, and one by which somebody may not log in, run into the same delay after as many tries."""
+    await admin.make_user(domain, "norole")
+    for name in ("nobody", "norole@example.org", "admin"):
+        statuses = [(await log_in(service, name, USER_PASSWORD)).status for _ in range(11)]
+        assert statuses == [401] * 10 + [429], name
+    await asyncio.sleep(1.1)
+    assert (await log_in(service, "admin", ADMIN_PASSWORD)).status == 200
+
+
+async def test_sources_behind_a_proxy(start_service: StartService) -> None:
+    """With a proxy that is named, each client has its own count, of IPv6 the /64; without, they share the proxy's."""
+    service = await start_service(trusted_proxies=_networks("127.0.0.1"), login_failures=2)
+
+    async def statuses(*sources: str) -> list[int]:
+        return [(await log_in(service, "admin", **{FORWARDED: source})).status for source in sources]
+
+    assert await statuses("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2") == [401, 401, 429, 401]
+    assert await statuses("2001:db8::1", "2001:db8::2:0:0:1", "2001:db8::3", "2001:db8:0:1::1") == [401, 401, 429, 401]
+    # A client makes up what stands further left, and a zone is no part of an address.
+    assert await statuses("198.51.100.1, 192.0.2.1") == [429]
+    assert (await log_in(service, "admin", ADMIN_PASSWORD, **{FORWARDED: "198.51.100.9"})).status == 200
+    plain = await start_service(login_failures=2)
+    answers = [(await log_in(plain, "admin", **{FORWARDED: f"192.0.2.{n}"})).status for n in range(3)]
+    assert answers == [401, 401, 429]
+
+
+def _networks(text: str) -> Any:
+    from ipaddress import ip_network
+
+    return (ip_network(text),)
+
+
+async def test_many_right_logins_at_once(service: Service) -> None:
+    """Nobody who has the password is throttled for coming often, or with others at the same time."""
+    answers = await asyncio.gather(*(log_in(service, "admin", ADMIN_PASSWORD) for _ in range(40)))
+    assert {answer.status for answer in answers} == {200}
+
+
+async def test_who_hangs_up_is_not_hashed_for(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of logins that are cancelled while they wait for their turn, no hash is computed."""
+    hashed: list[str] = []
+
+    def count(stored: str, password: str) -> bool:
+        hashed.append(password)
+        return verify_hash(stored, password)
+
+    monkeypatch.setattr(passwords, "verify_hash", count)
+    context = service.context
+    from postroom.app.services.session import log_in as attempt
+    from postroom.app.throttle import LoginSource
+
+    source = LoginSource(b"x", "192.0.2.1", shared=False)
+    async with context.passwords.turn("busy"):
+        others = await _fill(context)
+        waiting = [asyncio.create_task(attempt(context, source, f"user{n}", "wrong")) for n in range(20)]
+        await asyncio.sleep(0.05)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for task in others:
+            task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    assert hashed == []
+    await service.login("admin", ADMIN_PASSWORD)
+    assert hashed == [ADMIN_PASSWORD]
+
+
+async def _fill(context: Any) -> list[asyncio.Task[None]]:
+    """Takes every other turn there is."""
+    begun: list[int] = []
+
+    async def hold() -> None:
+        async with context.passwords.turn("busy"):
+            begun.append(1)
+            await asyncio.sleep(3600)
+
+    tasks = [asyncio.create_task(hold()) for _ in range(8)]
+    await asyncio.sleep(0.05)
+    return tasks
+
+
+async def test_a_login_from_elsewhere_behind_a_thousand(service: Service, admin: Api, domain: int) -> None:
+    """While one source makes a thousand logins at once, somebody from another one logs in, and an administrator creates
+    a user and reads, within two seconds. What is not looked at is told when to come back.
+    """
+    del domain
+    alone = time.perf_counter()
+    await admin.get("/profile")
+    alone = time.perf_counter() - alone
+    statuses: list[int] = []
+    retries: set[str | None] = set()
+
+    async def attack(session: ClientSession, number: int) -> None:
+        body = {"user": "admin" if number % 2 else f"user{number}", "pass": "wrong"}
+        async with session.post(f"{service.url}/api/v1/login", json=body) as answer:
+            await answer.read()
+            statuses.append(answer.status)
+            retries.add(answer.headers.get("Retry-After")) if answer.status == 429 else None
+
+    taken: dict[str, float] = {}
+    reads: list[float] = []
+    elsewhere = TCPConnector(local_addr=("127.0.0.2", 0))
+    async with ClientSession(connector=TCPConnector(limit=0)) as many, ClientSession(connector=elsewhere) as one:
+        attackers = [asyncio.create_task(attack(many, number)) for number in range(1000)]
+        await asyncio.sleep(0.1)
+        started = time.perf_counter()
+        async with one.post(f"{service.url}/api/v1/login", json={"user": "admin", "pass": ADMIN_PASSWORD}) as answer:
+            assert answer.status == 200
+        taken["login"] = time.perf_counter() - started
+        started = time.perf_counter()
+        await admin.make_user(1, "new")
+        taken["create"] = time.perf_counter() - started
+        while not all(task.done() for task in attackers):
+            started = time.perf_counter()
+            await admin.get("/profile")
+            reads.append(time.perf_counter() - started)
+        await asyncio.gather(*attackers)
+    print(f"{taken}, longest read {max(reads, default=0):.3f}, alone {alone:.3f}, {len(statuses)} attacks")
+    assert len(statuses) == 1000
+    assert set(statuses) == {401, 429}
+    assert retries
+    assert None not in retries
+    assert taken["login"] < 2
+    assert taken["create"] < 2
