@@ -65,6 +65,14 @@ def verify_hash(stored: str, password: str) -> bool:
     return bool(computed) and hmac.compare_digest(computed.encode(), stored.encode())
 
 
+def _verify_evenly(stored: str, password: str) -> bool:
+    """The same, with a hash of today's costs beside a foreign one, which may take far less; it is there once only."""
+    matches = verify_hash(stored, password)
+    if Passwords.needs_rehash(stored):
+        verify_hash(_NOBODY, password)
+    return matches
+
+
 def _return_large_blocks() -> None:
     """Has the C library give the 19 MiB of each hash back to the system: glibc would keep them for good."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
@@ -104,13 +112,16 @@ class Passwords:
         What comes from outside is checked in a turn().
         """
         loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self._checking, verify_hash, stored or _NOBODY, password)
+        matches = await loop.run_in_executor(self._checking, _verify_evenly, stored or _NOBODY, password)
         return matches and stored is not None
 
     @staticmethod
     def needs_rehash(stored: str) -> bool:
         """Whether the hash is of another kind, or of other costs, than those made today."""
-        return not stored.startswith("$argon2") or _HASHER.check_needs_rehash(stored)
+        try:
+            return not stored.startswith("$argon2") or _HASHER.check_needs_rehash(stored)
+        except argon2.exceptions.InvalidHashError:
+            return True
 
     def close(self) -> None:
         """Lets the hashing under way end and stops the threads."""

@@ -53,6 +53,20 @@ def test_the_hash_of_nobody_costs_as_much_as_any() -> None:
     assert not Passwords.needs_rehash(_NOBODY)
 
 
+@pytest.mark.parametrize("stored", ["$argon2id$broken", *SALTS])
+async def test_foreign_hashes_cost_no_less(passwords: Passwords, stored: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a hash of another kind, or one that is broken, one of today's costs is computed."""
+    costs: list[str] = []
+
+    def verify(stored: str, password: str) -> bool:
+        costs.append(stored)
+        return verify_hash(stored, password)
+
+    monkeypatch.setattr("postroom.app.passwords.verify_hash", verify)
+    assert not await passwords.verify(stored, "x")
+    assert costs == [stored, _NOBODY]
+
+
 async def test_no_hash_is_a_no(passwords: Passwords) -> None:
     """Who has no hash cannot log in."""
     assert not await passwords.verify(None, "x")
