@@ -9,7 +9,9 @@ BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
 # The generators of clients: one is Java, one makes Ruby.
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
-TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) chromium chromium-driver nginx-light caddy fail2ban fetchmail
+# Programs that ask for /service as they come.
+DIRECT_CLIENTS = wget php-cli php-curl
+TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail
 
 # Those that are JavaScript, in the versions of package-lock.json.
 CLIENTS = tests/conformance/clients

@@ -1,5 +1,6 @@
 """Settings. No other module reads the environment; `docs/configuration.md` describes each one."""
 
+import grp
 import ipaddress
 import os
 import re
@@ -46,6 +47,12 @@ class Config:
     service_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
     #: Peers whose X-Forwarded-For says where a request comes from.
     trusted_proxies: tuple[Network, ...] = ()
+    #: Names, beside localhost and addresses, that Host may have where a source address is to be enough.
+    service_hosts: frozenset[str] = frozenset()
+    #: A Unix socket on which /service needs no login; None: there is none.
+    service_socket: str | None = None
+    #: ID of the group that may use the socket, too; None: its owner alone.
+    service_socket_group: int | None = None
     #: Seconds within which a directory server has to answer.
     ldap_timeout: float = 5.0
     #: A PEM file with the CA of the directory servers; None: the system's.
@@ -111,6 +118,33 @@ def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _service_networks(text: str) -> tuple[Network, ...]:
+    # An empty variable counts as not set.
+    return () if text.strip().lower() == "none" else _networks(text)
+
+
+def _names(text: str) -> frozenset[str]:
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", name):
+            raise ValueError(f"{name!r} is no host name; they are written without a port, in ASCII")
+    return frozenset(names)
+
+
+def _socket(text: str) -> str:
+    # sun_path has 108 bytes, the last of which is NUL.
+    if "\0" in text or len(os.fsencode(text)) > 107:
+        raise ValueError("the path of a socket has at most 107 bytes and no NUL")
+    return text
+
+
+def _group(text: str) -> int:
+    try:
+        return grp.getgrnam(text).gr_gid
+    except KeyError:
+        raise ValueError(f"there is no group {text!r}") from None
+
+
 def _servers(text: str) -> tuple[Server, ...]:
     return tuple(_server(part.strip()) for part in text.split(",") if part.strip())
 
@@ -169,8 +203,11 @@ _PARSERS = {
     "password_min_length": lambda text: _whole(text, 1, 512, "a number of characters between 1 and 512"),
     "login_failures": lambda text: _whole(text, 0, 1000, "a number of failures between 0 and 1000"),
     "login_delay": lambda text: _number(text, 1, 3600, "a number of seconds between 1 and 3600"),
-    "service_networks": _networks,
+    "service_networks": _service_networks,
     "trusted_proxies": _networks,
+    "service_hosts": _names,
+    "service_socket": _socket,
+    "service_socket_group": _group,
     "ldap_timeout": _seconds,
     "ldap_ca_file": _file,
     "ldap_grace": lambda text: _number(text, 0, 31 * 24 * 3600, "a number of seconds up to 31 days"),

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
@@ -15,6 +15,7 @@ from postroom.app.config import Config
 from postroom.app.endpoints import UNDER_WAY
 from postroom.app.main import NEW_PASSWORD, create_app
 from postroom.app.protocol import make_runner
+from postroom.app.service_socket import ServiceSocket, ServiceSocketError, ServiceSocketSite
 
 log = logging.getLogger("postroom")
 
@@ -36,20 +37,41 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     # Bound before anything else: a port in use must not cost a migration or print a password.
-    sockets = bind(config.host, config.port)
-    runner = make_runner(create_app(config), _CUT_OFF)
-    try:
-        await runner.setup()
+    with bound(config) as (sockets, service_socket):
+        runner = make_runner(create_app(config), _CUT_OFF)
+        try:
+            await runner.setup()
+            for listening in sockets:
+                await web.SockSite(runner, listening, backlog=1024).start()
+            if service_socket is not None:
+                await ServiceSocketSite(runner, service_socket.listening).start()
+            _greet(config, runner, sockets, say)
+            await stop.wait()
+            log.info("Stopping")
+            if service_socket is not None:
+                service_socket.remove()
+            await _finish(runner, config.shutdown_timeout)
+        finally:
+            if service_socket is not None:
+                service_socket.remove()
+            await runner.cleanup()
+
+
+@contextlib.contextmanager
+def bound(config: Config) -> Iterator[tuple[list[socket.socket], ServiceSocket | None]]:
+    """All that the settings say to listen on, as long as the block runs. Raises StartError."""
+    with contextlib.ExitStack() as stack:
+        sockets = bind(config.host, config.port)
         for listening in sockets:
-            await web.SockSite(runner, listening, backlog=1024).start()
-        _greet(config, runner, sockets, say)
-        await stop.wait()
-        log.info("Stopping")
-        await _finish(runner, config.shutdown_timeout)
-    finally:
-        await runner.cleanup()
-        for listening in sockets:
-            listening.close()
+            stack.callback(listening.close)
+        service_socket = None
+        if config.service_socket is not None:
+            try:
+                service_socket = ServiceSocket.open(config.service_socket, config.service_socket_group)
+            except ServiceSocketError as error:
+                raise StartError(str(error)) from None
+            stack.callback(service_socket.close)
+        yield sockets, service_socket
 
 
 async def _finish(runner: web.AppRunner, seconds: float) -> None:
@@ -120,6 +142,8 @@ def _greet(config: Config, runner: web.AppRunner, sockets: list[socket.socket], 
         host, port = listening.getsockname()[:2]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         say(f"postroom listens on {url} - API below {url}/api/v1, its description at {url}/docs")
+    if config.service_socket is not None:
+        say(f"Without a login, /api/v1/service on the socket {config.service_socket}")
     password = runner.app[NEW_PASSWORD]
     if password is not None:
         say(f"First start: log in as admin with the password {password} - it is shown this once")
