@@ -1,6 +1,6 @@
 """JSON answers, and the parts of a path: the few things every handler needs."""
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
@@ -9,6 +9,18 @@ from multidict import CIMultiDict
 from postroom.app.errors import NotFoundError
 from postroom.app.etags import etag
 from postroom.schemas.fields import INT64_MAX
+
+#: Every answer has these; app/protocol.py sees to it. Nothing here is a page, so nothing may be loaded or framed by it.
+SECURITY_HEADERS: Final = CIMultiDict(
+    {
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # In its place aiohttp would tell its version, and Python's.
+        "Server": "postroom",
+    }
+)
 
 #: Nothing here may be kept by a proxy or a browser: it is about people, and depends on who asks.
 _HEADERS = CIMultiDict({"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"})

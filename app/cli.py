@@ -64,6 +64,7 @@ def serve(
 ) -> None:
     """Starts the service and runs until SIGINT or SIGTERM."""
     # Imported here, so that --help and mistakes in options answer at once.
+    from postroom.app import logs
     from postroom.app.config import SettingError, load_config
     from postroom.app.server import StartError, run
     from postroom.storage.database import DatabaseError
@@ -72,7 +73,7 @@ def serve(
         config = load_config({"host": host, "port": port, "database": database})
     except SettingError as error:
         _fail(str(error))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logs.set_up(logging.INFO)
     try:
         import uvloop
 

@@ -2,7 +2,6 @@
 
 import logging
 import sqlite3
-import uuid
 
 from aiohttp import web
 
@@ -15,6 +14,7 @@ from postroom.app.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from postroom.app.logs import REQUEST_ID
 from postroom.storage.database import is_unavailable
 from postroom.storage.integrity import rule_of
 from postroom.storage.text import printable
@@ -47,7 +47,7 @@ def failure(request: web.BaseRequest, error: Exception) -> web.Response:
             "%s %s broke a rule that only the database looked at: %s", request.method, shown_path(request), error
         )
         return _known_failure(_broken_rule(error))
-    request_id = uuid.uuid4().hex[:16]
+    request_id = REQUEST_ID.get()
     if is_unavailable(error):
         log.error("Request %s, %s %s: the database failed: %s", request_id, request.method, shown_path(request), error)
         return _with_id(request_id, UnavailableError("The database cannot be used at the moment; try again later"))

@@ -5,22 +5,27 @@ aiohttp answers such requests by itself, in plain text that repeats their bytes,
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Coroutine, Sequence
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from aiohttp import EMPTY_PAYLOAD, HttpVersion10, StreamReader, web
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
+from multidict import istr
 
-from postroom.app.answers import json_answer
+from postroom.app.answers import SECURITY_HEADERS, json_answer
 from postroom.app.endpoints import options_answer
 from postroom.app.failures import failure
+from postroom.app.logs import REQUEST_ID
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _LINE_ENDS: Final = (b"\r", b"\n")
 #: Most requests that wait for their turn on a connection, as aiohttp has it.
 _WAITING: Final = MAX_MSG_QUEUE_SIZE
+
+_REQUEST_ID: Final = istr("X-Request-ID")
 
 #: Seconds in which a client may take an answer that ends the connection, while it still sends.
 _LINGER: Final = 1.0
@@ -58,15 +63,20 @@ class _Server(web.Server):
 
 #: On the way of every request, where super() takes its time.
 _parse = web.RequestHandler.data_received
+_handle = web.RequestHandler._handle_request  # noqa: SLF001 - whatever is answered, this is called once
 _finish = web.RequestHandler.finish_response
 
 
 class _Connection(web.RequestHandler):
-    __slots__ = ("_body", "_broken", "_lost", "_methods", "_rest")
+    __slots__ = ("_begun", "_body", "_broken", "_lost", "_methods", "_name", "_rest")
 
     def __init__(self, manager: _Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self._methods = manager.methods
+        #: IDs of requests are the name of their connection and a number. Clients have no say in them: what a client may
+        #: choose, two can choose alike.
+        self._name = secrets.token_hex(6)
+        self._begun = 0
         #: Whether there was something that is no HTTP: nothing after it can be understood.
         self._broken = False
         #: What has been read and is not parsed yet, because enough requests wait.
@@ -115,6 +125,17 @@ class _Connection(web.RequestHandler):
             if not body.is_eof():
                 body.set_exception(web.RequestPayloadError("The body is not encoded as its header says"))
 
+    def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """Gives the request its ID, also one that is no HTTP, before its task begins."""
+        self._begun += 1
+        REQUEST_ID.set(f"{self._name}-{self._begun}")
+        return _handle(self, request, start_time, request_handler)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -146,7 +167,10 @@ class _Connection(web.RequestHandler):
     def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        """Sends the answer; what aiohttp has raised because there is no route is turned into one first."""
+        """Sends the answer, with the headers that every answer has.
+
+        What aiohttp has raised because there is no route is turned into one first.
+        """
         # No coroutine of its own: this is on the way of every answer.
         self._body = request.content
         if resp.status >= 400 or self._broken:
@@ -154,8 +178,11 @@ class _Connection(web.RequestHandler):
                 resp = self._without_route(request, resp)
             if request.content.exception() is not None:
                 resp.force_close()
-            if resp.keep_alive is False and (self._broken or request.content.exception() is not None):
-                return self._finish_and_linger(request, resp, start_time)
+        headers = resp.headers
+        headers.merge(SECURITY_HEADERS)
+        headers[_REQUEST_ID] = REQUEST_ID.get()
+        if resp.keep_alive is False and (self._broken or request.content.exception() is not None):
+            return self._finish_and_linger(request, resp, start_time)
         return _finish(self, request, resp, start_time)
 
     def _without_route(self, request: web.BaseRequest, error: web.HTTPException) -> web.StreamResponse:

@@ -46,7 +46,9 @@ async def start_service() -> AsyncIterator[StartService]:
 
         async def start(**settings: Any) -> Service:
             dns = {"dns_servers": NO_RESOLVER, "dns_timeout": 0.5}
-            config = Config(**{"database": ":memory:", "admin_password": ADMIN_PASSWORD, **dns, **settings})
+            # With the access log, in which nothing may be found that is secret (tests/support/eavesdropper.py).
+            usual = {"database": ":memory:", "admin_password": ADMIN_PASSWORD, "access_log": True, **dns}
+            config = Config(**{**usual, **settings})
             return await stack.enter_async_context(Service.started(config))
 
         yield start

@@ -142,7 +142,8 @@ async def test_page_allows_nothing_from_elsewhere(url: str, path: str) -> None:
     status, headers, _ = await get(url + path)
 
     assert status == 200
-    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from multidict import CIMultiDict
+
+from tests.support.eavesdropper import header_faults
 from tests.support.service import Answer, Service, assert_failure
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3}) [A-Za-z .-]+")
@@ -103,6 +106,7 @@ def assert_shape(answer: RawAnswer) -> None:
     """The one shape of every answer: JSON that nobody keeps, with a message that is one line of text."""
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
+    assert header_faults(CIMultiDict(answer.headers)) == []
     body = answer.json
     assert body["message"].isprintable(), body
     if answer.status >= 400:

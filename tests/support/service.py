@@ -14,6 +14,7 @@ from postroom.app.main import create_app
 from postroom.app.protocol import make_runner
 from postroom.storage import roles
 from tests.support.conformance import Conformance
+from tests.support.eavesdropper import Eavesdropper
 
 ADMIN_PASSWORD = "correct horse"
 
@@ -35,22 +36,29 @@ class Service:
     url: str
     session: ClientSession
     conformance: Conformance
+    eavesdropper: Eavesdropper
 
     @classmethod
     @asynccontextmanager
     async def started(cls, config: Config) -> AsyncIterator["Service"]:
-        """Runs for as long as the block does. Whatever it answers is held against the descriptions of the API."""
+        """Runs for as long as the block does. Whatever it answers is held against the descriptions of the API, and
+        neither that nor its log may hold a secret.
+        """
         app, conformance = create_app(config), Conformance()
         app.on_response_prepare.append(conformance.check)
+        eavesdropper = Eavesdropper()
+        app.on_response_prepare.append(eavesdropper.check_answer)
         runner = make_runner(app, 1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
             port = runner.addresses[0][1]
-            async with ClientSession() as session:
-                yield cls(runner.app, f"http://127.0.0.1:{port}", session, conformance)
-            assert not conformance.breaches, "\n".join(conformance.breaches)
+            with eavesdropper:
+                async with ClientSession() as session:
+                    yield cls(runner.app, f"http://127.0.0.1:{port}", session, conformance, eavesdropper)
+            breaches = [*conformance.breaches, *eavesdropper.breaches()]
+            assert not breaches, "\n".join(breaches)
         finally:
             await runner.cleanup()
 

@@ -1,0 +1,112 @@
+"""Reads along whatever a service under test logs and answers: nothing there may be a secret, or forge a line."""
+
+import logging
+import re
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import web
+
+from postroom.app.logs import LineFormatter
+
+REQUEST_ID: Final = re.compile(r"[0-9a-f]{12}-[1-9][0-9]*")
+
+#: What every answer has, whatever it is about.
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Server": "postroom",
+}
+_POLICY: Final = re.compile(r"default-src 'none';.* frame-ancestors 'none'")
+
+#: Names below which something secret is sent.
+_SECRET: Final = re.compile(r"pass|secret|token|jwt|csrf|^old$|^new$", re.IGNORECASE)
+#: Shorter ones are found in any text.
+_RECOGNIZABLE: Final = 10
+
+
+def header_faults(headers: Any) -> list[str]:
+    """What an answer lacks of the headers that all have."""
+    faults = [f"{name}: {headers.get(name)}" for name, value in HEADERS.items() if headers.get(name) != value]
+    if not _POLICY.fullmatch(headers.get("Content-Security-Policy", "")):
+        faults.append(f"Content-Security-Policy: {headers.get('Content-Security-Policy')}")
+    if not REQUEST_ID.fullmatch(headers.get("X-Request-ID", "")):
+        faults.append(f"X-Request-ID: {headers.get('X-Request-ID')}")
+    return faults
+
+
+class Eavesdropper(logging.Handler):
+    """Notes, while a block runs, the lines of the log and the secrets that requests have brought."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
+        self.lines: list[str] = []
+        self.secrets: set[str] = set()
+        self.faults: list[str] = []
+        self._level = logging.NOTSET
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Notes a line as the program would write it."""
+        self.lines.append(self.format(record))
+
+    def __enter__(self) -> "Eavesdropper":
+        self._level = logging.getLogger("postroom").level
+        logging.getLogger("postroom").setLevel(logging.INFO)
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        logging.getLogger().removeHandler(self)
+        logging.getLogger("postroom").setLevel(self._level)
+
+    async def check_answer(self, request: web.Request, response: web.StreamResponse) -> None:
+        """To be called with every answer before it goes out."""
+        brought = set(secrets_of(request))
+        self.secrets |= brought
+        self.faults += header_faults(response.headers)
+        if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+            return
+        said = response.body.decode("utf-8", "replace") + str(response.headers)
+        self.faults += [f"{request.method} {request.path} answers {secret!r}" for secret in brought if secret in said]
+
+    def breaches(self) -> Iterator[str]:
+        """What has been wrong with answers, and with lines."""
+        yield from self.faults
+        for line in "\n".join(self.lines).split("\n"):
+            if not line.isprintable():
+                yield f"not one line of text: {line!r}"
+            for secret in self.secrets:
+                if secret in line:
+                    yield f"{secret!r} in the log: {line}"
+
+
+def secrets_of(request: web.Request) -> Iterator[str]:
+    """All that a request has brought by headers, query and body which nobody else may see."""
+    sent = [request.headers.get("Authorization", "").partition(" ")[2], request.headers.get("X-Csrf-Token", "")]
+    sent += [part.partition("=")[2] for part in request.headers.get("Cookie", "").split(";")]
+    sent += _secrets_in(dict(request.query))
+    body = request._read_bytes or b""
+    try:
+        sent += _secrets_in(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        sent += _secrets_in(dict(parse_qsl(body.decode("utf-8", "replace"))))
+    # What is one word of a sentence may stand in any.
+    return (secret for secret in sent if len(secret) >= _RECOGNIZABLE and not secret.isalpha())
+
+
+def _secrets_in(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield from _secrets_in(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _secrets_in(each, name)
+    elif isinstance(value, str) and _SECRET.search(name):
+        yield value
