@@ -70,6 +70,9 @@ class Config:
     #: Seconds that requests under way get to finish at a stop.
     shutdown_timeout: float = 10.0
     access_log: bool = False
+    #: Connections at once, all together and from one source; None: as many as open files allow, up to 1000, a tenth.
+    max_connections: int | None = None
+    max_connections_per_source: int | None = None
 
 
 def load_config(options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Config:
@@ -193,6 +196,10 @@ def _seconds(text: str) -> float:
     return _number(text, 0.1, 3600, "a number of seconds between 0.1 and 3600")
 
 
+def _connections(text: str) -> int:
+    return _whole(text, 1, 1_000_000, "a number of connections between 1 and a million")
+
+
 _PARSERS = {
     "host": _hosts,
     "port": lambda text: _whole(text, 0, 65535, "a port number between 0 and 65535"),
@@ -217,4 +224,6 @@ _PARSERS = {
     "dns_timeout": lambda text: _number(text, 0.1, 60, "a number of seconds between 0.1 and 60"),
     "shutdown_timeout": _seconds,
     "access_log": _flag,
+    "max_connections": _connections,
+    "max_connections_per_source": _connections,
 }

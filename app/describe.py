@@ -1,12 +1,14 @@
 """aiohttp-apispec's decorators, with the types that the package does not publish."""
 
 from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any
 
 import aiohttp_apispec
 from aiohttp import web
 from marshmallow import Schema
 
+from postroom.app.context import UNHURRIED
 from postroom.app.endpoints import Handler
 from postroom.schemas.answers import (
     ADDITION as ADDITION,
@@ -43,6 +45,20 @@ def about(look_up: Callable[[web.Request], Awaitable[None]]) -> Decorator:
         return handler
 
     return decorate
+
+
+def unhurried(handler: Handler) -> Handler:
+    """For an operation that may take longer than others: what it does grows with what there is, or it waits on request.
+
+    The limit on the time of a whole request (see Limits) is not for it.
+    """
+
+    @wraps(handler)
+    async def serve(request: web.Request) -> web.StreamResponse:
+        request[UNHURRIED] = True
+        return await handler(request)
+
+    return serve
 
 
 def response_schema(schema: Schema | dict[str, Any], code: int = 200, *, description: str) -> Decorator:

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
 
 from aiohttp import web
 
@@ -17,6 +16,7 @@ from postroom.app.context import CALLER
 from postroom.app.errors import ForbiddenError, UnauthenticatedError
 from postroom.app.failures import failure, shown_path
 from postroom.app.guard import admit
+from postroom.app.in_flight import UNBOUNDED, Lane, UnderWay
 from postroom.app.inputs import input_loader, reads_body, receive
 from postroom.app.tokens import Caller
 from postroom.app.trust import is_trusted
@@ -39,32 +39,7 @@ class AddressOr:
         return self.need(caller, request)
 
 
-class UnderWay:
-    """How many requests have begun and are not answered yet."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        #: Set at the end: connections close with their next answer, so that their clients do not keep it from coming.
-        self.stopping = False
-        self._none = asyncio.Event()
-
-    def left(self) -> None:
-        """One of them has been answered."""
-        self.count -= 1
-        if not self.count:
-            self._none.set()
-
-    async def none(self) -> None:
-        """Waits until there are none."""
-        while self.count:
-            self._none.clear()
-            await self._none.wait()
-
-
-UNDER_WAY: Final = web.AppKey("under_way", UnderWay)
-
-
-def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: bool) -> Handler:
+def endpoint(handler: Handler, need: Need, under_way: UnderWay, lane: Lane = UNBOUNDED, *, access_log: bool) -> Handler:
     """The handler with all that stands around it. What it takes is read from aiohttp-apispec's decorators."""
     load_input = input_loader(handler)
     has_body = reads_body(handler)
@@ -81,8 +56,12 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, *, access_log: b
                 await _admit(request, need)
             if load_input is not None:
                 await load_input(request)
-            response = await handler(request)
-        except Exception as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
+            lane.enter()
+            try:
+                response = await handler(request)
+            finally:
+                lane.leave()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
             response = failure(request, error)
         finally:
             under_way.left()

@@ -12,6 +12,8 @@ class PostroomError(Exception):
     """Something a caller is told about. `errors` lists single reasons as "field: reason"."""
 
     status: ClassVar[int]
+    #: Seconds after which it may be tried again, where that is known.
+    retry_after: int | None = None
 
     def __init__(self, message: str, errors: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -91,7 +93,7 @@ class ThrottledError(PostroomError):
 
     def __init__(self, reason: str, seconds: int) -> None:
         super().__init__(f"{reason}; try again in {seconds} s")
-        self.seconds = seconds
+        self.retry_after = seconds
 
 
 def too_many_logins() -> ThrottledError:
@@ -103,6 +105,24 @@ class UnavailableError(PostroomError):
     """Something postroom needs (the database, a directory server) is away; trying again later may work."""
 
     status = 503
+
+
+class BusyError(UnavailableError):
+    """There is too much to do already; nothing was done."""
+
+    retry_after = 1
+
+
+class OverdueError(UnavailableError):
+    """A request took too long and was given up. A change that had begun is stored as a whole, or not at all."""
+
+    retry_after = 5
+
+
+class SlowBodyError(PostroomError):
+    """The body of a request did not arrive in time; nothing was done."""
+
+    status = 408
 
 
 class MisconfiguredError(UnavailableError):

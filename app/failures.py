@@ -1,16 +1,18 @@
 """Failures as answers: one shape, and nothing of the inside."""
 
+import asyncio
 import logging
 import sqlite3
 
 from aiohttp import web
 
 from postroom.app.answers import json_answer
+from postroom.app.context import OVERDUE
 from postroom.app.errors import (
     CutOffError,
     InvalidError,
+    OverdueError,
     PostroomError,
-    ThrottledError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -29,11 +31,14 @@ def shown_path(request: web.BaseRequest) -> str:
     return request.rel_url.raw_path[:200] or "/"
 
 
-def failure(request: web.BaseRequest, error: Exception) -> web.Response:
+def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError) -> web.Response:
     """The answer for whatever a handler raised; what is not the caller's fault is logged under a request ID.
 
-    Raises ConnectionResetError when nobody is there to be answered: then the connection ends, quietly.
+    Raises ConnectionResetError when nobody is there to be answered: then the connection ends, quietly; and a
+    cancellation that has no answer.
     """
+    if isinstance(error, asyncio.CancelledError):
+        return _given_up(request, error)
     if isinstance(error, CutOffError):
         request_log.info("%s %s: the client has hung up", request.method, shown_path(request))
         raise ConnectionResetError from None
@@ -57,6 +62,17 @@ def failure(request: web.BaseRequest, error: Exception) -> web.Response:
                         "requestID": request_id}, 500)  # fmt: skip
 
 
+def _given_up(request: web.BaseRequest, error: asyncio.CancelledError) -> web.Response:
+    task = asyncio.current_task()
+    if OVERDUE in request and task is not None:
+        task.uncancel()
+        return failure(request, OverdueError("This took too long and was given up; it may have been done all the same"))
+    if not request.content.is_eof():
+        # The connection ended before the request did.
+        return failure(request, CutOffError())
+    raise error
+
+
 def _broken_rule(error: sqlite3.IntegrityError) -> InvalidError:
     field, reason = rule_of(error)
     return InvalidError.field(field, reason) if field else InvalidError(reason)
@@ -70,8 +86,8 @@ def _known_failure(error: PostroomError) -> web.Response:
     elif error.errors:
         document["errors"] = [printable(reason) for reason in error.errors]
     response = json_answer(document, error.status)
-    if isinstance(error, ThrottledError):
-        response.headers["Retry-After"] = str(error.seconds)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

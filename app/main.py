@@ -11,10 +11,8 @@ from aiohttp import web
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT
 from postroom.app.endpoints import (
-    UNDER_WAY,
     Handler,
     Need,
-    UnderWay,
     allowed_methods,
     endpoint,
     not_allowed,
@@ -22,6 +20,7 @@ from postroom.app.endpoints import (
     options,
 )
 from postroom.app.handlers import docs
+from postroom.app.in_flight import UNBOUNDED, UNDER_WAY, Lane, UnderWay
 from postroom.app.inputs import MAX_BODY
 from postroom.app.passwords import Passwords
 from postroom.app.routes import BASE, ROUTES, Route, public
@@ -37,6 +36,10 @@ WATCH_INTERVAL = 1.0
 #: The password made up at the first start, for whoever started the service; None when there is nothing to tell.
 NEW_PASSWORD = web.AppKey[str | None]("new_password", str | None)  # type: ignore[arg-type]
 
+#: Paths whose requests are never too many: the state, which is to be seen always, and the login. That reads its body by
+#: itself, so slow ones would keep others out; what it costs has a queue of its own.
+_ALWAYS_TAKEN = ("/status", "/login")
+
 #: The page stands beside the API, and is not described by it.
 DOCS = [
     Route("GET", "/docs", docs.get_page, public),
@@ -50,8 +53,8 @@ def create_app(config: Config) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY)
     under_way = app[UNDER_WAY] = UnderWay()
 
-    def ready(handler: Handler, need: Need) -> Handler:
-        return endpoint(handler, need, under_way, access_log=config.access_log)
+    def ready(handler: Handler, need: Need, lane: Lane = UNBOUNDED) -> Handler:
+        return endpoint(handler, need, under_way, lane, access_log=config.access_log)
 
     paths: dict[str, list[Route]] = {}
     for route in ROUTES:
@@ -63,7 +66,8 @@ def create_app(config: Config) -> web.Application:
         resource = app.router.add_resource(path.replace("}", ":[^/]+}"))
         allowed = allowed_methods(route.method for route in routes)
         for route in routes:
-            serve = ready(route.handler, route.need)
+            lane = under_way.lane(route.method, anonymous=route.need is public)
+            serve = ready(route.handler, route.need, UNBOUNDED if route.path in _ALWAYS_TAKEN else lane)
             resource.add_route(route.method, serve)
             if route.method == "GET":
                 # aiohttp leaves the body out by itself.

@@ -64,13 +64,18 @@ _ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
     401: ("Unauthenticated", answers.UnauthenticatedSchema, "Nobody is logged in, or the login does not count"),
     403: ("Forbidden", answers.ErrorSchema, "The caller may not do this"),
     404: ("NotFound", answers.ErrorSchema, "There is no such thing, or none in the domain of the path"),
+    408: ("TooSlow", answers.ErrorSchema, "The body did not arrive in time; nothing was done"),
     409: ("Conflict", answers.ErrorSchema, "What is there stands in the way; `force` overrules it"),
     412: ("PreconditionFailed", answers.ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
     413: ("TooLarge", answers.ErrorSchema, "The body is larger than 1 MiB, that of a login than 16 KiB"),
     415: ("Unsupported", answers.ErrorSchema, "The body is compressed, or a form in another character set than UTF-8"),
     429: ("TooMany", answers.ErrorSchema, "Too many failed logins, or too many at once; Retry-After says when to try"),
     500: ("ServerError", answers.InternalErrorSchema, "An internal error; the log has more under the request ID"),
-    503: ("Unavailable", answers.InternalErrorSchema, "The database or the directory cannot be used at the moment"),
+    503: (
+        "Unavailable",
+        answers.InternalErrorSchema,
+        "The database or the directory cannot be used, there is too much to do, or this took too long: try again later",
+    ),
 }
 
 #: What happens beside that which shows in the route's row. Some are public there, because the handler itself finds out
@@ -242,6 +247,7 @@ def _error_statuses(route: "Route", *, has_body: bool) -> list[int]:
         403: route.need not in (None, logged_in) or (route.need is logged_in and route.method != "GET"),
         412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
+        408: has_body,
         409: False,
         429: False,
         413: has_body,

@@ -5,21 +5,23 @@ import contextlib
 import errno
 import logging
 import os
-import signal
 import socket
 from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
 from postroom.app.config import Config
-from postroom.app.endpoints import UNDER_WAY
+from postroom.app.ending import Ending
+from postroom.app.in_flight import UNDER_WAY
+from postroom.app.limits import DescriptorsError, Limits, limits_of, raise_descriptor_limit
 from postroom.app.main import NEW_PASSWORD, create_app
 from postroom.app.protocol import make_runner
 from postroom.app.service_socket import ServiceSocket, ServiceSocketError, ServiceSocketSite
 
 log = logging.getLogger("postroom")
 
-#: Seconds until requests that have had their time are cut off.
+#: Part of the time of a shutdown in which a request that is cut off ends, which aiohttp waits for twice; and at most.
+_CUT_OFF_SHARE = 0.05
 _CUT_OFF = 0.5
 
 
@@ -34,11 +36,25 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    ending = Ending(config.shutdown_timeout)
+    ending.watch(lambda: _tell(loop, stop))
+    try:
+        await _serve(config, say, stop, ending)
+    finally:
+        ending.closed()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+        loop.call_soon_threadsafe(stop.set)
+
+
+async def _serve(config: Config, say: Callable[[str], None], stop: asyncio.Event, ending: Ending) -> None:
+    limits = _limits(config)
     # Bound before anything else: a port in use must not cost a migration or print a password.
     with bound(config) as (sockets, service_socket):
-        runner = make_runner(create_app(config), _CUT_OFF)
+        cut_off = min(_CUT_OFF, _CUT_OFF_SHARE * config.shutdown_timeout)
+        runner = make_runner(create_app(config), cut_off, limits)
         try:
             await runner.setup()
             for listening in sockets:
@@ -50,7 +66,7 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
             log.info("Stopping")
             if service_socket is not None:
                 service_socket.remove()
-            await _finish(runner, config.shutdown_timeout)
+            await _finish(runner, ending.left_for_requests())
         finally:
             if service_socket is not None:
                 service_socket.remove()
@@ -86,6 +102,13 @@ async def _finish(runner: web.AppRunner, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await under_way.none()
+
+
+def _limits(config: Config) -> Limits:
+    try:
+        return limits_of(config, raise_descriptor_limit())
+    except DescriptorsError as error:
+        raise StartError(str(error)) from None
 
 
 def bind(hosts: tuple[str, ...], port: int) -> list[socket.socket]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from postroom.app.config import Config
+from postroom.app.limits import Limits
 from postroom.storage.database import Database
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
@@ -41,15 +42,15 @@ StartService = Callable[..., Awaitable[Service]]
 
 @pytest.fixture
 async def start_service() -> AsyncIterator[StartService]:
-    """Starts a service with any settings."""
+    """Starts a service with any settings, and any `limits` of its connections."""
     async with AsyncExitStack() as stack:
 
-        async def start(**settings: Any) -> Service:
+        async def start(limits: Limits | None = None, **settings: Any) -> Service:
             dns = {"dns_servers": NO_RESOLVER, "dns_timeout": 0.5}
             # With the access log, in which nothing may be found that is secret (tests/support/eavesdropper.py).
             usual = {"database": ":memory:", "admin_password": ADMIN_PASSWORD, "access_log": True, **dns}
             config = Config(**{**usual, **settings})
-            return await stack.enter_async_context(Service.started(config))
+            return await stack.enter_async_context(Service.started(config, limits))
 
         yield start
 

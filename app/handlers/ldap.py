@@ -4,7 +4,7 @@ from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import CALLER, QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.describe import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services import ldap_import, ldap_search, orphans
 from postroom.app.services.downsync import downsync_user
 from postroom.app.services.ldap_targets import Where
@@ -67,6 +67,7 @@ async def import_user(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Check status of ldap imported users", operationId="checkUsers")
 @querystring_schema(WhereQuerySchema())
 @response_schema(OrphansSchema(), 200, description="A list of orphaned users is returned")
+@unhurried
 async def check_users(request: web.Request) -> web.Response:
     """The linked users whose object is gone from the directory."""
     return json_answer({"orphaned": await orphans.show_orphans(context_of(request), _where(request))})
@@ -75,6 +76,7 @@ async def check_users(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Check status of ldap import users and delete orphaned", operationId="deleteOrphaned")
 @querystring_schema(OrphansQuerySchema())
 @response_schema(DeletedOrphansSchema(), 200, description="Orphaned users were deleted")
+@unhurried
 async def delete_orphans(request: web.Request) -> web.Response:
     """Removes them, unless they are suspiciously many."""
     query = request[QUERY]

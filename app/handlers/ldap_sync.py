@@ -4,7 +4,7 @@ from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, path_id
 from postroom.app.context import CALLER, QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.describe import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services.ldap_sync import Options, start_sync
 from postroom.app.services.ldap_targets import NO_ORG, Where
 from postroom.app.services.orgs import org_not_found
@@ -20,6 +20,7 @@ TAGS = ["LDAP"]
 @querystring_schema(BulkQuerySchema())
 @response_schema(SyncAnswerSchema(), 200, description="Update process successful")
 @response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+@unhurried
 async def sync_all(request: web.Request) -> web.Response:
     """Every user of every domain, each from the directory that counts for them."""
     return await _sync(request, Where())
@@ -29,6 +30,7 @@ async def sync_all(request: web.Request) -> web.Response:
 @querystring_schema(BulkQuerySchema())
 @response_schema(SyncAnswerSchema(), 200, description="Update process successful")
 @response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+@unhurried
 async def sync_domain(request: web.Request) -> web.Response:
     """The users of one domain."""
     return await _sync(request, Where(path_id(request, "domainID"), reach=request[CALLER].grants.write))
@@ -38,6 +40,7 @@ async def sync_domain(request: web.Request) -> web.Response:
 @querystring_schema(BulkQuerySchema())
 @response_schema(SyncAnswerSchema(), 200, description="Update process successful")
 @response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+@unhurried
 async def sync_org(request: web.Request) -> web.Response:
     """The users of an organisation's domains."""
     org_id = path_id(request, "ID")

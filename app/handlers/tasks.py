@@ -6,7 +6,7 @@ from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import CALLER, QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.describe import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services.tasks import delete_task, task_not_found
 from postroom.schemas.answers import MessageSchema, TaskListSchema, TaskSchema, TasqStatusSchema
 from postroom.schemas.tasks import StartQuerySchema, StopQuerySchema, TaskListQuerySchema
@@ -36,6 +36,7 @@ async def start_queue(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Stop the TasQ server", operationId="stopTaskq")
 @querystring_schema(StopQuerySchema())
 @response_schema(MessageSchema(), 200, description="TasQ server stopped")
+@unhurried
 async def stop_queue(request: web.Request) -> web.Response:
     """No further task begins until a start, of the queue or of the service; new ones wait. One that is being worked on
     goes on; `timeout` waits so many seconds for its end.

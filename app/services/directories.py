@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Any
 
@@ -92,12 +92,15 @@ class Directories:
         tested = not force and not document.get("disabled")
         if tested:
             await self._test(_with_password(document, before))
-        await self._database.write(_store, org_id, document, before, tested)
-        await self._close_unused()
+        # Also when the caller goes away: no connection with a password of before outlives it.
+        await asyncio.shield(self._change(_store, org_id, document, before, tested))
 
     async def remove(self, org_id: int | None) -> None:
         """Removes a configuration; none there is fine."""
-        await self._database.write(ldap_configs.delete_ldap_config, org_id)
+        await asyncio.shield(self._change(ldap_configs.delete_ldap_config, org_id))
+
+    async def _change(self, write: Callable[..., object], *args: object) -> None:
+        await self._database.write(write, *args)
         await self._close_unused()
 
     async def close(self) -> None:

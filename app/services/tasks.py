@@ -66,9 +66,15 @@ class Tasks:
         await self._database.write(_interrupt_orphans, self._now())
 
     async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        """Queues a task and returns its ID. Raises UnavailableError when very many wait already."""
+        """Queues a task and returns its ID. Raises UnavailableError when very many wait already.
+
+        A caller who goes away meanwhile leaves a task that runs, never a row that nobody works on.
+        """
         if len(self._running) >= MOST_UNFINISHED:
             raise UnavailableError(f"{MOST_UNFINISHED} tasks are waiting already; cancel some, or try again later")
+        return await asyncio.shield(self._start(command, params, user_id, work))
+
+    async def _start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
         task_id = await self._database.write(tasks.insert_task, command, params, user_id, os.getpid(), self._now())
         guard = GUARD.get()
         running = asyncio.create_task(self._run(task_id, work, guard and guard.of_task()))
@@ -88,7 +94,13 @@ class Tasks:
         return bool(done)
 
     async def cancel(self, task_id: int) -> None:
-        """Ends a task; what it has done stays done. Raises NotFoundError, InvalidError (it has ended already)."""
+        """Ends a task; what it has done stays done. Raises NotFoundError, InvalidError (it has ended already).
+
+        Also when the caller goes away: a row that says so while the task goes on would be wrong.
+        """
+        await asyncio.shield(self._cancel(task_id))
+
+    async def _cancel(self, task_id: int) -> None:
         # The row first: it also stops a task of another process, which looks there before it writes.
         await self._database.write(_cancel, task_id, self._now())
         running = self._running.get(task_id)

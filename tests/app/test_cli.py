@@ -12,7 +12,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,9 +30,11 @@ POSTROOM = Path(sys.executable).with_name("postroom")
 class Running:
     """A `postroom serve` of its own process."""
 
-    def __init__(self, folder: Path, *options: str, **environ: str) -> None:
+    def __init__(
+        self, folder: Path, *options: str, command: Sequence[str | Path] = (POSTROOM,), **environ: str
+    ) -> None:
         self.process = subprocess.Popen(
-            [POSTROOM, "serve", "--port", "0", *options],
+            [*command, "serve", "--port", "0", *options],
             cwd=folder,
             env={"PATH": os.environ["PATH"], **environ},
             stdout=subprocess.PIPE,

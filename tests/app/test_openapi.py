@@ -384,7 +384,7 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     )
     expected |= {"412"} if versioned else set()
     assert ("If-Match" in parameters(document, route.method.lower(), route.path)) == versioned
-    expected |= {"413", "415"} if "requestBody" in found else set()
+    expected |= {"408", "413", "415"} if "requestBody" in found else set()
     # Passwords are checked or hashed.
     passwords = ("/login", "/passwd", "/passwd/{username}", "/password", "/wipe", "/wipe/{username}")
     hashes = route.handler is users.create_user or (route.method in ("POST", "PUT") and route.path.endswith(passwords))

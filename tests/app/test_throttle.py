@@ -42,7 +42,7 @@ class Logins:
         except LoginFailedError:
             return 0
         except ThrottledError as error:
-            return error.seconds
+            return error.retry_after or 0
 
     def succeeds(self, name: str = "jane", at: LoginSource = HERE) -> bool:
         """Whether a right login is looked at."""

@@ -10,6 +10,7 @@ from aiohttp import ClientSession, web
 
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
+from postroom.app.limits import Limits
 from postroom.app.main import create_app
 from postroom.app.protocol import make_runner
 from postroom.storage import roles
@@ -37,10 +38,11 @@ class Service:
     session: ClientSession
     conformance: Conformance
     eavesdropper: Eavesdropper
+    runner: web.AppRunner
 
     @classmethod
     @asynccontextmanager
-    async def started(cls, config: Config) -> AsyncIterator["Service"]:
+    async def started(cls, config: Config, limits: Limits | None = None) -> AsyncIterator["Service"]:
         """Runs for as long as the block does. Whatever it answers is held against the descriptions of the API, and
         neither that nor its log may hold a secret.
         """
@@ -48,7 +50,7 @@ class Service:
         app.on_response_prepare.append(conformance.check)
         eavesdropper = Eavesdropper()
         app.on_response_prepare.append(eavesdropper.check_answer)
-        runner = make_runner(app, 1)
+        runner = make_runner(app, 1, limits)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -56,7 +58,8 @@ class Service:
             port = runner.addresses[0][1]
             with eavesdropper:
                 async with ClientSession() as session:
-                    yield cls(runner.app, f"http://127.0.0.1:{port}", session, conformance, eavesdropper)
+                    url = f"http://127.0.0.1:{port}"
+                    yield cls(runner.app, url, session, conformance, eavesdropper, runner)
             breaches = [*conformance.breaches, *eavesdropper.breaches()]
             assert not breaches, "\n".join(breaches)
         finally:
