@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app import ldap_cli
+from postroom.app import key_cli, ldap_cli
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -14,6 +14,7 @@ _HELP = """Administers the mailbox users of mail domains over the grommunio Admi
 Examples:
   postroom serve               start the service on 127.0.0.1:8080
   postroom serve --help        what can be set
+  postroom key --help          exchange the key of the stored secrets
   postroom ldap --help         try the directory, compare, and bring users up to date from it
 """
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=_HELP,
 )
+app.add_typer(key_cli.app)
 app.add_typer(ldap_cli.app)
 
 _SERVE_HELP = """Start the service.
@@ -35,6 +37,7 @@ Every setting can also be given as POSTROOM_<NAME> in the environment; docs/conf
 Examples:
   postroom serve
   postroom serve --port 8081 --database /var/lib/postroom/postroom.sqlite3
+  postroom serve --host 0.0.0.0 --port 8443 --tls-cert fullchain.pem --tls-key privkey.pem
   POSTROOM_ADMIN_PASSWORD=secret postroom serve --database :memory:
 """
 
@@ -61,6 +64,8 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Addresses to listen on, comma-separated [127.0.0.1,::1].")] = None,
     port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one [8080].")] = None,
     database: Annotated[str | None, typer.Option(help="SQLite file, or :memory: [postroom.sqlite3].")] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="PEM file of the certificate with its chain, for HTTPS.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM file of the certificate's key.")] = None,
 ) -> None:
     """Starts the service and runs until SIGINT or SIGTERM."""
     # Imported here, so that --help and mistakes in options answer at once.
@@ -70,7 +75,9 @@ def serve(
     from postroom.storage.database import DatabaseError
 
     try:
-        config = load_config({"host": host, "port": port, "database": database})
+        config = load_config(
+            {"host": host, "port": port, "database": database, "tls_cert": tls_cert, "tls_key": tls_key}
+        )
     except SettingError as error:
         _fail(str(error))
     logs.set_up(logging.INFO)

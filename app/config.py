@@ -33,7 +33,12 @@ class Config:
     host: tuple[str, ...] = ("127.0.0.1", "::1")
     port: int = 8080
     database: str = "postroom.sqlite3"
-    #: None: one is made up at the first start and printed once.
+    #: The keys of stored secrets; None: beside the database, named like it with `.key` at the end.
+    key_file: str | None = None
+    #: PEM files of a certificate with its chain and of its key, for TLS; None: plain HTTP.
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    #: None: one is made up at the first start, and shown on a terminal or written to a file.
     admin_password: str | None = None
     timezone: zoneinfo.ZoneInfo = UTC
     #: Seconds.
@@ -91,7 +96,11 @@ def load_config(options: Mapping[str, object] | None = None, environ: Mapping[st
             values[setting.name] = _PARSERS.get(setting.name, str)(str(text))
         except ValueError as error:
             raise SettingError(f"{name}: {error}") from None
-    return Config(**values)  # type: ignore[arg-type]
+    config = Config(**values)  # type: ignore[arg-type]
+    if (config.tls_cert is None) != (config.tls_key is None):
+        given, missing = ("CERT", "KEY") if config.tls_key is None else ("KEY", "CERT")
+        raise SettingError(f"POSTROOM_TLS_{given} needs POSTROOM_TLS_{missing} beside it")
+    return config
 
 
 def _number(text: str, low: float, high: float, what: str) -> float:
@@ -204,6 +213,8 @@ _PARSERS = {
     "host": _hosts,
     "port": lambda text: _whole(text, 0, 65535, "a port number between 0 and 65535"),
     "database": _database,
+    "tls_cert": _file,
+    "tls_key": _file,
     "admin_password": _password,
     "timezone": _timezone,
     "token_lifetime": lambda text: _whole(text, 1, 10 * 366 * 24 * 3600, "a number of seconds up to ten years"),

@@ -4,12 +4,13 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
 from postroom.app.config import Config
-from postroom.app.context import CONTEXT
+from postroom.app.context import CONTEXT, Context
 from postroom.app.endpoints import (
     Handler,
     Need,
@@ -19,22 +20,24 @@ from postroom.app.endpoints import (
     not_found,
     options,
 )
+from postroom.app.first_password import FirstPassword
 from postroom.app.handlers import docs
 from postroom.app.in_flight import UNBOUNDED, UNDER_WAY, Lane, UnderWay
 from postroom.app.inputs import MAX_BODY
-from postroom.app.passwords import Passwords
 from postroom.app.routes import BASE, ROUTES, Route, public
+from postroom.app.tokens import ADMIN_ID
 from postroom.app.wiring import opened
 from postroom.storage import auth
-from postroom.storage.database import Database, is_unavailable
+from postroom.storage.database import DatabaseError, is_unavailable
+from postroom.storage.keyring import UnreadableSecretError
 
 log = logging.getLogger("postroom")
 
 #: Seconds until a change of permissions by another process takes effect.
 WATCH_INTERVAL = 1.0
 
-#: The password made up at the first start, for whoever started the service; None when there is nothing to tell.
-NEW_PASSWORD = web.AppKey[str | None]("new_password", str | None)  # type: ignore[arg-type]
+#: How whoever started the service gets to know the password made up at the first start; None when there is none.
+FIRST_LOGIN = web.AppKey[str | None]("first_login", str | None)  # type: ignore[arg-type]
 
 #: Paths whose requests are never too many: the state, which is to be seen always, and the login. That reads its body by
 #: itself, so slow ones would keep others out; what it costs has a queue of its own.
@@ -89,34 +92,65 @@ async def _run(app: web.Application, config: Config) -> AsyncIterator[None]:
     async with opened(config) as context:
         await context.tasks.recover()
         app[CONTEXT] = context
-        app[NEW_PASSWORD] = await _ensure_administrator(context.database, context.passwords, config.admin_password)
-        watch = asyncio.create_task(_watch(context.database))
+        first = FirstPassword(context.database, config.database)
+        app[FIRST_LOGIN] = await _ensure_administrator(context, first)
+        watch = asyncio.create_task(_watch(context, first))
         try:
             yield
         finally:
             watch.cancel()
 
 
-async def _watch(database: Database) -> None:
+async def _watch(context: Context, first: FirstPassword) -> None:
     # What this process changes it knows at once; of another one on the same file it learns here.
+    database, token_key = context.database, None
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
         try:
             await database.refresh_auth_generation()
-        except sqlite3.Error as error:
-            fault = None if is_unavailable(error) else error
+            await first.forget_when_changed()
+            stored = await database.read(auth.find_sealed_token_key)
+            if stored != token_key:
+                # Somebody has rotated the keys. What cannot be decrypted is told once.
+                token_key = stored
+                context.tokens.use_key(await database.read(auth.find_token_key))
+        except (sqlite3.Error, OSError, UnreadableSecretError) as error:
+            fault = None if is_unavailable(error) or not isinstance(error, sqlite3.Error) else error
             log.warning("Changes by other processes cannot be read: %s", error, exc_info=fault)
 
 
-async def _ensure_administrator(database: Database, passwords: Passwords, given: str | None) -> str | None:
-    """Sees to it that `admin` is there, with the configured password if there is one; returns one made up here."""
-    if await auth.select_account(database, 0) is None:
-        password = given or secrets.token_urlsafe(12)
-        if await database.write(auth.ensure_administrator, await passwords.hash(password)):
-            return None if given else password
+async def _ensure_administrator(context: Context, first: FirstPassword) -> str | None:
+    """Sees to it that `admin` is there, with the configured password if there is one.
+
+    One that is made up is shown on a terminal or kept in a file, and never in what a journal may store; how it can be
+    known is returned.
+    """
+    database, passwords, given = context.database, context.passwords, context.config.admin_password
+    if await auth.select_account(database, ADMIN_ID) is None:
+        password, shown = given or secrets.token_urlsafe(12), sys.stdout.isatty()
+        keep = None if given or shown else first.keep
+        if await database.write(_make_administrator, await passwords.hash(password), password, keep):
+            if keep is None:
+                await asyncio.to_thread(first.forget)  # of a database that is gone
+            if given:
+                return None
+            return f"{password} - it is shown this once" if shown else f"in {first.path} - change it, and the file goes"
     # It was there before, or another process has just made it, which then tells the password.
-    account = await auth.select_account(database, 0)
+    account = await auth.select_account(database, ADMIN_ID)
     if given and account is not None and not await passwords.verify(account.password, given):
         # Whoever sets the variable owns the machine; this is also the way back in when the password is lost.
-        await database.write(auth.set_password, 0, await passwords.hash(given))
+        await database.write(auth.set_password, ADMIN_ID, await passwords.hash(given))
     return None
+
+
+def _make_administrator(
+    connection: sqlite3.Connection, hashed: str, password: str, keep: Callable[[str], None] | None
+) -> bool:
+    made = auth.ensure_administrator(connection, hashed)
+    # Before the commit: an administrator whose password nobody knows would be worse than a file about nobody.
+    if made and keep is not None:
+        try:
+            keep(password)
+        except OSError as error:
+            raise DatabaseError(f"The first password cannot be written beside the database: {error.strerror}") from None
+    return made

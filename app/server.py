@@ -5,7 +5,9 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 from aiohttp import web
@@ -14,9 +16,10 @@ from postroom.app.config import Config
 from postroom.app.ending import Ending
 from postroom.app.in_flight import UNDER_WAY
 from postroom.app.limits import DescriptorsError, Limits, limits_of, raise_descriptor_limit
-from postroom.app.main import NEW_PASSWORD, create_app
+from postroom.app.main import FIRST_LOGIN, create_app
 from postroom.app.protocol import make_runner
 from postroom.app.service_socket import ServiceSocket, ServiceSocketError, ServiceSocketSite
+from postroom.app.tls import Tls, TlsError, TlsSite
 
 log = logging.getLogger("postroom")
 
@@ -51,6 +54,11 @@ def _tell(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 async def _serve(config: Config, say: Callable[[str], None], stop: asyncio.Event, ending: Ending) -> None:
     limits = _limits(config)
+    if config.database == ":memory:" and config.admin_password is None and not sys.stdout.isatty():
+        raise StartError("There is no terminal to show a first password on, and no file: set POSTROOM_ADMIN_PASSWORD")
+    tls = _tls(config)
+    if tls is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
     # Bound before anything else: a port in use must not cost a migration or print a password.
     with bound(config) as (sockets, service_socket):
         cut_off = min(_CUT_OFF, _CUT_OFF_SHARE * config.shutdown_timeout)
@@ -58,7 +66,7 @@ async def _serve(config: Config, say: Callable[[str], None], stop: asyncio.Event
         try:
             await runner.setup()
             for listening in sockets:
-                await web.SockSite(runner, listening, backlog=1024).start()
+                await _site(runner, listening, tls).start()
             if service_socket is not None:
                 await ServiceSocketSite(runner, service_socket.listening).start()
             _greet(config, runner, sockets, say)
@@ -88,6 +96,21 @@ def bound(config: Config) -> Iterator[tuple[list[socket.socket], ServiceSocket |
                 raise StartError(str(error)) from None
             stack.callback(service_socket.close)
         yield sockets, service_socket
+
+
+def _tls(config: Config) -> Tls | None:
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    try:
+        return Tls(config.tls_cert, config.tls_key)
+    except TlsError as error:
+        raise StartError(str(error)) from None
+
+
+def _site(runner: web.AppRunner, listening: socket.socket, tls: Tls | None) -> web.SockSite:
+    if tls is None:
+        return web.SockSite(runner, listening, backlog=1024)
+    return TlsSite(runner, listening, ssl_context=tls.context, backlog=1024)
 
 
 async def _finish(runner: web.AppRunner, seconds: float) -> None:
@@ -163,11 +186,12 @@ def _reason(host: str, port: int, error: OSError) -> str:
 def _greet(config: Config, runner: web.AppRunner, sockets: list[socket.socket], say: Callable[[str], None]) -> None:
     for listening in sockets:
         host, port = listening.getsockname()[:2]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if config.tls_cert else "http"
+        url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         say(f"postroom listens on {url} - API below {url}/api/v1, its description at {url}/docs")
     if config.service_socket is not None:
         say(f"Without a login, /api/v1/service on the socket {config.service_socket}")
-    password = runner.app[NEW_PASSWORD]
-    if password is not None:
-        say(f"First start: log in as admin with the password {password} - it is shown this once")
+    told = runner.app[FIRST_LOGIN]
+    if told is not None:
+        say(f"First start: log in as admin with the password {told}")
     say(f"Database: {config.database}. Stop with Ctrl+C.")

@@ -87,6 +87,12 @@ class Tokens:
         self._known: dict[str, _Known] = {}
         self._generation = 0
 
+    def use_key(self, key: str) -> None:
+        """Signs and checks with this key from now on; tokens signed with another are worth nothing."""
+        if key != self._key:
+            self._key = key
+            self._known.clear()
+
     def issue(self, account: Account, seen: float | None = None) -> dict[str, str]:
         """The answer to a login: the token, and what X-Csrf-Token has to be with it.
 
@@ -133,8 +139,10 @@ class Tokens:
 
     async def session(self, token: str) -> Session:
         """What is behind a token that counts. Raises UnauthenticatedError otherwise."""
-        claims = self._read(token)
+        claims, key = self._read(token), self._key
         account = _counting(await select_account(self._database, claims.user_id), claims)
+        if key != self._key:  # another one counts since then
+            raise UnauthenticatedError("Access denied", ["The login has been revoked"])
         return Session(account, claims.session_id, claims.expires, claims.seen)
 
     async def _check(self, token: str) -> _Known:

@@ -1,6 +1,5 @@
 """What a service and a command on the same database have in common, put together in one place."""
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,7 +15,8 @@ from postroom.app.services.units import Units
 from postroom.app.throttle import Throttle
 from postroom.app.tokens import Tokens
 from postroom.storage import auth
-from postroom.storage.database import Database
+from postroom.storage.database import Database, WrongDatabaseError
+from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
 
 @asynccontextmanager
@@ -26,7 +26,7 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     Without `create` a database is neither made nor brought up to date: a service may be running on it. Raises
     DatabaseError, NoDatabaseError, WrongDatabaseError.
     """
-    database = await Database.open(config.database, create=create)
+    database = await Database.open(config.database, create=create, key_file=config.key_file)
     passwords, throttle = Passwords(), Throttle(config.login_failures, config.login_delay)
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
     presence = Presence(directories, config.ldap_grace)
@@ -34,7 +34,7 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
     try:
-        key = await database.write(auth.ensure_setting, "token_key", secrets.token_hex(32))
+        key = await _token_key(database)
         tokens = Tokens(database, key, config.token_lifetime)
         yield Context(config, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence)
     finally:
@@ -44,3 +44,10 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
         await directories.close()
         passwords.close()
         await database.close()
+
+
+async def _token_key(database: Database) -> str:
+    try:
+        return await database.write(auth.ensure_token_key)
+    except (KeyFileError, UnreadableSecretError) as error:
+        raise WrongDatabaseError(f"{error}. To forget what cannot be decrypted: postroom key reset") from None

@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from postroom.storage import sealed
 from postroom.storage.database import Database
 from postroom.storage.text import fold
 
@@ -162,8 +163,20 @@ def delete_setting(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM settings WHERE name = ?", (name,))
 
 
-def ensure_setting(connection: sqlite3.Connection, name: str, value: str) -> str:
-    """The stored setting; the given value is stored first when there is none."""
-    connection.execute("INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING", (name, value))
-    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-    return str(row[0])
+def ensure_token_key(connection: sqlite3.Connection) -> str:
+    """The key that signs tokens; a new one when there is none yet. UnreadableSecretError."""
+    if find_sealed_token_key(connection) is None:
+        sealed.renew_token_key(connection)
+    return find_token_key(connection)
+
+
+def find_token_key(connection: sqlite3.Connection) -> str:
+    """The key that signs tokens. UnreadableSecretError."""
+    found = find_sealed_token_key(connection)
+    return sealed.unseal(connection, sealed.place_of("settings", "value", "token_key"), found or sealed.FORGOTTEN)
+
+
+def find_sealed_token_key(connection: sqlite3.Connection) -> str | None:
+    """The same as it is stored; None when there is none yet."""
+    row = connection.execute("SELECT value FROM settings WHERE name = 'token_key'").fetchone()
+    return row[0] if row else None

@@ -2,14 +2,19 @@
 
 import contextlib
 import filecmp
+import glob
 import logging
 import os
+import re
 import sqlite3
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+from postroom.storage.files import flush, removed_at_the_end
 from postroom.storage.migrations import MigrationError
+
+#: From this schema on secrets are stored encrypted.
+SEALED_SINCE = 7
 
 log = logging.getLogger("postroom.storage")
 
@@ -25,27 +30,17 @@ def back_up(database: str, version: int) -> Path:
     path = Path(database).resolve()
     part = path.with_name(f"{path.name}.backup.part")
     try:
-        with _removed_at_the_end(part):
+        with removed_at_the_end(part):
             os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             _copy(path, part)
-            _flush(part)
+            flush(part)
             copy = _settle(part, path.with_name(f"{path.name}.schema-{version}.backup"))
-            _flush(path.parent)
+            flush(path.parent)
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise MigrationError(f"no copy of it could be written, so it was left as it is: {reason}") from error
     log.info("%s is brought up to date; as it was (schema %d) it lies in %s", database, version, copy)
     return copy
-
-
-@contextlib.contextmanager
-def _removed_at_the_end(part: Path) -> Iterator[None]:
-    # Also at the beginning: a process that was killed has left its own.
-    part.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -69,9 +64,9 @@ def _settle(part: Path, wanted: Path) -> Path:
     raise AssertionError
 
 
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def plain_text_copies(database: str) -> list[Path]:
+    """The copies beside the database that were made when secrets were still stored in plain text."""
+    path = Path(database).resolve()
+    found = path.parent.glob(f"{glob.escape(path.name)}.schema-*.backup*")
+    numbered = ((copy, re.match(r"(\d+)\.backup", copy.name.removeprefix(f"{path.name}.schema-"))) for copy in found)
+    return sorted(copy for copy, number in numbered if number and int(number[1]) < SEALED_SINCE)

@@ -10,6 +10,7 @@ either it has not begun, and then it never does, or it is committed as a whole.
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
@@ -23,9 +24,13 @@ from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 import aiosqlite
 
-from postroom.storage.backup import back_up
+from postroom.storage import sealed
+from postroom.storage.backup import back_up, plain_text_copies
+from postroom.storage.keyring import KeyFileError, Keyring
 from postroom.storage.migrations import WrongSchemaError, check_current, migrate, version_of
 from postroom.storage.text import fold
+
+log = logging.getLogger("postroom.storage")
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
@@ -59,7 +64,7 @@ class NoDatabaseError(DatabaseError):
 
 
 class WrongDatabaseError(DatabaseError):
-    """The file is of an older or a newer version, or of something else: trying again does not help."""
+    """The file is of another version, of something else, or without its key file: trying again does not help."""
 
 
 class TransactionError(Exception):
@@ -81,7 +86,7 @@ def is_unavailable(error: BaseException) -> bool:
 
     The class does not tell: a lock and a table that does not exist are both an OperationalError.
     """
-    if isinstance(error, DatabaseError):
+    if isinstance(error, (DatabaseError, KeyFileError)):
         return True
     # An extended code (SQLITE_IOERR_WRITE) has the primary one in its lowest byte. Errors that the module sqlite3
     # raises by itself, such as for a wrong number of parameters, have none.
@@ -197,29 +202,31 @@ def _of_batch(error: Exception) -> Exception:
     return fault
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def _connect(uri: str, keyring: Keyring) -> sealed.Connection:
     connection = sqlite3.connect(
         uri,
+        factory=sealed.Connection,
         uri=True,
         timeout=BUSY_TIMEOUT,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
     )
+    connection.keyring = keyring
     # lower() and LIKE know ASCII only.
     connection.create_function("fold", 1, fold, deterministic=True)
     return connection
 
 
-def _connect_reader(uri: str) -> sqlite3.Connection:
-    connection = _connect(uri)
+def _connect_reader(uri: str, keyring: Keyring) -> sqlite3.Connection:
+    connection = _connect(uri, keyring)
     with _closed_on_failure(connection):
         connection.execute("PRAGMA query_only = ON").fetchall()
     return connection
 
 
-def _connect_writer(uri: str, path: str, *, create: bool) -> sqlite3.Connection:
-    connection = _connect(uri)
+def _connect_writer(uri: str, path: str, keyring: Keyring, *, create: bool, unlock: bool) -> sqlite3.Connection:
+    connection = _connect(uri, keyring)
     with _closed_on_failure(connection):
         # Looked at before anything is changed in a file that may be somebody else's.
         (version_of if create else check_current)(connection)
@@ -228,8 +235,17 @@ def _connect_writer(uri: str, path: str, *, create: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL").fetchall()
         if create:
             migrate(connection, lambda version: back_up(path, version))
+            sealed.prepare(connection, path)
+            _warn_of_copies(path)
+        elif unlock:
+            sealed.check(connection, path)
         connection.execute("PRAGMA foreign_keys = ON").fetchall()
     return connection
+
+
+def _warn_of_copies(path: str) -> None:
+    for copy in plain_text_copies(path):
+        log.warning("%s holds secrets in plain text; remove it when there is no need to go back to that version", copy)
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -272,7 +288,7 @@ def _uri(path: str) -> str:
 
 
 def _prepare_file(path: str, *, create: bool) -> None:
-    """Creates the file readable by its owner alone: it holds password hashes and the key that signs tokens."""
+    """Creates the file readable by its owner alone: it holds password hashes and encrypted secrets."""
     if not create and not Path(path).exists():
         raise NoDatabaseError(f"There is no database {path}")
     if path == ":memory:":
@@ -296,21 +312,27 @@ class Database:
         self._generation_lock = threading.Lock()
 
     @classmethod
-    async def open(cls, path: str, *, create: bool = True) -> "Database":
+    async def open(
+        cls, path: str, *, create: bool = True, key_file: str | None = None, unlock: bool = True
+    ) -> "Database":
         """Opens the file, or `:memory:`, creates it if need be and brings it up to date.
 
         Raises DatabaseError when it cannot be used: unwritable, not a database; WrongDatabaseError when it was made by
         a newer version. Without `create` nothing is made or brought up to date, since a service may be running on it:
         NoDatabaseError when there is no such file, WrongDatabaseError when it is of an older version, too.
+
+        The keys of stored secrets are in `key_file`, or else `<path>.key`; WrongDatabaseError when it cannot be used,
+        unless they are not to be unlocked.
         """
         _prepare_file(path, create=create)
+        keyring = Keyring(key_file or (f"{path}.key" if path != ":memory:" else None))
         uri = _uri(path)
         connections: list[_Connection] = []
         try:
             # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself, which
             # it cannot do quietly once the event loop is closed.
-            writer = partial(_connect_writer, uri, path, create=create)
-            for connect in (writer, *[partial(_connect_reader, uri)] * READERS):
+            writer = partial(_connect_writer, uri, path, keyring, create=create, unlock=unlock)
+            for connect in (writer, *[partial(_connect_reader, uri, keyring)] * READERS):
                 raw = await asyncio.to_thread(connect)
                 connections.append(await _wrap(raw))
             (row,) = await connections[0].fetch("SELECT value FROM auth_generation", ())
@@ -320,6 +342,8 @@ class Database:
             if isinstance(error, sqlite3.Error):
                 kind = WrongDatabaseError if isinstance(error, WrongSchemaError) else DatabaseError
                 raise kind(f"Cannot open the database {path}: {error}") from None
+            if isinstance(error, KeyFileError):
+                raise WrongDatabaseError(str(error)) from None
             raise
         return cls(connections[0], connections[1], connections[2:], row[0])
 

@@ -4,6 +4,9 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from postroom.storage.keyring import UnreadableSecretError
+from postroom.storage.sealed import FORGOTTEN, place_of, seal, unseal
+
 #: name in the API -> column; `ID` and `date` are the store's own.
 COLUMNS = {
     "mailbox": "mailbox",
@@ -25,30 +28,46 @@ COLUMNS = {
 
 
 def list_fetchmail(connection: sqlite3.Connection, user_id: int) -> dict[int, dict[str, object]]:
-    """Entries by ID, with the password, as the API names their fields."""
+    """Entries by ID, with the password, as the API names their fields. One that cannot be decrypted is left out."""
     rows = connection.execute(
         f"SELECT id, date, {', '.join(COLUMNS.values())} FROM fetchmail WHERE user_id = ?", (user_id,)
     )
-    return {row[0]: {"date": row[1], **dict(zip(COLUMNS, row[2:], strict=True))} for row in rows}
+    entries = {row[0]: {"date": row[1], **dict(zip(COLUMNS, row[2:], strict=True))} for row in rows}
+    for entry_id, entry in entries.items():
+        try:
+            entry["srcPassword"] = unseal(connection, _place(entry_id), str(entry["srcPassword"]))
+        except UnreadableSecretError:
+            del entry["srcPassword"]
+    return entries
 
 
 def insert_fetchmail(connection: sqlite3.Connection, user_id: int, entry: Mapping[str, object], date: str) -> None:
     """A new entry with all fields of COLUMNS given."""
-    connection.execute(
+    # What the password is bound to is known only then.
+    (entry_id,) = connection.execute(
         f"""
         INSERT INTO fetchmail (user_id, date, {", ".join(COLUMNS.values())})
         VALUES (?, ?, {", ".join("?" * len(COLUMNS))})
+        RETURNING id
         """,
-        (user_id, date, *(entry[name] for name in COLUMNS)),
-    )
+        (user_id, date, *({**entry, "srcPassword": FORGOTTEN}[name] for name in COLUMNS)),
+    ).fetchone()
+    sealed = seal(connection, _place(entry_id), str(entry["srcPassword"]))
+    connection.execute("UPDATE fetchmail SET src_password = ? WHERE id = ?", (sealed, entry_id))
 
 
 def update_fetchmail(connection: sqlite3.Connection, entry_id: int, entry: Mapping[str, object], date: str) -> None:
-    """Sets every field of one entry."""
+    """Sets every field of one entry; without a password it has none from then on."""
+    password = entry.get("srcPassword")
+    sealed = FORGOTTEN if password is None else seal(connection, _place(entry_id), str(password))
     connection.execute(
         f"UPDATE fetchmail SET date = ?, {', '.join(f'{column} = ?' for column in COLUMNS.values())} WHERE id = ?",
-        (date, *(entry[name] for name in COLUMNS), entry_id),
+        (date, *({**entry, "srcPassword": sealed}[name] for name in COLUMNS), entry_id),
     )
+
+
+def _place(entry_id: int) -> str:
+    return place_of("fetchmail", "src_password", entry_id)
 
 
 def delete_fetchmail(connection: sqlite3.Connection, entry_ids: Sequence[int]) -> None:

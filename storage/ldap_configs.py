@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postroom.storage.database import Database
+from postroom.storage.keyring import UnreadableSecretError
+from postroom.storage.sealed import place_of, seal, unseal
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,8 @@ class LdapConfigRow:
 
     document: dict[str, Any]
     bind_pass: str | None = field(repr=False)
+    #: There is a password, which nobody can decrypt any more: it has to be given again.
+    is_locked: bool = False
 
     def full(self) -> dict[str, Any]:
         """The document with the password, for the directory client alone."""
@@ -25,28 +29,47 @@ class LdapConfigRow:
 
 async def select_ldap_config(database: Database, org_id: int | None) -> LdapConfigRow | None:
     """The configuration of an organisation itself, or (None) the one for all; None when there is none."""
-    row = await database.fetch_row("SELECT document, bind_pass FROM ldap_configs WHERE org_id IS ?", (org_id,))
-    return LdapConfigRow(json.loads(row[0]), row[1]) if row else None
+    return await database.read(find_ldap_config, org_id)
 
 
 def find_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:
     """The same as it stands inside a transaction."""
-    row = connection.execute("SELECT document, bind_pass FROM ldap_configs WHERE org_id IS ?", (org_id,)).fetchone()
-    return LdapConfigRow(json.loads(row[0]), row[1]) if row else None
+    row = connection.execute(
+        "SELECT org_id, document, bind_pass FROM ldap_configs WHERE org_id IS ?", (org_id,)
+    ).fetchone()
+    return _opened(connection, *row) if row else None
 
 
 async def select_effective_ldap_config(database: Database, org_id: int | None) -> LdapConfigRow | None:
     """What counts for the users of an organisation: its own configuration, or else the one for all."""
-    row = await database.fetch_row(
+    return await database.read(_find_effective_ldap_config, org_id)
+
+
+def _find_effective_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:
+    row = connection.execute(
         """
-        SELECT document, bind_pass FROM ldap_configs
+        SELECT org_id, document, bind_pass FROM ldap_configs
          WHERE org_id IS ? OR org_id IS NULL
          ORDER BY org_id IS NULL
          LIMIT 1
         """,
         (org_id,),
-    )
-    return LdapConfigRow(json.loads(row[0]), row[1]) if row else None
+    ).fetchone()
+    return _opened(connection, *row) if row else None
+
+
+def _opened(connection: sqlite3.Connection, org_id: int | None, document: str, bind_pass: str | None) -> LdapConfigRow:
+    if bind_pass is None:
+        return LdapConfigRow(json.loads(document), None)
+    try:
+        return LdapConfigRow(json.loads(document), unseal(connection, _place(org_id), bind_pass))
+    except UnreadableSecretError:
+        # The configuration can still be looked at, and put again.
+        return LdapConfigRow(json.loads(document), None, is_locked=True)
+
+
+def _place(org_id: int | None) -> str:
+    return place_of("ldap_configs", "bind_pass", org_id or 0)
 
 
 async def select_ldap_configs_of_name(database: Database, domainname: str | None) -> list[LdapConfigRow]:
@@ -77,9 +100,10 @@ async def select_configured_orgs(database: Database) -> frozenset[int]:
 def set_ldap_config(connection: sqlite3.Connection, org_id: int | None, row: LdapConfigRow) -> None:
     """Stores a configuration in the place of the former one."""
     delete_ldap_config(connection, org_id)
+    bind_pass = None if row.bind_pass is None else seal(connection, _place(org_id), row.bind_pass)
     connection.execute(
         "INSERT INTO ldap_configs (org_id, document, bind_pass) VALUES (?, ?, ?)",
-        (org_id, json.dumps(row.document), row.bind_pass),
+        (org_id, json.dumps(row.document), bind_pass),
     )
 
 

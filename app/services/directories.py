@@ -143,6 +143,10 @@ class Directories:
             await directory.close()
 
     def _make(self, row: LdapConfigRow, seconds: float) -> Directory:
+        if row.is_locked:
+            raise MisconfiguredError(
+                "The stored password of the directory cannot be decrypted; it has to be given again"
+            )
         config = from_document(row.full(), self._timezone)
         return Directory(config, timeout=seconds, ca_file=self._ca_file)
 
@@ -190,6 +194,8 @@ def _with_password(document: Mapping[str, Any], stored: LdapConfigRow | None) ->
     """
     given = dict(document["connection"])
     bind_pass = given.pop("bindPass", None)
+    if bind_pass is None and stored is not None and stored.is_locked:
+        raise InvalidError.field("connection.bindPass", "The stored one cannot be decrypted any more: give it again.")
     # Without a user the bind is anonymous, and no password has a use.
     if bind_pass is None and "bindUser" in given and stored is not None and stored.bind_pass is not None:
         _check_destination(given, stored.document["connection"])

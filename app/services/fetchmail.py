@@ -68,7 +68,7 @@ def replace(
         entry = {**known, **given}
         _check_password(place, known, given)
         _check(own, place, entry, known)
-        if any(entry[name] != known[name] for name in fetchmail.COLUMNS):
+        if any(entry.get(name) != known.get(name) for name in fetchmail.COLUMNS):
             fetchmail.update_fetchmail(connection, entry_id, entry, now)
     fetchmail.delete_fetchmail(connection, [entry_id for entry_id in stored if entry_id not in kept])
 
@@ -83,7 +83,8 @@ def _check_password(place: int, known: Mapping[str, Any], given: Mapping[str, An
 def _check(own: Collection[str], place: int, entry: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """The rules of what is new in an entry; what is stored of a known one can always be sent back."""
     for name in _REQUIRED:
-        if name not in entry:
+        # A stored password that nobody can decrypt any more is one that is not there; switched off, none is needed.
+        if name not in entry and (name != "srcPassword" or "ID" not in entry or entry["active"]):
             raise _invalid(place, name, "Missing data for required field.")
     # Another user's mailbox would be filled with mail that is not theirs.
     if entry["mailbox"] != known.get("mailbox") and fold(entry["mailbox"]) not in own:

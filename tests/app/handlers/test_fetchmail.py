@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from postroom.schemas.fetchmail_options import FLAGS, NUMBERS
-from postroom.storage.fetchmail import COLUMNS
+from postroom.storage.fetchmail import COLUMNS, list_fetchmail
 from tests.support.service import Api, Service
 
 ENTRY = {"srcServer": "mail.example.net", "srcUser": "jane", "srcPassword": "s3cret"}
@@ -24,10 +24,9 @@ async def path(admin: Api, domain: int) -> str:
 
 
 async def stored_passwords(service: Service) -> list[str]:
-    """Passwords as the store has them."""
-    return [
-        row[0] for row in await service.context.database.fetch_all("SELECT src_password FROM fetchmail ORDER BY id")
-    ]
+    """Passwords as the store has them, decrypted."""
+    entries = await service.context.database.read(list_fetchmail, 1)
+    return [str(entries[entry_id]["srcPassword"]) for entry_id in sorted(entries)]
 
 
 async def test_defaults_and_no_password(admin: Api, path: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from postroom.app import passwords
 from postroom.app.passwords import verify_hash
+from postroom.storage import auth
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
 
@@ -150,10 +151,10 @@ async def test_forged_tokens(service: Service) -> None:
     """Tokens without a signature, with another key, of another user or from the past do not count."""
     now = int(time.time())
     good = {"sub": "0", "epoch": 0, "iat": now, "exp": now + 100}
-    key = await service.context.database.fetch_value("SELECT value FROM settings WHERE name = 'token_key'")
+    key = await service.context.database.read(auth.find_token_key)
     forged = [
         jwt.encode(good, "another key of thirty-two characters and more", "HS256"),
-        jwt.encode(good, None, "none"),
+        jwt.encode(good, "", "none"),
         jwt.encode({**good, "exp": now - 1}, key, "HS256"),
         jwt.encode({**good, "sub": "999"}, key, "HS256"),
         jwt.encode({**good, "epoch": 1}, key, "HS256"),

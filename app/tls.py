@@ -1,0 +1,114 @@
+"""TLS by itself: what is offered, and taking up a renewed certificate without dropping anybody."""
+
+import asyncio
+import logging
+import ssl
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+from cryptography import x509
+
+log = logging.getLogger("postroom.tls")
+
+#: Of TLS 1.2: forward secrecy and authenticated encryption only. All of TLS 1.3 is like that.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+#: Seconds that a client may take to shake hands, and to say goodbye.
+HANDSHAKE_TIMEOUT = 10.0
+_SHUTDOWN_TIMEOUT = 5.0
+
+
+class TlsError(Exception):
+    """The certificate or its key cannot be used; the text says why in one line."""
+
+
+class Tls:
+    """The context of a listening socket, whose certificate can be exchanged. Raises TlsError."""
+
+    def __init__(self, certificate: str, key: str) -> None:
+        self._files = certificate, key
+        self._current = _load(certificate, key)
+        _check_dates(certificate)
+        #: Connections are accepted with this one; each takes its certificate from the one loaded last.
+        self.context = _load(certificate, key)
+        self.context.sni_callback = self._take_current
+
+    def _take_current(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: object) -> None:
+        # Called for clients that name no server as well. Loaded into a context in use, a new pair that turns out to be
+        # broken would leave it without any.
+        connection.context = self._current
+
+    def reload(self) -> None:
+        """Takes up what the files hold now; when that cannot be used, what was there before stays in use."""
+        try:
+            self._current = _load(*self._files)
+            _check_dates(self._files[0])
+        except TlsError as error:
+            log.error("The certificate in use stays: %s", error)  # noqa: TRY400 - the line says it all
+        else:
+            log.info("New connections get the certificate in %s", self._files[0])
+
+
+class TlsSite(web.SockSite):
+    """A listening socket whose clients have to shake hands in time."""
+
+    async def start(self) -> None:
+        """Starts to accept connections."""
+        # What web.SockSite does; it has no option for the times.
+        await web.BaseSite.start(self)
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - the runner has been set up
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            sock=self._sock,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+            ssl_shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        )
+
+
+def _load(certificate: str, key: str) -> ssl.SSLContext:
+    _check_key_file(key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+
+    def refuse() -> str:
+        # Otherwise OpenSSL would ask the terminal.
+        raise TlsError(f"The key {key} is encrypted; postroom needs it without a passphrase")
+
+    try:
+        context.load_cert_chain(certificate, key, password=refuse)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise TlsError(f"The key {key} is not that of the certificate {certificate}") from None
+        raise TlsError(f"{certificate} and {key} are no certificate and key in PEM that can be used") from None
+    except OSError as error:
+        raise TlsError(f"{certificate} and {key} cannot be read: {error.strerror}") from None
+    return context
+
+
+def _check_key_file(key: str) -> None:
+    try:
+        mode = stat.S_IMODE(Path(key).stat().st_mode)
+    except OSError as error:
+        raise TlsError(f"The key {key} cannot be read: {error.strerror}") from None
+    # A group may read it: Debian has one for that, ssl-cert.
+    if mode & 0o027:
+        raise TlsError(f"Others may use the key {key} (mode {mode:04o}): chmod 600, or 640 for a group that reads it")
+
+
+def _check_dates(certificate: str) -> None:
+    try:
+        first = x509.load_pem_x509_certificates(Path(certificate).read_bytes())[0]
+    except (OSError, ValueError) as error:
+        raise TlsError(f"{certificate} cannot be read: {error}") from None
+    now = datetime.now(UTC)
+    if first.not_valid_after_utc < now:
+        log.warning("The certificate in %s has expired on %s", certificate, first.not_valid_after_utc)
+    elif first.not_valid_before_utc > now:
+        log.warning("The certificate in %s is not valid before %s", certificate, first.not_valid_before_utc)

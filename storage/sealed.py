@@ -1,0 +1,233 @@
+"""Which columns hold secrets, and how these are encrypted: when they are stored, at an upgrade, and at a rotation.
+
+Which key is in use stands in the database, so that it changes in the transaction that changes the secrets. Whoever
+changes the key file holds the database's write lock.
+"""
+
+import contextlib
+import logging
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from postroom.storage.keyring import Key, KeyFileError, Keyring, MissingKeyFileError, UnreadableSecretError
+
+log = logging.getLogger("postroom.storage")
+
+#: (table, column, what its row is told by, which rows) of everything that is stored encrypted.
+COLUMNS = (
+    ("settings", "value", "name", "name = 'token_key'"),
+    ("ldap_configs", "bind_pass", "coalesce(org_id, 0)", "bind_pass IS NOT NULL"),
+    ("fetchmail", "src_password", "id", "TRUE"),
+)
+#: In the place of a secret that nobody can read any more.
+FORGOTTEN = ""
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows the keys."""
+
+    keyring: Keyring
+
+
+def place_of(table: str, column: str, row: object) -> str:
+    """What an encrypted value is bound to."""
+    return f"{table}.{column}.{row}"
+
+
+def seal(connection: sqlite3.Connection, place: str, text: str) -> str:
+    """The text encrypted for a place, with the key that is in use inside this transaction. KeyFileError."""
+    return _keyring(connection).seal(_in_use(connection) or "", place, text)
+
+
+def unseal(connection: sqlite3.Connection, place: str, sealed: str) -> str:
+    """What was encrypted for the place. UnreadableSecretError, also when it was forgotten."""
+    return _keyring(connection).unseal(place, sealed)
+
+
+def prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Makes the key file of a new database, and encrypts what an older version stored. KeyFileError."""
+    if _in_use(connection) is None:
+        with _erasing(connection):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                # Asked again: another process may have done it while this one waited for the lock.
+                if _in_use(connection) is None:
+                    _take_over(connection, Path(path))
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+    check(connection, path)
+    if connection.execute("SELECT 1 FROM sealing WHERE remnants").fetchone():
+        _erase_remnants(connection)
+
+
+def check(connection: sqlite3.Connection, path: str) -> None:
+    """Raises KeyFileError unless the key that is in use can be had."""
+    keyring = _keyring(connection)
+    way = "put it back from your backup, or forget the secrets that it is for: postroom key reset"
+    try:
+        known = {key.id for key in keyring.load()}
+    except MissingKeyFileError as error:
+        raise KeyFileError(f"{error}, and without it the secrets in {path} cannot be read: {way}") from None
+    key_id = _in_use(connection)
+    if key_id is None:
+        raise KeyFileError(f"The secrets in {path} are not encrypted yet: the service does that when it starts")
+    # Another process may have rotated the keys between one look and the other.
+    if key_id not in known and key_id not in {key.id for key in keyring.load()}:
+        raise KeyFileError(f"The key file {keyring.path} is not the one for the secrets in {path}: {way}")
+
+
+def rotate(connection: sqlite3.Connection, *, tokens: bool) -> int:
+    """Encrypts every secret with a new key, which the file has from then on beside the old ones; returns how many.
+
+    With `tokens` the key that signs tokens is a new one as well. One transaction. KeyFileError, UnreadableSecretError.
+    """
+    keyring, new = _keyring(connection), Key.made()
+    # On the disk before anything is encrypted with it.
+    keyring.replace([new, *keyring.load()])
+    count = 0
+    with _erasing(connection):
+        for table, column, row, sealed in _stored(connection):
+            if sealed != FORGOTTEN:
+                place = place_of(table, column, row)
+                _update(connection, table, column, row, keyring.seal(new.id, place, keyring.unseal(place, sealed)))
+                count += 1
+    _use(connection, new.id)
+    if tokens:
+        renew_token_key(connection)
+    return count
+
+
+def drop_old_keys(connection: sqlite3.Connection) -> None:
+    """Leaves only the key that is in use in the file. Called after a rotation is committed. KeyFileError."""
+    keyring, key_id = _keyring(connection), _in_use(connection)
+    # Looked at inside this transaction: somebody may have rotated once more meanwhile.
+    keyring.replace([key for key in keyring.load() if key.id == key_id])
+
+
+def reset(connection: sqlite3.Connection, path: str) -> dict[str, int]:
+    """Forgets what cannot be decrypted; the rest is encrypted with a key that is in the file.
+
+    Returns how many secrets of each table are forgotten. Entries of fetchmail without a password are switched off, and
+    a new key signs tokens. One transaction. KeyFileError.
+    """
+    keyring = _keyring(connection)
+    try:
+        keys = keyring.load()
+    except MissingKeyFileError:
+        keys = keyring.create(Path(path))
+    if _in_use(connection) not in {key.id for key in keys}:
+        new = Key.made()
+        keyring.replace([new, *keys])
+        _use(connection, new.id)
+    forgotten: dict[str, int] = {}
+    for table, column, row, sealed in _stored(connection):
+        place = place_of(table, column, row)
+        try:
+            _update(connection, table, column, row, seal(connection, place, keyring.unseal(place, sealed)))
+        except UnreadableSecretError:
+            forgotten[table] = forgotten.get(table, 0) + 1
+            _forget(connection, table, column, row)
+    return forgotten
+
+
+def renew_token_key(connection: sqlite3.Connection) -> None:
+    """A new key signs tokens from now on; those given out before are worth nothing."""
+    sealed = seal(connection, place_of("settings", "value", "token_key"), secrets.token_hex(32))
+    connection.execute(
+        """
+        INSERT INTO settings (name, value) VALUES ('token_key', ?)
+            ON CONFLICT DO UPDATE SET value = excluded.value
+        """,
+        (sealed,),
+    )
+
+
+def _take_over(connection: sqlite3.Connection, path: Path) -> None:
+    keyring = _keyring(connection)
+    try:
+        keys = keyring.load()
+    except MissingKeyFileError:
+        keys = keyring.create(path)
+    used = connection.execute("SELECT 1 FROM users UNION ALL SELECT 1 FROM ldap_configs LIMIT 1").fetchone()
+    connection.execute("INSERT INTO sealing (id, key_id, remnants) VALUES (1, ?, ?)", (keys[0].id, bool(used)))
+    for table, column, row, text in _stored(connection):
+        _update(connection, table, column, row, seal(connection, place_of(table, column, row), text))
+
+
+def _erase_remnants(connection: sqlite3.Connection) -> None:
+    """Writes the file anew: SQLite leaves what was deleted or replaced where it is, and plain text is among that."""
+    try:
+        with _erasing(connection):
+            connection.execute("VACUUM")
+            if _flush_log(connection):
+                connection.execute("UPDATE sealing SET remnants = 0")
+                return
+        reason = "somebody else is reading it"
+    except sqlite3.Error as error:
+        reason = str(error)
+    log.warning("Unused parts of the database may still hold secrets in plain text until the next start: %s", reason)
+
+
+def _flush_log(connection: sqlite3.Connection) -> bool:
+    """Writes the write-ahead log into the file and empties it; False when somebody reads what is in it."""
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
+
+
+@contextlib.contextmanager
+def _erasing(connection: sqlite3.Connection) -> Iterator[None]:
+    """What is deleted or replaced meanwhile is overwritten with zeros."""
+    (before,) = connection.execute("PRAGMA secure_delete").fetchone()
+    connection.execute("PRAGMA secure_delete = ON").fetchall()
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA secure_delete = {before}").fetchall()
+
+
+def _keyring(connection: sqlite3.Connection) -> Keyring:
+    if not isinstance(connection, Connection):
+        raise TypeError("This connection knows no keys")
+    return connection.keyring
+
+
+def _stored(connection: sqlite3.Connection) -> list[tuple[str, str, object, str]]:
+    found = []
+    for table, column, row, condition in COLUMNS:
+        rows = connection.execute(f"SELECT {row}, {column} FROM {table} WHERE {condition}").fetchall()
+        found += [(table, column, row_id, value) for row_id, value in rows]
+    return found
+
+
+def _update(connection: sqlite3.Connection, table: str, column: str, row: object, value: str) -> None:
+    (key,) = (each[2] for each in COLUMNS if each[:2] == (table, column))
+    connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (value, row))
+
+
+def _forget(connection: sqlite3.Connection, table: str, column: str, row: object) -> None:
+    if table == "settings":
+        renew_token_key(connection)
+        return
+    _update(connection, table, column, row, FORGOTTEN)
+    if table == "fetchmail":
+        connection.execute("UPDATE fetchmail SET active = 0 WHERE id = ?", (row,))
+
+
+def _in_use(connection: sqlite3.Connection) -> str | None:
+    row = connection.execute("SELECT key_id FROM sealing").fetchone()
+    return row[0] if row else None
+
+
+def _use(connection: sqlite3.Connection, key_id: str) -> None:
+    connection.execute(
+        """
+        INSERT INTO sealing (id, key_id, remnants) VALUES (1, ?, 0)
+            ON CONFLICT DO UPDATE SET key_id = excluded.key_id
+        """,
+        (key_id,),
+    )
