@@ -18,7 +18,8 @@ Exit codes:
   3    the database is away; trying again may help
   130  answered with no"""
 
-_HELP = """The key of the secrets in the database: passwords of directories and accounts elsewhere, and what signs tokens.
+_HELP = """The key of the secrets in the database: passwords of directories and of accounts
+elsewhere, and the key that signs tokens.
 
 It lies in a file beside the database, or in POSTROOM_KEY_FILE.
 

@@ -137,7 +137,7 @@ def _read(path: Path) -> list[Key]:
         raise MissingKeyFileError(f"The key file {path} is missing") from None
     except OSError as error:
         raise KeyFileError(f"The key file {path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         # Looked at as it was opened: what the path leads to may change.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -147,7 +147,9 @@ def _read(path: Path) -> list[Key]:
             raise KeyFileError(f"Others may use the key file {path} (mode {mode}); allow its owner alone: chmod 600")
         if os.geteuid() not in (0, status.st_uid) and status.st_uid != 0:
             raise KeyFileError(f"The key file {path} belongs to somebody else, who can read it")
-        return _parse(path, file.read(_LONGEST + 1))
+        return _parse(path, os.read(descriptor, _LONGEST + 1))
+    finally:
+        os.close(descriptor)
 
 
 def _parse(path: Path, text: bytes) -> list[Key]:

@@ -127,6 +127,8 @@ def reset(connection: sqlite3.Connection, path: str) -> dict[str, int]:
     forgotten: dict[str, int] = {}
     for table, column, row, sealed in _stored(connection):
         place = place_of(table, column, row)
+        if sealed == FORGOTTEN:
+            continue
         try:
             _update(connection, table, column, row, seal(connection, place, keyring.unseal(place, sealed)))
         except UnreadableSecretError:

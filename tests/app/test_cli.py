@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import pty
 import re
 import signal
 import socket
@@ -12,13 +13,13 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -47,7 +48,7 @@ class Running:
             self.lines.append(line)
             if line.startswith("Database:"):
                 break
-        self.ports = [int(port) for port in re.findall(r"listens on http://\S+:(\d+) ", "".join(self.lines))]
+        self.ports = [int(port) for port in re.findall(r"listens on https?://\S+:(\d+) ", "".join(self.lines))]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Sends the signal and gives back the exit code."""
@@ -91,18 +92,60 @@ def fails(folder: Path, *options: str, **environ: str) -> str:
     return line
 
 
-def test_first_start_makes_up_a_password_and_shows_it_once(tmp_path: Path) -> None:
-    """The password is printed at the first start alone, and logs in."""
+def test_the_first_password_without_a_terminal(tmp_path: Path) -> None:
+    """It is in a file of its owner alone and in no line; the file goes away with the next password."""
+    file = tmp_path / "postroom.sqlite3.password"
     with serving(tmp_path) as running:
         (line,) = [line for line in running.lines if "log in as admin" in line]
-        password = line.split("password ")[1].split(" ")[0]
-        body = urlencode({"user": "admin", "pass": password}).encode()
-        with urlopen(f"http://127.0.0.1:{running.ports[0]}/api/v1/login", body) as answer:
-            assert answer.status == 200
+        assert str(file) in line
+        password = file.read_text().strip()
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert logs_in(running, password)
         assert running.stop() == 0
+        assert password not in "".join(running.lines)
     with serving(tmp_path) as running:
         assert "password" not in "".join(running.lines)
+        assert file.exists()
+        body = json.dumps({"user": "admin", "old": password, "new": "another one"}).encode()
+        url = f"http://127.0.0.1:{running.ports[0]}/api/v1/passwd"
+        with urlopen(Request(url, body, {"Content-Type": "application/json"}, method="PUT")) as answer:
+            assert answer.status == 200
+        wait_until(lambda: not file.exists())
         assert running.stop() == 0
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Waits until something is so, for as long as a busy machine may take."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_first_password_on_a_terminal(tmp_path: Path) -> None:
+    """It is shown once, and in no file."""
+    ours, theirs = pty.openpty()
+    environ = {"PATH": os.environ["PATH"]}
+    with subprocess.Popen(
+        [POSTROOM, "serve", "--port", "0"], cwd=tmp_path, env=environ, stdout=theirs, stderr=subprocess.DEVNULL
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal is gone with the process
+            while b"Database:" not in shown:
+                shown += os.read(ours, 4096)
+        process.terminate()
+    os.close(ours)
+    found = re.search(rb"log in as admin with the password (\S+) - it is shown this once", shown)
+    assert found
+    assert not (tmp_path / "postroom.sqlite3.password").exists()
+    assert not [path.name for path in tmp_path.iterdir() if found[1] in path.read_bytes()]
+
+
+def test_nowhere_to_tell_the_first_password(tmp_path: Path) -> None:
+    """In memory and without a terminal one has to be given."""
+    assert "POSTROOM_ADMIN_PASSWORD" in fails(tmp_path, "--port", "0", "--database", ":memory:")
+    assert list(tmp_path.iterdir()) == []
 
 
 def logs_in(running: Running, password: str) -> bool:
@@ -124,7 +167,7 @@ def test_two_first_starts_at_once(tmp_path: Path, turn: int) -> None:
         services = [stack.enter_context(stopped_at_the_end(start.result())) for start in starts]
         lines = [line for running in services for line in running.lines if "password" in line]
         assert len(lines) == 1, lines
-        password = lines[0].split("password ")[1].split(" ")[0]
+        password = (tmp_path / "postroom.sqlite3.password").read_text().strip()
         assert [logs_in(running, password) for running in services] == [True] * 3
 
 
