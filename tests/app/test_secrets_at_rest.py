@@ -22,8 +22,9 @@ def fields_of(description: Description, schema: JSON, seen: tuple[str, ...] = ()
         return
     seen = (*seen, schema.get("$ref", ""))
     schema = description.resolve(schema)
-    for part in (*schema.get("allOf", ()), *schema.get("anyOf", ()), *schema.get("oneOf", ()), schema.get("items")):
-        yield from fields_of(description, part or {}, seen)
+    items = [schema["items"]] if "items" in schema else []
+    for part in (*schema.get("allOf", ()), *schema.get("anyOf", ()), *schema.get("oneOf", ()), *items):
+        yield from fields_of(description, part, seen)
     for name, field in schema.get("properties", {}).items():
         if field.get("format") == "password":
             yield name
@@ -41,9 +42,8 @@ async def test_no_secret_lies_anywhere_in_plain_text(start_service: StartService
         for method, path in description.operations
         if (body := description.body((method, path))) and list(fields_of(description, body))
     }
-    # These only compare what they are given.
+    # These only compare what they are given, as the login does, which is a form.
     assert takes - played == {
-        "POST /login",
         "POST /service/wipe/{username}",
         "POST /domains/{domainID}/users/{userID}/sync/{deviceID}/wipe",
     }

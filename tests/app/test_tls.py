@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def pair(tmp_path: Path, authority: Pair) -> Pair:
 
 
 @contextlib.contextmanager
-def serving_tls(folder: Path, pair: Pair) -> contextlib.AbstractContextManager[Running]:
+def serving_tls(folder: Path, pair: Pair) -> Iterator[Running]:
     """Runs the service with a certificate."""
     options = ["--tls-cert", str(pair[0]), "--tls-key", str(pair[1])]
     with serving(folder, *options, POSTROOM_ADMIN_PASSWORD="secret", POSTROOM_DATABASE=":memory:") as running:

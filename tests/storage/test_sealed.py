@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,10 @@ def pause_before_erasing(path: Path) -> None:
     """Brings a database up to date in a process that is killed after the commit, before the file is written anew."""
 
     def work() -> None:
-        sealed._erase_remnants = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        def die(connection: sqlite3.Connection) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        sealed._erase_remnants = die
         _connect_writer(_uri(str(path)), str(path), Keyring(f"{path}.key"), create=True, unlock=True)
 
     assert forked(work) == -signal.SIGKILL
@@ -189,7 +193,7 @@ def test_a_rotation_killed_anywhere(old: Path) -> None:
 
     line, code = 1, -signal.SIGKILL
     while code == -signal.SIGKILL:
-        code = forked(lambda line=line: work(line))
+        code = forked(partial(work, line))
         assert known(old, create=False) == expected, line
         line += 17
     assert code == 0
@@ -238,6 +242,11 @@ def test_a_secret_counts_at_its_place_only(old: Path) -> None:
         known(old)
 
 
+def execute(connection: sqlite3.Connection, sql: str) -> None:
+    """Runs one statement."""
+    connection.execute(sql)
+
+
 async def test_the_schema_refuses_plain_text(file_database: Database) -> None:
     """Whatever stores a secret in plain text is stopped by the database; every column with such a name is listed."""
     insert = {
@@ -251,7 +260,7 @@ async def test_the_schema_refuses_plain_text(file_database: Database) -> None:
     await file_database.write(lambda c: c.execute(entry.format("''")).close())
     for sql in (*insert.values(), entry.format("'plain'")):
         with pytest.raises(sqlite3.IntegrityError, match="plain text"):
-            await file_database.write(lambda c, sql=sql: c.execute(sql).close())
+            await file_database.write(execute, sql)
     named = await file_database.fetch_all(
         """
         SELECT t.name, c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
@@ -262,6 +271,12 @@ async def test_the_schema_refuses_plain_text(file_database: Database) -> None:
     # A hash, a number and a privilege.
     harmless = {("users", "password"), ("users", "token_epoch"), ("users", "change_password")}
     assert {tuple(row) for row in named} - harmless == known - {("settings", "value")}
+
+
+def make_pipe(path: Path) -> None:
+    """Nobody ever writes anything into it."""
+    path.unlink()
+    os.mkfifo(path, 0o600)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +290,7 @@ async def test_the_schema_refuses_plain_text(file_database: Database) -> None:
         (lambda path: path.write_bytes(path.read_bytes().split(b"\n")[0]), "is not a key file"),
         (lambda path: path.write_bytes(path.read_bytes() + b"\xff\n"), "is not a key file"),
         (lambda path: path.write_bytes(path.read_bytes() * 2000), "is not a key file"),
-        (lambda path: (path.unlink(), os.mkfifo(path, 0o600)), "is not a key file"),
+        (make_pipe, "is not a key file"),
         (lambda path: (path.unlink(), path.mkdir(0o700)), "is not a key file|cannot be read"),
         (lambda path: path.unlink(), "is missing, and without it.*postroom key reset"),
         (lambda path: (path.unlink(), path.symlink_to("nowhere")), "is missing"),
