@@ -31,7 +31,10 @@ class FirstPassword:
     async def forget_when_changed(self) -> None:
         """Removes the file when the administrator's password is no longer the first one."""
         generation = self._database.auth_generation
-        if self.path is None or generation == self._generation or not await asyncio.to_thread(self.path.exists):
+        if self.path is None or generation == self._generation:
+            return
+        if not await asyncio.to_thread(self.path.exists):
+            self._generation = generation
             return
         account = await auth.select_account(self._database, ADMIN_ID)
         # A new password begins another epoch.
