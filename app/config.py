@@ -72,6 +72,8 @@ class Config:
     dns_external: tuple[Server, ...] = ()
     #: Seconds that all look-ups for a domain take together at most.
     dns_timeout: float = 3.0
+    #: Seconds that a search or a list may take.
+    search_timeout: float = 5.0
     #: Seconds that requests under way get to finish at a stop.
     shutdown_timeout: float = 10.0
     access_log: bool = False
@@ -233,6 +235,7 @@ _PARSERS = {
     "dns_servers": _servers,
     "dns_external": _servers,
     "dns_timeout": lambda text: _number(text, 0.1, 60, "a number of seconds between 0.1 and 60"),
+    "search_timeout": _seconds,
     "shutdown_timeout": _seconds,
     "access_log": _flag,
     "max_connections": _connections,

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import sqlite3
+from typing import Final
 
 from aiohttp import web
 
 from postroom.app.answers import json_answer
 from postroom.app.context import OVERDUE
 from postroom.app.errors import (
+    BusyError,
     CutOffError,
     InvalidError,
     OverdueError,
@@ -17,9 +19,14 @@ from postroom.app.errors import (
     UnavailableError,
 )
 from postroom.app.logs import REQUEST_ID
-from postroom.storage.database import is_unavailable
+from postroom.app.sparing import Sparing
+from postroom.storage.database import LostDatabaseError, SearchError, is_unavailable
+from postroom.storage.faults import CrowdedError, LargeAnswerError, primary_code
 from postroom.storage.integrity import rule_of
 from postroom.storage.text import printable
+
+#: What the log has said lately of the database.
+SPARING: Final = web.AppKey("sparing", Sparing)
 
 log = logging.getLogger("postroom")
 request_log = logging.getLogger("postroom.requests")
@@ -52,10 +59,14 @@ def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError)
             "%s %s broke a rule that only the database looked at: %s", request.method, shown_path(request), error
         )
         return _known_failure(_broken_rule(error))
+    if isinstance(error, SearchError):
+        return _known_failure(_of_search(error))
+    if isinstance(error, LostDatabaseError):
+        # The log has said so, once for all requests.
+        return _known_failure(UnavailableError(str(error)))
     request_id = REQUEST_ID.get()
     if is_unavailable(error):
-        log.error("Request %s, %s %s: the database failed: %s", request_id, request.method, shown_path(request), error)
-        return _with_id(request_id, UnavailableError("The database cannot be used at the moment; try again later"))
+        return _unavailable(request, error, request_id)
     # With the body, or a header, a password would stand in the log: only the way and the traceback do.
     log.error("Request %s, %s %s failed", request_id, request.method, shown_path(request), exc_info=error)
     return json_answer({"message": "An internal error has happened; the log has more under the request ID",
@@ -89,6 +100,26 @@ def _known_failure(error: PostroomError) -> web.Response:
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def _of_search(error: SearchError) -> PostroomError:
+    if isinstance(error, LargeAnswerError):
+        return InvalidError(str(error))
+    # Whoever is told when to come again does so, and what was too slow would be too slow again.
+    return BusyError(str(error)) if isinstance(error, CrowdedError) else UnavailableError(str(error))
+
+
+def _unavailable(request: web.BaseRequest, error: Exception, request_id: str) -> web.Response:
+    answer = UnavailableError("The database cannot be used at the moment; try again later")
+    kind = primary_code(error.__cause__ or error) or type(error)
+    since = request.app[SPARING].due(kind) if isinstance(request, web.Request) else 0
+    if since is None:
+        return _known_failure(answer)
+    more = f" (the same has happened {since} more times since it was said last)" if since else ""
+    log.error(
+        "Request %s, %s %s: the database failed: %s%s", request_id, request.method, shown_path(request), error, more
+    )
+    return _with_id(request_id, answer)
 
 
 def _with_id(request_id: str, error: PostroomError) -> web.Response:

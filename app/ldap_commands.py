@@ -222,7 +222,8 @@ async def _sync(context: Context, view: View, asked: Sync, *, dry_run: bool) -> 
 
 
 async def _outcome(context: Context, task_id: int) -> Outcome:
-    document = orjson.loads(await tasks.select_task(context.database, task_id, None) or b"{}")
+    found = await context.database.read(tasks.read_task, task_id)
+    document = orjson.loads(found or b"{}")
     params = document.get("params", {})
     return Outcome(
         task_id,

@@ -11,7 +11,7 @@ from postroom.app.errors import NotFoundError
 from postroom.app.services.devices import user_not_found as owner_not_found
 from postroom.app.services.users import no_store, user_not_found
 from postroom.storage.database import Database
-from postroom.storage.devices import find_owner
+from postroom.storage.devices import select_owner
 from postroom.storage.users import select_user_row
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 async def owner(request: web.Request) -> None:
     """Raises NotFoundError unless the username in the path is somebody's username or alias."""
     username = request.match_info["username"]
-    if await context_of(request).database.read(find_owner, username) is None:
+    if await select_owner(context_of(request).database, username) is None:
         raise owner_not_found(username)
 
 

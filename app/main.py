@@ -20,15 +20,17 @@ from postroom.app.endpoints import (
     not_found,
     options,
 )
+from postroom.app.failures import SPARING
 from postroom.app.first_password import FirstPassword
 from postroom.app.handlers import docs
 from postroom.app.in_flight import UNBOUNDED, UNDER_WAY, Lane, UnderWay
 from postroom.app.inputs import MAX_BODY
 from postroom.app.routes import BASE, ROUTES, Route, public
+from postroom.app.sparing import Sparing
 from postroom.app.tokens import ADMIN_ID
 from postroom.app.wiring import opened
 from postroom.storage import auth
-from postroom.storage.database import DatabaseError, is_unavailable
+from postroom.storage.database import DatabaseError, LostDatabaseError, is_unavailable
 from postroom.storage.keyring import UnreadableSecretError
 
 log = logging.getLogger("postroom")
@@ -55,6 +57,7 @@ def create_app(config: Config) -> web.Application:
     """An application ready to be served. The database is opened when it starts and closed when it stops."""
     app = web.Application(client_max_size=MAX_BODY)
     under_way = app[UNDER_WAY] = UnderWay()
+    app[SPARING] = Sparing()
 
     def ready(handler: Handler, need: Need, lane: Lane = UNBOUNDED) -> Handler:
         return endpoint(handler, need, under_way, lane, access_log=config.access_log)
@@ -94,29 +97,35 @@ async def _run(app: web.Application, config: Config) -> AsyncIterator[None]:
         app[CONTEXT] = context
         first = FirstPassword(context.database, config.database)
         app[FIRST_LOGIN] = await _ensure_administrator(context, first)
-        watch = asyncio.create_task(_watch(context, first))
+        watch = asyncio.create_task(_watch(context, first, app[SPARING]))
         try:
             yield
         finally:
             watch.cancel()
 
 
-async def _watch(context: Context, first: FirstPassword) -> None:
-    # What this process changes it knows at once; of another one on the same file it learns here.
+async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> None:
+    # What this process changes it knows at once; of another one on the same file it learns here, and whether the file
+    # is still there.
     database, token_key = context.database, None
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
         try:
             await database.refresh_auth_generation()
             await first.forget_when_changed()
-            stored = await database.read(auth.find_sealed_token_key)
+            stored = await database.look_up_by(auth.find_sealed_token_key)
             if stored != token_key:
                 # Somebody has rotated the keys. What cannot be decrypted is told once.
                 token_key = stored
-                context.tokens.use_key(await database.read(auth.find_token_key))
-        except (sqlite3.Error, OSError, UnreadableSecretError) as error:
-            fault = None if is_unavailable(error) or not isinstance(error, sqlite3.Error) else error
-            log.warning("Changes by other processes cannot be read: %s", error, exc_info=fault)
+                context.tokens.use_key(await database.look_up_by(auth.find_token_key))
+        except LostDatabaseError:
+            continue  # the log has said so
+        except Exception as error:
+            if isinstance(error, UnreadableSecretError) or sparing.due(_watch) is not None:
+                expected = is_unavailable(error) or isinstance(error, (OSError, UnreadableSecretError))
+                log.warning(
+                    "Changes by other processes cannot be read: %s", error, exc_info=None if expected else error
+                )
 
 
 async def _ensure_administrator(context: Context, first: FirstPassword) -> str | None:

@@ -26,7 +26,9 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     Without `create` a database is neither made nor brought up to date: a service may be running on it. Raises
     DatabaseError, NoDatabaseError, WrongDatabaseError.
     """
-    database = await Database.open(config.database, create=create, key_file=config.key_file)
+    database = await Database.open(
+        config.database, create=create, key_file=config.key_file, search_timeout=config.search_timeout
+    )
     passwords, throttle = Passwords(), Throttle(config.login_failures, config.login_delay)
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
     presence = Presence(directories, config.ldap_grace)

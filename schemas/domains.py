@@ -15,7 +15,7 @@ from postroom.schemas.fields import (
     Text,
     check_date,
 )
-from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
+from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.storage.domains import MATCH_FIELDS, SORT_FIELDS, DomainQuery
 
@@ -103,7 +103,7 @@ class DomainDeleteQuerySchema(Schema):
 class DomainListQuerySchema(PageQuerySchema):
     """The query of a list of domains; loads as a DomainQuery."""
 
-    matchFields = CommaSeparated(Text(64), load_default=list)
+    matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
     ID = CommaSeparated(QueryInt())
     orgID = CommaSeparated(QueryInt())
     domainStatus = CommaSeparated(QueryInt())

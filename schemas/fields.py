@@ -139,15 +139,19 @@ def _check(text: str, form: re.Pattern[str], parse: Any, message: str) -> None:
 
 
 class CommaSeparated(fields.Field[list[Any]]):
-    """A query parameter that lists values: `1,2,3`. Empty text is no value at all."""
+    """A query parameter that lists at most `most` values: `1,2,3`. Empty text is no value at all."""
 
-    def __init__(self, inner: fields.Field[Any], **kwargs: Any) -> None:
+    def __init__(self, inner: fields.Field[Any], *, most: int = 1000, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.inner = inner
+        self.most = most
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
         parts = [part.strip() for part in str(value).split(",")]
-        return [self.inner.deserialize(part) for part in parts if part]
+        values = [part for part in parts if part]
+        if len(values) > self.most:
+            raise ValidationError(f"More than {self.most} values.")
+        return [self.inner.deserialize(each) for each in values]
 
 
 class QueryInt(fields.Field[int]):

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import post_load, validate
 
 from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, Listed, Text
-from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
+from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.orgs import MATCH_FIELDS, SORT_FIELDS, OrgQuery
 
 
@@ -28,7 +28,7 @@ class OrgCreateSchema(OrgPatchSchema):
 class OrgListQuerySchema(PageQuerySchema):
     """The query of a list of organisations; loads as an OrgQuery."""
 
-    matchFields = CommaSeparated(Text(64), load_default=list)
+    matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
     name = Text(32)
     description = Text(128)
 

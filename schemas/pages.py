@@ -3,12 +3,27 @@
 from collections.abc import Container
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
 from postroom.schemas.fields import QueryInt, SortField, Text
 
 #: The level at which all of a thing is shown.
 FULL = 2
+
+#: Most words that a search looks for, and most properties that a list is filtered by: each is a search by itself.
+MOST_TERMS = 16
+#: Most names of fields or properties in one parameter.
+MOST_NAMES = 100
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a `match`, each once."""
+    return list(dict.fromkeys(text.split()))
+
+
+def _check_words(text: str) -> None:
+    if len(words_of(text)) > MOST_TERMS:
+        raise ValidationError(f"More than {MOST_TERMS} words.")
 
 
 class LevelQuerySchema(Schema):
@@ -25,7 +40,7 @@ class PageQuerySchema(Schema):
     offset = QueryInt(load_default=0)
     # May stand in a query several times.
     sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
-    match = Text(1000, line=False, load_default="")
+    match = Text(1000, line=False, load_default="", validate=_check_words)
 
 
 def page_arguments(data: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +50,7 @@ def page_arguments(data: dict[str, Any]) -> dict[str, Any]:
         "limit": data["limit"],
         "offset": data["offset"],
         # Every word of a match must be found.
-        "words": data["match"].split(),
+        "words": words_of(data["match"]),
     }
 
 

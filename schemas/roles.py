@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate
 
 from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, Listed, QueryInt, Text, parse_id
-from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
+from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.roles import LONGEST_DESCRIPTION, LONGEST_NAME, MATCH_FIELDS, SORT_FIELDS, RoleQuery
 
 #: About all domains, or all organisations.
@@ -60,7 +60,7 @@ class RoleListQuerySchema(PageQuerySchema):
     """The query of a list of roles; loads as a RoleQuery. Without a limit all are meant: clients do not page here."""
 
     limit = QueryInt()
-    matchFields = CommaSeparated(Text(64), load_default=list)
+    matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
     ID = CommaSeparated(QueryInt())
     name = Text(LONGEST_NAME)
     description = Text(LONGEST_DESCRIPTION)

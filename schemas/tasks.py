@@ -6,7 +6,7 @@ from marshmallow import Schema, post_load
 
 from postroom.schemas.downsync import Seconds
 from postroom.schemas.fields import CommaSeparated, QueryInt, Text
-from postroom.schemas.pages import PageQuerySchema, known_fields, known_sort, page_arguments
+from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.storage.tasks import MATCH_FIELDS, SORT_FIELDS, TaskQuery
 
 _EXACT = ("command", "message", "created", "updated")
@@ -27,7 +27,7 @@ class StopQuerySchema(Schema):
 class TaskListQuerySchema(PageQuerySchema):
     """The query of a list of tasks; loads as a TaskQuery."""
 
-    matchFields = CommaSeparated(Text(64), load_default=list)
+    matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
     ID = CommaSeparated(QueryInt())
     command = Text(64)
     message = Text(1000)

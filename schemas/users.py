@@ -17,7 +17,7 @@ from postroom.schemas.fields import (
     Text,
     check_time,
 )
-from postroom.schemas.pages import PageQuerySchema, known_fields, page_arguments
+from postroom.schemas.pages import MOST_NAMES, MOST_TERMS, PageQuerySchema, known_fields, page_arguments
 from postroom.schemas.properties import Properties
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.storage import proptags
@@ -189,14 +189,14 @@ READ_ONLY = ("ID", "domainID", "orgID", "roles", "mlist")
 class UserListQuerySchema(PageQuerySchema):
     """The query of a list of users; loads as a UserQuery. Unknown parameters never reach it."""
 
-    matchFields = CommaSeparated(Text(64), load_default=list)
-    matchProps = CommaSeparated(Text(100), load_default=list)
+    matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
+    matchProps = CommaSeparated(Text(100), most=MOST_NAMES, load_default=list)
     filterProp = Text(4000, load_default="")
     ID = CommaSeparated(QueryInt())
     username = Text(LONGEST_ADDRESS)
     status = CommaSeparated(QueryInt())
     mlist = Text(0)  # "hide the users behind mailing lists": there are none
-    properties = CommaSeparated(Text(100))
+    properties = CommaSeparated(Text(100), most=MOST_NAMES)
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> UserQuery:
@@ -240,7 +240,10 @@ def _sort_keys(sort: list[tuple[str, bool]]) -> list[tuple[str | int, bool]]:
 def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:
     """`displaytypeex:0,7,8;otherprop:x` -> each property with the values of which it must have one."""
     filters: list[tuple[int, list[int] | list[str]]] = []
-    for part in filter(None, text.split(";")):
+    parts = [part for part in text.split(";") if part]
+    if len(parts) > MOST_TERMS:
+        raise ValidationError({"filterProp": [f"More than {MOST_TERMS} properties."]})
+    for part in parts:
         name, colon, values = part.partition(":")
         if not colon or not values:
             raise ValidationError({"filterProp": ["Not of the form property:value,value;property:value."]})

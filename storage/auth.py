@@ -51,7 +51,7 @@ _SELECT = """
 
 async def select_account(database: Database, user_id: int) -> Account | None:
     """The account of a user ID, or None."""
-    return _account(await database.fetch_row(f"{_SELECT} WHERE u.id = ?", (user_id,)))
+    return _account(await database.look_up(f"{_SELECT} WHERE u.id = ?", (user_id,)))
 
 
 def find_account(connection: sqlite3.Connection, user_id: int) -> Account | None:
@@ -67,7 +67,7 @@ def find_auth_generation(connection: sqlite3.Connection) -> int:
 
 async def select_login(database: Database, name: str) -> Account | None:
     """The account of a username or altname in any case, or None. Contacts do not log in."""
-    row = await database.fetch_row(
+    row = await database.look_up(
         f"""{_SELECT} WHERE u.id = (SELECT a.user_id
                                       FROM addresses a
                                       JOIN users x ON x.id = a.user_id AND x.status <> 5
@@ -81,7 +81,7 @@ async def select_login(database: Database, name: str) -> Account | None:
 
 async def select_addressee(database: Database, address: str) -> Account | None:
     """The account of a username or alias in any case, or None. Altnames do not count: one may be somebody's alias."""
-    row = await database.fetch_row(
+    row = await database.look_up(
         f"{_SELECT} WHERE u.id = (SELECT user_id FROM addresses WHERE key = ? AND kind <> 'altname')", (fold(address),)
     )
     return _account(row)
@@ -146,8 +146,8 @@ def ensure_administrator(connection: sqlite3.Connection, password: str | None) -
 
 async def select_setting(database: Database, name: str) -> str | None:
     """A stored setting, or None."""
-    found: str | None = await database.fetch_by_key("SELECT value FROM settings WHERE name = ?", (name,))
-    return found
+    row: tuple[str] | None = await database.look_up("SELECT value FROM settings WHERE name = ?", (name,))
+    return row[0] if row else None
 
 
 def set_setting(connection: sqlite3.Connection, name: str, value: str) -> None:

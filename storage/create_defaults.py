@@ -21,9 +21,9 @@ BUILT_IN: Final[Defaults] = {"user": {"lang": "", **{name: name in _ON for name 
 async def select_defaults(database: Database, domain_id: int | None) -> Defaults | None:
     """The defaults of one domain, or (None) those for all; None when there is no such domain."""
     if domain_id is None:
-        found = await database.fetch_value("SELECT document FROM create_defaults WHERE domain_id IS NULL")
+        found = await database.fetch_by_key("SELECT document FROM create_defaults WHERE domain_id IS NULL", ())
         return _parse(found)
-    row = await database.fetch_row(
+    row = await database.fetch_row_by_key(
         "SELECT c.document FROM domains d LEFT JOIN create_defaults c ON c.domain_id = d.id WHERE d.id = ?",
         (domain_id,),
     )

@@ -130,15 +130,24 @@ async def _select_by_device(
     return found
 
 
-async def select_seen_last(database: Database, since: int, limit: int) -> bytes:
+async def select_seen_last(database: Database, since: int, limit: int, *, caller: int) -> bytes:
     """JSON array of the devices of all users that were seen since a UNIX time, the last one first."""
-    found: str = await database.fetch_value(_SELECT_SEEN_LAST, (since, limit))
+    found: str = await database.search(caller, _SELECT_SEEN_LAST, (since, limit))
     return f"[{found}]".encode()
 
 
-def find_owner(connection: sqlite3.Connection, username: str) -> int | None:
+_SELECT_OWNER = f"SELECT a.user_id FROM addresses a WHERE {_OWNER}"
+
+
+async def select_owner(database: Database, username: str) -> int | None:
     """The ID of the user with that username or alias in any case, or None."""
-    row = connection.execute(f"SELECT a.user_id FROM addresses a WHERE {_OWNER}", (fold(username),)).fetchone()
+    found: int | None = await database.fetch_by_key(_SELECT_OWNER, (fold(username),))
+    return found
+
+
+def find_owner(connection: sqlite3.Connection, username: str) -> int | None:
+    """The same as it stands inside a transaction."""
+    row = connection.execute(_SELECT_OWNER, (fold(username),)).fetchone()
     return int(row[0]) if row else None
 
 

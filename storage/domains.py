@@ -96,7 +96,7 @@ class DomainRow:
     domain_status: int
 
 
-async def select_domains(database: Database, query: DomainQuery) -> bytes:
+async def select_domains(database: Database, query: DomainQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
     conditions: list[str] = []
     params: list[object] = []
@@ -133,7 +133,7 @@ async def select_domains(database: Database, query: DomainQuery) -> bytes:
                  FROM (SELECT {document(query.level)} AS document
                          FROM matched d ORDER BY {", ".join(order)} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)"""
     params += [-1 if query.limit is None else query.limit, query.offset]
-    found: bytes = await database.fetch_value(sql, params)
+    found: bytes = await database.search(caller, sql, params)
     return found
 
 
@@ -144,7 +144,7 @@ def _order(name: str, *, descending: bool) -> str:
 
 async def select_domain(database: Database, domain_id: int, level: int) -> bytes | None:
     """A domain's JSON document, or None."""
-    found: bytes | None = await database.fetch_value(
+    found: bytes | None = await database.fetch_by_key(
         f"SELECT CAST({document(level)} AS BLOB) FROM domains d WHERE d.id = ?", (domain_id,)
     )
     return found
@@ -164,9 +164,9 @@ async def select_sync_policy(database: Database, domain_id: int) -> tuple[str | 
     return row
 
 
-async def count_active_users(database: Database) -> int:
+async def count_active_users(database: Database, *, caller: int) -> int:
     """How many users of status 0 there are in all domains: those that `maxUser` counts."""
-    return int(await database.fetch_value("SELECT coalesce(sum(active_users), 0) FROM domains"))
+    return int(await database.search(caller, "SELECT coalesce(sum(active_users), 0) FROM domains"))
 
 
 def read_domain(connection: sqlite3.Connection, domain_id: int) -> bytes:

@@ -29,7 +29,7 @@ class LdapConfigRow:
 
 async def select_ldap_config(database: Database, org_id: int | None) -> LdapConfigRow | None:
     """The configuration of an organisation itself, or (None) the one for all; None when there is none."""
-    return await database.read(find_ldap_config, org_id)
+    return await database.look_up_by(find_ldap_config, org_id)
 
 
 def find_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:
@@ -42,7 +42,7 @@ def find_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> Ldap
 
 async def select_effective_ldap_config(database: Database, org_id: int | None) -> LdapConfigRow | None:
     """What counts for the users of an organisation: its own configuration, or else the one for all."""
-    return await database.read(_find_effective_ldap_config, org_id)
+    return await database.look_up_by(_find_effective_ldap_config, org_id)
 
 
 def _find_effective_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:

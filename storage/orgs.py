@@ -41,7 +41,7 @@ def _document(level: int) -> str:
     return f"json_object({', '.join(member for part in _LEVELS[: level + 1] for member in part)})"
 
 
-async def select_orgs(database: Database, query: OrgQuery) -> bytes:
+async def select_orgs(database: Database, query: OrgQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
     conditions: list[str] = ["TRUE"]
     params: list[object] = []
@@ -53,7 +53,8 @@ async def select_orgs(database: Database, query: OrgQuery) -> bytes:
         conditions.append(f"instr(fold({texts}), ?)")
         params.append(fold(word))
     order = [f"o.{name.lower()}{' DESC' if descending else ''}" for name, descending in query.sort] + ["o.id"]
-    found: bytes = await database.fetch_value(
+    found: bytes = await database.search(
+        caller,
         f"""
         WITH matched AS MATERIALIZED (SELECT o.* FROM orgs o WHERE {" AND ".join(conditions)})
         SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
@@ -66,10 +67,10 @@ async def select_orgs(database: Database, query: OrgQuery) -> bytes:
     return found
 
 
-async def select_org(database: Database, org_id: int, level: int) -> bytes | None:
+async def select_org(database: Database, org_id: int, level: int, *, caller: int) -> bytes | None:
     """An organisation's JSON document, or None."""
-    found: bytes | None = await database.fetch_value(
-        f"SELECT CAST({_document(level)} AS BLOB) FROM orgs o WHERE o.id = ?", (org_id,)
+    found: bytes | None = await database.search(
+        caller, f"SELECT CAST({_document(level)} AS BLOB) FROM orgs o WHERE o.id = ?", (org_id,)
     )
     return found
 
@@ -81,9 +82,17 @@ def read_org(connection: sqlite3.Connection, org_id: int) -> bytes:
     return found
 
 
-def is_org(connection: sqlite3.Connection, org_id: int) -> bool:
+_SELECT_ID = "SELECT id FROM orgs WHERE id = ?"
+
+
+async def org_exists(database: Database, org_id: int) -> bool:
     """Whether there is such an organisation."""
-    return connection.execute("SELECT 1 FROM orgs WHERE id = ?", (org_id,)).fetchone() is not None
+    return await database.fetch_by_key(_SELECT_ID, (org_id,)) is not None
+
+
+def is_org(connection: sqlite3.Connection, org_id: int) -> bool:
+    """The same as it stands inside a transaction."""
+    return connection.execute(_SELECT_ID, (org_id,)).fetchone() is not None
 
 
 def is_name_taken(connection: sqlite3.Connection, name: str, org_id: int | None) -> bool:

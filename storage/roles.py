@@ -65,7 +65,7 @@ def _document(level: int) -> str:
     return f"json_object({', '.join(member for part in _LEVELS[: level + 1] for member in part)})"
 
 
-async def select_roles(database: Database, query: RoleQuery) -> bytes:
+async def select_roles(database: Database, query: RoleQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
     conditions: list[str] = ["TRUE"]
     params: list[object] = []
@@ -81,7 +81,8 @@ async def select_roles(database: Database, query: RoleQuery) -> bytes:
         conditions.append(f"instr(fold({texts}), ?)")
         params.append(fold(word))
     order = [f"{SORT_FIELDS[name]}{' DESC' if descending else ''}" for name, descending in query.sort] + ["r.id"]
-    found: bytes = await database.fetch_value(
+    found: bytes = await database.search(
+        caller,
         f"""
         WITH matched AS MATERIALIZED (SELECT r.* FROM roles r WHERE {" AND ".join(conditions)})
         SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
@@ -94,10 +95,10 @@ async def select_roles(database: Database, query: RoleQuery) -> bytes:
     return found
 
 
-async def select_role(database: Database, role_id: int, level: int) -> bytes | None:
+async def select_role(database: Database, role_id: int, level: int, *, caller: int) -> bytes | None:
     """A role's JSON document, or None."""
-    found: bytes | None = await database.fetch_value(
-        f"SELECT CAST({_document(level)} AS BLOB) FROM roles r WHERE r.id = ?", (role_id,)
+    found: bytes | None = await database.search(
+        caller, f"SELECT CAST({_document(level)} AS BLOB) FROM roles r WHERE r.id = ?", (role_id,)
     )
     return found
 

@@ -72,6 +72,12 @@ def add_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequen
     )
 
 
+def count_members(connection: sqlite3.Connection, user_id: int) -> int:
+    """How many users have access to a store."""
+    (count,) = connection.execute("SELECT count(*) FROM store_access WHERE user_id = ?", (user_id,)).fetchone()
+    return int(count)
+
+
 def delete_member(connection: sqlite3.Connection, user_id: int, member_id: int) -> bool:
     """Takes access away; False when the user had none."""
     deleted = connection.execute(

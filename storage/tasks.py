@@ -68,7 +68,7 @@ class Item:
     changes: Mapping[str, Sequence[object]] | None = None
 
 
-async def select_tasks(database: Database, query: TaskQuery) -> bytes:
+async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
     conditions, params = ["TRUE"], list[object]()
     if query.user_id is not None:
@@ -87,7 +87,8 @@ async def select_tasks(database: Database, query: TaskQuery) -> bytes:
         params.append(fold(word))
     order = [f"t.{SORT_FIELDS[name]}{' DESC' if descending else ''}" for name, descending in query.sort]
     where = " AND ".join(conditions)
-    found: bytes = await database.fetch_value(
+    found: bytes = await database.search(
+        caller,
         f"""
         SELECT CAST(json_object('count', (SELECT count(*) FROM tasks t WHERE {where}), 'data',
                json((SELECT json_group_array(json(document)) FROM
@@ -99,14 +100,23 @@ async def select_tasks(database: Database, query: TaskQuery) -> bytes:
     return found
 
 
-async def select_task(database: Database, task_id: int, user_id: int | None) -> bytes | None:
+_SELECT_TASK = f"""
+    SELECT CAST({_DOCUMENT.format(params=f"json_set({_PARAMS}, '$.result', json({_RESULT}))")} AS BLOB)
+      FROM tasks t
+     WHERE t.id = ? AND (? IS NULL OR t.user_id = ?)
+"""
+
+
+async def select_task(database: Database, task_id: int, user_id: int | None, *, caller: int) -> bytes | None:
     """A task's document with the result so far in `params`, or None; with a `user_id` only if it is theirs."""
-    document = _DOCUMENT.format(params=f"json_set({_PARAMS}, '$.result', json({_RESULT}))")
-    found: bytes | None = await database.fetch_value(
-        f"SELECT CAST({document} AS BLOB) FROM tasks t WHERE t.id = ? AND (? IS NULL OR t.user_id = ?)",
-        (task_id, user_id, user_id),
-    )
+    found: bytes | None = await database.search(caller, _SELECT_TASK, (task_id, user_id, user_id))
     return found
+
+
+def read_task(connection: sqlite3.Connection, task_id: int) -> bytes | None:
+    """The same document of anybody's task, however long it takes."""
+    row = connection.execute(_SELECT_TASK, (task_id, None, None)).fetchone()
+    return bytes(row[0]) if row else None
 
 
 async def select_result(database: Database, task_id: int) -> bytes | None:
@@ -132,7 +142,7 @@ async def select_items(database: Database, task_id: int) -> list[dict[str, Any]]
 
 async def count_queued(database: Database) -> int:
     """How many tasks wait for their turn."""
-    return int(await database.fetch_value("SELECT count(*) FROM tasks WHERE state = ?", (QUEUED,)))
+    return int(await database.fetch_by_key("SELECT count(*) FROM tasks WHERE state = ?", (QUEUED,)))
 
 
 def insert_task(

@@ -76,13 +76,13 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
     return sql, [*home_params, *filter_params, *page_params, *limits, *home_params]
 
 
-async def select_users(database: Database, domain_id: int | None, query: UserQuery) -> bytes | None:
+async def select_users(database: Database, domain_id: int | None, query: UserQuery, *, caller: int) -> bytes | None:
     """The answer `{"count", "data"}` as JSON; None when there is no such domain. Without a domain, of all of them."""
     sql, params = list_statement(domain_id, query)
     # A short page off the domain's index takes hardly longer than a look-up; everything else may take its time.
     short = domain_id is not None and query.level < 2 and query.limit <= 100 and query.offset <= 1000
-    fetch = database.fetch_by_key if short and not query.sort and not _filters(query)[0] else database.fetch_value
-    page: bytes | None = await fetch(sql, params)
+    by_key = short and not query.sort and query.property_tags is None and not _filters(query)[0]
+    page: bytes | None = await (database.fetch_by_key(sql, params) if by_key else database.search(caller, sql, params))
     return page
 
 

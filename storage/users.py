@@ -67,7 +67,7 @@ _SELECT_ROW = """
 
 async def select_user_row(database: Database, domain_id: int, user_id: int) -> UserRow | None:
     """The user of that domain, or None."""
-    row = await database.fetch_row(_SELECT_ROW, (user_id, domain_id))
+    row = await database.fetch_row_by_key(_SELECT_ROW, (user_id, domain_id))
     return UserRow(*row) if row else None
 
 
@@ -221,13 +221,14 @@ def set_forward(connection: sqlite3.Connection, user_id: int, forward: Mapping[s
         )
 
 
-async def select_usernames(database: Database, domain_ids: Iterable[int] | None) -> bytes:
+async def select_usernames(database: Database, domain_ids: Iterable[int] | None, *, caller: int) -> bytes:
     """The answer `{"data": [{"username"}, ...]}` as JSON, by name: of these domains, or (None) of all."""
     condition, params = "domain_id IS NOT NULL", []
     if domain_ids is not None:
         # One parameter, however many domains there are.
         condition, params = "domain_id IN (SELECT value FROM json_each(?))", [json.dumps(sorted(domain_ids))]
-    found: bytes = await database.fetch_value(
+    found: bytes = await database.search(
+        caller,
         f"""
         SELECT CAST(json_object('data', json((
                    SELECT json_group_array(json_object('username', username))

@@ -29,7 +29,7 @@ ALLOWED = {
 
 #: Libraries that one module alone knows.
 ONLY_IN = {
-    "aiosqlite": {"storage/database.py"},
+    "aiosqlite": {"storage/connections.py"},
     "bonsai": {"app/directory/connection.py", "app/directory/session.py"},
     "legacycrypt": {"app/passwords.py"},
     "argon2": {"app/passwords.py"},

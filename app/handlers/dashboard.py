@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 
 from postroom.app.answers import json_answer
-from postroom.app.context import QUERY, context_of
+from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.describe import docs, querystring_schema, response_schema
 from postroom.app.lookups import of_domain
 from postroom.app.services.devices import now
@@ -48,7 +48,7 @@ async def list_seen_last(request: web.Request) -> web.Response:
     query = request[QUERY]
     within = query.get("filterUpdated")
     since = 0 if within is None else now() - within
-    data = await select_seen_last(context_of(request).database, since, SHOWN)
+    data = await select_seen_last(context_of(request).database, since, SHOWN, caller=request[CALLER].user_id)
     limits = {"maxUpdated": within, "maxEnded": query.get("filterEnded")}
     given = {name: value for name, value in limits.items() if value is not None}
     return json_answer({**given, "data": orjson.Fragment(data)})

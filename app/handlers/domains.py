@@ -34,7 +34,7 @@ async def list_own_domains(request: web.Request) -> web.Response:
         limit=None,
         visible=None if readable.everything else readable.ids,
     )
-    return json_document(await select_domains(context_of(request).database, query))
+    return json_document(await select_domains(context_of(request).database, query, caller=request[CALLER].user_id))
 
 
 @docs(tags=TAGS, summary="Get lists of domains", operationId="getDomains")
@@ -44,7 +44,7 @@ async def list_domains(request: web.Request) -> web.Response:
     """A page of the domains, of those the caller may read."""
     readable = request[CALLER].grants.read
     query = replace(request[QUERY], visible=None if readable.everything else readable.ids)
-    return json_document(await select_domains(context_of(request).database, query))
+    return json_document(await select_domains(context_of(request).database, query, caller=request[CALLER].user_id))
 
 
 @docs(tags=TAGS, summary="Create new domain", operationId="postDomain")

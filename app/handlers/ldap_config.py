@@ -10,7 +10,7 @@ from postroom.schemas.answers import LdapConfigAnswerSchema, MessageSchema
 from postroom.schemas.downsync import ForceQuerySchema
 from postroom.schemas.ldap import LdapConfigSchema, with_defaults
 from postroom.storage.ldap_configs import select_ldap_config
-from postroom.storage.orgs import is_org
+from postroom.storage.orgs import org_exists
 
 SYSTEM_TAGS = ["LDAP", "System Admin/MConf"]
 ORG_TAGS = ["System Admin/Organizations", "LDAP"]
@@ -65,7 +65,7 @@ async def delete_org_config(request: web.Request) -> web.Response:
 async def _org_id(request: web.Request) -> int:
     """The organisation of the path. Raises NotFoundError."""
     org_id = path_id(request, "ID")
-    if not await context_of(request).database.read(is_org, org_id):
+    if not await org_exists(context_of(request).database, org_id):
         raise org_not_found(org_id)
     return org_id
 

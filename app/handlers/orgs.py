@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from postroom.app.answers import json_document, message, path_id
-from postroom.app.context import BODY, QUERY, context_of
+from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
 from postroom.app.services import orgs
 from postroom.schemas.answers import MessageSchema, OrgListSchema, OrgSchema
@@ -19,7 +19,9 @@ TAGS = ["System Admin/Organizations"]
 @response_schema(OrgListSchema(), 200, description="List of organizations returned")
 async def list_orgs(request: web.Request) -> web.Response:
     """A page of the organisations."""
-    return json_document(await select_orgs(context_of(request).database, request[QUERY]))
+    return json_document(
+        await select_orgs(context_of(request).database, request[QUERY], caller=request[CALLER].user_id)
+    )
 
 
 @docs(tags=TAGS, summary="Create new organization", operationId="postOrgs")
@@ -37,7 +39,7 @@ async def get_org(request: web.Request) -> web.Response:
     """One organisation with its domains."""
     org_id = path_id(request, "ID")
     level = request[QUERY].get("level", 2)
-    document = await select_org(context_of(request).database, org_id, level)
+    document = await select_org(context_of(request).database, org_id, level, caller=request[CALLER].user_id)
     if document is None:
         raise orgs.org_not_found(org_id)
     return json_document(document)

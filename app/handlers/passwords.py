@@ -47,4 +47,7 @@ async def list_usernames(request: web.Request) -> web.Response:
     """The names of all users of the domains in which the caller writes; with ResetPasswd of all there are."""
     grants = request[CALLER].grants
     everybody = grants.reset_passwords or grants.system_read or grants.write.everything
-    return json_document(await select_usernames(context_of(request).database, None if everybody else grants.write.ids))
+    names = await select_usernames(
+        context_of(request).database, None if everybody else grants.write.ids, caller=request[CALLER].user_id
+    )
+    return json_document(names)

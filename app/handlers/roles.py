@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from postroom.app.answers import json_answer, json_document, message, path_id
-from postroom.app.context import BODY, QUERY, context_of
+from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
 from postroom.app.permissions import PERMISSIONS
 from postroom.app.services import roles
@@ -33,7 +33,9 @@ async def list_permissions(_request: web.Request) -> web.Response:
 @response_schema(RoleListSchema(), 200, description="List of roles returned")
 async def list_roles(request: web.Request) -> web.Response:
     """The roles, all of them unless a limit is given."""
-    return json_document(await select_roles(context_of(request).database, request[QUERY]))
+    return json_document(
+        await select_roles(context_of(request).database, request[QUERY], caller=request[CALLER].user_id)
+    )
 
 
 @docs(tags=TAGS, summary="Create a new role", operationId="postRole")
@@ -50,7 +52,9 @@ async def create_role(request: web.Request) -> web.Response:
 async def get_role(request: web.Request) -> web.Response:
     """One role with its permissions and holders."""
     role_id = path_id(request, "ID")
-    document = await select_role(context_of(request).database, role_id, request[QUERY].get("level", 2))
+    document = await select_role(
+        context_of(request).database, role_id, request[QUERY].get("level", 2), caller=request[CALLER].user_id
+    )
     if document is None:
         raise roles.role_not_found(role_id)
     return json_document(document)

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from aiohttp import web
 
 from postroom.app.answers import json_answer
-from postroom.app.context import context_of
+from postroom.app.context import CALLER, context_of
 from postroom.app.describe import docs, response_schema
 from postroom.schemas.answers import AboutSchema, LicenseSchema, StatusSchema
 from postroom.schemas.domains import LARGEST_MAX_USER
@@ -46,7 +46,7 @@ async def get_license(request: web.Request) -> web.Response:
             "maxUsers": LARGEST_MAX_USER,
             "notBefore": None,
             "notAfter": None,
-            "currentUsers": await count_active_users(context_of(request).database),
+            "currentUsers": await count_active_users(context_of(request).database, caller=request[CALLER].user_id),
             "certificate": None,
         }
     )

@@ -53,7 +53,7 @@ async def list_tasks(request: web.Request) -> web.Response:
     """A page of the tasks, also of those that have ended."""
     caller = request[CALLER]
     query = replace(request[QUERY], user_id=None if caller.grants.system_read else caller.user_id)
-    return json_document(await select_tasks(context_of(request).database, query))
+    return json_document(await select_tasks(context_of(request).database, query, caller=caller.user_id))
 
 
 @docs(tags=TAGS, summary="Get information about a specific task", operationId="getTask")
@@ -85,7 +85,8 @@ async def cancel_task(request: web.Request) -> web.Response:
 
 async def _find(request: web.Request, *, everyones: bool) -> bytes:
     task_id = path_id(request, "ID")
-    found = await select_task(context_of(request).database, task_id, None if everyones else request[CALLER].user_id)
+    caller = request[CALLER].user_id
+    found = await select_task(context_of(request).database, task_id, None if everyones else caller, caller=caller)
     if found is None:
         raise task_not_found(task_id)
     return found

@@ -34,7 +34,7 @@ TAGS = ["Domain Admin/Users"]
 async def list_users(request: web.Request) -> web.Response:
     """A page of the domain's users, filtered, searched and sorted as asked, and how many there are in all."""
     domain_id = path_id(request, "domainID")
-    page = await select_users(context_of(request).database, domain_id, request[QUERY])
+    page = await select_users(context_of(request).database, domain_id, request[QUERY], caller=request[CALLER].user_id)
     if page is None:
         raise NotFoundError(f"There is no domain {domain_id}")
     return json_document(page)
@@ -45,7 +45,7 @@ async def list_users(request: web.Request) -> web.Response:
 @response_schema(UserListSchema(), 200, description="User list returned")
 async def list_all_users(request: web.Request) -> web.Response:
     """A page of the users of all domains, with the same filters as the list of one, and by organisation."""
-    page = await select_users(context_of(request).database, None, request[QUERY])
+    page = await select_users(context_of(request).database, None, request[QUERY], caller=request[CALLER].user_id)
     # Without a domain that may be missing there is always a page.
     return json_document(page or b"")
 

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.etags import Expected, check_match
 from postroom.app.services.users import find_mailbox_or_raise
+from postroom.schemas.delegates import LONGEST_LIST
 from postroom.storage import store_access
 
 
 def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
-    """Gives one user access to the store; twice is fine. Raises NotFoundError, InvalidError (a contact)."""
+    """Gives one user access to the store; twice is fine. Raises NotFoundError, InvalidError (a contact, too many)."""
     find_mailbox_or_raise(connection, domain_id, user_id)
     store_access.add_members(connection, user_id, [_find_or_raise(connection, domain_id, username)])
+    if store_access.count_members(connection, user_id) > LONGEST_LIST:
+        # A longer list could be read, and not be sent back.
+        raise InvalidError(f"The store is open to {LONGEST_LIST} users already, which is the most")
 
 
 def replace_members(

@@ -388,7 +388,7 @@ def body_head(route: Route, api: Api, *headers: str) -> bytes:
 
 async def commits(service: Service) -> object:
     """A number that changes with whatever is committed."""
-    return await service.context.database._readers[0].fetch("PRAGMA data_version", ())
+    return await service.context.database.fetch_by_key("PRAGMA data_version", ())
 
 
 CUTS: dict[str, tuple[list[str], bytes]] = {

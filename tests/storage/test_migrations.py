@@ -141,7 +141,7 @@ async def test_a_migrated_database_works(old: Path) -> None:
     database = await Database.open(str(old))
 
     async def found(word: str, tags: list[int]) -> bytes:
-        return await select_users(database, 1, UserQuery(words=[word], match_tags=tags, level=0)) or b""
+        return await select_users(database, 1, UserQuery(words=[word], match_tags=tags, level=0), caller=0) or b""
 
     try:
         assert b"jane@example.org" in await found("straße", [])
@@ -237,7 +237,7 @@ def test_without_room_for_the_copy_nothing_is_changed(old: Path) -> None:
 KILLED = """
     import sys, sqlite3, time
     from postroom.storage import migrations
-    from postroom.storage.database import _connect_writer, _uri
+    from postroom.storage.connections import connect_writer, uri_of
     from postroom.storage.keyring import Keyring
     slow = migrations.Migration(
         9998, "9998_slow.sql", "DELETE FROM users; UPDATE domains SET title = 'half'; SELECT pause();"
@@ -254,7 +254,7 @@ KILLED = """
         return connection
 
     sqlite3.connect = connect
-    _connect_writer(_uri(sys.argv[1]), sys.argv[1], Keyring(sys.argv[1] + ".key"), create=True, unlock=True)
+    connect_writer(uri_of(sys.argv[1]), sys.argv[1], Keyring(sys.argv[1] + ".key"), create=True, unlock=True)
 """
 
 
@@ -278,12 +278,12 @@ def test_killed_in_the_middle(old: Path) -> None:
 
 OPEN_EACH = """
     import sys
-    from postroom.storage.database import _connect_writer, _uri
+    from postroom.storage.connections import connect_writer, uri_of
     from postroom.storage.keyring import Keyring
     for line in sys.stdin:
         path = line.strip()
         try:
-            _connect_writer(_uri(path), path, Keyring(f"{path}.key"), create=True, unlock=True).close()
+            connect_writer(uri_of(path), path, Keyring(f"{path}.key"), create=True, unlock=True).close()
             print("fine", flush=True)
         except Exception as error:
             print(repr(error), flush=True)

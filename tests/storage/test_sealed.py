@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from postroom.storage import auth, files, keyring, sealed
-from postroom.storage.database import Database, WrongDatabaseError, _connect_writer, _uri
+from postroom.storage.connections import connect_writer, uri_of
+from postroom.storage.database import Database, WrongDatabaseError
 from postroom.storage.fetchmail import list_fetchmail
 from postroom.storage.keyring import Keyring, UnreadableSecretError
 from postroom.storage.ldap_configs import find_ldap_config
@@ -116,7 +117,7 @@ def pause_before_erasing(path: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
         sealed._erase_remnants = die
-        _connect_writer(_uri(str(path)), str(path), Keyring(f"{path}.key"), create=True, unlock=True)
+        connect_writer(uri_of(str(path)), str(path), Keyring(f"{path}.key"), create=True, unlock=True)
 
     assert forked(work) == -signal.SIGKILL
 
@@ -161,7 +162,7 @@ def test_a_take_over_killed_anywhere(old: Path) -> None:
 
         def work() -> None:
             killed_at(line)
-            _connect_writer(_uri(str(old)), str(old), Keyring(f"{old}.key"), create=True, unlock=True)
+            connect_writer(uri_of(str(old)), str(old), Keyring(f"{old}.key"), create=True, unlock=True)
 
         return forked(work)
 
@@ -184,7 +185,7 @@ def test_a_rotation_killed_anywhere(old: Path) -> None:
     before = key_file.read_bytes()
 
     def work(line: int) -> None:
-        connection = _connect_writer(_uri(str(old)), str(old), Keyring(str(key_file)), create=False, unlock=True)
+        connection = connect_writer(uri_of(str(old)), str(old), Keyring(str(key_file)), create=False, unlock=True)
         killed_at(line)
         for step in (lambda: sealed.rotate(connection, tokens=False), lambda: sealed.drop_old_keys(connection)):
             connection.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,145 @@
+"""Opening the SQLite file; the only module that knows aiosqlite."""
+
+import contextlib
+import logging
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+import aiosqlite
+
+from postroom.storage import sealed
+from postroom.storage.backup import back_up, plain_text_copies
+from postroom.storage.faults import DatabaseError, NoDatabaseError
+from postroom.storage.keyring import Keyring
+from postroom.storage.migrations import check_current, migrate, version_of
+from postroom.storage.text import fold
+
+log = logging.getLogger("postroom.storage")
+
+Ts = TypeVarTuple("Ts")
+T = TypeVar("T")
+
+BUSY_TIMEOUT = 5.0  # seconds to wait for a lock that another process holds
+#: Largest document that a reader makes, in bytes: SQLite builds each in one piece.
+LARGEST_DOCUMENT = 128 * 1024 * 1024
+
+IN_MEMORY = ":memory:"
+
+
+class Connection(aiosqlite.Connection):
+    """An aiosqlite connection that runs a whole function on its thread."""
+
+    async def run(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """`function(connection, *args)` in one hop."""
+        result: T = await self._execute(function, self._conn, *args)  # type: ignore[no-untyped-call]
+        return result
+
+
+async def wrap(raw: sqlite3.Connection) -> Connection:
+    """The connection with a thread of its own."""
+    connection = Connection(lambda: raw, iter_chunk_size=64)
+    await connection
+    return connection
+
+
+def connect_reader(uri: str, keyring: Keyring) -> sqlite3.Connection:
+    """A connection that cannot change anything."""
+    connection = _connect(uri, keyring)
+    with _closed_on_failure(connection):
+        connection.execute("PRAGMA query_only = ON").fetchall()
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_DOCUMENT)
+    return connection
+
+
+def connect_writer(uri: str, path: str, keyring: Keyring, *, create: bool, unlock: bool) -> sqlite3.Connection:
+    """The connection that writes; with `create` the schema is made, or brought up to date, and secrets are encrypted.
+
+    Raises KeyFileError, unless what is encrypted is not to be unlocked.
+    """
+    connection = _connect(uri, keyring)
+    with _closed_on_failure(connection):
+        # Looked at before anything is changed in a file that may be somebody else's.
+        (version_of if create else check_current)(connection)
+        _use_wal(connection)
+        # The result of a PRAGMA must be read, or its lock stays.
+        connection.execute("PRAGMA synchronous = FULL").fetchall()
+        if create:
+            migrate(connection, lambda version: back_up(path, version))
+            sealed.prepare(connection, path)
+            _warn_of_copies(path)
+        elif unlock:
+            sealed.check(connection, path)
+        connection.execute("PRAGMA foreign_keys = ON").fetchall()
+    return connection
+
+
+def uri_of(path: str) -> str:
+    """SQLite's URI of a file, or of a database in memory that the connections of this process share.
+
+    The memdb VFS has ordinary locks, unlike the shared cache, where a reader fails while a write is under way.
+    """
+    if path == IN_MEMORY:
+        return f"file:/postroom-{uuid.uuid4()}?vfs=memdb"
+    return Path(path).absolute().as_uri()
+
+
+def prepare_file(path: str, *, create: bool) -> None:
+    """Creates the file readable by its owner alone: it holds password hashes and encrypted secrets."""
+    if not create and not Path(path).exists():
+        raise NoDatabaseError(f"There is no database {path}")
+    if path == IN_MEMORY:
+        return
+    try:
+        Path(path).absolute().parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise DatabaseError(f"Cannot open the database {path}: {error.strerror}") from None
+
+
+def _connect(uri: str, keyring: Keyring) -> sealed.Connection:
+    connection = sqlite3.connect(
+        uri,
+        factory=sealed.Connection,
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.keyring = keyring
+    # lower() and LIKE know ASCII only.
+    connection.create_function("fold", 1, fold, deterministic=True)
+    return connection
+
+
+def _warn_of_copies(path: str) -> None:
+    for copy in plain_text_copies(path):
+        log.warning("%s holds secrets in plain text; remove it when there is no need to go back to that version", copy)
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait by itself when two processes want this of a new file at the same time.
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def _closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise

@@ -1,0 +1,161 @@
+"""What may take its time: searches, lists, and reads of several statements, on readers of their own.
+
+A statement is stopped as soon as nobody waits for it: its caller has hung up, or its deadline is over. SQLite asks for
+that again and again while it works. `sqlite3.Connection.interrupt` would stop whatever has the connection by then.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, TypeVarTuple
+
+from postroom.storage.connections import Connection
+from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError, primary_code
+
+Ts = TypeVarTuple("Ts")
+T = TypeVar("T")
+
+#: Seconds that a search may take, waiting for its turn included.
+SEARCH_TIMEOUT = 5.0
+#: Searches of one caller that are worked on at a time: fewer than there are readers, so that one is left for others.
+RUNNING = 2
+#: Searches of one caller that are under way, those that wait for their turn included.
+UNDER_WAY = 100
+#: Steps of SQLite's virtual machine between two questions whether to go on: some milliseconds. Each of them needs the
+#: interpreter, which the event loop may just have.
+_STEPS = 100_000
+
+
+class _Turn:
+    """What is asked of a reader; `over` once nobody waits for it any more."""
+
+    __slots__ = ("begun", "over")
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.over = False
+
+
+class Reader:
+    """A connection that does one thing after the other, and nothing for those who have gone."""
+
+    def __init__(self, connection: Connection, raw: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._turn: _Turn | None = None
+        # Each is written by one thread only, so neither needs a lock.
+        self._asked = self._done = 0
+        self._closed = False
+        raw.set_progress_handler(self._is_over, _STEPS)
+
+    @property
+    def pending(self) -> int:
+        """How much it has to do; that includes what still runs for somebody who has gone."""
+        return self._asked - self._done
+
+    async def run(self, turn: _Turn, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """The result of `function(connection, *args)`. When the caller is cancelled, it is stopped or never begins."""
+        self._asked += 1
+        try:
+            result: T = await self.connection.run(self._run, turn, function, args)
+        finally:
+            turn.over = True
+        return result
+
+    async def close(self) -> None:
+        """Stops what it does, and ends it."""
+        self._closed = True
+        await self.connection.close()
+
+    def _run(self, connection: sqlite3.Connection, turn: _Turn, function: Callable[..., Any], args: Any) -> Any:
+        try:
+            if turn.over:
+                return None
+            turn.begun = True
+            self._turn = turn
+            return function(connection, *args)
+        except sqlite3.OperationalError:
+            if self._closed:
+                raise DatabaseError("The database is closed") from None
+            raise
+        finally:
+            self._turn = None
+            self._done += 1
+
+    def _is_over(self) -> bool:
+        return self._closed or (self._turn is not None and self._turn.over)
+
+
+class _Own:
+    """The searches of one caller."""
+
+    __slots__ = ("running", "under_way")
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.running = asyncio.Semaphore(RUNNING)
+
+
+class Searches:
+    """Readers that callers share fairly: each has a few searches on them at a time, for `seconds` each."""
+
+    def __init__(self, readers: Sequence[Reader], seconds: float) -> None:
+        self.readers = readers
+        self._seconds = seconds
+        self._callers: dict[object, _Own] = {}
+
+    async def run(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """The result of `function(connection, *args)` on the reader that has least to do, however long it takes."""
+        return await self._least_busy().run(_Turn(), function, *args)
+
+    async def search(self, caller: object, sql: str, params: Sequence[object]) -> Any:
+        """The first column of a statement's first row, None without one, for a caller (any key, such as an ID).
+
+        Raises SlowSearchError, CrowdedError, LargeAnswerError.
+        """
+        own = self._callers.get(caller)
+        if own is None:
+            own = self._callers[caller] = _Own()
+        if own.under_way >= UNDER_WAY:
+            raise CrowdedError(f"You have {UNDER_WAY} searches under way already; wait for some of them")
+        own.under_way += 1
+        turn = _Turn()
+        try:
+            async with asyncio.timeout(self._seconds), own.running:
+                return await self._least_busy().run(turn, fetch_value, sql, params)
+        except TimeoutError:
+            raise self._too_slow(turn) from None
+        except sqlite3.DataError as error:
+            if primary_code(error) != sqlite3.SQLITE_TOOBIG:
+                raise
+            raise LargeAnswerError("This is too much for one answer; ask for fewer entries at a time") from None
+        finally:
+            own.under_way -= 1
+            if not own.under_way:
+                del self._callers[caller]
+
+    def _least_busy(self) -> Reader:
+        return min(self.readers, key=lambda reader: reader.pending)
+
+    def _too_slow(self, turn: _Turn) -> Exception:
+        if turn.begun:
+            return SlowSearchError(
+                f"This took longer than {self._seconds:g} seconds and was stopped; ask for something narrower, with "
+                "fewer or longer words, or for fewer entries at a time"
+            )
+        return CrowdedError(f"Other searches had not ended after {self._seconds:g} seconds; try again later")
+
+
+def fetch_row(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:
+    """The first row, or None."""
+    return connection.execute(sql, params).fetchone()
+
+
+def fetch_value(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:
+    """The first column of the first row, or None when there is no row."""
+    row = fetch_row(connection, sql, params)
+    return row[0] if row else None
+
+
+def fetch_all(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> list[Any]:
+    """All rows, as tuples."""
+    return connection.execute(sql, params).fetchall()
