@@ -106,7 +106,7 @@ async def test_internal_error_shows_nothing(
     async def broken(*_: Any) -> None:
         raise ZeroDivisionError("secret inside")
 
-    monkeypatch.setattr(type(service.context.database), "fetch_value", broken)
+    monkeypatch.setattr(type(service.context.database), "check", broken)
     with caplog.at_level(logging.ERROR):
         answer = await admin.call("GET", "/status")
     assert answer.status == 500
