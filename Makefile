@@ -1,4 +1,4 @@
-# postroom: make run | test | slow | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
+# postroom: make run | test | test-attack | slow | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -17,7 +17,7 @@ TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromiu
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test slow lint types format fuzz attack bench demo directory clean
+.PHONY: help install run test test-attack slow lint types format fuzz attack bench demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -40,6 +40,10 @@ test: install $(CLIENTS_INSTALLED)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 # What takes minutes each.
+test-attack: install
+	@sh .ci/packages $(TEST_PACKAGES)
+	$(BIN)/pytest -m "attack and not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+
 slow: install
 	@sh .ci/packages $(LDAP_PACKAGES)
 	$(BIN)/pytest -m slow

@@ -1,6 +1,5 @@
 """The commands `postroom key ...`: the key of the stored secrets."""
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
@@ -110,6 +109,7 @@ def reset(
 
 def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None, *, unlock: bool) -> None:
     """Does it on the open database, and prints what it answers or, in one line, what is wrong."""
+    import asyncio
     import sqlite3
 
     from postroom.app.config import SettingError, load_config

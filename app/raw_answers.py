@@ -16,7 +16,7 @@ def to_bytes(response: web.Response) -> bytes:
     headers = {
         **response.headers,
         **SECURITY_HEADERS,
-        "X-Request-ID": f"{secrets.token_hex(6)}-0",
+        "X-Request-ID": f"{secrets.token_hex(6)}-1",
         "Content-Length": str(len(body)),
         "Date": formatdate(usegmt=True),
         "Connection": "close",

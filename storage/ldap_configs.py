@@ -76,19 +76,23 @@ async def select_ldap_configs_of_name(database: Database, domainname: str | None
     """What counts for whoever could have a name in this domain, which need not exist; of one without a domain (None),
     every configuration there is.
     """
+    return await database.look_up_by(_list_of_name, domainname)
+
+
+def _list_of_name(connection: sqlite3.Connection, domainname: str | None) -> list[LdapConfigRow]:
     if domainname is None:
-        rows = await database.fetch_all("SELECT document, bind_pass FROM ldap_configs ORDER BY id")
+        rows = connection.execute("SELECT org_id, document, bind_pass FROM ldap_configs ORDER BY id")
     else:
-        rows = await database.fetch_all(
+        rows = connection.execute(
             """
-            SELECT document, bind_pass FROM ldap_configs
+            SELECT org_id, document, bind_pass FROM ldap_configs
              WHERE org_id IS (SELECT org_id FROM domains WHERE domainname = ?) OR org_id IS NULL
              ORDER BY org_id IS NULL
              LIMIT 1
             """,
             (domainname,),
         )
-    return [LdapConfigRow(json.loads(row[0]), row[1]) for row in rows]
+    return [_opened(connection, *row) for row in rows]
 
 
 async def select_configured_orgs(database: Database) -> frozenset[int]:

@@ -14,15 +14,17 @@ import pytest
 
 from tests.demo import PASSWORD, ROOT
 
+pytestmark = pytest.mark.attack
+
 FILTER = ROOT / "docs" / "fail2ban" / "postroom.conf"
 
 #: Names by which somebody would have 203.0.113.9 banned, or hide that they were there.
 FORGED = [
     'x" from 203.0.113.9 for "y',
     'from 203.0.113.9 for "y"',
-    '2026-11-24 09:00:00,123 WARNING postroom.logins: Login failed from 203.0.113.9 for "y"',
-    "x\u2028WARNING postroom.logins: Login failed from 203.0.113.9 for \u2028",
-    "x\u0085Nov 24 09:00:00 host postroom[1]: WARNING postroom.logins: Login failed from 203.0.113.9 for",
+    '2026-11-24 09:00:00,123 WARNING postroom.logins [a-1]: Login failed from 203.0.113.9 for "y"',
+    "x\u2028WARNING postroom.logins [a-1]: Login failed from 203.0.113.9 for \u2028",
+    "x\u0085Nov 24 09:00:00 host postroom[1]: WARNING postroom.logins [a-1]: Login failed from 203.0.113.9 for",
     "\u202e\\",
     '"',
     "%s%d{}",
@@ -92,7 +94,11 @@ def test_a_failed_login_is_one_line(log: Path) -> None:
     """Every line of the log is one that the service has written: it begins with a time."""
     lines = log.read_text("utf-8").split("\n")
     assert len([line for line in lines if "postroom.logins" in line[:60]]) == len(FORGED) + 11
-    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [a-z.]+: ", line) for line in lines if line)
+    assert all(
+        re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ [a-z.]+ \[[-0-9a-f]+\]: ", line)
+        for line in lines
+        if line
+    )
     assert all(line.isprintable() for line in lines)
 
 
@@ -107,10 +113,10 @@ def test_lines_in_syslog_are_found(log: Path, tmp_path: Path) -> None:
     "line",
     [
         'INFO postroom.requests: Login failed from 203.0.113.9 for "x"',
-        'WARNING postroom: x WARNING postroom.logins: Login failed from 203.0.113.9 for "x"',
-        'WARNING postroom.logins: Login failed from mail.example.org for "x"',
-        'WARNING postroom.logins: Login failed from - for "203.0.113.9"',
-        'WARNING postroom.logins: A login cannot be checked: Login failed from 203.0.113.9 for "x"',
+        'WARNING postroom: x WARNING postroom.logins [a-1]: Login failed from 203.0.113.9 for "x"',
+        'WARNING postroom.logins [a-1]: Login failed from mail.example.org for "x"',
+        'WARNING postroom.logins [a-1]: Login failed from - for "203.0.113.9"',
+        'WARNING postroom.logins [a-1]: A login cannot be checked: Login failed from 203.0.113.9 for "x"',
     ],
 )
 def test_other_lines_are_not_found(tmp_path: Path, line: str) -> None:

@@ -11,6 +11,8 @@ from tests.fuzz import drive, schemas
 from tests.fuzz.cases import case
 from tests.support.service import Service
 
+pytestmark = pytest.mark.attack
+
 OK = b'{"message": "Fine"}'
 
 

@@ -21,7 +21,7 @@ from tests.support.people import CONFIG, add_person, document
 from tests.support.service import USER_PASSWORD, Api, Service
 from tests.support.slapd import Slapd
 
-pytestmark = pytest.mark.slapd
+pytestmark = [pytest.mark.slapd, pytest.mark.attack]
 
 #: Who is attacked, all of them users of domain 1, and what their roles allow.
 VICTIMS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -430,10 +430,10 @@ async def test_roles_as_they_are_at_the_moment_of_the_change(
     hashing, go_on = asyncio.Event(), asyncio.Event()
     real = type(service.context.passwords).hash
 
-    async def slow(self: Any, password: str) -> str:
+    async def slow(self: Any, password: str, owner: object) -> str:
         hashing.set()
         await go_on.wait()
-        return await real(self, password)
+        return await real(self, password, owner)
 
     async def hashes() -> list[Any]:
         return await service.context.database.fetch_all("SELECT id, password FROM users")

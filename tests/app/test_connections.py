@@ -25,6 +25,8 @@ from tests.app.test_cli import POSTROOM, Running, fails, stopped_at_the_end
 from tests.support.raw import RawAnswer, assert_shape, parse
 from tests.support.service import ADMIN_PASSWORD, Service
 
+pytestmark = pytest.mark.attack
+
 StartService = Callable[..., Awaitable[Service]]
 PATIENCE = 20
 STATUS = b"GET /api/v1/status HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -18,6 +18,8 @@ from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.test_clients import caddy, free_port, nginx
 
+pytestmark = pytest.mark.attack
+
 __all__ = ["browser", "profile"]
 
 _PYTHON = [sys.executable, "-W", "ignore", "-c"]

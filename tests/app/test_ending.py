@@ -22,6 +22,8 @@ import asyncio, sys, threading, time
 from postroom.app import cli
 from postroom.storage.database import Database
 
+pytestmark = pytest.mark.attack
+
 def forever(*_):
     while True:
         time.sleep(0.1)

@@ -15,6 +15,8 @@ from tests.conformance.examples import entries
 from tests.support.raw import connect, reset
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
+pytestmark = pytest.mark.attack
+
 StartService = Callable[..., Awaitable[Service]]
 PATIENCE = 20
 #: Hang-ups of each operation.

@@ -20,6 +20,8 @@ from tests.app.handlers.test_errors import BODY_ROUTES
 from tests.support.raw import connect, talk
 from tests.support.service import Api, Service
 
+pytestmark = pytest.mark.attack
+
 MIB = 1024 * 1024
 #: Seconds that nobody may have to wait for. A machine that has other things to do as well takes its share of them.
 LONGEST_WAIT = 1.0

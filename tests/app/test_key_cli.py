@@ -8,7 +8,11 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+import pytest
+
 from tests.app.test_cli import POSTROOM, Running, fails, logs_in, serving, wait_until
+
+pytestmark = pytest.mark.attack
 
 CONFIG = {
     "connection": {"server": "ldap://127.0.0.1:9", "bindUser": "cn=x", "bindPass": "bind secret"},

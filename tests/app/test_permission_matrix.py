@@ -5,6 +5,8 @@ import pytest
 from postroom.app.routes import ROUTES
 from tests.support import matrix
 
+pytestmark = pytest.mark.attack
+
 
 def test_every_operation_has_its_row() -> None:
     """A new row of the route table, or a new query, needs a line that says who may use it."""

@@ -18,6 +18,8 @@ from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
 from tests.support.slapd import USER_PASSWORD as LDAP_PASSWORD
 from tests.support.slapd import Slapd
 
+pytestmark = pytest.mark.attack
+
 slapd_needed = pytest.mark.slapd
 ROLE = ("DomainAdmin", {"domain_id": 1})
 ANNA = "anna@example.com"
@@ -112,10 +114,10 @@ async def test_a_password_on_its_way_does_not_outlive_the_link(
     hashing, go_on = asyncio.Event(), asyncio.Event()
     real = type(service.context.passwords).hash
 
-    async def slow(self: Any, password: str) -> str:
+    async def slow(self: Any, password: str, owner: object) -> str:
         hashing.set()
         await go_on.wait()
-        return await real(self, password)
+        return await real(self, password, owner)
 
     monkeypatch.setattr(type(service.context.passwords), "hash", slow)
     resetting = asyncio.create_task(admin.call("PUT", f"{path}/password", {"new": "a new password"}))

@@ -25,6 +25,8 @@ from tests.support.raw import connect, parse
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import Slapd
 
+pytestmark = pytest.mark.attack
+
 #: Of the caller, their domain and their role: a number that stands nowhere else.
 CALLER = 1_000_003
 
@@ -276,7 +278,7 @@ async def test_who_is_trusted_by_address_needs_no_login_that_counts(service: Ser
     await admin.make_user(domain, "jane")
     async with caller(service) as api:
         line = f"PUT {BASE}/service/sync/jane@example.org/phone HTTP/1.1"
-        head = f"{line}\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n"
+        head = f"{line}\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n"
         reader, writer = await connect(service)
         writer.write(f"{head}Authorization: {api.headers['Authorization']}\r\n\r\n{{".encode())
         await asyncio.sleep(0.03)

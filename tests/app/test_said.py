@@ -81,7 +81,7 @@ async def test_lines_bear_the_id_of_the_answer(service: Service, monkeypatch: py
     async def fail(*_arguments: Any) -> None:
         raise ZeroDivisionError("first line\n2026-01-01 00:00:00,000 INFO postroom: forged\u2028\x1b[2J")
 
-    monkeypatch.setattr(type(service.context.database), "fetch_value", fail)
+    monkeypatch.setattr(type(service.context.database), "check", fail)
     for path, status in (("/status", 500), ("/about", 200)):
         answer = await admin.call("GET", path)
         assert answer.status == status

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -238,15 +238,15 @@ async def test_a_late_answer_never_sets_the_generation_back(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read of the generation that began before a commit, and answers after it, changes nothing."""
-    read, go_on, real = asyncio.Event(), asyncio.Event(), database.fetch_value
+    read, go_on, real = asyncio.Event(), asyncio.Event(), database._look_ups.run
 
-    async def late(sql: str, params: Sequence[object] = ()) -> object:
-        value = await real(sql, params)
+    async def late(function: Callable[..., object], args: tuple[object, ...]) -> object:
+        value = await real(function, args)
         read.set()
         await go_on.wait()
         return value
 
-    monkeypatch.setattr(database, "fetch_value", late)
+    monkeypatch.setattr(database._look_ups, "run", late)
     watch = asyncio.create_task(database.refresh_auth_generation())
     await read.wait()
     await database.write(count_up)

@@ -12,6 +12,8 @@ from postroom.storage import searches
 from postroom.storage.database import READERS, Database, DatabaseError
 from postroom.storage.faults import CrowdedError, LargeAnswerError, SlowSearchError
 
+pytestmark = pytest.mark.attack
+
 #: A statement that has no end.
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 #: Seconds that are long enough for anything that does not hang.

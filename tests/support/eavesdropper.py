@@ -27,6 +27,8 @@ _POLICY: Final = re.compile(r"default-src 'none';.* frame-ancestors 'none'")
 _SECRET: Final = re.compile(r"pass|secret|token|jwt|csrf|^old$|^new$", re.IGNORECASE)
 #: Shorter ones are found in any text.
 _RECOGNIZABLE: Final = 10
+#: Bytes of a body that is looked into.
+_LONGEST_BODY: Final = 16 * 1024
 
 
 def header_faults(headers: Any) -> list[str]:
@@ -93,6 +95,8 @@ def secrets_of(request: web.Request) -> Iterator[str]:
     sent += [part.partition("=")[2] for part in request.headers.get("Cookie", "").split(";")]
     sent += _secrets_in(dict(request.query))
     body = request._read_bytes or b""
+    # Those that are long are so to make somebody wait, and reading them once more would.
+    body = body if len(body) <= _LONGEST_BODY else b""
     try:
         sent += _secrets_in(orjson.loads(body))
     except orjson.JSONDecodeError:
@@ -101,12 +105,14 @@ def secrets_of(request: web.Request) -> Iterator[str]:
     return (secret for secret in sent if len(secret) >= _RECOGNIZABLE and not secret.isalpha())
 
 
-def _secrets_in(value: Any, name: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _secrets_in(each, key)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _secrets_in(each, name)
-    elif isinstance(value, str) and _SECRET.search(name):
-        yield value
+def _secrets_in(value: Any) -> Iterator[str]:
+    left: list[tuple[str, Any]] = [("", value)]
+    # Not by calls of itself: a body may be nested deeper than these can be.
+    while left:
+        name, each = left.pop()
+        if isinstance(each, dict):
+            left += each.items()
+        elif isinstance(each, list):
+            left += [(name, one) for one in each]
+        elif isinstance(each, str) and _SECRET.search(name):
+            yield each

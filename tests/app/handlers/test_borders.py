@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from postroom.app.config import Config
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
+pytestmark = pytest.mark.attack
+
 #: What takes a domain out of its organisation, and the domains that are then on the other side of a border.
 LEAVING: dict[str, Callable[[Api, dict[str, int]], Any]] = {
     "moves to none": lambda admin, ids: admin.patch(f"/system/domains/{ids['b']}", {"orgID": 0}),

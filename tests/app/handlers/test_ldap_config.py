@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from postroom.app.services import directories
+from postroom.storage.ldap_configs import select_ldap_config
 from tests.conftest import StartService
 from tests.schemas.test_ldap_schema import any_document
 from tests.support.faults import MODES, answering, fault_server, waiting_server
@@ -346,8 +347,10 @@ async def test_an_organisation_does_not_get_the_password_of_all(admin: Api, serv
 
 async def stored_configuration(service: Service) -> list[Any]:
     """(document, password) of every configuration."""
-    sql = "SELECT document, bind_pass FROM ldap_configs ORDER BY id"
-    return [tuple(row) for row in await service.context.database.fetch_all(sql)]
+    database = service.context.database
+    orgs = [row[0] for row in await database.fetch_all("SELECT org_id FROM ldap_configs ORDER BY id")]
+    found = [await select_ldap_config(database, org_id) for org_id in orgs]
+    return [(row.document, row.bind_pass) for row in found if row is not None]
 
 
 async def test_times_are_in_the_configured_zone_everywhere(start_service: StartService) -> None:

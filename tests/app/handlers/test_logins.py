@@ -28,6 +28,8 @@ from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Answer, Api, Se
 from tests.support.slapd import USER_PASSWORD as LDAP_PASSWORD
 from tests.support.slapd import Slapd
 
+pytestmark = pytest.mark.attack
+
 ROLE = ("DomainAdmin", {"everything": True})
 ROOT = Path(__file__).parents[3]
 FORWARDED = "X-Forwarded-For"

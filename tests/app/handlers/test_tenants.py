@@ -15,6 +15,8 @@ from tests.support.people import CONFIG, add_person, document, item_of
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
 from tests.support.slapd import Slapd
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.fixture
 async def organisation(admin: Api) -> tuple[int, int]:
@@ -122,7 +124,7 @@ async def test_the_right_is_looked_at_inside_the_transaction(
 
     monkeypatch.setattr(database, "write", late)
     path = f"/domains/{one}/users/{user['ID']}"
-    assert "you may change" in await caller.refused(400, "PATCH", path, {"aliases": ["u@b.example"]})
+    assert "has changed" in await caller.refused(403, "PATCH", path, {"aliases": ["u@b.example"]})
 
 
 LOOK_ALIKES = [

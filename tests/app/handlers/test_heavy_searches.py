@@ -17,6 +17,8 @@ from tests.storage.test_searches import ENDLESS, pending, running, until
 from tests.support import raw
 from tests.support.service import ADMIN_PASSWORD, Api, Service, assert_failure
 
+pytestmark = pytest.mark.attack
+
 StartService = Callable[..., Awaitable[Service]]
 
 

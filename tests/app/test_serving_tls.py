@@ -15,6 +15,8 @@ import pytest
 from tests.app.test_cli import Running, fails, serving, wait_until
 from tests.support.certificates import Pair, make_authority, make_certificate
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Pair:
