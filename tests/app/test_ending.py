@@ -17,12 +17,12 @@ TIMEOUT = 2.0
 LATE = 4.0
 
 #: `postroom serve` in which asking for the state does something that hangs.
+pytestmark = pytest.mark.attack
+
 SCRIPT = """
 import asyncio, sys, threading, time
 from postroom.app import cli
 from postroom.storage.database import Database
-
-pytestmark = pytest.mark.attack
 
 def forever(*_):
     while True:
