@@ -73,7 +73,7 @@ class Eavesdropper(logging.Handler):
         brought = set(secrets_of(request))
         self.secrets |= brought
         self.faults += header_faults(response.headers)
-        if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        if not brought or not isinstance(response, web.Response) or not isinstance(response.body, bytes):
             return
         said = response.body.decode("utf-8", "replace") + str(response.headers)
         self.faults += [f"{request.method} {request.path} answers {secret!r}" for secret in brought if secret in said]
