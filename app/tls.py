@@ -58,7 +58,8 @@ class TlsSite(web.SockSite):
         # What web.SockSite does; it has no option for the times.
         await web.BaseSite.start(self)
         server = self._runner.server
-        assert server is not None  # noqa: S101 - the runner has been set up
+        if server is None:
+            raise RuntimeError("The runner has not been set up")
         self._server = await asyncio.get_running_loop().create_server(
             server,
             sock=self._sock,
