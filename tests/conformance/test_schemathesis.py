@@ -96,6 +96,7 @@ def configuration(token: str) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.attack
 @pytest.mark.timeout(240)
 async def test_schemathesis_finds_nothing(
     start_service: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
