@@ -17,8 +17,7 @@ from postroom.app.context import CALLER, context_of
 from postroom.app.errors import ForbiddenError
 from postroom.app.permissions import covers
 from postroom.app.tokens import Caller, grants_now
-from postroom.storage.auth import find_auth_generation
-from postroom.storage.database import GUARD
+from postroom.storage.database import GUARD, find_auth_generation
 
 #: Whether a caller may do this.
 Need = Callable[[Caller, web.Request], bool]
@@ -26,8 +25,8 @@ Need = Callable[[Caller, web.Request], bool]
 _LOST: Final = "What you may do has changed while this was under way; nothing was stored"
 
 
-def anybody(_caller: Caller, _request: web.Request) -> bool:
-    """The need of whoever is logged in."""
+def logged_in(_caller: Caller, _request: web.Request) -> bool:
+    """Whoever is logged in."""
     return True
 
 
@@ -46,11 +45,8 @@ async def admit(request: web.Request, need: Need) -> Caller:
     return caller
 
 
-class Guard:
-    """Of a request: its caller's login still counts, meets the need, and reaches no less than when it was let in.
-
-    That it reaches no less makes right whatever a handler has concluded from the caller's grants before the write.
-    """
+class _Asking:
+    """Asks again only when somebody's authority has changed since the caller was let in; else it is one look-up."""
 
     __slots__ = ("_generation", "_need", "_request")
 
@@ -60,41 +56,43 @@ class Guard:
         self._generation = generation
 
     def __call__(self, connection: sqlite3.Connection) -> None:
-        """Raises UnauthenticatedError or ForbiddenError. Costs one look-up while nobody's authority has changed."""
-        if find_auth_generation(connection) == self._generation:
-            return
-        token, _ = token_of(self._request)
-        caller = context_of(self._request).tokens.caller_inside(connection, token or "")
-        if not self._need(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
-            raise ForbiddenError(_LOST)
+        """Raises UnauthenticatedError or ForbiddenError."""
+        if find_auth_generation(connection) != self._generation:
+            self._ask(connection)
 
     def of_task(self) -> "TaskGuard":
         """That of a task which the request starts, and which may go on for longer than its login does."""
         return TaskGuard(self._request, self._need, self._generation)
 
+    def _ask(self, connection: sqlite3.Connection) -> None:
+        raise NotImplementedError
 
-class TaskGuard:
+
+class Guard(_Asking):
+    """Of a request: its caller's login still counts, meets the need, and reaches no less than when it was let in.
+
+    That it reaches no less makes right whatever a handler has concluded from the caller's grants before the write.
+    """
+
+    __slots__ = ()
+
+    def _ask(self, connection: sqlite3.Connection) -> None:
+        token, _ = token_of(self._request)
+        caller = context_of(self._request).tokens.caller_inside(connection, token or "")
+        if not self._need(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
+            raise ForbiddenError(_LOST)
+
+
+class TaskGuard(_Asking):
     """Of a task: who has started it may still do so. What becomes of the login is no matter: a new password ends none.
 
     What the task is about is in the need; whatever else its starter loses meanwhile has nothing to do with it.
     """
 
-    __slots__ = ("_generation", "_need", "_request")
+    __slots__ = ()
 
-    def __init__(self, request: web.Request, need: Need, generation: int) -> None:
-        self._request = request
-        self._need = need
-        self._generation = generation
-
-    def __call__(self, connection: sqlite3.Connection) -> None:
-        """Raises ForbiddenError, which ends the task."""
-        if find_auth_generation(connection) == self._generation:
-            return
+    def _ask(self, connection: sqlite3.Connection) -> None:
         starter = self._request[CALLER]
         now = replace(starter, grants=grants_now(connection, starter.user_id))
         if not self._need(now, self._request):
             raise ForbiddenError("Stopped: whoever has started this may no longer do it")
-
-    def of_task(self) -> "TaskGuard":
-        """The same."""
-        return self

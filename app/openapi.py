@@ -239,7 +239,7 @@ def _parameters(route: "Route") -> list[Any]:
 
 
 def _error_statuses(route: "Route", *, has_body: bool) -> list[int]:
-    from postroom.app.routes import logged_in
+    from postroom.app.guard import logged_in
 
     happens = {
         401: route.need is not None,

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from postroom.app.answers import path_id
 from postroom.app.endpoints import AddressOr, Handler, Need
+from postroom.app.guard import logged_in
 from postroom.app.handlers import (
     authmgr,
     dashboard,
@@ -43,11 +44,6 @@ from postroom.app.tokens import Caller
 BASE: Final = "/api/v1"
 
 public: Final[Need] = None
-
-
-def logged_in(_caller: Caller, _request: web.Request) -> bool:
-    """Whoever is logged in."""
-    return True
 
 
 def system_read(caller: Caller, _request: web.Request) -> bool:

@@ -59,12 +59,6 @@ def find_account(connection: sqlite3.Connection, user_id: int) -> Account | None
     return _account(connection.execute(f"{_SELECT} WHERE u.id = ?", (user_id,)).fetchone())
 
 
-def find_auth_generation(connection: sqlite3.Connection) -> int:
-    """The number that changes with who may do what, as it stands inside a transaction."""
-    (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
-    return int(generation)
-
-
 async def select_login(database: Database, name: str) -> Account | None:
     """The account of a username or altname in any case, or None. Contacts do not log in."""
     row = await database.look_up(

@@ -57,6 +57,7 @@ __all__ = [
     "SearchError",
     "TransactionError",
     "WrongDatabaseError",
+    "find_auth_generation",
     "is_unavailable",
     "savepoint",
 ]
@@ -69,8 +70,6 @@ READERS = 3
 
 #: Of whoever writes: a request's caller, or (None) somebody who needs to be asked for nothing.
 GUARD: ContextVar["Guard | None"] = ContextVar("GUARD", default=None)
-
-_GENERATION = "SELECT value FROM auth_generation"
 
 
 class Guard(Protocol):
@@ -96,6 +95,12 @@ def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("RELEASE part")
         raise
     connection.execute("RELEASE part")
+
+
+def find_auth_generation(connection: sqlite3.Connection) -> int:
+    """The number that grows with every change of who may do what, as it stands inside a transaction."""
+    (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
+    return int(generation)
 
 
 class Database:
@@ -143,7 +148,7 @@ class Database:
             for connect in (writer, *[partial(connect_reader, uri, keyring)] * (2 + READERS)):
                 raw.append(await asyncio.to_thread(connect))
                 connections.append(await wrap(raw[-1]))
-            generation = await connections[0].run(fetch_value, _GENERATION, ())
+            generation = await connections[0].run(find_auth_generation)
         except BaseException as error:
             for connection in connections:
                 await connection.close()
@@ -258,9 +263,9 @@ class Database:
             await self._writes.connection.run(fetch_all, "PRAGMA optimize", ())
         await self._writes.connection.close()
 
-    def _read_generation(self, connection: sqlite3.Connection) -> Any:
+    def _read_generation(self, connection: sqlite3.Connection) -> int:
         self._presence.look()
-        return fetch_value(connection, _GENERATION, ())
+        return find_auth_generation(connection)
 
     def _run_writes(self, connection: sqlite3.Connection, batch: list[Job]) -> Outcomes:
         outcomes: Outcomes = []
@@ -278,7 +283,7 @@ class Database:
                     connection.execute("ROLLBACK TO job")
                     outcomes.append((None, error))
                 connection.execute("RELEASE job")
-            (generation,) = connection.execute(_GENERATION).fetchone()
+            generation = find_auth_generation(connection)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -82,17 +82,10 @@ async def select_ldap_configs_of_name(database: Database, domainname: str | None
 def _list_of_name(connection: sqlite3.Connection, domainname: str | None) -> list[LdapConfigRow]:
     if domainname is None:
         rows = connection.execute("SELECT org_id, document, bind_pass FROM ldap_configs ORDER BY id")
-    else:
-        rows = connection.execute(
-            """
-            SELECT org_id, document, bind_pass FROM ldap_configs
-             WHERE org_id IS (SELECT org_id FROM domains WHERE domainname = ?) OR org_id IS NULL
-             ORDER BY org_id IS NULL
-             LIMIT 1
-            """,
-            (domainname,),
-        )
-    return [_opened(connection, *row) for row in rows]
+        return [_opened(connection, *row) for row in rows]
+    domain = connection.execute("SELECT org_id FROM domains WHERE domainname = ?", (domainname,)).fetchone()
+    found = _find_effective_ldap_config(connection, domain[0] if domain else None)
+    return [] if found is None else [found]
 
 
 async def select_configured_orgs(database: Database) -> frozenset[int]:

@@ -10,7 +10,7 @@ from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.describe import docs, form_schema, json_schema, response_schema
 from postroom.app.errors import InvalidError, UnauthenticatedError
 from postroom.app.forms import is_form, parse_form
-from postroom.app.guard import admit, anybody
+from postroom.app.guard import admit, logged_in
 from postroom.app.inputs import content_type_of, load, parse_json, receive
 from postroom.app.services import session
 from postroom.app.trust import login_source
@@ -69,7 +69,7 @@ async def put_passwd(request: web.Request) -> web.Response:
     if "user" in given:
         await session.change_password_of(context, source, given["user"], given["old"], given["new"])
     else:
-        caller = await admit(request, anybody)
+        caller = await admit(request, logged_in)
         await session.change_own_password(context, source, caller, given["old"], given["new"])
     return message("The password has been changed")
 

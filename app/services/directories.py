@@ -11,12 +11,11 @@ from postroom.app.directory.client import Directory
 from postroom.app.directory.config import from_document
 from postroom.app.errors import ConflictError, InvalidError, MisconfiguredError, PostroomError, UnavailableError
 from postroom.app.services.orgs import org_not_found
-from postroom.schemas.addresses import parse_domain
+from postroom.schemas.addresses import domain_part
 from postroom.schemas.ldap import server_addresses
 from postroom.storage import ldap_configs, orgs
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
-from postroom.storage.text import fold
 
 log = logging.getLogger("postroom.ldap")
 
@@ -54,7 +53,7 @@ class Directories:
         """The directories that could know somebody by this name, whether or not somebody has it: that of its domain,
         and of a name without a domain any there is.
         """
-        rows = await ldap_configs.select_ldap_configs_of_name(self._database, _domain_of(name))
+        rows = await ldap_configs.select_ldap_configs_of_name(self._database, domain_part(name))
         return [await self._opened(row) for row in rows if not row.document.get("disabled")]
 
     async def _opened(self, row: LdapConfigRow) -> Directory:
@@ -149,17 +148,6 @@ class Directories:
             )
         config = from_document(row.full(), self._timezone)
         return Directory(config, timeout=seconds, ca_file=self._ca_file)
-
-
-def _domain_of(name: str) -> str | None:
-    """The domain of a name that somebody has typed, as it would be stored; None when it has none."""
-    _, at, domain = fold(name).rpartition("@")
-    if not at:
-        return None
-    try:
-        return parse_domain(domain)[0]
-    except ValueError:
-        return domain
 
 
 def _key(row: LdapConfigRow) -> str:

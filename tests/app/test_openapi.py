@@ -18,10 +18,11 @@ from openapi_spec_validator import validate
 from postroom.app import openapi
 from postroom.app.config import Config
 from postroom.app.endpoints import AddressOr
+from postroom.app.guard import logged_in
 from postroom.app.handlers import users
 from postroom.app.main import create_app
 from postroom.app.protocol import make_runner
-from postroom.app.routes import BASE, ROUTES, Route, logged_in, public
+from postroom.app.routes import BASE, ROUTES, Route, public
 
 PASSWORD = "a long enough password"
 
