@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from postroom.app.answers import json_answer
 from postroom.app.limits import Limits
 from postroom.app.raw_answers import to_bytes
+from postroom.app.sparing import Sparing
 
 log = logging.getLogger("postroom")
 
@@ -21,8 +22,6 @@ _MOST_TURNED_AWAY: Final = 64
 _RETRY_AFTER: Final = 5
 #: Seconds without another search for an idle connection, after one that has found none.
 _PAUSE: Final = 0.1
-#: Seconds between two lines in the log that say the same.
-_QUIET: Final = 60.0
 
 
 class Watched(Protocol):
@@ -53,7 +52,7 @@ class Connections:
         #: Turned away -> until when it may read that.
         self._turned_away: dict[_TurnedAway, float] = {}
         self._none_idle_until = 0.0
-        self._said_at = -_QUIET
+        self._sparing = Sparing()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -112,9 +111,7 @@ class Connections:
         return bool(idle)
 
     def _turn_away(self, transport: asyncio.Transport) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._said_at >= _QUIET:
-            self._said_at = now
+        if self._sparing.due(_TurnedAway) is not None:
             log.warning(
                 "Connections are turned away: %d are open, %d at most (POSTROOM_MAX_CONNECTIONS), %d from one source",
                 len(self._open),
@@ -123,7 +120,8 @@ class Connections:
             )
         if len(self._turned_away) >= _MOST_TURNED_AWAY:
             next(iter(self._turned_away)).cut_off()
-        self._turned_away[_TurnedAway(self._turned_away, transport)] = now + self.limits.linger
+        until = asyncio.get_running_loop().time() + self.limits.linger
+        self._turned_away[_TurnedAway(self._turned_away, transport)] = until
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()

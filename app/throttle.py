@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from postroom.app.errors import LoginFailedError, ThrottledError
+from postroom.app.memory import remember
 from postroom.storage.text import fold, printable
 
 log = logging.getLogger("postroom.logins")
@@ -124,11 +125,7 @@ class Throttle:
     def _recognise(self, key: bytes, source: LoginSource) -> None:
         if source.shared:
             return  # it is everybody's
-        pair = key + source.key
-        self._known.pop(pair, None)
-        while len(self._known) >= _MOST:
-            del self._known[next(iter(self._known))]
-        self._known[pair] = self._clock()
+        remember(self._known, key + source.key, self._clock(), _MOST)
 
 
 class _Counter:
@@ -161,12 +158,10 @@ class _Counters:
 
     def begin(self, key: bytes, now: float) -> None:
         """An attempt goes on."""
-        counter = self._counters.pop(key, None)
+        counter = self._counters.get(key)
         if counter is None or self._over(counter, now):
             counter = _Counter()
-        while len(self._counters) >= _MOST:
-            del self._counters[next(iter(self._counters))]
-        self._counters[key] = counter
+        remember(self._counters, key, counter, _MOST)
         counter.under_way += 1
         counter.last = now
 

@@ -12,6 +12,7 @@ import jwt
 
 from postroom.app import permissions
 from postroom.app.errors import UnauthenticatedError
+from postroom.app.memory import remember
 from postroom.app.permissions import Grants, Permission
 from postroom.storage.auth import Account, find_account, select_account
 from postroom.storage.database import Database
@@ -125,17 +126,11 @@ class Tokens:
             known = await self._check(token)
             # Whatever changed while the account was read must not be remembered as if it were new.
             if self._database.auth_generation == generation == self._generation:
-                self._remember(token, known)
+                remember(self._known, token, known, _REMEMBERED)
         if known.expires <= time.time():
             self._known.pop(token, None)
             raise UnauthenticatedError("Access denied", ["The login has expired"])
         return known.caller
-
-    def _remember(self, token: str, known: _Known) -> None:
-        # Not all at once, or everybody would have to be checked anew at the same time.
-        while len(self._known) >= _REMEMBERED:
-            del self._known[next(iter(self._known))]
-        self._known[token] = known
 
     async def session(self, token: str) -> Session:
         """What is behind a token that counts. Raises UnauthenticatedError otherwise."""
