@@ -6,13 +6,14 @@ One timer for all of them: a timer for each request would be on the way of every
 import asyncio
 import logging
 from collections.abc import Iterable
-from ipaddress import IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Address, IPv6Network
 from typing import Final, Protocol
 
 from postroom.app.answers import json_answer
 from postroom.app.limits import Limits
 from postroom.app.raw_answers import to_bytes
 from postroom.app.sparing import Sparing
+from postroom.app.trust import parse_address
 
 log = logging.getLogger("postroom")
 
@@ -179,9 +180,8 @@ def _source_of(transport: asyncio.Transport, limits: Limits) -> str | None:
     peer = transport.get_extra_info("peername")
     if not isinstance(peer, tuple) or not peer[0]:  # a Unix socket
         return None
-    address = ip_address(peer[0].partition("%")[0])
-    address = getattr(address, "ipv4_mapped", None) or address
-    if any(address in network for network in limits.exempt):
+    address = parse_address(peer[0].partition("%")[0])
+    if address is None or any(address in network for network in limits.exempt):
         return None
     if isinstance(address, IPv6Address):
         return str(IPv6Network((address, 64), strict=False))

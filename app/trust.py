@@ -67,7 +67,7 @@ def find_source(
     `direct`: nothing shows that a proxy was in between; `unreadable`: a header that is not understood here may be the
     one in which the proxy says for whom it asks.
     """
-    address = _parse(peer or "")
+    address = parse_address(peer or "")
     if not _is_in(address, proxies):
         # A proxy on this host that nobody told us about has a loopback address, so with it the whole internet would
         # have one. Whoever is behind it is unknown, and so is whether a header is its own or the client's.
@@ -78,7 +78,7 @@ def find_source(
     hops = [part.strip() for header in forwarded_for for part in header.split(",")]
     # From the right: each proxy appends whom it has seen, and what stands further left anybody may have made up.
     for hop in reversed(hops):
-        address = _parse(hop)
+        address = parse_address(hop)
         if not _is_in(address, proxies):
             break
     return Source(address, address is not None and not unreadable)
@@ -153,7 +153,8 @@ def login_source(request: web.Request) -> LoginSource:
     return LoginSource(key, str(address).partition("%")[0], shared)
 
 
-def _parse(text: str) -> Address | None:
+def parse_address(text: str) -> Address | None:
+    """The address, or None for what is none."""
     address = _literal(text)
     # A socket that listens on :: shows IPv4 peers as ::ffff:127.0.0.1; networks are written as IPv4.
     return getattr(address, "ipv4_mapped", None) or address
