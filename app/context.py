@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from postroom.app.auth.passwords import Passwords
+from postroom.app.auth.throttle import Throttle
+from postroom.app.auth.tokens import Caller, Tokens
 from postroom.app.config import Config
-from postroom.app.passwords import Passwords
-from postroom.app.throttle import Throttle
-from postroom.app.tokens import Caller, Tokens
 from postroom.storage.database import Database
 
 if TYPE_CHECKING:

@@ -32,6 +32,11 @@ class InvalidError(PostroomError):
         text = f"{field}: {reason}"
         return cls(f"Invalid input: {text}", [text])
 
+    @classmethod
+    def missing(cls, field: str, thing: str, key: object) -> "InvalidError":
+        """A field names what is not there."""
+        return cls.field(field, f"There is no {thing} {key}.")
+
 
 class CutOffError(Exception):
     """The client has gone before its request was complete: there is nothing to do, and nobody to tell."""
@@ -60,6 +65,11 @@ class NotFoundError(PostroomError):
     """There is no such thing, or none in the domain of the path."""
 
     status = 404
+
+    @classmethod
+    def of(cls, thing: str, key: object) -> "NotFoundError":
+        """The one sentence for a `thing` (domain, role, user) that nothing has the ID or name of."""
+        return cls(f"There is no {thing} {key}")
 
 
 class ConflictError(PostroomError):

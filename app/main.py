@@ -6,28 +6,29 @@ import secrets
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import cache, partial
 
 from aiohttp import web
 
+from postroom.app.auth.first_password import FirstPassword
+from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
-from postroom.app.endpoints import (
-    Handler,
-    Need,
+from postroom.app.handlers import docs
+from postroom.app.limits.in_flight import UNBOUNDED, UNDER_WAY, Lane, UnderWay
+from postroom.app.limits.sparing import Sparing
+from postroom.app.openapi import document
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.web.endpoints import (
     allowed_methods,
     endpoint,
     not_allowed,
     not_found,
     options,
 )
-from postroom.app.failures import SPARING
-from postroom.app.first_password import FirstPassword
-from postroom.app.handlers import docs
-from postroom.app.in_flight import UNBOUNDED, UNDER_WAY, Lane, UnderWay
-from postroom.app.inputs import MAX_BODY
-from postroom.app.routes import BASE, ROUTES, Route, public
-from postroom.app.sparing import Sparing
-from postroom.app.tokens import ADMIN_ID
+from postroom.app.web.error_responses import SPARING
+from postroom.app.web.inputs import MAX_BODY
+from postroom.app.web.routing import Handler, Need, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.database import DatabaseError, LostDatabaseError, is_unavailable
@@ -58,6 +59,8 @@ def create_app(config: Config) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY)
     under_way = app[UNDER_WAY] = UnderWay()
     app[SPARING] = Sparing()
+    describe: Callable[[], bytes] = cache(partial(document.build, BASE, ROUTES))
+    app[docs.DOCUMENT] = describe
 
     def ready(handler: Handler, need: Need, lane: Lane = UNBOUNDED) -> Handler:
         return endpoint(handler, need, under_way, lane, access_log=config.access_log)

@@ -3,13 +3,8 @@
 A row without a need does not exist: `public` has to be said.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from aiohttp import web
-
-from postroom.app.answers import path_id
-from postroom.app.endpoints import AddressOr, Handler, Need
-from postroom.app.guard import logged_in
 from postroom.app.handlers import (
     authmgr,
     dashboard,
@@ -37,119 +32,26 @@ from postroom.app.handlers import (
     tasks,
     users,
 )
-from postroom.app.permissions import Scope
-from postroom.app.services.ldap_targets import NO_ORG
-from postroom.app.tokens import Caller
+from postroom.app.web.guard import logged_in
+from postroom.app.web.guards import (
+    directory_read,
+    directory_write,
+    domain_organise,
+    domain_read,
+    domain_remove,
+    domain_write,
+    domains_read,
+    from_service,
+    org_organise,
+    passwords_reset,
+    policy_from_service,
+    system_read,
+    system_write,
+    usernames_read,
+)
+from postroom.app.web.routing import Route, public
 
 BASE: Final = "/api/v1"
-
-public: Final[Need] = None
-
-
-def system_read(caller: Caller, _request: web.Request) -> bool:
-    """Reading everything."""
-    return caller.grants.system_read
-
-
-def system_write(caller: Caller, _request: web.Request) -> bool:
-    """Everything."""
-    return caller.grants.system_write
-
-
-def domain_read(caller: Caller, request: web.Request) -> bool:
-    """Reading in the domain of the path."""
-    return path_id(request, "domainID") in caller.grants.read
-
-
-def domain_write(caller: Caller, request: web.Request) -> bool:
-    """Writing in the domain of the path."""
-    return path_id(request, "domainID") in caller.grants.write
-
-
-def domain_organise(caller: Caller, request: web.Request) -> bool:
-    """Changing the domain itself: its organisation's administrators."""
-    return path_id(request, "domainID") in caller.grants.organise
-
-
-def domain_remove(caller: Caller, request: web.Request) -> bool:
-    """Marking the domain as deleted, or purging it: the handler knows which is asked for."""
-    domain_id = path_id(request, "domainID")
-    return domain_id in caller.grants.organise or domain_id in caller.grants.purge
-
-
-def org_organise(caller: Caller, request: web.Request) -> bool:
-    """Administering the organisation of the path."""
-    return path_id(request, "ID") in caller.grants.orgs
-
-
-def directory_read(caller: Caller, request: web.Request) -> bool:
-    """Reading what the query names by `domain` or `organization`; without either, reading everything."""
-    return caller.grants.system_read or _names_own(caller, request, caller.grants.read)
-
-
-def directory_write(caller: Caller, request: web.Request) -> bool:
-    """Writing there."""
-    return caller.grants.system_write or _names_own(caller, request, caller.grants.write)
-
-
-def _names_own(caller: Caller, request: web.Request, own: Scope) -> bool:
-    if "domain" in request.query:
-        return _number(request.query["domain"]) in own
-    if "organization" not in request.query:
-        return False
-    org_id = _number(request.query["organization"])
-    if org_id == NO_ORG:
-        # The operation finds out which domains these are, and keeps to those of the caller.
-        return own.everything or bool(own.ids)
-    return org_id in caller.grants.orgs
-
-
-def _number(text: str) -> int | None:
-    # What is no number is nobody's; who may do everything is told so when the query is checked.
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-
-
-def domains_read(caller: Caller, _request: web.Request) -> bool:
-    """Reading in any domain at all."""
-    return "DomainAdminRead" in caller.grants.capabilities
-
-
-def passwords_reset(caller: Caller, _request: web.Request) -> bool:
-    """Setting passwords everywhere, or writing in any domain at all: the handler knows of whom."""
-    return caller.grants.reset_passwords or "DomainAdminWrite" in caller.grants.capabilities
-
-
-def usernames_read(caller: Caller, request: web.Request) -> bool:
-    """Whoever may set passwords, and who reads everything."""
-    return passwords_reset(caller, request) or caller.grants.system_read
-
-
-def _system(caller: Caller, request: web.Request) -> bool:
-    """Reading everything, or everything, as the method has it."""
-    reading = request.method in ("GET", "HEAD")
-    return caller.grants.system_read if reading else caller.grants.system_write
-
-
-def policy_read(caller: Caller, request: web.Request) -> bool:
-    """Reading everything; the defaults for all, which are nobody's, with any domain to read."""
-    defaults = request.match_info["username"] == "default"
-    return caller.grants.system_read or (defaults and domains_read(caller, request))
-
-
-#: The ActiveSync server, by its address; others need to be allowed to read or change everything.
-from_service: Final = AddressOr(_system)
-#: The same; a console's page of a domain wants the default policy.
-policy_from_service: Final = AddressOr(policy_read)
-
-
-class Route(NamedTuple):
-    """One row of the table."""
-
-    method: str
-    path: str
-    handler: Handler
-    need: Need
-
 
 _USERS = "/domains/{domainID}/users"
 _USER = "/domains/{domainID}/users/{userID}"

@@ -3,17 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from postroom.app.auth.passwords import Passwords
+from postroom.app.auth.throttle import Throttle
+from postroom.app.auth.tokens import Tokens
 from postroom.app.config import Config
 from postroom.app.context import Context, now_in
-from postroom.app.passwords import Passwords
 from postroom.app.services.directories import Directories
 from postroom.app.services.dns_check import DnsCheck
 from postroom.app.services.machine import Machine
 from postroom.app.services.presence import Presence
 from postroom.app.services.tasks import Tasks
 from postroom.app.services.units import Units
-from postroom.app.throttle import Throttle
-from postroom.app.tokens import Tokens
 from postroom.storage import auth
 from postroom.storage.database import Database, WrongDatabaseError
 from postroom.storage.keyring import KeyFileError, UnreadableSecretError

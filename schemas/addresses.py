@@ -7,10 +7,8 @@ from functools import lru_cache
 import idna
 from email_validator import EmailNotValidError, validate_email
 
-from postroom.storage.text import fold
-
-#: RFC 5321: 64 for the local part, 255 for the domain, and the @. Longer text is not even looked at.
-MAX_LENGTH = 320
+from postroom.schemas.values.text import fold
+from postroom.schemas.values.users import LONGEST_ADDRESS
 
 # The library refuses domains such as firm.local, where many houses have their mail, and can only be told otherwise for
 # the whole process; so it judges the local part, before a domain that it accepts.
@@ -32,8 +30,8 @@ def normalise_address(text: str) -> str:
 
     ValueError with a plain English reason when it is none. Domains without a dot (`localhost`) are good.
     """
-    if len(text) > MAX_LENGTH:
-        raise ValueError(f"The address is longer than {MAX_LENGTH} characters")
+    if len(text) > LONGEST_ADDRESS:
+        raise ValueError(f"The address is longer than {LONGEST_ADDRESS} characters")
     local, at, domain = text.rpartition("@")
     if not at:
         raise ValueError("An address needs an @")

@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from marshmallow import fields, validate
+from marshmallow import validate
 
-from postroom.schemas.answers import ADDITION
 from postroom.schemas.fields import Input, Text
 
 #: The directory for users who are linked to it, the local password for all others: the default.
@@ -19,9 +18,3 @@ class AuthmgrSchema(Input):
     """The body of PUT, and a part of its answer."""
 
     authBackendSelection = Text(16, required=True, validate=validate.OneOf([ALWAYS_MYSQL, ALWAYS_LDAP, EXTERNID]))
-
-
-class AuthmgrAnswerSchema(AuthmgrSchema):
-    """What a login goes by, twice: the public description has it at the top, the web console reads it in `data`."""
-
-    data = fields.Nested(AuthmgrSchema, required=True, metadata=ADDITION)

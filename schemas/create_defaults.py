@@ -8,9 +8,9 @@ from postroom.schemas.domains import LARGEST_MAX_USER
 from postroom.schemas.fields import Bool, Input, Int, QueryInt, Text, check_date
 from postroom.schemas.properties import Properties
 from postroom.schemas.sync_policy import SyncPolicySchema
-from postroom.storage import proptags
-from postroom.storage.create_defaults import Defaults
-from postroom.storage.user_documents import FLAGS
+from postroom.schemas.values import proptags
+from postroom.schemas.values.create_defaults import Defaults
+from postroom.schemas.values.users import FLAGS
 
 
 class _UserDefaultsBase(Input):

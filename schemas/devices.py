@@ -8,7 +8,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from postroom.schemas.fields import INT64_MAX, CommaSeparated, Input, Int, Text
 from postroom.schemas.session import LONGEST_PASSWORD
-from postroom.schemas.users import LONGEST_ADDRESS
+from postroom.schemas.values.users import LONGEST_ADDRESS
 
 #: What has become of a wipe: 0 unknown, 1 none; 2 pending, 4 requested, 8 wiped; 16, 32, 64 the same for the account.
 WIPE_STATUSES = (0, 1, 2, 4, 8, 16, 32, 64)

@@ -17,10 +17,9 @@ from postroom.schemas.fields import (
 )
 from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.schemas.sync_policy import SyncPolicySchema
-from postroom.storage.domains import MATCH_FIELDS, SORT_FIELDS, DomainQuery
+from postroom.schemas.values.queries import DOMAIN_MATCH_FIELDS, DOMAIN_SORT_FIELDS, DomainQuery
 
 #: 0 normal, 1 suspended, 2 out of date, 3 deleted.
-STATUS_DELETED = 3
 
 LONGEST_NAME = 64
 
@@ -119,8 +118,8 @@ class DomainListQuerySchema(PageQuerySchema):
         bounds = data.get("maxUser")
         return DomainQuery(
             **page_arguments(data),
-            sort=known_sort(data["sort"], SORT_FIELDS),
-            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
+            sort=known_sort(data["sort"], DOMAIN_SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], DOMAIN_MATCH_FIELDS),
             ids=data.get("ID"),
             org_ids=data.get("orgID"),
             status=data.get("domainStatus"),

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate
+
+#: Marks what the public description of the API does not have, for whoever generates a client from it.
+ADDITION: Final = {"x-postroom": True}
 
 #: What SQLite can hold.
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

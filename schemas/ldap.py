@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_loa
 from marshmallow.validate import Length, OneOf, Range
 
 from postroom.schemas.fields import Bool, Listed, Mapped, Short
-from postroom.storage import proptags
+from postroom.schemas.values import proptags
 
 TEMPLATE_NAMES = ("common", "ActiveDirectory", "OpenLDAP", "Univention", "389ds")
 #: A quota is a signed 32-bit property, in KiB.

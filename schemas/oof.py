@@ -2,15 +2,14 @@
 
 import unicodedata
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, validate
 
-from postroom.schemas.fields import Bool, Input, Int, Text, check_time
+from postroom.schemas.fields import Int, Text, check_time
+from postroom.schemas.values.users import LONGEST_TEXT
 
 STATE_OFF, STATE_ON, STATE_SCHEDULED = 0, 1, 2
 
 LONGEST_SUBJECT = 255
-#: As long as the text of a property.
-LONGEST_REPLY = 32_767
 
 
 def check_subject(text: str) -> None:
@@ -32,18 +31,6 @@ class OofSchema(Schema):
     startTime = Text(19, allow_none=True, validate=check_time)
     endTime = Text(19, allow_none=True, validate=check_time)
     internalSubject = Text(LONGEST_SUBJECT, allow_none=True, validate=check_subject)
-    internalReply = Text(LONGEST_REPLY, line=False, allow_none=True)
+    internalReply = Text(LONGEST_TEXT, line=False, allow_none=True)
     externalSubject = Text(LONGEST_SUBJECT, allow_none=True, validate=check_subject)
-    externalReply = Text(LONGEST_REPLY, line=False, allow_none=True)
-
-
-class OofInForceSchema(OofSchema):
-    """The out of office state, and whether replies are due at this moment."""
-
-    inForce = Bool(required=True)
-
-
-class ServiceOofSchema(Input):
-    """What a mail server asks for before it replies."""
-
-    data = fields.Nested(OofInForceSchema, required=True)
+    externalReply = Text(LONGEST_TEXT, line=False, allow_none=True)

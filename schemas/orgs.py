@@ -6,7 +6,7 @@ from marshmallow import post_load, validate
 
 from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, Listed, Text
 from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
-from postroom.storage.orgs import MATCH_FIELDS, SORT_FIELDS, OrgQuery
+from postroom.schemas.values.queries import ORG_MATCH_FIELDS, ORG_SORT_FIELDS, OrgQuery
 
 
 class OrgPatchSchema(Input):
@@ -36,7 +36,7 @@ class OrgListQuerySchema(PageQuerySchema):
     def _query(self, data: dict[str, Any], **_: Any) -> OrgQuery:
         return OrgQuery(
             **page_arguments(data),
-            sort=known_sort(data["sort"], SORT_FIELDS),
-            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
+            sort=known_sort(data["sort"], ORG_SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], ORG_MATCH_FIELDS),
             equal={name: data[name] for name in ("name", "description") if name in data},
         )

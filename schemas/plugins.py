@@ -1,6 +1,6 @@
 """Plugins of the webmail, by name."""
 
-from marshmallow import fields, validate
+from marshmallow import validate
 
 from postroom.schemas.fields import Input, Listed, Text
 
@@ -12,9 +12,3 @@ class PluginNamesSchema(Input):
     bare_list = "names"
 
     names = Listed(Text(64, validate=validate.Length(min=1)), required=True, validate=validate.Length(max=100))
-
-
-class DisabledPluginsSchema(Input):
-    """Plugins by name, in the order in which they were put."""
-
-    data = fields.List(fields.String(), required=True)

@@ -8,15 +8,12 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from postroom.schemas.fields import check_time
-from postroom.storage import proptags
-from postroom.storage.properties import Value
-from postroom.storage.proptags import Kind, PropTag
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import Kind, PropTag, Value
+from postroom.schemas.values.users import LONGEST_TEXT
 
 #: Kept in KiB; a text with a unit is taken as well.
 QUOTAS = frozenset({"storagequotalimit", "prohibitsendquota", "prohibitreceivequota"})
-
-#: Text of a property ends here ([MS-OXCDATA] strings are stored with 16-bit lengths by the clients of this API).
-LONGEST_TEXT = 32_767
 
 # All of them count by 1024: "10M", "10MB" and "10 MiB" are the same.
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?)[ ]?([KMGT])(?:i?B)?", re.ASCII | re.IGNORECASE)

@@ -6,7 +6,8 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from postroom.schemas.fields import CommaSeparated, IdRef, Input, Int, Listed, QueryInt, Text, parse_id
 from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
-from postroom.storage.roles import LONGEST_DESCRIPTION, LONGEST_NAME, MATCH_FIELDS, SORT_FIELDS, RoleQuery
+from postroom.schemas.values.queries import ROLE_MATCH_FIELDS, ROLE_SORT_FIELDS, RoleQuery
+from postroom.schemas.values.roles import LONGEST_DESCRIPTION, LONGEST_NAME
 
 #: About all domains, or all organisations.
 EVERYTHING = "*"
@@ -69,8 +70,8 @@ class RoleListQuerySchema(PageQuerySchema):
     def _query(self, data: dict[str, Any], **_: Any) -> RoleQuery:
         return RoleQuery(
             **page_arguments({"limit": None, **data}),
-            sort=known_sort(data["sort"], SORT_FIELDS),
-            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
+            sort=known_sort(data["sort"], ROLE_SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], ROLE_MATCH_FIELDS),
             ids=data.get("ID"),
-            equal={name: data[name] for name in MATCH_FIELDS if name in data},
+            equal={name: data[name] for name in ROLE_MATCH_FIELDS if name in data},
         )

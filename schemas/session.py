@@ -3,6 +3,7 @@
 from marshmallow import Schema
 
 from postroom.schemas.fields import Input, Text
+from postroom.schemas.values.users import LONGEST_ADDRESS
 
 #: Longest password; more is refused, never cut short.
 LONGEST_PASSWORD = 512
@@ -10,7 +11,7 @@ LONGEST_PASSWORD = 512
 
 #: `user` and `pass`, as a form or as JSON; both missing: a valid cookie is refreshed. Python has no attribute `pass`.
 LoginSchema = Schema.from_dict(
-    {"user": Text(320), "pass": Text(LONGEST_PASSWORD, line=False, load_only=True)}, name="LoginSchema"
+    {"user": Text(LONGEST_ADDRESS), "pass": Text(LONGEST_PASSWORD, line=False, load_only=True)}, name="LoginSchema"
 )
 
 
@@ -25,4 +26,4 @@ class ChangePasswordSchema(Input):
 
     new = Text(LONGEST_PASSWORD, line=False, required=True)
     old = Text(LONGEST_PASSWORD, line=False, required=True)
-    user = Text(320)
+    user = Text(LONGEST_ADDRESS)

@@ -4,7 +4,7 @@ from marshmallow import validate
 
 from postroom.schemas.delegates import LONGEST_LIST
 from postroom.schemas.fields import Input, Listed, Text
-from postroom.schemas.users import LONGEST_ADDRESS
+from postroom.schemas.values.users import LONGEST_ADDRESS
 
 
 class StoreAccessPostSchema(Input):

@@ -8,9 +8,8 @@ from marshmallow import INCLUDE, Schema, ValidationError, post_load
 
 from postroom.schemas.fields import CommaSeparated, Text
 from postroom.schemas.properties import parse_names, parse_value
-from postroom.storage import proptags
-from postroom.storage.properties import Value
-from postroom.storage.proptags import PropTag
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import PropTag, Value
 
 UNKNOWN_TAG, INVALID_TYPE, UNSUPPORTED_TYPE = "Unknown tag", "Invalid type", "Unsupported type"
 

@@ -7,7 +7,7 @@ from marshmallow import Schema, post_load
 from postroom.schemas.downsync import Seconds
 from postroom.schemas.fields import CommaSeparated, QueryInt, Text
 from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
-from postroom.storage.tasks import MATCH_FIELDS, SORT_FIELDS, TaskQuery
+from postroom.schemas.values.queries import TASK_MATCH_FIELDS, TASK_SORT_FIELDS, TaskQuery
 
 _EXACT = ("command", "message", "created", "updated")
 
@@ -40,8 +40,8 @@ class TaskListQuerySchema(PageQuerySchema):
         page.pop("level")  # there is no less to show
         return TaskQuery(
             **page,
-            sort=known_sort(data["sort"], SORT_FIELDS),
-            match_fields=known_fields(data["matchFields"], MATCH_FIELDS),
+            sort=known_sort(data["sort"], TASK_SORT_FIELDS),
+            match_fields=known_fields(data["matchFields"], TASK_MATCH_FIELDS),
             ids=data.get("ID"),
             equal={name: data[name] for name in _EXACT if name in data},
         )

@@ -20,16 +20,10 @@ from postroom.schemas.fields import (
 from postroom.schemas.pages import MOST_NAMES, MOST_TERMS, PageQuerySchema, known_fields, page_arguments
 from postroom.schemas.properties import Properties
 from postroom.schemas.sync_policy import SyncPolicySchema
-from postroom.storage import proptags
-from postroom.storage.proptags import Kind
-from postroom.storage.user_list import MATCH_FIELDS, SORT_FIELDS, UserQuery
-
-#: 0 normal, 1 suspended, 2 out of date, 3 deleted, 4 shared mailbox, 5 contact.
-STATUS_NORMAL, STATUS_SHARED, STATUS_CONTACT = 0, 4, 5
-STATUSES = (0, 1, 2, 3, 4, 5)
-
-#: Longest address (RFC 5321 4.5.3.1: 64 octets before the @, 255 after) as the API has it.
-LONGEST_ADDRESS = 320
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import Kind
+from postroom.schemas.values.queries import USER_MATCH_FIELDS, USER_SORT_FIELDS, UserQuery
+from postroom.schemas.values.users import LONGEST_ADDRESS, STATUSES
 
 _SERVER = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?", re.ASCII)
 _FINGERPRINT = re.compile(r"([0-9A-F]{2}(:[0-9A-F]{2})*)?", re.ASCII)
@@ -203,7 +197,7 @@ class UserListQuerySchema(PageQuerySchema):
         return UserQuery(
             **page_arguments(data),
             sort=_sort_keys(data["sort"]),
-            match_fields=frozenset(known_fields(data["matchFields"], tuple(MATCH_FIELDS))),
+            match_fields=frozenset(known_fields(data["matchFields"], USER_MATCH_FIELDS)),
             match_tags=_known_tags(data["matchProps"]),
             username=stored_form(data["username"]) if "username" in data else None,
             ids=data.get("ID"),
@@ -230,7 +224,7 @@ def _sort_keys(sort: list[tuple[str, bool]]) -> list[tuple[str | int, bool]]:
     """The keys that are a field or a property; a field goes before a property of its name."""
     keys: list[tuple[str | int, bool]] = []
     for name, descending in sort:
-        if name in SORT_FIELDS:
+        if name in USER_SORT_FIELDS:
             keys.append((name, descending))
         else:
             keys += [(tag, descending) for tag in _known_tags([name])]

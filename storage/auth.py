@@ -3,11 +3,11 @@
 import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,10 @@ def ensure_administrator(connection: sqlite3.Connection, password: str | None) -
             "INSERT INTO addresses (user_id, kind, address, key) VALUES (0, 'username', 'admin', 'admin')"
         )
     return bool(made)
+
+
+#: The setting that says what a login goes by.
+AUTH_BACKEND: Final = "auth_backend"
 
 
 async def select_setting(database: Database, name: str) -> str | None:

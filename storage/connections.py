@@ -12,12 +12,12 @@ from typing import TypeVar, TypeVarTuple
 
 import aiosqlite
 
+from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.backup import back_up, plain_text_copies
 from postroom.storage.faults import DatabaseError, NoDatabaseError
 from postroom.storage.keyring import Keyring
 from postroom.storage.migrations import check_current, migrate, version_of
-from postroom.storage.text import fold
 
 log = logging.getLogger("postroom.storage")
 

@@ -1,21 +1,11 @@
 """What new users and domains get when nobody says otherwise: for all domains, and per domain what differs."""
 
 import sqlite3
-from typing import Any, Final
 
 import orjson
 
+from postroom.schemas.values.create_defaults import NONE, Defaults
 from postroom.storage.database import Database
-from postroom.storage.user_documents import FLAGS
-
-#: `{"user": {field: value}, "domain": {field: value}}`; of a user also `"properties": {name: value}`.
-Defaults = dict[str, dict[str, Any]]
-
-NONE: Final[Defaults] = {"user": {}, "domain": {}}
-
-_ON = ("privWeb", "privEas", "privDav")
-#: What the table of users itself gives a new user.
-BUILT_IN: Final[Defaults] = {"user": {"lang": "", **{name: name in _ON for name in FLAGS}}, "domain": {}}
 
 
 async def select_defaults(database: Database, domain_id: int | None) -> Defaults | None:

@@ -4,8 +4,8 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 from postroom.storage.user_documents import boolean
 
 #: Devices that are known of a user at most: anybody with the user's password can make up new ones.

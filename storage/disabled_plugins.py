@@ -4,8 +4,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 
 _SELECT = """SELECT CAST('{"data":' || disabled_plugins || '}' AS BLOB) FROM domains WHERE id = ?"""
 # A name is somebody's as username or as alias, as everywhere in /service.

@@ -2,10 +2,11 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from postroom.schemas.values.queries import DomainQuery
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 from postroom.storage.user_documents import boolean
 
 #: Fields that are one column each: name in the API -> column.
@@ -21,7 +22,8 @@ COLUMNS = {
     "chat": "chat",
     "syncPolicy": "sync_policy",
 }
-SORT_FIELDS = {
+#: Field -> what it is sorted by.
+SORT_COLUMNS = {
     "ID": "id",
     "domainname": "domainname",
     "orgID": "coalesce(d.org_id, 0)",
@@ -38,8 +40,6 @@ SORT_FIELDS = {
     "inactiveUsers": "inactive_users",
     "virtualUsers": "virtual_users",
 }
-MATCH_FIELDS = ("domainname", "displayname", "title", "address", "adminName", "tel")
-
 _LEVELS = (
     ["'ID', d.id", "'domainname', d.domainname", "'displayname', d.displayname"],
     [
@@ -63,25 +63,6 @@ def document(level: int) -> str:
     """SQL for a domain's JSON text at a level (0, 1, 2)."""
     members = [member for part in _LEVELS[: level + 1] for member in part]
     return f"json_object({', '.join(members)})"
-
-
-@dataclass(frozen=True, slots=True)
-class DomainQuery:
-    """What a list of domains asks for. `visible` None: all; otherwise the IDs the caller may see."""
-
-    level: int = 1
-    limit: int | None = 50
-    offset: int = 0
-    sort: list[tuple[str, bool]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    match_fields: Sequence[str] = MATCH_FIELDS
-    ids: list[int] | None = None
-    org_ids: list[int] | None = None
-    status: list[int] | None = None
-    max_user: tuple[int, int] | None = None
-    #: exact values of text fields, by their names in the API
-    equal: Mapping[str, str] = field(default_factory=dict)
-    visible: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +119,7 @@ async def select_domains(database: Database, query: DomainQuery, *, caller: int)
 
 
 def _order(name: str, *, descending: bool) -> str:
-    column = SORT_FIELDS[name]
+    column = SORT_COLUMNS[name]
     return (column if "(" in column else f"d.{column}") + (" DESC" if descending else "")
 
 
@@ -164,7 +145,7 @@ async def select_sync_policy(database: Database, domain_id: int) -> tuple[str | 
     return row
 
 
-async def count_active_users(database: Database, *, caller: int) -> int:
+async def select_active_user_count(database: Database, *, caller: int) -> int:
     """How many users of status 0 there are in all domains: those that `maxUser` counts."""
     return int(await database.search(caller, "SELECT coalesce(sum(active_users), 0) FROM domains"))
 

@@ -3,8 +3,8 @@
 import sqlite3
 from collections.abc import Sequence
 
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 
 DELEGATE, SENDAS = "delegate", "sendas"
 

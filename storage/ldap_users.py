@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from postroom.storage.properties import Value
-from postroom.storage.text import fold
+from postroom.schemas.values.proptags import Value
+from postroom.schemas.values.text import fold
 
 
 @dataclass(frozen=True, slots=True)

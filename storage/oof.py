@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 
 #: name in the API -> column.
 COLUMNS = {

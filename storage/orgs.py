@@ -2,13 +2,10 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from postroom.schemas.values.queries import OrgQuery
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
-
-SORT_FIELDS = ("ID", "name", "description")
-MATCH_FIELDS = ("name", "description")
 
 _LEVELS = (
     ["'ID', o.id", "'name', o.name"],
@@ -22,19 +19,6 @@ _LEVELS = (
                              FROM (SELECT * FROM domains WHERE org_id = o.id ORDER BY id)))"""
     ],
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OrgQuery:
-    """What a list of organisations asks for."""
-
-    level: int = 1
-    limit: int = 50
-    offset: int = 0
-    sort: list[tuple[str, bool]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    match_fields: Sequence[str] = MATCH_FIELDS
-    equal: Mapping[str, str] = field(default_factory=dict)
 
 
 def _document(level: int) -> str:
@@ -85,9 +69,10 @@ def read_org(connection: sqlite3.Connection, org_id: int) -> bytes:
 _SELECT_ID = "SELECT id FROM orgs WHERE id = ?"
 
 
-async def org_exists(database: Database, org_id: int) -> bool:
-    """Whether there is such an organisation."""
-    return await database.fetch_by_key(_SELECT_ID, (org_id,)) is not None
+async def select_org_id(database: Database, org_id: int) -> int | None:
+    """The ID if there is such an organisation, or None."""
+    found: int | None = await database.fetch_by_key(_SELECT_ID, (org_id,))
+    return found
 
 
 def is_org(connection: sqlite3.Connection, org_id: int) -> bool:

@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 
+from postroom.schemas.values.proptags import Kind, PropTag, Value
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.proptags import Kind, PropTag
-from postroom.storage.text import fold
 from postroom.storage.user_documents import PROPERTY_VALUE
-
-#: A value as the API shows it: by the property's kind, or a list of such.
-Value = int | str | bool | list[int] | list[str] | list[bool]
 
 
 @lru_cache(maxsize=64)

@@ -3,17 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from postroom.schemas.values.queries import RoleQuery
+from postroom.schemas.values.roles import LONGEST_NAME
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
-
-LONGEST_NAME = 32
-LONGEST_DESCRIPTION = 256
 
 #: Field -> what it is sorted by.
-SORT_FIELDS = {"ID": "r.id", "name": "r.key", "description": "r.description"}
-MATCH_FIELDS = ("name", "description")
+SORT_COLUMNS = {"ID": "r.id", "name": "r.key", "description": "r.description"}
 
 _PERMISSIONS = """
     SELECT json_group_array(json_object(
@@ -35,20 +33,6 @@ _LEVELS = (
     ["'description', r.description", f"'permissions', json(({_PERMISSIONS}))"],
     [f"'users', json(({_USERS}))"],
 )
-
-
-@dataclass(frozen=True, slots=True)
-class RoleQuery:
-    """What a list of roles asks for; without a limit, all of them."""
-
-    level: int = 1
-    limit: int | None = None
-    offset: int = 0
-    sort: list[tuple[str, bool]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    match_fields: Sequence[str] = MATCH_FIELDS
-    ids: list[int] | None = None
-    equal: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +64,7 @@ async def select_roles(database: Database, query: RoleQuery, *, caller: int) -> 
         texts = " || char(10) || ".join(f"coalesce(r.{name}, '')" for name in query.match_fields) or "''"
         conditions.append(f"instr(fold({texts}), ?)")
         params.append(fold(word))
-    order = [f"{SORT_FIELDS[name]}{' DESC' if descending else ''}" for name, descending in query.sort] + ["r.id"]
+    order = [f"{SORT_COLUMNS[name]}{' DESC' if descending else ''}" for name, descending in query.sort] + ["r.id"]
     found: bytes = await database.search(
         caller,
         f"""

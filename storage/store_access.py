@@ -4,8 +4,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 
 DISPLAY_NAME = 0x3001001F
 

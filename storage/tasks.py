@@ -3,17 +3,15 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from postroom.schemas.values.queries import TaskQuery
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
 
 QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
 UNFINISHED = (0, 1, 2)
-SORT_FIELDS = {name: name.lower() for name in ("ID", "command", "state", "created", "updated", "message")}
-MATCH_FIELDS = ("command", "message")
-
 #: Finished tasks that are kept, and those of them whose unchanged items are kept as well.
 _KEPT, _KEPT_WHOLE = 100, 2
 
@@ -28,21 +26,6 @@ _RESULT = """
                 json_object('username', i.username, 'code', i.code, 'message', i.message, 'action', i.action),
                 json_object('ID', i.user_id, 'objectID', i.object_id, 'changes', json(i.changes)))), '[]')
        FROM (SELECT * FROM task_items WHERE task_id = t.id ORDER BY id) i)"""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskQuery:
-    """What a list of tasks asks for. `user_id` None: those of everyone."""
-
-    user_id: int | None = None
-    ids: list[int] | None = None
-    #: exact values of text fields
-    equal: Mapping[str, str] = field(default_factory=dict)
-    words: Sequence[str] = ()
-    match_fields: Sequence[str] = MATCH_FIELDS
-    sort: Sequence[tuple[str, bool]] = ()
-    limit: int = 50
-    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +68,7 @@ async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> 
         texts = " || char(10) || ".join(f"t.{name}" for name in query.match_fields) or "''"
         conditions.append(f"instr(fold({texts}), ?)")
         params.append(fold(word))
-    order = [f"t.{SORT_FIELDS[name]}{' DESC' if descending else ''}" for name, descending in query.sort]
+    order = [f"t.{name.lower()}{' DESC' if descending else ''}" for name, descending in query.sort]
     where = " AND ".join(conditions)
     found: bytes = await database.search(
         caller,
@@ -140,7 +123,7 @@ async def select_items(database: Database, task_id: int) -> list[dict[str, Any]]
     return list(json.loads(found or "[]"))
 
 
-async def count_queued(database: Database) -> int:
+async def select_queued_count(database: Database) -> int:
     """How many tasks wait for their turn."""
     return int(await database.fetch_by_key("SELECT count(*) FROM tasks WHERE state = ?", (QUEUED,)))
 

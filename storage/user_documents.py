@@ -6,7 +6,7 @@ Every fragment expects the users' table under the name `u`.
 from functools import lru_cache
 
 #: Privileges and other yes-or-no fields of a user: name in the API -> column.
-FLAGS = {
+FLAG_COLUMNS = {
     "pop3_imap": "pop3_imap",
     "smtp": "smtp",
     "changePassword": "change_password",
@@ -54,7 +54,7 @@ _FETCHMAIL = "'fetchmail', " + _list(
 )
 _LEVEL_2 = [
     "'lang', u.lang",
-    *(f"'{name}', {boolean('u.' + column)}" for name, column in FLAGS.items()),
+    *(f"'{name}', {boolean('u.' + column)}" for name, column in FLAG_COLUMNS.items()),
     "'aliases', "
     + _list("address", "(SELECT address FROM addresses WHERE user_id = u.id AND kind = 'alias' ORDER BY id)"),
     "'altnames', "

@@ -1,41 +1,21 @@
 """A page of users: one statement, whatever is asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from postroom.schemas.values.queries import UserQuery
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
-from postroom.storage.user_documents import FLAGS, document
+from postroom.storage.user_documents import FLAG_COLUMNS, document
 
 #: What `match` looks at besides properties, and what `matchFields` may narrow it to.
-MATCH_FIELDS = {"ID": "", "username": "username", "aliases": "alias", "altnames": "altname"}
+#: Field -> the kind of address that is searched; the ID is none.
+_MATCH_KINDS = {"ID": "", "username": "username", "aliases": "alias", "altnames": "altname"}
 
-SORT_FIELDS = {"ID": "id", "username": "username", "domainID": "domain_id", "status": "status", **FLAGS}
+#: Field -> its column.
+SORT_COLUMNS = {"ID": "id", "username": "username", "domainID": "domain_id", "status": "status", **FLAG_COLUMNS}
 
 #: The trigram index finds nothing shorter.
 _SHORTEST_INDEXED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class UserQuery:
-    """What a list asks for. Property names have become tags; words are as typed."""
-
-    level: int = 1
-    limit: int = 50
-    offset: int = 0
-    #: (field of SORT_FIELDS or property tag, descending)
-    sort: list[tuple[str | int, bool]] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    match_fields: frozenset[str] = frozenset(MATCH_FIELDS)
-    match_tags: list[int] = field(default_factory=list)
-    username: str | None = None
-    ids: list[int] | None = None
-    status: list[int] | None = None
-    #: organisations of the users' domains; 0: of none
-    org_ids: list[int] | None = None
-    #: property tag, and the values of which one must be there: numbers, or texts, as the property has
-    filter_tags: list[tuple[int, list[int] | list[str]]] = field(default_factory=list)
-    property_tags: list[int] | None = None
 
 
 def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[object]]:
@@ -93,7 +73,7 @@ def _order(query: UserQuery) -> tuple[str, str, list[object]]:
     for number, (key, descending) in enumerate(query.sort):
         direction = " DESC" if descending else ""
         if isinstance(key, str):
-            order.append(f"u.{SORT_FIELDS[key]}{direction}")
+            order.append(f"u.{SORT_COLUMNS[key]}{direction}")
             continue
         by = f"s{number}"
         joins.append(f"LEFT JOIN properties {by} ON {by}.user_id = u.id AND {by}.tag = ?")
@@ -145,7 +125,7 @@ def _word(query: UserQuery, word: str) -> tuple[str, list[object], bool]:
     indexed = len(folded) >= _SHORTEST_INDEXED and "\0" not in folded
     # In the index's query language a quoted string is literal; a quote inside it is doubled.
     needle = '"' + folded.replace('"', '""') + '"' if indexed else folded
-    kinds = [kind for name, kind in MATCH_FIELDS.items() if kind and name in query.match_fields]
+    kinds = [kind for name, kind in _MATCH_KINDS.items() if kind and name in query.match_fields]
     if kinds:
         narrowed = f"a.kind IN ({_marks(kinds)})"
         sources.append(

@@ -1,4 +1,4 @@
-"""Rows of users: reading one as a document, writing single fields. The rules are in app/services/users.py."""
+"""Rows of users: reading one as a document, writing single fields. The rules are in app/transactions/users.py."""
 
 import json
 import sqlite3
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.text import fold
-from postroom.storage.user_documents import FLAGS, document
+from postroom.storage.user_documents import FLAG_COLUMNS, document
 
 _SELECT = {
     level: f"SELECT CAST({document(level)} AS BLOB) FROM users u WHERE u.id = ? AND u.domain_id = ?"
@@ -19,7 +19,7 @@ _SELECT_BY_ID = f"SELECT CAST({document(2)} AS BLOB) FROM users u WHERE u.id = ?
 _SELECT_PROFILE = f"SELECT CAST({document(2, fetchmail=False)} AS BLOB) FROM users u WHERE u.id = ?"
 
 #: Fields of a user that are one column each: name in the API -> column.
-COLUMNS = {"status": "status", "lang": "lang", "syncPolicy": "sync_policy", "ldapID": "ldap_id", **FLAGS}
+COLUMNS = {"status": "status", "lang": "lang", "syncPolicy": "sync_policy", "ldapID": "ldap_id", **FLAG_COLUMNS}
 
 #: Where an altname comes from: somebody entered it, or it stands in the directory.
 MAGIC_MANUAL, MAGIC_LDAP = 0, 99

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from postroom.app.config import Config
-from postroom.app.limits import Limits
+from postroom.app.limits.clients import Limits
 from postroom.storage.database import Database
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 

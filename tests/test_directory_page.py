@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postroom.app import ldap_cli, ldap_commands
+from postroom.app.cli import ldap, ldap_commands
 from postroom.app.directory.config import from_document
 from postroom.schemas.ldap import TEMPLATE_NAMES, LdapConfigSchema
 
@@ -31,4 +31,4 @@ def test_exit_codes() -> None:
     """The page and --help tell of the same exit codes: those that there are."""
     there = [getattr(ldap_commands, name) for name in ("FINE", "NOTICED", "REFUSED", "AWAY", "BROKEN", "INTERRUPTED")]
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)] == there
-    assert [int(code) for code in re.findall(r"^  (\d+) ", ldap_cli._CODES, re.MULTILINE)] == there
+    assert [int(code) for code in re.findall(r"^  (\d+) ", ldap._CODES, re.MULTILINE)] == there

@@ -13,7 +13,7 @@ from postroom.app.directory.mapping import Entry
 from postroom.app.directory.pool import Pool
 from postroom.app.directory.questions import Questions
 from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError, too_many_logins
-from postroom.app.turns import Turns
+from postroom.app.limits.turns import Turns
 
 if TYPE_CHECKING:
     from postroom.app.directory.session import Session

@@ -8,11 +8,11 @@ from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import MappedUser
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of, spells_administrator
-from postroom.schemas.users import STATUS_CONTACT
-from postroom.storage import proptags
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import Value
+from postroom.schemas.values.text import fold
+from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage.ldap_users import StoredUser
-from postroom.storage.properties import Value
-from postroom.storage.text import fold
 from postroom.storage.users import MAGIC_LDAP
 
 #: Folded name -> (kind, user ID) of whoever goes by it.

@@ -16,10 +16,10 @@ from postroom.app.directory.templates import OTHER_NAME
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of, normalise_address
 from postroom.schemas.properties import parse_value
-from postroom.storage import proptags
-from postroom.storage.properties import Value
-from postroom.storage.proptags import Kind, PropTag
-from postroom.storage.text import fold
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import Kind, PropTag, Value
+from postroom.schemas.values.text import fold
+from postroom.schemas.values.users import LONGEST_ADDRESS, LONGEST_TEXT
 
 log = logging.getLogger("postroom.ldap")
 
@@ -28,9 +28,7 @@ STORAGE_QUOTA = 0x3FF50003
 SMTP_ADDRESS = 0x39FE001F
 #: What stays when its attribute goes: nobody loses a quota or becomes another kind of mailbox by an omission.
 KEPT = frozenset({DISPLAY_TYPE, STORAGE_QUOTA, 0x666E0003, 0x666A0003})
-MAX_TEXT = 32767
 
-_MAX_ALTNAME = 320
 _DISPLAY_TYPE_ACL_BIT = 0x40000000
 _DISPLAY_TYPE_CONTACT = 6
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
@@ -206,7 +204,7 @@ def _altname(values: Mapping[str, Sequence[str | bytes]], attribute: str | None,
         return None
     altname = texts[0]
     # The rules of altnames that are entered by hand.
-    if len(altname) > _MAX_ALTNAME:
+    if len(altname) > LONGEST_ADDRESS:
         reason = "it is too long"
     elif any(character.isspace() or character < " " or character == "\x7f" for character in altname):
         reason = "it holds white space or a control character"
@@ -265,8 +263,8 @@ def _single(prop: PropTag, value: str | bytes, zone: tzinfo) -> int | str | bool
 
 
 def _short(text: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"it is longer than {MAX_TEXT} characters")
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"it is longer than {LONGEST_TEXT} characters")
     return text
 
 

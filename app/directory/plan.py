@@ -16,10 +16,10 @@ from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, MappedUser, map_
 from postroom.app.directory.object_id import escape_object_id
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of, domain_part
-from postroom.schemas.users import STATUS_CONTACT
+from postroom.schemas.values.text import fold
+from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked, StoredUser
-from postroom.storage.text import fold
 
 log = logging.getLogger("postroom.ldap")
 

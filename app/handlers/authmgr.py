@@ -2,12 +2,14 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, message
 from postroom.app.context import BODY, context_of
-from postroom.app.describe import docs, json_schema, response_schema
-from postroom.app.services.auth_backend import auth_backend, reset_auth_backend, set_auth_backend
-from postroom.schemas.answers import MessageSchema
-from postroom.schemas.authmgr import AuthmgrAnswerSchema, AuthmgrSchema
+from postroom.app.openapi.decorators import docs, json_schema, response_schema
+from postroom.app.services.logins import selected_backend
+from postroom.app.web.responses import json_answer, message
+from postroom.schemas.authmgr import AuthmgrSchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.session import AuthmgrAnswerSchema
+from postroom.storage import auth
 
 TAGS = ["System Admin/MConf"]
 
@@ -16,7 +18,7 @@ TAGS = ["System Admin/MConf"]
 @response_schema(AuthmgrAnswerSchema(), 200, description="Selection returned")
 async def get_authmgr(request: web.Request) -> web.Response:
     """`externid`: the directory for users linked to it, the local password for others; or one of the two for all."""
-    selected = {"authBackendSelection": await auth_backend(context_of(request).database)}
+    selected = {"authBackendSelection": await selected_backend(context_of(request).database)}
     # The web console takes what is not in `data` for `always_mysql`, and stores that with its next save.
     return json_answer({**selected, "data": selected})
 
@@ -27,7 +29,7 @@ async def get_authmgr(request: web.Request) -> web.Response:
 async def put_authmgr(request: web.Request) -> web.Response:
     """Counts from the next login on. `admin` has a local password whatever is selected."""
     selected = request[BODY]["authBackendSelection"]
-    await context_of(request).database.write(set_auth_backend, selected)
+    await context_of(request).database.write(auth.set_setting, auth.AUTH_BACKEND, selected)
     return message(f"Logins go by {selected} from now on")
 
 
@@ -35,5 +37,5 @@ async def put_authmgr(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="Selection reset")
 async def delete_authmgr(request: web.Request) -> web.Response:
     """Back to `externid`."""
-    await context_of(request).database.write(reset_auth_backend)
+    await context_of(request).database.write(auth.delete_setting, auth.AUTH_BACKEND)
     return message("Logins go by externid from now on")

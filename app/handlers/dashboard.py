@@ -5,18 +5,13 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from postroom.app.answers import json_answer
 from postroom.app.context import CALLER, QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema
-from postroom.app.lookups import of_domain
-from postroom.app.services.devices import now
-from postroom.schemas.dashboard import (
-    DashboardSchema,
-    DnsCheckSchema,
-    SeenLastQuerySchema,
-    SeenLastSchema,
-    ServicesSchema,
-)
+from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
+from postroom.app.transactions.devices import now
+from postroom.app.web.lookups import of_domain
+from postroom.app.web.responses import json_answer
+from postroom.schemas.dashboard import SeenLastQuerySchema
+from postroom.schemas.responses.dashboard import DashboardSchema, DnsCheckSchema, SeenLastSchema, ServicesSchema
 from postroom.storage.devices import select_seen_last
 from postroom.storage.domains import select_domainname
 

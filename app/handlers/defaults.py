@@ -2,15 +2,18 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
-from postroom.app.errors import ForbiddenError, InvalidError, NotFoundError
-from postroom.app.services import create_defaults
-from postroom.schemas.answers import CreateDefaultsAnswerSchema, MessageSchema, StoreLangsSchema
+from postroom.app.errors import ForbiddenError, InvalidError
+from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.transactions import create_defaults
+from postroom.app.web.lookups import of_domain
+from postroom.app.web.responses import json_answer, json_document, message, path_id
 from postroom.schemas.create_defaults import CreateDefaultsQuerySchema, CreateDefaultsSchema, overlay
-from postroom.storage.create_defaults import BUILT_IN, NONE, select_defaults
-from postroom.storage.store_langs import store_langs
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.defaults import CreateDefaultsAnswerSchema, StoreLangsSchema
+from postroom.schemas.values.create_defaults import BUILT_IN, NONE
+from postroom.schemas.values.store_langs import store_langs
+from postroom.storage.create_defaults import select_defaults
 
 TAGS = ["Defaults"]
 
@@ -28,7 +31,7 @@ async def get_defaults(request: web.Request) -> web.Response:
             raise ForbiddenError("You do not have the permission for this")
         own = await select_defaults(database, domain_id)
         if own is None:
-            raise InvalidError.field("domain", f"There is no domain {domain_id}.")
+            raise InvalidError.missing("domain", "domain", domain_id)
         defaults = overlay(defaults, own)
     return json_answer({"data": defaults})
 
@@ -55,11 +58,7 @@ async def patch_defaults(request: web.Request) -> web.Response:
 @response_schema(CreateDefaultsAnswerSchema(), 200, description="Default values returned")
 async def get_domain_defaults(request: web.Request) -> web.Response:
     """What differs in the domain from the defaults for all."""
-    domain_id = path_id(request, "domainID")
-    own = await select_defaults(context_of(request).database, domain_id)
-    if own is None:
-        raise NotFoundError(f"There is no domain {domain_id}")
-    return json_answer({"data": own})
+    return json_answer({"data": await of_domain(request, select_defaults)})
 
 
 @docs(tags=TAGS, summary="Replace create default parameter overrides for domain", operationId="putDomainDefaultParams")

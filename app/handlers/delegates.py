@@ -4,14 +4,15 @@ from functools import partial
 
 from aiohttp import web
 
-from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, context_of
-from postroom.app.describe import docs, json_schema, response_schema
-from postroom.app.etags import expected
-from postroom.app.lookups import of_user
-from postroom.app.services.delegates import replace_grants
-from postroom.schemas.answers import AddressesSchema, MessageSchema
+from postroom.app.openapi.decorators import docs, json_schema, response_schema
+from postroom.app.transactions.delegates import replace_grants
+from postroom.app.web.etags import expected
+from postroom.app.web.lookups import of_user
+from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.delegates import AddressListSchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.stores import AddressesSchema
 from postroom.storage.grants import DELEGATE, SENDAS, select_grants
 
 TAGS = ["Domain Admin/Users"]

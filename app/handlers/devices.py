@@ -2,18 +2,20 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, CALLER, context_of
-from postroom.app.describe import docs, json_schema, response_schema
-from postroom.app.inputs import load
-from postroom.app.lookups import of_user
-from postroom.app.services import devices
-from postroom.app.services.devices import Origin, now
-from postroom.app.services.users import user_not_found
-from postroom.app.services.wipe import Event, Kind
-from postroom.app.trust import login_source, source_of
-from postroom.schemas.answers import DeviceListSchema, MessageSchema
+from postroom.app.openapi.decorators import docs, json_schema, response_schema
+from postroom.app.services import wipes
+from postroom.app.transactions import devices
+from postroom.app.transactions.devices import Origin, now
+from postroom.app.transactions.users import user_not_found
+from postroom.app.transactions.wipe import Event, Kind
+from postroom.app.web.inputs import load
+from postroom.app.web.lookups import of_user
+from postroom.app.web.responses import json_document, message, path_id
+from postroom.app.web.trust import login_source, source_of
 from postroom.schemas.devices import DevicePathSchema, WipeRequestSchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.devices import DeviceListSchema
 from postroom.storage.devices import select_devices
 from postroom.storage.users import select_user_row
 
@@ -66,7 +68,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     if await select_user_row(context.database, *place[:2]) is None:
         raise user_not_found(*place[:2])
     # Also when there is nothing to do, so that this tells nobody else whether there is.
-    await devices.check_password(context, login_source(request), request[CALLER].user_id, data.get("password"))
+    await wipes.check_password(context, login_source(request), request[CALLER].user_id, data.get("password"))
     event = Event(Kind.REQUEST, data["status"])
     await context.database.write(devices.change_wipe, *place, event, _origin(request))
     return message(f"The device {place[2]} is going to be wiped")

@@ -1,15 +1,18 @@
 """The description of the API: as a document for programs, as a page for people."""
 
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from aiohttp import web
 
-from postroom.app import openapi
-from postroom.app.answers import json_document
-from postroom.app.describe import ADDITION, docs
 from postroom.app.errors import NotFoundError
+from postroom.app.openapi.decorators import ADDITION, docs
+from postroom.app.web.responses import json_document
+
+#: Makes the document at the first request, and keeps it.
+DOCUMENT = web.AppKey[Callable[[], bytes]]("document", Callable[[], bytes])  # type: ignore[arg-type]
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -60,7 +63,7 @@ _OPENAPI = {"description": "The description", "schema": {"type": "object", "addi
 )
 async def get_openapi(request: web.Request) -> web.Response:
     """The OpenAPI 3 document, built at the first request and kept."""
-    return json_document(openapi.document(request.app))
+    return json_document(request.app[DOCUMENT]())
 
 
 async def get_page(_request: web.Request) -> web.Response:

@@ -1,15 +1,16 @@
 """Mail domains."""
 
 from dataclasses import replace
+from functools import partial
 
 from aiohttp import web
 
-from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
-from postroom.app.errors import ForbiddenError, NotFoundError
-from postroom.app.services import domains
-from postroom.schemas.answers import DomainListSchema, DomainSchema, MessageSchema
+from postroom.app.errors import ForbiddenError
+from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.transactions import domains
+from postroom.app.web.lookups import of_domain
+from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.domains import (
     DomainCreateQuerySchema,
     DomainCreateSchema,
@@ -18,7 +19,10 @@ from postroom.schemas.domains import (
     DomainPatchSchema,
 )
 from postroom.schemas.pages import LevelQuerySchema
-from postroom.storage.domains import DomainQuery, select_domain, select_domains
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.domains import DomainListSchema, DomainSchema
+from postroom.schemas.values.queries import DomainQuery
+from postroom.storage.domains import select_domain, select_domains
 
 TAGS = ["System Admin/Domains"]
 
@@ -64,11 +68,7 @@ async def create_domain(request: web.Request) -> web.Response:
 @response_schema(DomainSchema(), 200, description="Domain returned")
 async def get_domain(request: web.Request) -> web.Response:
     """One domain, in full unless `level` asks for less."""
-    domain_id = path_id(request, "domainID")
-    level = request[QUERY].get("level", 2)
-    document = await select_domain(context_of(request).database, domain_id, level)
-    if document is None:
-        raise NotFoundError(f"There is no domain {domain_id}")
+    document = await of_domain(request, partial(select_domain, level=request[QUERY].get("level", 2)))
     return json_document(document)
 
 

@@ -1,14 +1,18 @@
 """What clients ask for and postroom does not have: other servers, mailing lists, public folders. Empty lists."""
 
+from functools import partial
+
 from aiohttp import web
 
-from postroom.app.answers import json_answer, path_id
-from postroom.app.context import QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema
+from postroom.app.context import QUERY
 from postroom.app.errors import NotFoundError
-from postroom.schemas.answers import EmptyListSchema, FolderTreeSchema
+from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
+from postroom.app.web.lookups import of_domain
+from postroom.app.web.responses import json_answer
 from postroom.schemas.folders import ROOT_FOLDER, FolderTreeQuerySchema
 from postroom.schemas.pages import PageQuerySchema
+from postroom.schemas.responses.common import EmptyListSchema
+from postroom.schemas.responses.domains import FolderTreeSchema
 from postroom.storage.domains import select_domain
 
 _EMPTY = {"count": 0, "data": []}
@@ -46,7 +50,7 @@ async def get_folder_tree(request: web.Request) -> web.Response:
     await _check_domain(request)
     folder_id = request[QUERY]["folderID"]
     if folder_id != ROOT_FOLDER:
-        raise NotFoundError(f"There is no public folder {folder_id}")
+        raise NotFoundError.of("public folder", folder_id)
     return json_answer({"folderid": str(ROOT_FOLDER), "name": "IPM_SUBTREE", "container": "IPF.Note", "children": []})
 
 
@@ -56,6 +60,4 @@ async def _empty_of_domain(request: web.Request) -> web.Response:
 
 
 async def _check_domain(request: web.Request) -> None:
-    domain_id = path_id(request, "domainID")
-    if await select_domain(context_of(request).database, domain_id, 0) is None:
-        raise NotFoundError(f"There is no domain {domain_id}")
+    await of_domain(request, partial(select_domain, level=0))

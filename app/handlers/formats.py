@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer
 from postroom.app.context import QUERY
-from postroom.app.describe import docs, querystring_schema, response_schema
-from postroom.schemas.answers import FormatSchema
+from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
+from postroom.app.web.responses import json_answer
 from postroom.schemas.formats import FormatQuerySchema, reason_against_address, reason_against_domain
+from postroom.schemas.responses.defaults import FormatSchema
 
 
 @docs(tags=["Misc"], summary="Check format of input", operationId="checkFormat")

@@ -2,20 +2,12 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import CALLER, QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema, unhurried
+from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services import ldap_import, ldap_search, orphans
 from postroom.app.services.downsync import downsync_user
 from postroom.app.services.ldap_targets import Where
-from postroom.schemas.answers import (
-    DeletedOrphansSchema,
-    DumpSchema,
-    LdapPeopleSchema,
-    MessageSchema,
-    OrphansSchema,
-    UserSchema,
-)
+from postroom.app.web.responses import json_answer, json_document, message, path_id
 from postroom.schemas.downsync import (
     DownsyncQuerySchema,
     DumpQuerySchema,
@@ -24,6 +16,9 @@ from postroom.schemas.downsync import (
     SearchQuerySchema,
     WhereQuerySchema,
 )
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.ldap import DeletedOrphansSchema, DumpSchema, LdapPeopleSchema, OrphansSchema
+from postroom.schemas.responses.users import UserSchema
 
 TAGS = ["LDAP"]
 

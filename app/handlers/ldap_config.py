@@ -2,15 +2,16 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, message, path_id
 from postroom.app.context import BODY, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
-from postroom.app.services.orgs import org_not_found
-from postroom.schemas.answers import LdapConfigAnswerSchema, MessageSchema
+from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.web.lookups import of_org
+from postroom.app.web.responses import json_answer, message
 from postroom.schemas.downsync import ForceQuerySchema
 from postroom.schemas.ldap import LdapConfigSchema, with_defaults
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.ldap import LdapConfigAnswerSchema
 from postroom.storage.ldap_configs import select_ldap_config
-from postroom.storage.orgs import org_exists
+from postroom.storage.orgs import select_org_id
 
 SYSTEM_TAGS = ["LDAP", "System Admin/MConf"]
 ORG_TAGS = ["System Admin/Organizations", "LDAP"]
@@ -64,10 +65,7 @@ async def delete_org_config(request: web.Request) -> web.Response:
 
 async def _org_id(request: web.Request) -> int:
     """The organisation of the path. Raises NotFoundError."""
-    org_id = path_id(request, "ID")
-    if not await org_exists(context_of(request).database, org_id):
-        raise org_not_found(org_id)
-    return org_id
+    return await of_org(request, select_org_id)
 
 
 async def _get(request: web.Request, org_id: int | None) -> web.Response:

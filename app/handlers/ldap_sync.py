@@ -2,15 +2,15 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, path_id
 from postroom.app.context import CALLER, QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema, unhurried
+from postroom.app.errors import NotFoundError
+from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services.ldap_sync import Options, start_sync
 from postroom.app.services.ldap_targets import NO_ORG, Where
-from postroom.app.services.orgs import org_not_found
-from postroom.app.services.tasks import task_not_found
-from postroom.schemas.answers import QueuedSchema, SyncAnswerSchema
+from postroom.app.web.responses import json_answer, json_document, path_id
 from postroom.schemas.downsync import BulkQuerySchema
+from postroom.schemas.responses.ldap import SyncAnswerSchema
+from postroom.schemas.responses.tasks import QueuedSchema
 from postroom.storage.tasks import select_result
 
 TAGS = ["LDAP"]
@@ -45,7 +45,7 @@ async def sync_org(request: web.Request) -> web.Response:
     """The users of an organisation's domains."""
     org_id = path_id(request, "ID")
     if org_id == NO_ORG:  # in a path it is an organisation, of which none has this ID
-        raise org_not_found(org_id)
+        raise NotFoundError.of("organisation", org_id)
     return await _sync(request, Where(org_id=org_id, reach=request[CALLER].grants.write))
 
 
@@ -56,7 +56,7 @@ async def _sync(request: web.Request, where: Where) -> web.Response:
     if await context.tasks.wait(task_id, query["timeout"]):
         result = await select_result(context.database, task_id)
         if result is None:  # somebody was quick to delete it
-            raise task_not_found(task_id)
+            raise NotFoundError.of("task", task_id)
         return json_document(result)
     text = f"The update goes on in the background as task {task_id}"
     return json_answer({"message": text, "taskID": task_id}, 202)

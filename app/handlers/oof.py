@@ -5,14 +5,15 @@ from datetime import datetime
 import orjson
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import BODY, context_of
-from postroom.app.describe import ADDITION, docs, json_schema, response_schema
 from postroom.app.errors import NotFoundError
-from postroom.app.lookups import of_user
-from postroom.app.services import oof
-from postroom.schemas.answers import MessageSchema
-from postroom.schemas.oof import OofSchema, ServiceOofSchema
+from postroom.app.openapi.decorators import ADDITION, docs, json_schema, response_schema
+from postroom.app.transactions import oof
+from postroom.app.web.lookups import of_user
+from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.schemas.oof import OofSchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.oof import ServiceOofSchema
 from postroom.storage.oof import select_oof, select_oof_of_address
 
 TAGS = ["Domain Admin/Users"]
@@ -42,7 +43,7 @@ async def get_oof_of_username(request: web.Request) -> web.Response:
     context, name = context_of(request), request.match_info["username"]
     document = await select_oof_of_address(context.database, name)
     if document is None:
-        raise NotFoundError(f"There is no user {name[:100]!r}")
+        raise NotFoundError.of("user", repr(name[:100]))
     state, timezone = orjson.loads(document), context.config.timezone
     in_force = oof.is_in_force(
         state["state"], state.get("startTime"), state.get("endTime"), datetime.now(timezone), timezone

@@ -1,14 +1,18 @@
 """Organisations."""
 
+from functools import partial
+
 from aiohttp import web
 
-from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
-from postroom.app.services import orgs
-from postroom.schemas.answers import MessageSchema, OrgListSchema, OrgSchema
+from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.transactions import orgs
+from postroom.app.web.lookups import of_org
+from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.orgs import OrgCreateSchema, OrgListQuerySchema, OrgPatchSchema
 from postroom.schemas.pages import LevelQuerySchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.orgs import OrgListSchema, OrgSchema
 from postroom.storage.orgs import select_org, select_orgs
 
 TAGS = ["System Admin/Organizations"]
@@ -37,12 +41,8 @@ async def create_org(request: web.Request) -> web.Response:
 @response_schema(OrgSchema(), 200, description="Organization returned")
 async def get_org(request: web.Request) -> web.Response:
     """One organisation with its domains."""
-    org_id = path_id(request, "ID")
-    level = request[QUERY].get("level", 2)
-    document = await select_org(context_of(request).database, org_id, level, caller=request[CALLER].user_id)
-    if document is None:
-        raise orgs.org_not_found(org_id)
-    return json_document(document)
+    level, caller = request[QUERY].get("level", 2), request[CALLER].user_id
+    return json_document(await of_org(request, partial(select_org, level=level, caller=caller)))
 
 
 @docs(tags=TAGS, summary="Update organization", operationId="patchOrg")

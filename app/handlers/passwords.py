@@ -2,12 +2,13 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, CALLER, context_of
-from postroom.app.describe import docs, json_schema, response_schema
+from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services import session
-from postroom.app.services.users import user_not_found
-from postroom.schemas.answers import MessageSchema, UsernamesSchema
+from postroom.app.transactions.users import user_not_found
+from postroom.app.web.responses import json_document, message, path_id
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.users import UsernamesSchema
 from postroom.schemas.session import NewPasswordSchema
 from postroom.storage.auth import select_account
 from postroom.storage.users import select_usernames

@@ -2,13 +2,14 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import BODY, context_of
-from postroom.app.describe import ADDITION, docs, json_schema, response_schema
-from postroom.app.lookups import of_domain
-from postroom.app.services.domains import replace_disabled_plugins
-from postroom.schemas.answers import MessageSchema
-from postroom.schemas.plugins import DisabledPluginsSchema, PluginNamesSchema
+from postroom.app.openapi.decorators import ADDITION, docs, json_schema, response_schema
+from postroom.app.transactions.domains import replace_disabled_plugins
+from postroom.app.web.lookups import of_domain
+from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.schemas.plugins import PluginNamesSchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.domains import DisabledPluginsSchema
 from postroom.storage.disabled_plugins import select_disabled_plugins, select_disabled_plugins_of
 
 

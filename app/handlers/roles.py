@@ -1,20 +1,18 @@
 """Roles: what their holders may do, and who holds them."""
 
+from functools import partial
+
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message, path_id
+from postroom.app.auth.permissions import PERMISSIONS
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
-from postroom.app.permissions import PERMISSIONS
-from postroom.app.services import roles
-from postroom.schemas.answers import (
-    MessageSchema,
-    PermissionNamesSchema,
-    RoleListSchema,
-    RoleSchema,
-    UserRolesAnswerSchema,
-)
+from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.transactions import roles
+from postroom.app.web.lookups import of_role
+from postroom.app.web.responses import json_answer, json_document, message, path_id
 from postroom.schemas.pages import LevelQuerySchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.roles import PermissionNamesSchema, RoleListSchema, RoleSchema, UserRolesAnswerSchema
 from postroom.schemas.roles import RoleCreateSchema, RoleListQuerySchema, RolePatchSchema, UserRolesSchema
 from postroom.storage.roles import select_role, select_roles
 
@@ -51,13 +49,8 @@ async def create_role(request: web.Request) -> web.Response:
 @response_schema(RoleSchema(), 200, description="Role returned")
 async def get_role(request: web.Request) -> web.Response:
     """One role with its permissions and holders."""
-    role_id = path_id(request, "ID")
-    document = await select_role(
-        context_of(request).database, role_id, request[QUERY].get("level", 2), caller=request[CALLER].user_id
-    )
-    if document is None:
-        raise roles.role_not_found(role_id)
-    return json_document(document)
+    level, caller = request[QUERY].get("level", 2), request[CALLER].user_id
+    return json_document(await of_role(request, partial(select_role, level=level, caller=caller)))
 
 
 @docs(tags=TAGS, summary="Update a role", operationId="patchRole")

@@ -3,27 +3,29 @@
 import orjson
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import ADDITION, about, docs, json_schema, querystring_schema, response_schema
-from postroom.app.inputs import load
-from postroom.app.lookups import owner
-from postroom.app.services import devices
-from postroom.app.services.devices import Origin, WipeReport, now
-from postroom.app.trust import login_source, source_of
-from postroom.schemas.answers import (
-    DeviceContactsSchema,
-    DeviceDueSchema,
-    DeviceStatusesSchema,
-    MessageSchema,
-    SyncPolicyAnswerSchema,
-    UserInformationSchema,
-)
+from postroom.app.errors import NotFoundError
+from postroom.app.openapi.decorators import ADDITION, about, docs, json_schema, querystring_schema, response_schema
+from postroom.app.services import wipes
+from postroom.app.transactions import devices
+from postroom.app.transactions.devices import Origin, WipeReport, now
+from postroom.app.web.inputs import load
+from postroom.app.web.lookups import owner
+from postroom.app.web.responses import json_answer, json_document, message
+from postroom.app.web.trust import login_source, source_of
 from postroom.schemas.devices import (
     DevicePathSchema,
     DeviceReportSchema,
     DevicesQuerySchema,
     WipeReportSchema,
+)
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.devices import (
+    DeviceContactsSchema,
+    DeviceDueSchema,
+    DeviceStatusesSchema,
+    SyncPolicyAnswerSchema,
+    UserInformationSchema,
 )
 from postroom.schemas.sync_policy import effective_policy
 from postroom.storage.devices import select_contacts, select_info, select_policies, select_wipe_statuses
@@ -68,9 +70,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     report = WipeReport(request.match_info["username"], tuple(request[QUERY]["devices"]), data["status"])
     origin = Origin(data.get("time", now()), data.get("remoteIP", str(source_of(request))))
     caller_id = request[CALLER].user_id if CALLER in request else None
-    await devices.report_wipe(
-        context_of(request), login_source(request), report, origin, data.get("password"), caller_id
-    )
+    await wipes.report_wipe(context_of(request), login_source(request), report, origin, data.get("password"), caller_id)
     # A webmail takes every message that begins otherwise for a failure, while the phone is being wiped.
     return message("Success: the status has been stored", 201)
 
@@ -108,5 +108,5 @@ async def put_sync(request: web.Request) -> web.Response:
 
 def _found(document: bytes | None, username: str) -> web.Response:
     if document is None:
-        raise devices.user_not_found(username)
+        raise NotFoundError.of("user", repr(username[:100]))
     return json_document(document)

@@ -4,12 +4,12 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer
 from postroom.app.context import CALLER, context_of
-from postroom.app.describe import docs, response_schema
-from postroom.schemas.answers import AboutSchema, LicenseSchema, StatusSchema
+from postroom.app.openapi.decorators import docs, response_schema
+from postroom.app.web.responses import json_answer
 from postroom.schemas.domains import LARGEST_MAX_USER
-from postroom.storage.domains import count_active_users
+from postroom.schemas.responses.status import AboutSchema, LicenseSchema, StatusSchema
+from postroom.storage.domains import select_active_user_count
 from postroom.storage.migrations import latest
 
 #: The version of the public description that postroom speaks.
@@ -46,7 +46,9 @@ async def get_license(request: web.Request) -> web.Response:
             "maxUsers": LARGEST_MAX_USER,
             "notBefore": None,
             "notAfter": None,
-            "currentUsers": await count_active_users(context_of(request).database, caller=request[CALLER].user_id),
+            "currentUsers": await select_active_user_count(
+                context_of(request).database, caller=request[CALLER].user_id
+            ),
             "certificate": None,
         }
     )

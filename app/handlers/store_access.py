@@ -2,13 +2,14 @@
 
 from aiohttp import web
 
-from postroom.app.answers import json_document, message, path_id
 from postroom.app.context import BODY, context_of
-from postroom.app.describe import docs, json_schema, response_schema
-from postroom.app.etags import expected
-from postroom.app.lookups import of_user
-from postroom.app.services import store_access
-from postroom.schemas.answers import MessageSchema, StoreMembersSchema
+from postroom.app.openapi.decorators import docs, json_schema, response_schema
+from postroom.app.transactions import store_access
+from postroom.app.web.etags import expected
+from postroom.app.web.lookups import of_user
+from postroom.app.web.responses import json_document, message, path_id
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.stores import StoreMembersSchema
 from postroom.schemas.store_access import StoreAccessPostSchema, StoreAccessPutSchema
 from postroom.storage.store_access import select_members
 

@@ -4,12 +4,13 @@ from functools import partial
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import BODY, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
-from postroom.app.lookups import of_user
-from postroom.app.services import store_props
-from postroom.schemas.answers import MessageSchema, StorePropsErrorsSchema, StorePropsSchema
+from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.transactions import store_props
+from postroom.app.web.lookups import of_user
+from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.stores import StorePropsErrorsSchema, StorePropsSchema
 from postroom.schemas.store_props import StorePropsPatchSchema, StorePropsQuerySchema
 from postroom.storage.properties import select_properties
 

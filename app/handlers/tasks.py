@@ -4,13 +4,15 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from postroom.app.answers import json_answer, json_document, message, path_id
 from postroom.app.context import CALLER, QUERY, context_of
-from postroom.app.describe import docs, querystring_schema, response_schema, unhurried
-from postroom.app.services.tasks import delete_task, task_not_found
-from postroom.schemas.answers import MessageSchema, TaskListSchema, TaskSchema, TasqStatusSchema
+from postroom.app.errors import NotFoundError
+from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
+from postroom.app.transactions.tasks import delete_task
+from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.tasks import TaskListSchema, TaskSchema, TasqStatusSchema
 from postroom.schemas.tasks import StartQuerySchema, StopQuerySchema, TaskListQuerySchema
-from postroom.storage.tasks import count_queued, select_task, select_tasks
+from postroom.storage.tasks import select_queued_count, select_task, select_tasks
 
 TAGS = ["TasQ"]
 
@@ -20,7 +22,7 @@ TAGS = ["TasQ"]
 async def get_status(request: web.Request) -> web.Response:
     """Tasks are done within this process, one after the other: there is one worker, none after a stop."""
     context = context_of(request)
-    queued = await count_queued(context.database)
+    queued = await select_queued_count(context.database)
     return json_answer({"running": context.tasks.open, "queued": queued, "workers": int(context.tasks.open)})
 
 
@@ -88,5 +90,5 @@ async def _find(request: web.Request, *, everyones: bool) -> bytes:
     caller = request[CALLER].user_id
     found = await select_task(context_of(request).database, task_id, None if everyones else caller, caller=caller)
     if found is None:
-        raise task_not_found(task_id)
+        raise NotFoundError.of("task", task_id)
     return found

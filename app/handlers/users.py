@@ -1,27 +1,28 @@
 """The users of a domain."""
 
+from functools import partial
+
 from aiohttp import web
 
-from postroom.app.answers import json_document, message, path_id
+from postroom.app.auth.passwords import check_new_password
 from postroom.app.context import BODY, CALLER, QUERY, context_of
-from postroom.app.describe import docs, json_schema, querystring_schema, response_schema
-from postroom.app.errors import NotFoundError
-from postroom.app.etags import expected
-from postroom.app.passwords import check_new_password
-from postroom.app.services import users
-from postroom.app.services.users import Change
-from postroom.schemas.answers import MessageSchema, UserListSchema, UserSchema
+from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.transactions import users
+from postroom.app.transactions.users import Change
+from postroom.app.web.etags import expected
+from postroom.app.web.lookups import of_domain
+from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.pages import LevelQuerySchema
+from postroom.schemas.responses.common import MessageSchema
+from postroom.schemas.responses.users import UserListSchema, UserSchema
 from postroom.schemas.users import (
-    STATUS_CONTACT,
-    STATUS_NORMAL,
-    STATUS_SHARED,
     AllUsersQuerySchema,
     UserCreateSchema,
     UserDeleteQuerySchema,
     UserListQuerySchema,
     UserPatchSchema,
 )
+from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL, STATUS_SHARED
 from postroom.storage.user_list import select_users
 from postroom.storage.users import select_user
 
@@ -33,11 +34,8 @@ TAGS = ["Domain Admin/Users"]
 @response_schema(UserListSchema(), 200, description="Data returned")
 async def list_users(request: web.Request) -> web.Response:
     """A page of the domain's users, filtered, searched and sorted as asked, and how many there are in all."""
-    domain_id = path_id(request, "domainID")
-    page = await select_users(context_of(request).database, domain_id, request[QUERY], caller=request[CALLER].user_id)
-    if page is None:
-        raise NotFoundError(f"There is no domain {domain_id}")
-    return json_document(page)
+    select = partial(select_users, query=request[QUERY], caller=request[CALLER].user_id)
+    return json_document(await of_domain(request, select))
 
 
 @docs(tags=["System Admin/Domains"], summary="Get list of all users", operationId="getAllUsers")

@@ -9,8 +9,14 @@ from typing import Any
 
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import from_document
-from postroom.app.errors import ConflictError, InvalidError, MisconfiguredError, PostroomError, UnavailableError
-from postroom.app.services.orgs import org_not_found
+from postroom.app.errors import (
+    ConflictError,
+    InvalidError,
+    MisconfiguredError,
+    NotFoundError,
+    PostroomError,
+    UnavailableError,
+)
 from postroom.schemas.addresses import domain_part
 from postroom.schemas.ldap import server_addresses
 from postroom.storage import ldap_configs, orgs
@@ -162,7 +168,7 @@ def _store(
     tested: bool,
 ) -> None:
     if org_id is not None and not orgs.is_org(connection, org_id):
-        raise org_not_found(org_id)
+        raise NotFoundError.of("organisation", org_id)
     current = ldap_configs.find_ldap_config(connection, org_id)
     row = _with_password(document, current)
     # The test took its time. Somebody who stored the very same meanwhile is not overwritten by it.

@@ -3,19 +3,19 @@
 import logging
 import sqlite3
 
+from postroom.app.auth.tokens import Caller
 from postroom.app.context import Context
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.plan import NO_CONTACTS
 from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.services import authority, names
-from postroom.app.services.authority import Actor
 from postroom.app.services.ldap_targets import is_known_to
-from postroom.app.services.ldap_users import Linking, update_from_directory
-from postroom.app.services.users import find_domain_or_raise, user_not_found
-from postroom.app.tokens import Caller
-from postroom.schemas.users import STATUS_CONTACT
+from postroom.app.transactions import authority, names
+from postroom.app.transactions.authority import Actor
+from postroom.app.transactions.ldap_users import Linking, update_from_directory
+from postroom.app.transactions.users import find_domain_or_raise, user_not_found
+from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import users
 
 log = logging.getLogger("postroom.ldap")
@@ -58,7 +58,7 @@ def log_warnings(username: str, warnings: list[str]) -> None:
         log.warning("Update of %s from LDAP: %s", username, warning)
 
 
-def map_for_domain(connection: sqlite3.Connection, domain_id: int, entry: Entry, config: DirectoryConfig) -> MappedUser:
+def _mapped(connection: sqlite3.Connection, domain_id: int, entry: Entry, config: DirectoryConfig) -> MappedUser:
     """What an entry says about a user of the domain. Raises NotFoundError (domain), InvalidError (no username)."""
     domain = find_domain_or_raise(connection, domain_id)
     return map_entry(entry, config, lambda _own, other: names.check_alias_domain(connection, domain, other))
@@ -76,7 +76,7 @@ def _update(
 ) -> tuple[bytes, list[str]]:
     # Asking the directory took its time.
     authority.check_may_write(connection, actor, [domain_id])
-    mapped = map_for_domain(connection, domain_id, entry, config)
+    mapped = _mapped(connection, domain_id, entry, config)
     linking = Linking(object_id, mapped, config, actor, lang)
     warnings = update_from_directory(connection, domain_id, user_id, linking)
     return users.read_user(connection, user_id), warnings

@@ -10,12 +10,12 @@ from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.plan import NO_CONTACTS, home_of
 from postroom.app.errors import ConflictError, InvalidError, NotFoundError
-from postroom.app.services import authority
-from postroom.app.services.authority import Actor
 from postroom.app.services.downsync import log_warnings
 from postroom.app.services.ldap_targets import Target, Where, is_shown, targets
-from postroom.app.services.ldap_users import Linking, create_from_directory, update_from_directory
-from postroom.app.services.users import Change
+from postroom.app.transactions import authority
+from postroom.app.transactions.authority import Actor
+from postroom.app.transactions.ldap_users import Linking, create_from_directory, update_from_directory
+from postroom.app.transactions.users import Change
 from postroom.schemas.addresses import domain_of
 from postroom.storage import ldap_users, users
 

@@ -11,7 +11,8 @@ from postroom.app.directory.object_id import escape_object_id
 from postroom.app.directory.plan import Scope
 from postroom.app.directory.questions import SECRET
 from postroom.app.errors import InvalidError
-from postroom.storage import domains, proptags
+from postroom.schemas.values import proptags
+from postroom.storage import domains
 
 _PAGE = 200
 

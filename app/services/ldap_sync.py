@@ -15,13 +15,13 @@ from postroom.app.directory.differences import IDENTITY
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.plan import FAULT, Action, Planner, ReadEntry, Scope, Snapshot, Step, read_entry
 from postroom.app.errors import ForbiddenError, PostroomError
-from postroom.app.services import authority
-from postroom.app.services.authority import Actor
 from postroom.app.services.ldap_targets import Target, Where, targets
-from postroom.app.services.ldap_users import LINKS, Linking, create_from_directory, update_from_directory
 from postroom.app.services.orphans import check_share, gone
-from postroom.app.services.tasks import CancelledTaskError, check_not_cancelled
-from postroom.app.services.users import Change
+from postroom.app.transactions import authority
+from postroom.app.transactions.authority import Actor
+from postroom.app.transactions.ldap_users import LINKS, Linking, create_from_directory, update_from_directory
+from postroom.app.transactions.tasks import CancelledTaskError, check_not_cancelled
+from postroom.app.transactions.users import Change
 from postroom.storage import ldap_users, tasks, users
 from postroom.storage.database import DatabaseError, savepoint
 from postroom.storage.ldap_users import Linked

@@ -3,19 +3,18 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
+from postroom.app.auth.permissions import EVERYTHING
+from postroom.app.auth.permissions import Scope as Reach
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.mapping import SMTP_ADDRESS, Entry, map_entry
 from postroom.app.directory.plan import Scope
 from postroom.app.errors import ForbiddenError, InvalidError, MisconfiguredError, NotFoundError, UnavailableError
-from postroom.app.permissions import EVERYTHING
-from postroom.app.permissions import Scope as Reach
-from postroom.app.services.orgs import org_not_found
 from postroom.schemas.addresses import parse_domain
+from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.storage import domains, ldap_configs, orgs
 from postroom.storage.domains import DomainRow
 
-_DELETED = 3
 #: The organisation of domains that have none, as the API writes it.
 NO_ORG = 0
 
@@ -54,14 +53,14 @@ async def where_named(context: Context, domain: str | None, org: str | None) -> 
             raise NotFoundError(f"There is no domain {domain}: {error}") from None
         row = await context.database.read(domains.find_domain_by_name, name)
         if row is None:
-            raise NotFoundError(f"There is no domain {domain}")
+            raise NotFoundError.of("domain", domain)
         return Where(domain_id=row.id)
     if org is not None:
         org_id = await context.database.read(orgs.find_org_by_name, org)
         if org_id is None and org == str(NO_ORG):
             org_id = NO_ORG
         if org_id is None:
-            raise NotFoundError(f"There is no organisation {org}")
+            raise NotFoundError.of("organisation", org)
         return Where(org_id=org_id)
     return Where()
 
@@ -75,7 +74,7 @@ async def targets(context: Context, where: Where, *, create: bool = False, lang:
     rows = await context.database.read(domains.list_domains)
     groups = _groups(where, rows, await ldap_configs.select_configured_orgs(context.database))
     if where.org_id and not await context.database.read(orgs.is_org, where.org_id):
-        raise org_not_found(where.org_id)
+        raise NotFoundError.of("organisation", where.org_id)
     names = {row.domainname: row for row in rows}
     found = []
     for org_id, members in groups.items():
@@ -125,7 +124,7 @@ def _limited(reach: Reach) -> Reach | None:
 
 def is_concerned(row: DomainRow, where: Where) -> bool:
     """Whether the users of a domain are among those that are asked about; of a deleted one they never are."""
-    if row.domain_status == _DELETED or row.id not in where.reach:
+    if row.domain_status == STATUS_DELETED or row.id not in where.reach:
         return False
     if where.domain_id is not None:
         return row.id == where.domain_id
@@ -139,8 +138,8 @@ def _groups(
     if where.domain_id is not None:
         row = next((row for row in rows if row.id == where.domain_id), None)
         if row is None:
-            raise NotFoundError(f"There is no domain {where.domain_id}")
-        if row.domain_status == _DELETED:
+            raise NotFoundError.of("domain", where.domain_id)
+        if row.domain_status == STATUS_DELETED:
             raise InvalidError(f"The domain {row.domainname} is deleted")
         return {row.org_id: [row]}
     found = [row for row in rows if is_concerned(row, where)]

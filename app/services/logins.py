@@ -10,21 +10,27 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
+from postroom.app.auth.throttle import LoginSource
+from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import InvalidError, LoginFailedError, PostroomError, UnavailableError
-from postroom.app.services.auth_backend import auth_backend
-from postroom.app.throttle import LoginSource
-from postroom.app.tokens import ADMIN_ID
-from postroom.schemas.authmgr import ALWAYS_LDAP, ALWAYS_MYSQL
+from postroom.schemas.authmgr import ALWAYS_LDAP, ALWAYS_MYSQL, EXTERNID
+from postroom.storage import auth
 from postroom.storage.auth import Account
+from postroom.storage.database import Database
 
 log = logging.getLogger("postroom.logins")
 
 #: Failures are answered after a whole number of these seconds since the work began. Hashes of other kinds and
 #: directories take longer or shorter than our own hash; within a step that does not show.
 _STEP: Final = 0.25
+
+
+async def selected_backend(database: Database) -> str:
+    """What logins go by now: one setting for every process on the database."""
+    return await auth.select_setting(database, auth.AUTH_BACKEND) or EXTERNID
 
 
 async def authenticate(
@@ -46,7 +52,7 @@ async def authenticate(
             # Only now it is known how those ended that came before.
             tried = stack.enter_context(context.throttle.attempt(name, source))
             started = asyncio.get_running_loop().time()
-            backend = await auth_backend(context.database)
+            backend = await selected_backend(context.database)
             account = await find()
             matches = await context.passwords.verify(_stored_hash(account, backend), password)
             # Asked last, so that it shows neither in the answer nor in its time whether a name exists and is active.

@@ -10,9 +10,9 @@ from postroom.app.directory.config import DISPLAY_NAME
 from postroom.app.directory.mapping import SMTP_ADDRESS
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import ConflictError, ForbiddenError, NotFoundError
-from postroom.app.services import authority
 from postroom.app.services.ldap_targets import Target, Where, is_concerned, targets
-from postroom.app.services.users import remove_user
+from postroom.app.transactions import authority
+from postroom.app.transactions.users import remove_user
 from postroom.storage import domains, ldap_users, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked

@@ -9,6 +9,7 @@ from typing import Final
 
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import InvalidError, UnauthenticatedError, UnavailableError
+from postroom.app.limits.memory import remember
 from postroom.app.services.directories import Directories
 from postroom.storage.auth import Account
 
@@ -59,7 +60,7 @@ class Presence:
         if account.ldap_id is None:
             return None
         now = time.time()
-        self._remember((account.id, account.ldap_id), _Found(_Answer.HAS, now, now))
+        remember(self._found, (account.id, account.ldap_id), _Found(_Answer.HAS, now, now), MOST)
         return now
 
     async def check(self, account: Account, seen: float) -> float | None:
@@ -109,11 +110,5 @@ class Presence:
         else:
             now = time.time()
             found = _Found(_Answer.GONE, now, before.seen) if entry is None else _Found(_Answer.HAS, now, now)
-        self._remember(key, found)
+        remember(self._found, key, found, MOST)
         return found
-
-    def _remember(self, key: _Key, found: _Found) -> None:
-        self._found.pop(key, None)
-        while len(self._found) >= MOST:
-            del self._found[next(iter(self._found))]
-        self._found[key] = found

@@ -2,13 +2,13 @@
 
 import sqlite3
 
+from postroom.app.auth.passwords import check_new_password
+from postroom.app.auth.throttle import LoginSource
+from postroom.app.auth.tokens import Caller, is_active, may_log_in
 from postroom.app.context import Context
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
-from postroom.app.passwords import check_new_password
-from postroom.app.services import authority
 from postroom.app.services.logins import authenticate
-from postroom.app.throttle import LoginSource
-from postroom.app.tokens import Caller, is_active, may_log_in
+from postroom.app.transactions import authority
 from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
@@ -112,7 +112,7 @@ async def reset_password(context: Context, caller: Caller, user: Account, new: s
 def _check_reset(connection: sqlite3.Connection, actor: int, user_id: int) -> None:
     account = auth.find_account(connection, user_id)
     if account is None:
-        raise NotFoundError(f"There is no user {user_id}")
+        raise NotFoundError.of("user", user_id)
     if account.ldap_id is not None:
         raise InvalidError(f"The password of {account.username} is kept in LDAP and can only be changed there")
     authority.check_may_set_password(connection, actor, account)
@@ -130,14 +130,10 @@ async def reset_password_of(context: Context, caller: Caller, address: str, new:
     """
     account = await auth.select_addressee(context.database, stored_form(address))
     if account is None:
-        raise _nobody(address)
+        raise NotFoundError.of("user", repr(address[:320]))
     # The administrator is in no domain, so not in "all domains" either.
     writes = account.domain_id is not None and account.domain_id in caller.grants.write
     if not (writes or caller.grants.reset_passwords or account.id == caller.user_id):
-        raise _nobody(address)
+        raise NotFoundError.of("user", repr(address[:320]))
     await reset_password(context, caller, account, new)
     return account.username
-
-
-def _nobody(address: str) -> NotFoundError:
-    return NotFoundError(f"There is no user {address[:320]!r}")

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import os
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
-from postroom.app.errors import InvalidError, NotFoundError, PostroomError, UnavailableError
+from postroom.app.errors import PostroomError, UnavailableError
+from postroom.app.transactions.tasks import CancelledTaskError, cancel_task, interrupt_orphans
 from postroom.storage import tasks
 from postroom.storage.database import GUARD, Database, Guard, is_unavailable
 
@@ -18,10 +18,6 @@ MOST_UNFINISHED = 100
 
 #: Does the work of the task with this ID and returns the sentence that sums it up.
 Work = Callable[[int], Awaitable[str]]
-
-
-class CancelledTaskError(Exception):
-    """Somebody has cancelled the task that is being worked on."""
 
 
 class Tasks:
@@ -63,7 +59,7 @@ class Tasks:
 
     async def recover(self) -> None:
         """Says of tasks whose process is gone that they were interrupted; to be called before the first start."""
-        await self._database.write(_interrupt_orphans, self._now())
+        await self._database.write(interrupt_orphans, self._now())
 
     async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
         """Queues a task and returns its ID. Raises UnavailableError when very many wait already.
@@ -102,7 +98,7 @@ class Tasks:
 
     async def _cancel(self, task_id: int) -> None:
         # The row first: it also stops a task of another process, which looks there before it writes.
-        await self._database.write(_cancel, task_id, self._now())
+        await self._database.write(cancel_task, task_id, self._now())
         running = self._running.get(task_id)
         if running is not None:
             await _end([running])
@@ -176,55 +172,3 @@ async def _end(running: Iterable[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=1)
-
-
-def check_not_cancelled(connection: sqlite3.Connection, task_id: int) -> None:
-    """Raises CancelledTaskError, before anything is written that nobody wants any more."""
-    task = tasks.find_task(connection, task_id)
-    if task is None or task.state not in tasks.UNFINISHED:
-        raise CancelledTaskError
-
-
-def task_not_found(task_id: int) -> NotFoundError:
-    """The one text for a task that is not there, or not the caller's to see."""
-    return NotFoundError(f"There is no task {task_id}")
-
-
-def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
-    """Forgets a task that has ended. Raises NotFoundError, InvalidError."""
-    task = _find(connection, task_id)
-    if task.state in tasks.UNFINISHED:
-        raise InvalidError(f"Task {task_id} has not ended yet; cancel it first")
-    tasks.delete_task(connection, task_id)
-
-
-def _cancel(connection: sqlite3.Connection, task_id: int, now: str) -> None:
-    _find(connection, task_id)
-    if not tasks.update_task(connection, task_id, tasks.CANCELLED, "Cancelled", now):
-        raise InvalidError(f"Task {task_id} has ended already")
-
-
-def _find(connection: sqlite3.Connection, task_id: int) -> tasks.TaskRow:
-    task = tasks.find_task(connection, task_id)
-    if task is None:
-        raise task_not_found(task_id)
-    return task
-
-
-def _interrupt_orphans(connection: sqlite3.Connection, now: str) -> None:
-    for task_id, pid in tasks.list_unfinished(connection):
-        # This process has not begun any yet: what bears its number is of one before it.
-        if pid == os.getpid() or not _is_running(pid):
-            tasks.update_task(
-                connection, task_id, tasks.ERROR, "Interrupted: the process that worked on it is gone", now
-            )
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -13,7 +13,7 @@ from typing import Any
 import argon2
 import pytest
 
-from postroom.app import passwords
+from postroom.app.auth import passwords
 from postroom.app.directory.client import Directory
 from postroom.app.errors import ForbiddenError
 from postroom.app.routes import ROUTES

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from postroom.app.routes import BASE, ROUTES, Route
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.web.routing import Route
 from tests.app.handlers.test_errors import BODY_ROUTES
 from tests.support.raw import RawAnswer, Talk, assert_shape, connect, parse, reset, talk
 from tests.support.service import ADMIN_PASSWORD, Api, Service

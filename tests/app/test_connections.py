@@ -17,10 +17,10 @@ from urllib.request import urlopen
 import pytest
 
 from postroom.app.config import Config
-from postroom.app.connections import _source_of
-from postroom.app.in_flight import UNDER_WAY
-from postroom.app.limits import IN_FLIGHT, LOOPBACK, DescriptorsError, Limits, limits_of
+from postroom.app.limits.clients import IN_FLIGHT, LOOPBACK, DescriptorsError, Limits, limits_of
+from postroom.app.limits.in_flight import UNDER_WAY
 from postroom.app.routes import BASE
+from postroom.app.server.connections import _source_of
 from tests.app.test_cli import POSTROOM, Running, fails, stopped_at_the_end
 from tests.support.raw import RawAnswer, assert_shape, parse
 from tests.support.service import ADMIN_PASSWORD, Service

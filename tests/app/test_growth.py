@@ -12,15 +12,15 @@ from typing import Any
 import jwt
 import pytest
 
-from postroom.app import tokens
+from postroom.app.auth import tokens
 from postroom.app.errors import UnauthenticatedError, UnavailableError
 from postroom.app.services import directories, tasks
-from postroom.app.services.devices import Origin, change_wipe, report_device
-from postroom.app.services.wipe import Event, Kind
+from postroom.app.transactions.devices import Origin, change_wipe, report_device
+from postroom.app.transactions.wipe import Event, Kind
+from postroom.schemas.values.proptags import find
 from postroom.storage import devices, ldap_configs, properties, users
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
-from postroom.storage.proptags import find
 from tests.conftest import StartService
 from tests.support.directory import directory
 from tests.support.service import ADMIN_PASSWORD, Api, Service

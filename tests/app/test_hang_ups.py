@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from postroom.app.in_flight import UNDER_WAY
-from postroom.app.routes import BASE, ROUTES, Route
-from tests.conformance.examples import entries
+from postroom.app.limits.in_flight import UNDER_WAY
+from postroom.app.openapi.example_calls import load
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.web.routing import Route
 from tests.support.raw import connect, reset
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
@@ -43,7 +44,7 @@ async def populated(service: Service) -> Api:
 def bytes_of(route: Route, login: str, number: int) -> bytes:
     """A request of an operation, with the body of one of its examples."""
     name = vars(route.handler)["__apispec__"]["operationId"]
-    found = [each for each in entries() if each["operation"] == name and each["status"] < 300]
+    found = [each for each in load() if each["operation"] == name and each["status"] < 300]
     path = found[0]["at"] if found else route.path
     body = found[0].get("body") if found else None
     # A new name each time; nobody listens there, and no name is looked up.

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from marshmallow import Schema, fields
 
-from postroom.app.inputs import MOST_FIELDS, MOST_VALUES
-from postroom.app.routes import ROUTES, Route
+from postroom.app.routes import ROUTES
+from postroom.app.web.inputs import MOST_FIELDS, MOST_VALUES
+from postroom.app.web.routing import Route
 from postroom.schemas.fields import Listed, Mapped, Short, Text
 from postroom.schemas.users import Address, Addresses
 from tests.app.handlers.test_errors import BODY_ROUTES

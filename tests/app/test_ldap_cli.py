@@ -602,7 +602,7 @@ def test_help_has_examples_and_codes(bare: Store, command: list[str]) -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     """The command line alone imports neither the service nor what the directory and the terminal need."""
-    script = "import sys, postroom.app.cli; print([n for n in sys.modules if n.split('.')[0] in sys.argv[1:]])"
+    script = "import sys, postroom.app.cli.main; print([n for n in sys.modules if n.split('.')[0] in sys.argv[1:]])"
     heavy = ["aiohttp", "asyncio", "bonsai", "marshmallow", "rich", "sqlite3"]
     done = subprocess.run([sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

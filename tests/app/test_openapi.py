@@ -15,14 +15,15 @@ from aiohttp import ClientSession, web
 from openapi_schema_validator import OAS30ReadValidator, OAS30Validator
 from openapi_spec_validator import validate
 
-from postroom.app import openapi
 from postroom.app.config import Config
-from postroom.app.endpoints import AddressOr
-from postroom.app.guard import logged_in
 from postroom.app.handlers import users
+from postroom.app.handlers.docs import DOCUMENT
 from postroom.app.main import create_app
-from postroom.app.protocol import make_runner
-from postroom.app.routes import BASE, ROUTES, Route, public
+from postroom.app.openapi.document import build
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.server.protocol import make_runner
+from postroom.app.web.guard import logged_in
+from postroom.app.web.routing import AddressOr, Route, public
 
 PASSWORD = "a long enough password"
 
@@ -116,7 +117,7 @@ OPERATION_IDS = {
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """The document as a client reads it."""
-    made: dict[str, Any] = json.loads(openapi.build())
+    made: dict[str, Any] = json.loads(build(BASE, ROUTES))
     return made
 
 
@@ -221,8 +222,9 @@ def test_first_document_takes_no_time(tmp_path: Path) -> None:
     """A service that has just started has its first document in 300 ms, imports included, and the next at once."""
     script = (
         "import time; from postroom.app.config import Config; from postroom.app.main import create_app\n"
-        "from postroom.app import openapi\napp = create_app(Config(database=':memory:')); start = time.process_time()\n"
-        "openapi.document(app); first = time.process_time(); openapi.document(app)\n"
+        "from postroom.app.handlers.docs import DOCUMENT\n"
+        "app = create_app(Config(database=':memory:')); start = time.process_time()\n"
+        "app[DOCUMENT](); first = time.process_time(); app[DOCUMENT]()\n"
         "print(first - start, time.process_time() - first)"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -234,12 +236,12 @@ def test_first_document_takes_no_time(tmp_path: Path) -> None:
 
 def test_nothing_of_the_document_is_loaded_at_start(tmp_path: Path) -> None:
     """A service that nobody asks for its document does without what makes one."""
-    script = "import sys, postroom.app.cli, postroom.app.server; print(*sys.modules)"
+    script = "import sys, postroom.app.cli.main, postroom.app.server.serve; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
     loaded = set(result.stdout.split())
 
-    assert "postroom.app.openapi" in loaded
-    assert not loaded & {"postroom.app.openapi_fields", "jsonschema", "jsonschema_rs", "schemathesis", "yaml"}
+    assert "postroom.app.openapi.document" in loaded
+    assert not loaded & {"postroom.app.openapi.fields", "jsonschema", "jsonschema_rs", "schemathesis", "yaml"}
 
 
 async def test_document_is_served_to_everybody(url: str, document: dict[str, Any]) -> None:
@@ -255,17 +257,14 @@ def test_two_applications_get_the_same_document() -> None:
     """A second application in the process gets exactly the document of the first."""
     first, second = (create_app(Config(database=":memory:")) for _ in range(2))
 
-    assert openapi.document(first) == openapi.document(second)
-    assert openapi.document(first) == openapi.build()
+    assert first[DOCUMENT]() == second[DOCUMENT]()
+    assert first[DOCUMENT]() == build(BASE, ROUTES)
 
 
-def test_document_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_is_built_once() -> None:
     """An application that has its document does not build it again."""
     app = create_app(Config(database=":memory:"))
-    kept = openapi.document(app)
-    monkeypatch.setattr(openapi, "build", lambda: pytest.fail("built twice"))
-
-    assert openapi.document(app) is kept
+    assert app[DOCUMENT]() is app[DOCUMENT]()
 
 
 def test_decorations_stay_as_they_are() -> None:
@@ -274,7 +273,7 @@ def test_decorations_stay_as_they_are() -> None:
     described = {**decorations, "responses": copy.copy(decorations["responses"]), "tags": list(decorations["tags"])}
     schema, fields = schemas[0]["schema"], list(schemas[0]["schema"].fields)
 
-    openapi.build()
+    build(BASE, ROUTES)
 
     assert decorations == described
     assert decorations["responses"]["200"].keys() == {"schema", "required", "description"}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import legacycrypt
 import pytest
 
+from postroom.app.auth.passwords import _NOBODY, Passwords, check_new_password, verify_hash
 from postroom.app.errors import InvalidError
-from postroom.app.passwords import _NOBODY, Passwords, check_new_password, verify_hash
 from tests.support.service import ADMIN_PASSWORD, Service
 
 SALTS = ["$6$saltsalt", "$5$saltsalt", "$2b$04$abcdefghijklmnopqrstuu", "$y$j75$abcdefghijklmnop$"]
@@ -62,7 +62,7 @@ async def test_foreign_hashes_cost_no_less(passwords: Passwords, stored: str, mo
         costs.append(stored)
         return verify_hash(stored, password)
 
-    monkeypatch.setattr("postroom.app.passwords.verify_hash", verify)
+    monkeypatch.setattr("postroom.app.auth.passwords.verify_hash", verify)
     assert not await passwords.verify(stored, "x")
     assert costs == [stored, _NOBODY]
 

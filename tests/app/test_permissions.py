@@ -2,8 +2,10 @@
 
 import pytest
 
-from postroom.app.permissions import ADMINISTRATOR, CAPABILITIES, PERMISSIONS, Permission, covers, grants
-from postroom.app.routes import ROUTES, domain_read, domain_write, public, system_read, system_write
+from postroom.app.auth.permissions import ADMINISTRATOR, CAPABILITIES, PERMISSIONS, Permission, covers, grants
+from postroom.app.routes import ROUTES
+from postroom.app.web.guards import domain_read, domain_write, system_read, system_write
+from postroom.app.web.routing import public
 
 ORGS = {1: [10, 11]}
 

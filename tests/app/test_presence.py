@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from postroom.app.directory.client import Directory
+from postroom.app.limits.memory import remember
 from postroom.app.services import presence
 from postroom.storage import auth, domains, users
 from tests.conftest import StartService
@@ -358,7 +359,7 @@ async def test_only_so_many_users_are_remembered(
     assert account is not None
     known = service.context.presence
     for number in range(20):
-        known._remember((number, "x"), presence._Found(presence._Answer.HAS, 0, 0))
+        remember(known._found, (number, "x"), presence._Found(presence._Answer.HAS, 0, 0), presence.MOST)
     assert len(known._found) == 5
     given_up = asyncio.create_task(known.check(account, 0))
     await asyncio.sleep(0)

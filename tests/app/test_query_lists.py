@@ -6,8 +6,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from marshmallow import Schema, validate
 
-from postroom.app.inputs import query_loader
 from postroom.app.routes import ROUTES
+from postroom.app.web.inputs import query_loader
 from postroom.schemas.fields import CommaSeparated, QueryInt
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from postroom.app.errors import ForbiddenError
+from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.storage import auth, roles, tasks, users
-from tests.conformance.examples import ANNA, SERVER, entries, method_of
+from tests.conformance.examples import ANNA, SERVER, method_of
 from tests.conftest import StartService
 from tests.support.people import CONFIG, document
 from tests.support.raw import connect, parse
@@ -200,7 +201,7 @@ async def test_writes_of_whoever_is_revoked_meanwhile(start_service: StartServic
     tried: set[str] = set()
     with Slapd() as directory:
         directory.add(ANNA)
-        for example in entries():
+        for example in load():
             entry = json.loads(json.dumps(example).replace(SERVER, directory.url))
             if entry["status"] >= 300 or method_of(entry["operation"]) == "GET":
                 continue

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from postroom.app.config import SettingError, load_config
-from postroom.app.service_socket import ServiceSocket, ServiceSocketError
+from postroom.app.server.service_socket import ServiceSocket, ServiceSocketError
 from tests.app.test_cli import Running, fails, serving
 from tests.test_clients import nginx
 

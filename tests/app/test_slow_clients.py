@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from postroom.app.in_flight import UNDER_WAY
-from postroom.app.limits import Limits
+from postroom.app.limits.clients import Limits
+from postroom.app.limits.in_flight import UNDER_WAY
 from tests.support.raw import RawAnswer, assert_shape, connect, parse
 from tests.support.service import Service
 

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from postroom.app import throttle
+from postroom.app.auth import throttle
+from postroom.app.auth.throttle import LoginSource, Throttle
 from postroom.app.errors import LoginFailedError, ThrottledError
-from postroom.app.throttle import LoginSource, Throttle
 
 
 class Clock:

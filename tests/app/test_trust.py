@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from postroom.app.callers import COOKIE
+from postroom.app.auth.tokens import csrf_token
 from postroom.app.config import Network, SettingError, load_config
-from postroom.app.endpoints import AddressOr
 from postroom.app.routes import ROUTES
-from postroom.app.tokens import csrf_token
-from postroom.app.trust import DIRECT_HEADERS, find_source
+from postroom.app.web.authentication import COOKIE
+from postroom.app.web.routing import AddressOr
+from postroom.app.web.trust import DIRECT_HEADERS, find_source
 from tests.conftest import StartService
 from tests.support.raw import talk
 from tests.support.service import ADMIN_PASSWORD, Api, Service

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from postroom.app.turns import Turns
+from postroom.app.limits.turns import Turns
 
 
 class FullError(Exception):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from postroom.schemas.values.proptags import PropTag, Value, find
 from postroom.storage.database import Database
 from postroom.storage.domains import insert_domain
-from postroom.storage.properties import Value, write_properties
-from postroom.storage.proptags import PropTag, find
+from postroom.storage.properties import write_properties
 from postroom.storage.users import insert_address, insert_user
 from tests.bench.people import Person, people
 

@@ -1,13 +1,13 @@
-"""Plays app/examples.json from top to bottom against a running service: `python -m tests.conformance.examples` writes
-the answers into it.
+"""Plays the examples of app/openapi/examples/ in the order of their steps against a running service:
+`python -m tests.conformance.examples` writes the answers into the files.
 
-Each entry is a call: `operation`, `at` (path and query), `body` or `form`, `headers`, `by` ("nobody": without a login),
-`size` (a body of so many bytes), `times` (it is made so often, and the last answer counts), then `status` and `answer`.
-To describe a new operation, add an entry without an answer where it fits and run this. `cut` names the only parts of an
-answer that are shown, `data[:2]` the first two of a list. `played: false` keeps an entry as it is, for what cannot be
-brought about. `shape: true` keeps its answer for as long as what is answered has the same fields of the same types:
-figures are others on each machine.
-"""
+A file bears the operation ID, and each of its entries is a call: `step` (its place among those of all files), `at`
+(path and query), `body` or `form`, `headers`, `by` ("nobody": without a login), `size` (a body of so many bytes),
+`times` (it is made so often, and the last answer counts), then `status` and `answer`. To describe a new operation, add
+a file with an entry without an answer, with a step between those where it fits, and run this. `cut` names the only
+parts of an answer that are shown, `data[:2]` the first two of a list. `played: false` keeps an entry as it is, for
+what cannot be brought about. `shape: true` keeps its answer for as long as what is answered has the same fields of the
+same types: figures are others on each machine."""
 
 import asyncio
 import json
@@ -17,15 +17,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import Any, Final
 
 from postroom.app.config import Config
+from postroom.app.openapi.example_calls import FOLDER, load
 from tests.support.dns_server import DnsServer
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import PEOPLE_DN, Slapd
-
-FILE: Final = Path(__file__).parents[2] / "app" / "examples.json"
 
 #: What is another at each run, and what the file has in its place.
 VOLATILE: Final[dict[str, Any]] = {
@@ -68,12 +66,6 @@ displayName: Paul Huber
 mail: paul.huber@example.com
 objectGUID: Paul+1
 """
-
-
-def entries() -> list[dict[str, Any]]:
-    """The file."""
-    found: list[dict[str, Any]] = json.loads(FILE.read_text("utf-8"))
-    return found
 
 
 @asynccontextmanager
@@ -150,15 +142,19 @@ def _steady(value: Any) -> Any:
 
 
 async def record() -> None:
-    """Writes what the service answers into the file."""
-    written = entries()
+    """Writes what the service answers into the files."""
+    written = load()
     async with stage() as (service, directory):
         for entry in written:
             if entry.get("played", True):
                 status, entry["answer"] = await play(service, directory, entry)
                 if status != entry["status"]:
                     sys.exit(f"{entry['operation']} {entry['at']}: {status}, not {entry['status']}: {entry['answer']}")
-    FILE.write_text(json.dumps(written, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    files: dict[str, list[dict[str, Any]]] = {}
+    for entry in written:
+        files.setdefault(entry.pop("operation"), []).append(entry)
+    for name, own in files.items():
+        (FOLDER / f"{name}.json").write_text(json.dumps(own, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

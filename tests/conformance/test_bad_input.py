@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.examples import entries
+from postroom.app.openapi.example_calls import load
 from tests.support.description import own
 from tests.support.service import Api
 
@@ -43,7 +43,7 @@ async def anna(admin: Api, domain: int) -> None:
 def example(operation: tuple[str, str]) -> tuple[str, Any]:
     """(path, body) of a call that is right."""
     name = own().operations[operation]["operationId"]
-    found = [each for each in entries() if each["operation"] == name and each["status"] < 300]
+    found = [each for each in load() if each["operation"] == name and each["status"] < 300]
     # Nobody listens there, and no name is looked up.
     return found[0]["at"], json.loads(json.dumps(found[0]["body"]).replace("directory.example.com", "127.0.0.1:9"))
 

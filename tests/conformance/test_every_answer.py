@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from postroom.app.answers import json_answer
 from postroom.app.handlers import status
+from postroom.app.web.responses import json_answer
 from tests.support.conformance import EXCEPTIONS, Conformance, Exception_
 from tests.support.description import Description, own, reference
 from tests.support.service import Api, Service

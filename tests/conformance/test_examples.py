@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from postroom.app.openapi.example_calls import load
 from tests.conformance import examples
-from tests.conformance.examples import entries
 from tests.support.description import METHODS, Description, own, reference
 
 
@@ -23,7 +23,7 @@ def has_example(content: dict[str, Any]) -> bool:
 async def test_examples_are_what_a_service_answers() -> None:
     """Played from top to bottom against a fresh service, every example is answered as it says."""
     async with examples.stage() as (service, directory):
-        for entry in entries():
+        for entry in load():
             if entry.get("played", True):
                 found = await examples.play(service, directory, entry)
                 assert found == (entry["status"], entry["answer"]), f"{entry['operation']} {entry['at']}"
@@ -32,7 +32,7 @@ async def test_examples_are_what_a_service_answers() -> None:
 def test_only_what_cannot_be_brought_about_is_not_played() -> None:
     """Every example is played but the internal error, of which there is none to be had, a body that takes half a
     minute, and the end of a task that a call would have to be quicker than."""
-    unplayed = [(entry["operation"], entry["status"]) for entry in entries() if not entry.get("played", True)]
+    unplayed = [(entry["operation"], entry["status"]) for entry in load() if not entry.get("played", True)]
     assert unplayed == [("postUser", 408), ("cancelTask", 200), ("getStatus", 500)]
 
 
@@ -40,7 +40,7 @@ def test_only_what_cannot_be_brought_about_is_not_played() -> None:
 def test_every_operation_has_its_examples(operation: tuple[str, str]) -> None:
     """Each body that an operation takes, each success and each failure that it documents has an example.
 
-    For an operation that lacks one: add it to app/examples.json and run `python -m tests.conformance.examples`.
+    For an operation that lacks one: add it to app/openapi/examples/ and run `python -m tests.conformance.examples`.
     """
     described = own().operations[operation]
     for media_type, content in described.get("requestBody", {"content": {}})["content"].items():
@@ -80,10 +80,10 @@ def test_examples_name_operations_that_exist() -> None:
     names = {
         item[method]["operationId"] for item in own().document["paths"].values() for method in METHODS if method in item
     }
-    assert {entry["operation"] for entry in entries()} <= names
+    assert {entry["operation"] for entry in load()} <= names
 
 
 def test_examples_show_no_secret() -> None:
     """A token in an example is made up: what was written into the file opens nothing."""
-    (login,) = [entry for entry in entries() if (entry["operation"], entry["status"]) == ("postLogin", 200)]
+    (login,) = [entry for entry in load() if (entry["operation"], entry["status"]) == ("postLogin", 200)]
     assert login["answer"] == {name: examples.VOLATILE[name] for name in ("grommunioAuthJwt", "csrf")}

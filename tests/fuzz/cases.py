@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from postroom.app.routes import BASE, ROUTES, Route
-from tests.conformance.examples import entries
+from postroom.app.openapi.example_calls import load
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.web.routing import Route
 from tests.fuzz.values import TEXTS, changed, value
 from tests.support.description import own
 
@@ -59,7 +60,7 @@ def case(seed: int, number: int, token: str) -> Case:
 def _bodies() -> dict[tuple[str, str], list[Any]]:
     """(method, path) -> bodies that are right."""
     named: dict[str, list[Any]] = {}
-    for entry in entries():
+    for entry in load():
         if "body" in entry and entry["status"] < 300:
             text = json.dumps(entry["body"]).replace("ldap://directory.example.com", _NOWHERE)
             named.setdefault(entry["operation"], []).append(json.loads(text.replace("example.com", "example.org")))
@@ -69,7 +70,7 @@ def _bodies() -> dict[tuple[str, str], list[Any]]:
 def _values() -> dict[str, list[str]]:
     """name -> what has been asked for by it."""
     found: dict[str, list[str]] = {}
-    for entry in entries():
+    for entry in load():
         for name, text in parse_qsl(urlsplit(entry["at"]).query):
             found.setdefault(name, []).append(text)
     return found

@@ -7,8 +7,8 @@ from typing import Any
 from marshmallow import Schema
 
 from postroom.app.errors import InvalidError
-from postroom.app.inputs import load
 from postroom.app.routes import ROUTES
+from postroom.app.web.inputs import load
 from tests.fuzz.values import TEXTS, value
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from postroom.schemas.oof import LONGEST_REPLY, LONGEST_SUBJECT, OofSchema
+from postroom.schemas.oof import LONGEST_SUBJECT, OofSchema
+from postroom.schemas.values.users import LONGEST_TEXT
 
 SCHEMA = OofSchema()
 SUBJECTS = ["internalSubject", "externalSubject"]
@@ -80,9 +81,9 @@ def test_subjects(name: str) -> None:
 @pytest.mark.parametrize("name", REPLIES)
 def test_replies(name: str) -> None:
     """A reply is any text without NUL, up to its length; null removes it."""
-    for value in ("", "one\r\ntwo\n\tthree", "Subject: not one\n\nbody", "x" * LONGEST_REPLY, None):
+    for value in ("", "one\r\ntwo\n\tthree", "Subject: not one\n\nbody", "x" * LONGEST_TEXT, None):
         assert_taken(name, value)
-    wrongs: list[Any] = ["x" * (LONGEST_REPLY + 1), "nul\0nul", 5, True, ["x"]]
+    wrongs: list[Any] = ["x" * (LONGEST_TEXT + 1), "nul\0nul", 5, True, ["x"]]
     for wrong in wrongs:
         assert_refused(name, wrong)
 

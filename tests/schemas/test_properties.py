@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from postroom.schemas.properties import LONGEST_TEXT, parse_names, parse_value
-from postroom.storage import proptags
-from postroom.storage.proptags import PropTag
+from postroom.schemas.properties import parse_names, parse_value
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import PropTag
+from postroom.schemas.values.users import LONGEST_TEXT
 
 
 def proptag(name: str) -> PropTag:

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
+from postroom.schemas.values.queries import UserQuery
 from postroom.storage import migrations
 from postroom.storage.database import Database, DatabaseError, WrongDatabaseError
 from postroom.storage.migrations import Migration, MigrationError, latest, statements
-from postroom.storage.user_list import UserQuery, select_users
+from postroom.storage.user_list import select_users
 
 DATA = Path(__file__).parents[1] / "data"
 

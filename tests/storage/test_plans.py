@@ -4,10 +4,11 @@ import sqlite3
 
 import pytest
 
+from postroom.schemas.values.queries import UserQuery
 from postroom.storage import create_defaults, devices, disabled_plugins, grants, ldap_users, oof, store_access, users
 from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
 from postroom.storage.database import Database
-from postroom.storage.user_list import UserQuery, list_statement
+from postroom.storage.user_list import list_statement
 
 HOT_LISTS = {
     "first page": UserQuery(),

@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 import yaml
 from jsonschema_rs import Draft4Validator, ValidationError
 
-from postroom.app import openapi
+from postroom.app.openapi.document import build
+from postroom.app.routes import BASE, ROUTES
 
 JSON = dict[str, Any]
 
@@ -125,7 +126,7 @@ def reference() -> Description:
 @cache
 def own() -> Description:
     """The description that postroom serves."""
-    return Description(json.loads(openapi.build()))
+    return Description(json.loads(build(BASE, ROUTES)))
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -10,9 +10,9 @@ from aiohttp import ClientSession, web
 
 from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
-from postroom.app.limits import Limits
+from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app
-from postroom.app.protocol import make_runner
+from postroom.app.server.protocol import make_runner
 from postroom.storage import roles
 from tests.support.conformance import Conformance
 from tests.support.eavesdropper import Eavesdropper

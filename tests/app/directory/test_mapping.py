@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from postroom.app.directory.config import DirectoryConfig, from_document
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.errors import InvalidError
-from postroom.storage import proptags
+from postroom.schemas.values import proptags
 
 
 def tag(name: str) -> int:

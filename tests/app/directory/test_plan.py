@@ -10,9 +10,9 @@ from postroom.app.directory.differences import Changes, differences
 from postroom.app.directory.mapping import Entry, MappedUser
 from postroom.app.directory.plan import Action, Planner, ReadEntry, Scope, Snapshot, Step, read_entry
 from postroom.schemas.ldap import server_addresses
+from postroom.schemas.values.text import fold
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked, StoredUser
-from postroom.storage.text import fold
 
 TITLE, COMMENT, QUOTA = 0x3A17001F, 0x3004001F, 0x3FF50003
 CONFIG = DirectoryConfig(

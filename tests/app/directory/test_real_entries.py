@@ -12,7 +12,7 @@ from postroom.app.directory.config import from_document
 from postroom.app.directory.mapping import MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.templates import TEMPLATES
-from postroom.storage import proptags
+from postroom.schemas.values import proptags
 from tests.support.slapd import PEOPLE_DN, Slapd, config_document
 
 pytestmark = pytest.mark.slapd

@@ -2,8 +2,8 @@
 
 import pytest
 
-from postroom.app.endpoints import AddressOr
-from postroom.app.routes import ROUTES, public
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import AddressOr, public
 from tests.support.service import Api, Service
 
 #: permission of a user -> statuses of: read own domain, write own, read other, write other, system read, system write

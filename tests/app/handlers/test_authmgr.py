@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postroom.app.passwords import Passwords
+from postroom.app.auth.passwords import Passwords
 from tests.conftest import StartService
 from tests.support.people import CONFIG, add_person, document
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from postroom.app.routes import ROUTES, Route
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import Route
 from postroom.storage.users import MAGIC_LDAP
 from tests.support.service import USER_PASSWORD, Api, Service
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from postroom.app.routes import ROUTES, Route
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import Route
 from postroom.storage.database import Database
 from tests.support.damage import damage, limited_files
 from tests.support.service import ADMIN_PASSWORD, Answer, Api, Service

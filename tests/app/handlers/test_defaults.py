@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from postroom.storage.create_defaults import BUILT_IN
+from postroom.schemas.values.create_defaults import BUILT_IN
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from postroom.app.routes import ROUTES, Route
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import Route
 from tests.support.service import Answer, Api, Service
 
 
@@ -147,7 +148,7 @@ async def test_rule_that_only_the_database_knows(
 ) -> None:
     """A rule that a service overlooks is a 400 that names the field, and a line in the log; nothing is stored."""
     jane = await admin.make_user(domain, "jane")
-    monkeypatch.setattr("postroom.app.services.names.check_username", lambda *_: None)
+    monkeypatch.setattr("postroom.app.transactions.names.check_username", lambda *_: None)
     reasons = await admin.refused(400, "POST", f"/domains/{domain}/users", {"username": "JANE", "password": "123456"})
     assert "username" in reasons
     assert "in use already" in reasons

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from marshmallow import fields
 
-from postroom.app.routes import BASE, ROUTES, Route
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.web.routing import Route
 from postroom.schemas.fields import CommaSeparated
 from postroom.storage import searches, user_list
 from tests.bench.fill import fill

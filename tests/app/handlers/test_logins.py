@@ -16,10 +16,11 @@ from urllib.request import urlopen
 import legacycrypt
 import pytest
 
-from postroom.app import passwords
-from postroom.app.passwords import verify_hash
-from postroom.app.routes import ROUTES, Route
+from postroom.app.auth import passwords
+from postroom.app.auth.passwords import verify_hash
+from postroom.app.routes import ROUTES
 from postroom.app.services import logins
+from postroom.app.web.routing import Route
 from tests.conftest import StartService
 from tests.demo import PASSWORD, running_postroom
 from tests.support.faults import fault_server
@@ -248,7 +249,7 @@ async def test_one_password_is_checked_in_one_place() -> None:
         ("app/services/logins.py", "context.passwords.verify"),
         ("app/services/logins.py", "directory.authenticate"),
         ("app/main.py", "passwords.verify"),
-        ("app/passwords.py", "_HASHER.verify"),
+        ("app/auth/passwords.py", "_HASHER.verify"),
     }
 
 
@@ -342,8 +343,8 @@ async def test_who_hangs_up_is_not_hashed_for(service: Service, monkeypatch: pyt
 
     monkeypatch.setattr(passwords, "verify_hash", count)
     context = service.context
+    from postroom.app.auth.throttle import LoginSource
     from postroom.app.services.session import log_in as attempt
-    from postroom.app.throttle import LoginSource
 
     source = LoginSource(b"x", "192.0.2.1", shared=False)
     async with context.passwords.turn("busy"):

@@ -235,7 +235,7 @@ async def test_what_the_database_refuses_skips_one_entry(service: Service, admin
     [
         ("postroom.app.directory.mapping", "_username"),
         ("postroom.app.directory.plan", "differences"),
-        ("postroom.app.services.ldap_users", "differences"),
+        ("postroom.app.transactions.ldap_users", "differences"),
     ],
 )
 async def test_a_fault_of_ours_skips_one_entry(

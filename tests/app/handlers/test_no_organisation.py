@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from postroom.app.routes import ROUTES, Route
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import Route
 from postroom.storage import users
 from tests.conftest import StartService
 from tests.support.faults import waiting_server

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from postroom.app.routes import ROUTES, Route
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import Route
 from postroom.schemas.sync_policy import DEFAULT_SYNC_POLICY
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
 

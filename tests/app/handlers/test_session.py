@@ -10,8 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
-from postroom.app import passwords
-from postroom.app.passwords import verify_hash
+from postroom.app.auth import passwords
+from postroom.app.auth.passwords import verify_hash
 from postroom.storage import auth
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postroom.storage import proptags
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import Value
 from postroom.storage.database import Database
-from postroom.storage.properties import Value, select_properties, write_properties
+from postroom.storage.properties import select_properties, write_properties
 from tests.support.service import Api, Service
 
 BINARY = base64.b64encode(bytes(range(256))).decode()

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom.schemas.addresses import spells_administrator
+from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.migrations import migrations, statements
-from postroom.storage.text import fold
 from tests.support.people import CONFIG, add_person, document, item_of
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
 from tests.support.slapd import Slapd

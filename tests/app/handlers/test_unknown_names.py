@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from postroom.app.routes import ROUTES, Route
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import Route
 from tests.support.service import Api
 
 

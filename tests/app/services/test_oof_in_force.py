@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postroom.app.services.oof import is_in_force
+from postroom.app.transactions.oof import is_in_force
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [ZoneInfo("UTC"), BERLIN, ZoneInfo("America/St_Johns"), ZoneInfo("Pacific/Kiritimati")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from postroom.app.services.wipe import Event, Kind, advance, needs_password
+from postroom.app.transactions.wipe import Event, Kind, advance, needs_password
 from postroom.schemas.devices import WIPE_STATUSES
 
 #: event -> the status afterwards, of each of WIPE_STATUSES before

@@ -1,0 +1,185 @@
+"""The commands `postroom ldap ...`: their options and help. What they do is in ldap_commands.py."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+_CODES = """
+\b
+Exit codes:
+  0    fine; diff: nothing to do
+  1    something was skipped with a reason; diff: there is something to do
+  2    wrong usage or settings, or refused; trying again does not help
+  3    the directory or the database is away; trying again may help
+  70   a fault of postroom itself
+  130  interrupted, or answered with no"""
+
+_HELP = f"""Work with the directory, straight on the database file, also while the service runs.
+
+\b
+Examples:
+  postroom ldap test                           does the configured directory answer, and what does it hold?
+  postroom ldap search anna                    who can be imported?
+  postroom ldap diff --import                  what would a sync do?
+  postroom ldap sync --import --yes            do it, for example every hour
+{_CODES}
+"""
+
+_TEST_HELP = f"""Try the configured directory: connect, bind, base DN, filters, first page, one entry as a user.
+
+\b
+Examples:
+  postroom ldap test
+  postroom ldap test --org "Example Ltd"
+{_CODES}
+"""
+
+_SEARCH_HELP = f"""Look for people in the directory who can be imported.
+
+TERM is any part of a search attribute, of at least three characters.
+
+\b
+Examples:
+  postroom ldap search schmidt
+  postroom ldap search schmidt --all --limit 200      also who cannot be imported, and why
+  postroom ldap search schmidt --json | jq -r '.data[].ID'
+{_CODES}
+"""
+
+_DIFF_HELP = f"""Show what a sync would do. Nothing is changed.
+
+\b
+Examples:
+  postroom ldap diff
+  postroom ldap diff --import --unlink --domain example.com
+  postroom ldap diff --json | jq '.data[] | select(.action != "unchanged")'
+{_CODES}
+"""
+
+_SYNC_HELP = f"""Bring the linked users up to date from the directory.
+
+With --import, people who are nobody's become users; with --unlink, users whose object is gone are linked no more. On
+a terminal the plan is counted first, and you are asked; --yes leaves that out, and so does cron. Ctrl+C stops it:
+what was done stays done.
+
+\b
+Examples:
+  postroom ldap sync
+  postroom ldap sync --import --lang de --domain example.com
+  postroom ldap sync --import --unlink --yes --json >result.json
+{_CODES}
+"""
+
+_IMPORT_HELP = f"""Make a user of one object of the directory, or update the one who is linked to it.
+
+OBJECT_ID is what search shows; quote it, because of its backslashes.
+
+\b
+Examples:
+  postroom ldap import '5e6f\\2d77'
+  postroom ldap import '5e6f\\2d77' --force           also link a user of that name who is not
+{_CODES}
+"""
+
+app = typer.Typer(name="ldap", no_args_is_help=True, rich_markup_mode=None, help=_HELP)
+
+_Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Only the users of this domain.")]
+_Org = Annotated[
+    str | None,
+    typer.Option("--org", metavar="NAME", help="Only the users of this organisation's domains; 0: of those without."),
+]
+_Import = Annotated[bool, typer.Option("--import/--no-import", help="Whether entries that are nobody's become users.")]
+_Unlink = Annotated[bool, typer.Option("--unlink", help="Users whose object is gone are linked no more.")]
+_Lang = Annotated[str, typer.Option("--lang", metavar="LANG", help="Language of users who have none, such as de_DE.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, as the API answers.")]
+_Database = Annotated[str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")]
+
+
+@app.command("test", help=_TEST_HELP)
+def try_out(
+    org: Annotated[
+        str | None, typer.Option("--org", metavar="NAME", help="The directory that counts for this organisation.")
+    ] = None,
+    database: _Database = None,
+) -> None:
+    """Tries the directory."""
+    # Imported here and below, so that --help and mistakes in options answer at once.
+    from postroom.app.cli import ldap_commands as commands
+
+    raise typer.Exit(commands.run(lambda context, view: commands.try_out(context, view, org), database))
+
+
+@app.command("search", help=_SEARCH_HELP)
+def search(
+    term: Annotated[str, typer.Argument(metavar="TERM", show_default=False)],
+    domain: _Domain = None,
+    org: _Org = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Also who cannot be imported, and why.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Most people to show.")] = 50,
+    json: _Json = False,
+    database: _Database = None,
+) -> None:
+    """Looks for people."""
+    from postroom.app.cli import ldap_commands as commands
+
+    asked = commands.Search(term, domain, org, limit, show_all)
+    raise typer.Exit(commands.run(lambda context, view: commands.search(context, view, asked), database, json=json))
+
+
+@app.command("diff", help=_DIFF_HELP)
+def diff(
+    domain: _Domain = None,
+    org: _Org = None,
+    create: _Import = False,
+    unlink: _Unlink = False,
+    json: _Json = False,
+    database: _Database = None,
+) -> None:
+    """Shows the plan."""
+    from postroom.app.cli import ldap_commands as commands
+
+    asked = commands.Sync(domain, org, create=create, unlink=unlink)
+    raise typer.Exit(commands.run(lambda context, view: commands.diff(context, view, asked), database, json=json))
+
+
+@app.command("sync", help=_SYNC_HELP)
+def sync(
+    domain: _Domain = None,
+    org: _Org = None,
+    create: _Import = False,
+    unlink: _Unlink = False,
+    force: Annotated[bool, typer.Option("--force", help="Unlink however many objects are gone.")] = False,
+    lang: _Lang = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: _Json = False,
+    database: _Database = None,
+) -> None:
+    """Asks on a terminal, then does it."""
+    from postroom.app.cli import ldap_commands as commands
+
+    asked = commands.Sync(domain, org, create=create, unlink=unlink, force=force, lang=lang)
+    if not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        plan = commands.Plan()
+        code = commands.run(lambda context, view: commands.count(context, view, asked, plan), database, json=json)
+        if not plan.changes:
+            raise typer.Exit(code)
+        if not commands.agreed():
+            raise typer.Exit(commands.INTERRUPTED)
+    raise typer.Exit(commands.run(lambda context, view: commands.sync(context, view, asked), database, json=json))
+
+
+@app.command("import", help=_IMPORT_HELP)
+def import_user(
+    object_id: Annotated[str, typer.Argument(metavar="OBJECT_ID", show_default=False)],
+    domain: _Domain = None,
+    org: _Org = None,
+    force: Annotated[bool, typer.Option("--force", help="Also link a user of that name who is not.")] = False,
+    lang: _Lang = "",
+    database: _Database = None,
+) -> None:
+    """Takes over one person."""
+    from postroom.app.cli import ldap_commands as commands
+
+    asked = commands.Import(object_id, domain, org, force, lang)
+    raise typer.Exit(commands.run(lambda context, view: commands.import_user(context, view, asked), database))

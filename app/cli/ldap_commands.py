@@ -1,0 +1,254 @@
+"""What the commands `postroom ldap ...` do, and the exit codes they end with."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import orjson
+import typer
+
+from postroom.app.cli.ldap_views import Outcome, View
+from postroom.app.config import Config, SettingError, load_config
+from postroom.app.context import Context
+from postroom.app.errors import InvalidError, MisconfiguredError, PostroomError, UnavailableError
+from postroom.app.services import ldap_import, ldap_search
+from postroom.app.services.ldap_probe import probe
+from postroom.app.services.ldap_sync import Options, start_sync
+from postroom.app.services.ldap_targets import where_named
+from postroom.app.web.inputs import load
+from postroom.app.wiring import opened
+from postroom.schemas.downsync import BulkQuerySchema, ImportQuerySchema, SearchQuerySchema
+from postroom.storage import tasks
+from postroom.storage.database import NoDatabaseError, WrongDatabaseError, is_unavailable
+
+FINE, NOTICED, REFUSED, AWAY, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
+
+_CHANGES = ("create", "update", "unlink")
+
+Command = Callable[[Context, View], Awaitable[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What `search` is asked for."""
+
+    term: str
+    domain: str | None
+    org: str | None
+    limit: int
+    show_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """What `diff` and `sync` are asked for."""
+
+    domain: str | None
+    org: str | None
+    create: bool
+    unlink: bool
+    force: bool = False
+    lang: str = ""
+
+    def options(self, *, dry_run: bool) -> Options:
+        """The options of the update. Raises InvalidError."""
+        lang = load(BulkQuerySchema(), {"lang": self.lang})["lang"]
+        return Options(self.create, lang, dry_run=dry_run, unlink=self.unlink, force=self.force)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What `import` is asked for."""
+
+    object_id: str
+    domain: str | None
+    org: str | None
+    force: bool
+    lang: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """How many users a sync would change, once somebody has counted."""
+
+    changes: int = 0
+
+
+def run(command: Command, database: str | None, *, json: bool = False) -> int:
+    """Runs a command on the database and returns its exit code; whatever goes wrong is told in a line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no umlaut is no reason to stop.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    view = View(json=json)
+    logging.basicConfig(level=logging.WARNING, handlers=[_Warnings(view)], force=True)
+    try:
+        config = load_config({"database": database})
+        return asyncio.run(_run(config, command, view))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return view.fail("Interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        raise  # nobody reads on, which typer knows how to end with
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a terminal is no place for a traceback
+        return view.fail(*_explained(error))
+
+
+def _explained(error: Exception) -> tuple[str, int]:
+    """What to say of a failure, with what to do about it, and the exit code."""
+    text = error.message if isinstance(error, PostroomError) else str(error)
+    match error:
+        case NoDatabaseError():
+            way = "Name another with --database, or make it: postroom serve --database FILE does at its first start"
+            return f"{text}. {way}", REFUSED
+        case WrongDatabaseError():
+            return text, REFUSED
+        case MisconfiguredError():
+            way = "Change the configuration with PUT /api/v1/system/mconf/ldap, or an organisation's own"
+            return f"{text}. {way}", REFUSED
+        case UnavailableError():
+            return f"{text}. See that it runs and can be reached, then try again", AWAY
+        case _ if is_unavailable(error):
+            return f"{text}. See who else uses the file, and that it may be written, then try again", AWAY
+        case SettingError() | PostroomError():
+            return text, REFUSED
+    return f"A fault of postroom itself, please report it: {_place(error)}", BROKEN
+
+
+async def _run(config: Config, command: Command, view: View) -> int:
+    current = asyncio.current_task()
+    if current is not None:
+        # SIGINT is asyncio's own business; a timer unit that takes too long gets SIGTERM.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
+    async with opened(config, create=False) as context:
+        return await command(context, view)
+
+
+async def try_out(context: Context, view: View, org: str | None) -> int:
+    """Tries the directory for all, or the one that counts for an organisation."""
+    where = await where_named(context, None, org)
+    directory = await context.directories.of_organisation(where.org_id)
+    view.show_config(directory.config)
+    try:
+        view.show_probe(await probe(context, directory))
+    except InvalidError as error:
+        raise MisconfiguredError(error.message) from None
+    return FINE
+
+
+async def search(context: Context, view: View, asked: Search) -> int:
+    """Shows people of the directory."""
+    query = load(SearchQuerySchema(), {"query": asked.term, "limit": asked.limit})
+    where = await where_named(context, asked.domain, asked.org)
+    people = await ldap_search.search(context, where, query["query"], query["limit"], show_all=asked.show_all)
+    view.show_people(people, show_all=asked.show_all)
+    return FINE
+
+
+async def import_user(context: Context, view: View, asked: Import) -> int:
+    """Takes over one person, and shows who that is now."""
+    query = load(ImportQuerySchema(), {"ID": asked.object_id, "lang": asked.lang})
+    where = await where_named(context, asked.domain, asked.org)
+    imported = await ldap_import.import_user(
+        context, where, query["ID"], force=asked.force, lang=query["lang"], actor=None
+    )
+    for one in imported:
+        view.show_user(orjson.loads(one.document), created=one.created)
+    return FINE
+
+
+async def diff(context: Context, view: View, asked: Sync) -> int:
+    """Shows the plan."""
+    outcome = await _sync(context, view, asked, dry_run=True)
+    view.show_plan(outcome)
+    return NOTICED if any(outcome.counts.get(action) for action in (*_CHANGES, "skip")) else FINE
+
+
+async def count(context: Context, view: View, asked: Sync, plan: Plan) -> int:
+    """Counts the plan of a sync, for whoever has to agree; shows all of it when there is nothing to agree to."""
+    outcome = await _sync(context, view, asked, dry_run=True)
+    plan.changes = sum(outcome.counts.get(action, 0) for action in _CHANGES)
+    if plan.changes:
+        view.show_question(outcome)
+        return FINE
+    view.show_outcome(outcome)
+    return _code(outcome)
+
+
+def agreed() -> bool:
+    """Whether the person at the terminal says yes."""
+    try:
+        return typer.confirm("Go ahead?", err=True)
+    except typer.Abort:
+        typer.echo(err=True)  # the answer did not end the line
+        return False
+
+
+async def sync(context: Context, view: View, asked: Sync) -> int:
+    """Updates the users, and shows what happened."""
+    outcome = await _sync(context, view, asked, dry_run=False)
+    view.show_outcome(outcome)
+    return _code(outcome)
+
+
+def _code(outcome: Outcome) -> int:
+    return NOTICED if outcome.counts.get("skip") else FINE
+
+
+async def _sync(context: Context, view: View, asked: Sync, *, dry_run: bool) -> Outcome:
+    """The outcome of an update that came to its end; of any other it is shown, and the reason raised."""
+    options = asked.options(dry_run=dry_run)
+    where = await where_named(context, asked.domain, asked.org)
+    with view.progress() as report:
+        task_id = await start_sync(context, where, options, None, report)
+        failure: BaseException | None = None
+        try:
+            await context.tasks.wait(task_id)
+        except asyncio.CancelledError as error:
+            failure = error
+            with contextlib.suppress(PostroomError):  # it came to its end meanwhile
+                await context.tasks.cancel(task_id)
+        except Exception as error:  # noqa: BLE001 - raised again once it is shown how far it came
+            failure = error
+    outcome = await _outcome(context, task_id)
+    if failure is None and outcome.state == tasks.CANCELLED:
+        failure = asyncio.CancelledError()
+    if failure is not None:
+        view.show_unfinished(outcome)
+        raise failure
+    return outcome
+
+
+async def _outcome(context: Context, task_id: int) -> Outcome:
+    found = await context.database.read(tasks.read_task, task_id)
+    document = orjson.loads(found or b"{}")
+    params = document.get("params", {})
+    return Outcome(
+        task_id,
+        document.get("state", tasks.CANCELLED),
+        document.get("message", ""),
+        params.get("result", []),
+        params.get("counts", {}),
+        dry_run=params.get("dryRun", False),
+    )
+
+
+def _place(error: Exception) -> str:
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+    return f"{type(error).__name__} at {place}"
+
+
+class _Warnings(logging.Handler):
+    """Shows what is logged; not what a task failed with, since the command itself tells that."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__()
+        self._view = view
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.exc_info:
+            self._view.warn(record.getMessage())

@@ -1,0 +1,231 @@
+"""What the commands `postroom ldap ...` show: results on stdout, all else on stderr; --json: one document.
+
+Whatever comes from the directory may hold anything: it is shown as plain text, never as markup, and without characters
+that a terminal would obey.
+"""
+
+import json as json_module
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from postroom.app.directory.config import DirectoryConfig
+from postroom.app.services.ldap_probe import Probe
+from postroom.schemas.values.text import printable
+
+#: Action -> (sign, colour, what was done, what is to do).
+_ACTIONS = {
+    "create": ("+", "green", "created", "to create"),
+    "update": ("~", "yellow", "updated", "to update"),
+    "unlink": ("-", "magenta", "unlinked", "to unlink"),
+    "skip": ("!", "red", "skipped", "skipped"),
+    "unchanged": ("=", "dim", "unchanged", "unchanged"),
+}
+_CONTACT = 5
+_MOST_SKIPPED = 20
+_LONGEST = 200
+#: Where lines end is for whoever reads a file or a pipe.
+_UNLIMITED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an update: the task's row, and its items as the API shows them."""
+
+    task_id: int
+    state: int
+    message: str
+    items: Sequence[Mapping[str, Any]]
+    counts: Mapping[str, int]
+    dry_run: bool = False
+
+
+class View:
+    """Shows things on the terminal, or as JSON."""
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._answered = False
+        self._out, self._err = _console(stderr=False), _console(stderr=True)
+
+    def fail(self, message: str, code: int) -> int:
+        """Says what went wrong; returns the exit code."""
+        text = message.replace("force=true", "--force")
+        self._answer(text, [])
+        _print(self._err, Text(f"postroom: {clean(text)}"))
+        return code
+
+    def warn(self, message: str) -> None:
+        """Says what somebody should look at."""
+        _print(self._err, Text(f"postroom: {clean(message)}", style="yellow"))
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[int], None]]:
+        """Shows how many entries have been read, on a terminal, as the function that it gives is told."""
+        columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} entries"), _Rate())
+        with Progress(*columns, console=self._err, transient=True, disable=not self._err.is_terminal) as progress:
+            task = progress.add_task("", total=None)
+            yield lambda entries: progress.update(task, advance=entries)
+
+    def show_config(self, config: DirectoryConfig) -> None:
+        """Which directory is asked, and how."""
+        shown = {
+            "Server": " ".join(server.url for server in config.servers) + (" (StartTLS)" if config.starttls else ""),
+            "Bind DN": config.bind_user or "none: anonymous",
+            "Base DN": config.base_dn,
+            "Object ID": config.object_id,
+            "Filter": config.filter,
+            "Contacts": config.contact_filter or "none",
+        }
+        self._out.print(_pairs(shown))
+
+    def show_probe(self, probe: Probe) -> None:
+        """What came of the trial."""
+        more = " or more" if probe.entries >= probe.page else ""
+        _print(self._out, Text("Connection, login, base DN and filters work.", style="green"))
+        _print(self._out, Text(f"The first page has {probe.entries}{more} entries."))
+        if probe.sample:
+            _print(self._out, Text("\nOne of them, as a user:"))
+            self._out.print(_pairs({"object ID": probe.object_id, **probe.sample}))
+        elif probe.unusable:
+            self.warn(f"No user can be made of any of them; the first one: {probe.unusable}")
+        else:
+            self.warn("The filters find nobody below the base DN")
+
+    def show_people(self, people: Sequence[Mapping[str, Any]], *, show_all: bool) -> None:
+        """Those that a search found."""
+        message = f"{len(people)} found" if people else "Nobody was found"
+        if self._answer(message, people):
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("OBJECT ID", no_wrap=True, overflow="ignore")
+        for name in ("NAME", "ADDRESS", "TYPE", *(["WHY NOT"] if show_all else [])):
+            table.add_column(name, overflow="fold")
+        for one in people:
+            values = [one[name] for name in ("ID", "name", "email", "type", *(["error"] if show_all else []))]
+            table.add_row(*(Text(clean(value)) for value in values))
+        if people:
+            self._out.print(table)
+        _print(self._err, Text(message))
+
+    def show_user(self, user: Mapping[str, Any], *, created: bool) -> None:
+        """Who was imported."""
+        properties = user.get("properties") or {}
+        name = properties.get("smtpaddress", user["username"]) if user["status"] == _CONTACT else user["username"]
+        kind = "contact" if user["status"] == _CONTACT else "user"
+        done = "Created" if created else "Updated"
+        shown = f" ({clean(properties['displayname'])})" if properties.get("displayname") else ""
+        _print(self._out, Text(f"{done} {kind} {user['ID']}: {clean(name)}{shown}, domain {user['domainID']}"))
+
+    def show_plan(self, outcome: Outcome) -> None:
+        """Every step of a dry run that is none of nothing, and how many there are."""
+        if self._answer(outcome.message, outcome.items):
+            return
+        for item in outcome.items:
+            if item["action"] != "unchanged":
+                self._show_step(item)
+        _print(self._out, Text(clean(outcome.message) if _idle(outcome) else _counts(outcome, planned=True)))
+
+    def show_question(self, outcome: Outcome) -> None:
+        """What somebody is asked to agree to."""
+        _print(self._err, Text(f"The directory has been read: {_counts(outcome, planned=True)}."))
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        """What an update has done."""
+        if self._answer(outcome.message, outcome.items):
+            return
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column()
+        table.add_column(justify="right")
+        for action, (_, colour, done, _) in _ACTIONS.items():
+            if outcome.counts.get(action):
+                table.add_row(Text(done, style=colour), f"{outcome.counts[action]:,}")
+        if table.row_count:
+            self._out.print(table)
+        skipped = [item for item in outcome.items if item["action"] == "skip"]
+        for item in skipped[:_MOST_SKIPPED]:
+            self._show_step(item)
+        if len(skipped) > _MOST_SKIPPED:
+            _print(self._out, Text(f"... and {len(skipped) - _MOST_SKIPPED} more"))
+        _print(self._out, Text(f"Task {outcome.task_id}: {clean(outcome.message)}"))
+
+    def show_unfinished(self, outcome: Outcome) -> None:
+        """What an update had done when it came to an early end."""
+        self._answer(outcome.message.replace("force=true", "--force"), outcome.items)
+        if not outcome.dry_run:
+            counts = _counts(outcome, planned=False) or "nothing"
+            text = f"Task {outcome.task_id} has not come to its end. Done so far, and it stays done: {counts}."
+            _print(self._err, Text(text))
+
+    def _show_step(self, item: Mapping[str, Any]) -> None:
+        sign, colour, _, _ = _ACTIONS[item["action"]]
+        line = Text(f"{sign} {clean(item['username'] or item.get('objectID'))}", style=colour)
+        if item["action"] in ("skip", "unlink"):
+            line.append(f"  {clean(item['message'])}")
+        _print(self._out, line)
+        if item["action"] == "update":
+            for name, (before, after) in item.get("changes", {}).items():
+                _print(self._out, Text(f"    {clean(name)}: {clean(before)} -> {clean(after)}", style=colour))
+        # Behind what was done the message says what had to be left out.
+        left_out = item["message"].partition("; ")[2]
+        if item["action"] in ("create", "update") and left_out:
+            _print(self._out, Text(f"    {clean(left_out)}", style="dim"))
+
+    def _answer(self, message: str, data: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether JSON is wanted; the first answer is the one that is printed."""
+        if self._json and not self._answered:
+            # ASCII: a terminal obeys some characters that JSON lets pass.
+            print(json_module.dumps({"message": message, "data": data}))
+            self._answered = True
+        return self._json
+
+
+class _Rate(ProgressColumn):
+    """Entries a second since the beginning."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, once there is one."""
+        return Text(f"{task.completed / task.elapsed:,.0f}/s" if task.elapsed else "")
+
+
+def clean(value: object) -> str:
+    """A value on one line, cut short, without characters that a terminal obeys (escapes, right-to-left overrides)."""
+    text = "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = printable(text)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def _console(*, stderr: bool) -> Console:
+    options: dict[str, Any] = {"stderr": stderr, "highlight": False, "markup": False, "emoji": False}
+    console = Console(**options)
+    return console if console.is_terminal else Console(**options, width=_UNLIMITED)
+
+
+def _print(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=True)
+
+
+def _pairs(values: Mapping[str, object]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(Text(clean(name)), Text(clean(value)))
+    return table
+
+
+def _counts(outcome: Outcome, *, planned: bool) -> str:
+    word = 3 if planned else 2
+    return ", ".join(
+        f"{outcome.counts[name]:,} {_ACTIONS[name][word]}" for name in _ACTIONS if outcome.counts.get(name)
+    )
+
+
+def _idle(outcome: Outcome) -> bool:
+    return not any(outcome.counts.get(name) for name in _ACTIONS if name != "unchanged")

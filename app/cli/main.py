@@ -1,0 +1,104 @@
+"""The postroom command."""
+
+import logging
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from postroom.app.cli import key, ldap
+
+_HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
+
+\b
+Examples:
+  postroom serve               start the service on 127.0.0.1:8080
+  postroom serve --help        what can be set
+  postroom key --help          exchange the key of the stored secrets
+  postroom ldap --help         try the directory, compare, and bring users up to date from it
+"""
+
+app = typer.Typer(
+    name="postroom",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help=_HELP,
+)
+app.add_typer(key.app)
+app.add_typer(ldap.app)
+
+_SERVE_HELP = """Start the service.
+
+Every setting can also be given as POSTROOM_<NAME> in the environment; docs/configuration.md has them all.
+
+\b
+Examples:
+  postroom serve
+  postroom serve --port 8081 --database /var/lib/postroom/postroom.sqlite3
+  postroom serve --host 0.0.0.0 --port 8443 --tls-cert fullchain.pem --tls-key privkey.pem
+  POSTROOM_ADMIN_PASSWORD=secret postroom serve --database :memory:
+"""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"postroom {version('postroom')}")
+        raise typer.Exit
+
+
+@app.callback(help=_HELP)
+def _postroom(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Has the options that stand before a command."""
+
+
+@app.command(help=_SERVE_HELP)
+def serve(
+    host: Annotated[str | None, typer.Option(help="Addresses to listen on, comma-separated [127.0.0.1,::1].")] = None,
+    port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes a free one [8080].")] = None,
+    database: Annotated[str | None, typer.Option(help="SQLite file, or :memory: [postroom.sqlite3].")] = None,
+    tls_cert: Annotated[str | None, typer.Option(help="PEM file of the certificate with its chain, for HTTPS.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+) -> None:
+    """Starts the service and runs until SIGINT or SIGTERM."""
+    # Imported here, so that --help and mistakes in options answer at once.
+    from postroom.app import logs
+    from postroom.app.config import SettingError, load_config
+    from postroom.app.server.serve import StartError, run
+    from postroom.storage.database import DatabaseError
+
+    try:
+        config = load_config(
+            {"host": host, "port": port, "database": database, "tls_cert": tls_cert, "tls_key": tls_key}
+        )
+    except SettingError as error:
+        _fail(str(error))
+    logs.set_up(logging.INFO)
+    try:
+        import uvloop
+
+        uvloop.run(run(config, _say))
+    except (StartError, DatabaseError) as error:
+        _fail(str(error))
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(f"postroom: {text}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app()

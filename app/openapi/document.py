@@ -1,0 +1,258 @@
+"""The description of the API as an OpenAPI 3 document, read off the route table and the decorations of its handlers.
+
+aiohttp-apispec could make one itself, but in Swagger 2.0, and it takes the decorations apart on the way: a second
+application in the process would get another document. Here nothing is changed.
+"""
+
+import inspect
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import orjson
+from marshmallow import Schema
+
+from postroom.app.openapi.example_calls import Examples, load
+from postroom.app.web.authentication import COOKIE
+from postroom.app.web.guard import logged_in
+from postroom.app.web.routing import AddressOr, Route
+from postroom.schemas.responses.common import ErrorSchema, InternalErrorSchema, UnauthenticatedSchema
+
+if TYPE_CHECKING:
+    from apispec.ext.marshmallow.openapi import OpenAPIConverter
+
+JSON = dict[str, Any]
+
+_DESCRIPTION = (
+    "postroom administers the mailbox users of mail domains over the grommunio Admin API. "
+    "Log in with `POST /login`, then send the token as Bearer, or as the cookie together with the header X-Csrf-Token."
+)
+
+_SERVER = "The host and port that this document comes from"
+
+_TAGS: Final = {
+    "Domain Admin/Users": "The users of one domain, and what belongs to each: for administrators of the domain",
+    "Domain Admin/Folders": "Public folders, of which postroom has none",
+    "Domain Admin/MLists": "Mailing lists, of which postroom has none",
+    "LDAP": "The directory that users are updated from",
+    "Misc": "Logging in, the caller's own profile and password, the state of the service",
+    "Service": "For the ActiveSync server and the mail server: trusted by address, or with a login",
+    "System Admin/Dashboard": "This machine and its services",
+    "System Admin/Domains": "Mail domains",
+    "System Admin/License": "Limits, of which there are none",
+    "System Admin/MConf": "Configuration of the system",
+    "System Admin/Organizations": "Organisations, to which domains may belong",
+    "System Admin/Roles": "Roles: what their holders may do, and who holds them",
+    "System Admin/Servers": "Other servers, of which there are none",
+    "TasQ": "Work that goes on when its request has been answered",
+    "Users": "Users of any domain, by name",
+    "Defaults": "What a new domain or user has unless told otherwise",
+}
+
+# The cookie as the header that it travels in: openapi-generator's client for Ruby is no Ruby with a key in a cookie.
+_SECURITY: Final = {
+    "JWTCookie": {"type": "apiKey", "in": "header", "name": "Cookie", "description": f"`{COOKIE}=` and the token"},
+    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+}
+
+#: Status -> (name of the component, schema, when it happens).
+_ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
+    400: ("InvalidRequest", ErrorSchema, "The input breaks a rule; nothing was stored"),
+    401: ("Unauthenticated", UnauthenticatedSchema, "Nobody is logged in, or the login does not count"),
+    403: ("Forbidden", ErrorSchema, "The caller may not do this"),
+    404: ("NotFound", ErrorSchema, "There is no such thing, or none in the domain of the path"),
+    408: ("TooSlow", ErrorSchema, "The body did not arrive in time; nothing was done"),
+    409: ("Conflict", ErrorSchema, "What is there stands in the way; `force` overrules it"),
+    412: ("PreconditionFailed", ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
+    413: ("TooLarge", ErrorSchema, "The body is larger than 1 MiB, that of a login than 16 KiB"),
+    415: ("Unsupported", ErrorSchema, "The body is compressed, or a form in another character set than UTF-8"),
+    429: ("TooMany", ErrorSchema, "Too many failed logins, or too many at once; Retry-After says when to try"),
+    500: ("ServerError", InternalErrorSchema, "An internal error; the log has more under the request ID"),
+    503: (
+        "Unavailable",
+        InternalErrorSchema,
+        "The database or the directory cannot be used, there is too much to do, or this took too long: try again later",
+    ),
+}
+
+#: What happens beside that which shows in the route's row. Some are public there, because the handler itself finds out
+#: who is calling; others name a domain or an object in the query.
+_OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {
+    "postLogin": (401, 429),
+    "putPasswd": (401, 403, 429),
+    "postDeviceWipe": (429,),
+    "setUserDeviceWipeStatus": (429,),
+    "postUser": (429,),
+    "setPassword": (429,),
+    "resetPasswd": (429,),
+    "searchLDAP": (404,),
+    "dumpLDAP": (404,),
+    "checkUsers": (404,),
+    "deleteOrphaned": (404, 409),
+    "setLDAPConf": (409,),
+    "setOrgLDAPConf": (409,),
+    "importLdapUser": (404, 409),
+    "updateAllUsers": (409,),
+    "updateAllDomainUsers": (409,),
+    "updateOrgLDAPUsers": (409,),
+}
+
+#: Operations that refuse to overwrite what the client has not read, when it says by If-Match what it has.
+_VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser"})
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of what was read; without it the change is made whatever is stored",
+    "schema": {"type": "string"},
+}
+
+#: A username in a path can be any text: whoever does not exist is a 404, or has the defaults.
+_PATH_TEXTS: Final = {"deviceID": {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}}
+
+_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
+
+_IDS: Final = {"domainID": "ID of the domain", "userID": "ID of the user", "ID": "ID of the object"}
+
+# A form may be JSON as well; described is one type only, because generated clients send both at once otherwise.
+_MEDIA_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+
+
+def build(base: str, routes: Sequence[Route]) -> bytes:
+    """The document of a route table as JSON; the same bytes every time. `base` stands before each path."""
+    # Not at the top: a service that nobody asks for the document does without apispec's schemas.
+    from apispec import APISpec
+    from apispec.ext.marshmallow import MarshmallowPlugin
+
+    # Holds classes that only this document needs.
+    from postroom.app.openapi.fields import COMPONENTS, correct_terms, describe_parameter, describe_type
+
+    plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
+    spec = APISpec("postroom", version("postroom"), "3.0.3", [plugin], info={"description": _DESCRIPTION})
+    converter = cast("OpenAPIConverter", plugin.converter)  # APISpec has just set it
+    converter.add_attribute_function(describe_type)  # type: ignore[no-untyped-call]
+    converter.add_attribute_function(correct_terms)  # type: ignore[no-untyped-call]
+    converter.add_parameter_attribute_function(describe_parameter)
+
+    for name, scheme in _SECURITY.items():
+        spec.components.security_scheme(name, scheme)
+    for name, text in _IDS.items():
+        spec.components.parameter(name, "path", {"description": text, "schema": {"type": "integer", "minimum": 0}})
+    csrf = {"description": "`csrf` of the login; needed with the cookie only", "required": False}
+    spec.components.parameter("CSRFToken", "header", {"name": "X-Csrf-Token", **csrf, "schema": {"type": "string"}})
+    for name, component in COMPONENTS.items():
+        spec.components.schema(name, component)
+    examples = Examples(load())
+    for status, (name, schema, text) in _ERRORS.items():
+        headers = {"headers": _RETRY_AFTER} if status == 429 else {}
+        spec.components.response(name, {**_answer(text, schema(), examples.failures(status)), **headers})
+    for route in routes:
+        spec.path(route.path, operations={route.method.lower(): _operation(route, examples)})
+    _describe_components(converter, spec.components.schemas)
+
+    # Once each, in the order of the table.
+    tags = [{"name": name, "description": _TAGS[name]} for name in dict.fromkeys(_tag_name(route) for route in routes)]
+    made = {**spec.to_dict(), "servers": [{"url": base, "description": _SERVER}], "tags": tags}
+    return orjson.dumps({part: made[part] for part in ("openapi", "info", "servers", "tags", "paths", "components")})
+
+
+def _tag_name(route: Route) -> str:
+    return str(_decorations(route)["tags"][0])
+
+
+def _operation(route: Route, examples: Examples) -> JSON:
+    decorations = _decorations(route)
+    description = decorations.get("description") or inspect.getdoc(route.handler)
+    operation = {
+        # openapi-generator makes a module of each tag. Two for TypeScript that export the same names do not compile.
+        "tags": [_tag_name(route)],
+        "summary": decorations["summary"],
+        **({"description": description} if description else {}),
+        "operationId": decorations["operationId"],
+        **({"deprecated": True} if decorations.get("deprecated") else {}),
+        **{name: value for name, value in decorations.items() if name.startswith("x-")},
+        "security": _security(route),
+        "parameters": _parameters(route),
+    }
+    for entry in decorations["schemas"]:
+        if entry["location"] in _MEDIA_TYPES:
+            shown = examples.requests(decorations["operationId"])
+            content = {_MEDIA_TYPES[entry["location"]]: {"schema": _body(entry["schema"]), **shown}}
+            # A login without anything renews the one in the cookie.
+            required = entry["location"] == "json" and not getattr(entry["schema"], "optional", False)
+            operation["requestBody"] = {"required": required, "content": content}
+    operation["responses"] = {
+        code: _answer(answer["description"], answer["schema"], examples.answers(decorations["operationId"], int(code)))
+        for code, answer in decorations["responses"].items()
+    }
+    for status in _error_statuses(route, has_body="requestBody" in operation):
+        operation["responses"].setdefault(str(status), _ERRORS[status][0])
+    return operation
+
+
+def _security(route: Route) -> list[JSON]:
+    if route.need is None:
+        return []
+    # An empty one says that it may be done without a login: from a trusted address.
+    return [{name: []} for name in _SECURITY] + ([{}] if isinstance(route.need, AddressOr) else [])
+
+
+def _body(schema: Any) -> Any:
+    # The field that a bare array is loaded as is no part of what comes in.
+    return {"type": "array", "items": {"type": "string"}} if hasattr(schema, "bare_list") else schema
+
+
+def _decorations(route: Route) -> JSON:
+    found: JSON = vars(route.handler)["__apispec__"]
+    return found
+
+
+def _parameters(route: Route) -> list[Any]:
+    """References by name to the components, and schemas that apispec unfolds to one parameter for each field."""
+    parameters: list[Any] = [
+        name
+        if name in _IDS
+        else {"name": name, "in": "path", "schema": {"type": "string", **_PATH_TEXTS.get(name, {})}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    # A login comes before there is a token that the header could belong to.
+    if route.method != "GET" and _decorations(route)["operationId"] != "postLogin":
+        parameters.append("CSRFToken")
+    if _decorations(route)["operationId"] in _VERSIONED:
+        parameters.append(_IF_MATCH)
+    queries = [entry["schema"] for entry in _decorations(route)["schemas"] if entry["location"] == "querystring"]
+    return parameters + [{"in": "query", "schema": schema} for schema in queries]
+
+
+def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
+    happens = {
+        401: route.need is not None,
+        # Who writes with a login alone may have come to be allowed less meanwhile: see app/web/guard.py.
+        403: route.need not in (None, logged_in) or (route.need is logged_in and route.method != "GET"),
+        412: _decorations(route)["operationId"] in _VERSIONED,
+        404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
+        408: has_body,
+        409: False,
+        429: False,
+        413: has_body,
+        415: has_body,
+    }
+    own = _OWN_ERRORS.get(_decorations(route)["operationId"], ())
+    return [status for status in _ERRORS if happens.get(status, True) or status in own]
+
+
+def _answer(description: str, schema: Schema | JSON, shown: JSON) -> JSON:
+    return {"description": description, "content": {"application/json": {"schema": schema, **shown}}}
+
+
+def _component_name(schema: Any) -> str:
+    """UserListSchema -> UserList. One of which every field may be missing has another name than the whole one."""
+    name = (schema if isinstance(schema, type) else type(schema)).__name__.removesuffix("Schema")
+    return f"{name}Partial" if getattr(schema, "partial", None) else name
+
+
+def _describe_components(converter: "OpenAPIConverter", components: JSON) -> None:
+    """Gives each schema the docstring of its class, which does not hold for one that may lack every field."""
+    for (schema, *_), name in converter.refs.items():
+        if schema.__doc__ and name == _component_name(schema):
+            components[name]["description"] = inspect.cleandoc(schema.__doc__)

@@ -1,0 +1,56 @@
+"""The examples of the OpenAPI document: calls in `examples/`, which a test plays against a running service.
+
+One file for each operation, named by its operation ID. They are read when the document is built: no handler needs them.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+JSON = dict[str, Any]
+
+FOLDER: Final = Path(__file__).with_name("examples")
+
+
+class Examples:
+    """The examples, as an OpenAPI media type has them: `example` for one, `examples` by name for several."""
+
+    def __init__(self, entries: Iterable[JSON]) -> None:
+        # One that is being added has no answer yet.
+        self._entries = [entry for entry in entries if "answer" in entry]
+
+    def requests(self, operation_id: str) -> JSON:
+        """Bodies of the operation that are answered with success."""
+        found = [entry for entry in self._of(operation_id) if entry["status"] < 300]
+        bodies = [(entry, entry.get("body", entry.get("form"))) for entry in found]
+        return _media({entry.get("name", "plain"): body for entry, body in bodies if body is not None})
+
+    def answers(self, operation_id: str, status: int) -> JSON:
+        """Answers of the operation with this status."""
+        found = [entry for entry in self._of(operation_id) if entry["status"] == status]
+        return _media({entry.get("name", "plain"): entry["answer"] for entry in found})
+
+    def failures(self, status: int) -> JSON:
+        """Answers of any operation with this status, by the name of the operation."""
+        found = {entry["operation"]: entry["answer"] for entry in self._entries if entry["status"] == status}
+        return {"examples": {name: {"value": answer} for name, answer in found.items()}} if found else {}
+
+    def _of(self, operation_id: str) -> list[JSON]:
+        return [entry for entry in self._entries if entry["operation"] == operation_id]
+
+
+def _media(values: dict[str, Any]) -> JSON:
+    if len(values) == 1:
+        return {"example": next(iter(values.values()))}
+    if not values:
+        return {}
+    return {"examples": {name: {"value": value} for name, value in values.items()}}
+
+
+def load() -> list[JSON]:
+    """The entries of all files in the order of their steps, each with the `operation` that its file is named by."""
+    files = sorted(FOLDER.glob("*.json"))
+    entries = [{"operation": file.stem, **entry} for file in files for entry in orjson.loads(file.read_bytes())]
+    return sorted(entries, key=lambda entry: entry["step"])

@@ -1,0 +1,175 @@
+"""What the OpenAPI document says about fields: types that apispec does not know, bounds in the words of OpenAPI 3.0."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from marshmallow import fields, validate
+
+from postroom.schemas import domains, users
+from postroom.schemas.devices import LONGEST_DEVICE_ID, ProtocolVersion, check_device_id
+from postroom.schemas.downsync import Seconds
+from postroom.schemas.fields import (
+    CommaSeparated,
+    IdRef,
+    Input,
+    QueryBool,
+    QueryInt,
+    SortField,
+    Text,
+    check_date,
+    check_time,
+)
+from postroom.schemas.orgs import OrgCreateSchema, OrgPatchSchema
+from postroom.schemas.properties import Properties
+from postroom.schemas.responses.domains import DomainSchema
+from postroom.schemas.responses.orgs import OrgSchema
+from postroom.schemas.responses.roles import RolePermissionSchema, RoleSchema
+from postroom.schemas.responses.users import FetchmailEntrySchema, UserSchema
+from postroom.schemas.roles import PermissionSchema, PermissionTarget, RoleCreateSchema, RolePatchSchema
+from postroom.schemas.sync_policy import SyncPolicySchema
+
+if TYPE_CHECKING:
+    from apispec.ext.marshmallow.openapi import OpenAPIConverter
+
+JSON = dict[str, Any]
+
+#: Parameters that mean the same wherever they stand.
+_QUERY_TEXTS: Final = {
+    "level": "How much is shown of each: 0 the least, 2 all",
+    "limit": "Most entries on the page; 0 for the count alone",
+    "offset": "How many entries to pass over before the page begins",
+    "sort": "A field, optionally followed by `,asc` or `,desc`; may be given several times",
+    "match": "Words, each of which must be found",
+    "matchFields": "The fields in which `match` looks",
+    "matchProps": "The properties in which `match` looks as well",
+    "filterProp": "Properties and the values of which each must have one: `name:value,value;name:value`",
+    "devices": "IDs of devices",
+    "domain": "ID of a domain: of its users alone",
+    "organization": "ID of an organisation: of the users of its domains alone",
+    "import": "Entries of the directory that are nobody's become users",
+    "lang": "Language of users who have none",
+    "timeout": "Seconds to wait for the end; beyond, the work goes on as a task. At most 300",
+    "dryRun": "Answer what would be done, and change nothing",
+    "unlink": "Users whose object is gone become users of no directory",
+    "force": "Do it in spite of what speaks against it",
+    "mlist": "Given without a value: leave out the users behind mailing lists",
+}
+
+#: A text of one line, and one of any number: neither holds NUL.
+_LINE, _LINES = r"^[^\x00-\x1f\x7f]*$", r"^[^\x00]*$"
+
+#: What a client reads, and may send back as it was, but not change.
+_READ_ONLY: Final[dict[type, tuple[str, ...]]] = {
+    UserSchema: users.READ_ONLY,
+    users.UserPatchSchema: users.READ_ONLY,
+    users.UserCreateSchema: ("domainID",),
+    users.AltnameSchema: ("magic",),
+    users.FetchmailSchema: ("date",),
+    FetchmailEntrySchema: ("date",),
+    DomainSchema: domains.READ_ONLY,
+    domains.DomainPatchSchema: domains.READ_ONLY,
+    OrgSchema: ("ID", "domainCount"),
+    OrgPatchSchema: ("ID", "domainCount"),
+    OrgCreateSchema: ("ID", "domainCount"),
+    RoleSchema: ("ID",),
+    RolePermissionSchema: ("ID",),
+    PermissionSchema: ("ID",),
+    RolePatchSchema: ("ID",),
+    RoleCreateSchema: ("ID",),
+}
+_SECRETS: Final = frozenset({"password", "pass", "old", "new", "srcPassword", "bindPass"})
+
+# The class is private to its module, which has one field of it.
+_ATTACHMENT_SIZE: Final = type(SyncPolicySchema().fields["maxattsize"])
+
+_ID: Final = {"type": "integer", "minimum": 0}
+
+#: Components beside the schemas: with names of their own generators need not make them up.
+COMPONENTS: Final[dict[str, JSON]] = {
+    "IdRef": {
+        "description": "An ID, or an object that has one, as reads answer it",
+        "oneOf": [_ID, {"$ref": "#/components/schemas/ObjectWithId"}],
+    },
+    "ObjectWithId": {"type": "object", "required": ["ID"], "properties": {"ID": {**_ID, "x-postroom": True}}},
+}
+
+#: Fields of our own, of which apispec knows no type or not enough of it.
+_TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
+    QueryInt: {"type": "integer"},
+    SortField: {"type": "string", "pattern": "^[^,]+(,(asc|desc)?)?$"},
+    Properties: {"type": "object", "additionalProperties": {}},
+    IdRef: {"$ref": "#/components/schemas/IdRef"},
+    PermissionTarget: {
+        "oneOf": [{"type": "integer", "minimum": 0, "nullable": True}, {"type": "string", "enum": ["*", ""]}]
+    },
+    Seconds: {"type": "number", "minimum": 0},
+    ProtocolVersion: {
+        "oneOf": [
+            {"type": "string", "maxLength": 32},
+            {"type": "number", "minimum": 0, "maximum": 1000, "exclusiveMaximum": True},
+        ]
+    },
+    _ATTACHMENT_SIZE: {
+        "oneOf": [{"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, {"type": "string", "enum": [""]}]
+    },
+}
+#: IDs of devices, in paths as well.
+DEVICE_ID: Final = rf"^[A-Za-z0-9._:-]{{1,{LONGEST_DEVICE_ID}}}$"
+
+_PATTERNS: Final = {
+    check_device_id: DEVICE_ID,
+    check_date: r"^\d{4}-\d{2}-\d{2}$",
+    check_time: r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$",
+}
+
+
+def describe_type(converter: "OpenAPIConverter", field: fields.Field[Any], **_: Any) -> JSON:
+    """What apispec cannot know about a field."""
+    described: JSON = {}
+    for field_type, known in _TYPES.items():
+        if isinstance(field, field_type):
+            described |= known
+    if isinstance(field, Text) and not any(isinstance(check, validate.Regexp) for check in field.validators):
+        described["pattern"] = _LINE if field.line else _LINES
+    if isinstance(field, CommaSeparated):
+        described |= {"type": "array", "items": converter.field2property(field.inner)}
+    for check, pattern in _PATTERNS.items():
+        if check in field.validators:
+            described["pattern"] = pattern
+    if field.name in _READ_ONLY.get(type(field.parent), ()):
+        described["readOnly"] = True
+    if field.name in _SECRETS:
+        described |= {"writeOnly": True, "format": "password"}
+    return described
+
+
+def correct_terms(_converter: "OpenAPIConverter", field: fields.Field[Any], ret: JSON) -> JSON:
+    """Changes in `ret` what apispec says in words that mean something else in OpenAPI 3.0."""
+    word = {"array": "Items", "object": "Properties"}.get(ret.get("type", ""), "Length")
+    for bound in ("min", "max"):
+        if f"{bound}Length" in ret:
+            ret[f"{bound}{word}"] = ret.pop(f"{bound}Length")
+    if ret.get("pattern", "").endswith(r"\Z"):
+        # Python's spelling of the end, with the start implied, in JavaScript's.
+        ret["pattern"] = f"^(?:{ret['pattern'][:-2]})$"
+    if "anyOf" in ret and field.allow_none:
+        # apispec's alternative to the object is any object at all. OpenAPI 3.0 has no null of its own that could stand
+        # beside a reference; generators know this form of a reference that may be null, and no other.
+        ret["allOf"] = [one for one in ret.pop("anyOf") if "$ref" in one]
+        ret["nullable"] = True
+    if isinstance(field.parent, Input) and "default" in ret:
+        # Generators make a field with a default one that has to be there, or a constant that they do not define.
+        default = ret.pop("default")
+        if default is not None:
+            ret["description"] = f"{default} unless given"
+    return ret
+
+
+def describe_parameter(_converter: "OpenAPIConverter", field: fields.Field[Any], **_: Any) -> JSON:
+    described: JSON = {}
+    if isinstance(field, CommaSeparated):
+        described |= {"style": "form", "explode": False}
+    if isinstance(field, QueryBool) or (isinstance(field, Text) and field.max_length == 0):
+        described["allowEmptyValue"] = True
+    if field.name in _QUERY_TEXTS:
+        described["description"] = _QUERY_TEXTS[field.name]
+    return described

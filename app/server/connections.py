@@ -1,0 +1,188 @@
+"""All connections of a service: how many there may be, and one look at each of them every second.
+
+One timer for all of them: a timer for each request would be on the way of every request.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from ipaddress import IPv6Address, IPv6Network
+from typing import Final, Protocol
+
+from postroom.app.limits.clients import Limits
+from postroom.app.limits.sparing import Sparing
+from postroom.app.server.raw_responses import to_bytes
+from postroom.app.web.responses import json_answer
+from postroom.app.web.trust import parse_address
+
+log = logging.getLogger("postroom")
+
+#: Connections that are told that there are too many, at once; one more takes the place of the one told first.
+_MOST_TURNED_AWAY: Final = 64
+#: Seconds after which a connection may be tried again, as the answer says.
+_RETRY_AFTER: Final = 5
+#: Seconds without another search for an idle connection, after one that has found none.
+_PAUSE: Final = 0.1
+
+
+class Watched(Protocol):
+    """A connection as it is seen from here."""
+
+    def look(self, now: float) -> int:
+        """Ends what has had its time; returns how much of an answer waits to be taken."""
+
+    def idle_since(self) -> float | None:
+        """Since when nothing is asked on it; None while something is."""
+
+    def end(self) -> None:
+        """Ends an idle one."""
+
+    def cut_off(self) -> None:
+        """Ends it at once, whatever is on its way."""
+
+
+class Connections:
+    """The connections that are open. Call `start()` in the loop that has them, and `stop()`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        #: Connection -> its source, which a transport forgets when it is closed.
+        self._open: dict[Watched, str | None] = {}
+        #: Source -> its connections, of those that are counted by source.
+        self._of_source: dict[str, set[Watched]] = {}
+        #: Turned away -> until when it may read that.
+        self._turned_away: dict[_TurnedAway, float] = {}
+        self._none_idle_until = 0.0
+        self._sparing = Sparing()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begins to look at them."""
+        self._timer = asyncio.get_running_loop().call_later(self.limits.tick, self._tick)
+
+    def stop(self) -> None:
+        """Ends that, and those that were turned away."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for turned_away in [*self._turned_away]:
+            turned_away.cut_off()
+
+    def admit(self, connection: Watched, transport: asyncio.Transport) -> bool:
+        """Whether there is room for a new connection; if not, the client is told, and the transport has got another
+        protocol.
+        """
+        source = _source_of(transport, self.limits)
+        of_source = () if source is None else self._of_source.get(source, ())
+        if (len(of_source) >= self.limits.per_source and not self._make_room(of_source)) or (
+            len(self._open) >= self.limits.connections and not self._make_room_for_all()
+        ):
+            self._turn_away(transport)
+            return False
+        self._open[connection] = source
+        if source is not None:
+            self._of_source.setdefault(source, set()).add(connection)
+        return True
+
+    def left(self, connection: Watched) -> None:
+        """A connection has ended; twice is fine."""
+        source = self._open.pop(connection, None)
+        if source is not None:
+            of_source = self._of_source[source]
+            of_source.remove(connection)
+            if not of_source:
+                del self._of_source[source]
+
+    def _make_room_for_all(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now < self._none_idle_until:
+            return False
+        if self._make_room(self._open):
+            return True
+        # Whoever opens many of them must not buy a walk over all with each.
+        self._none_idle_until = now + _PAUSE
+        return False
+
+    def _make_room(self, among: Iterable[Watched]) -> bool:
+        """Ends some of those on which nothing is asked, the longest idle first; False when there are none."""
+        idle = sorted(
+            ((since, id(one), one) for one in among if (since := one.idle_since()) is not None),
+        )
+        for _, _, one in idle[: 1 + len(idle) // 16]:
+            one.end()
+        return bool(idle)
+
+    def _turn_away(self, transport: asyncio.Transport) -> None:
+        if self._sparing.due(_TurnedAway) is not None:
+            log.warning(
+                "Connections are turned away: %d are open, %d at most (POSTROOM_MAX_CONNECTIONS), %d from one source",
+                len(self._open),
+                self.limits.connections,
+                self.limits.per_source,
+            )
+        if len(self._turned_away) >= _MOST_TURNED_AWAY:
+            next(iter(self._turned_away)).cut_off()
+        until = asyncio.get_running_loop().time() + self.limits.linger
+        self._turned_away[_TurnedAway(self._turned_away, transport)] = until
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self.limits.tick, self._tick)
+        now = loop.time()
+        for turned_away, until in [*self._turned_away.items()]:
+            if now >= until:
+                turned_away.cut_off()
+        self._bound_unread([(one.look(now), one) for one in [*self._open]])
+
+    def _bound_unread(self, sizes: list[tuple[int, Watched]]) -> None:
+        total = sum(size for size, _ in sizes)
+        if total <= self.limits.unread:
+            return
+        for size, one in sorted(sizes, key=lambda each: -each[0]):
+            if total <= self.limits.unread:
+                break
+            one.cut_off()
+            total -= size
+
+
+class _TurnedAway(asyncio.Protocol):
+    """Tells a client at once that there are too many, and hears nothing of what it says."""
+
+    def __init__(self, among: "dict[_TurnedAway, float]", transport: asyncio.Transport) -> None:
+        self._among = among
+        self._transport = transport
+        transport.set_protocol(self)
+        transport.write(_TOO_MANY)
+        # Closing while bytes come in resets the connection, and the client may never see the answer.
+        if transport.can_write_eof():
+            transport.write_eof()
+
+    def cut_off(self) -> None:
+        """Ends it."""
+        self._among.pop(self, None)
+        self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended
+        """Makes room for the next."""
+        self._among.pop(self, None)
+
+
+def _too_many() -> bytes:
+    response = json_answer({"message": "There are too many connections; try again later"}, 503)
+    response.headers["Retry-After"] = str(_RETRY_AFTER)
+    return to_bytes(response)
+
+
+_TOO_MANY: Final = _too_many()
+
+
+def _source_of(transport: asyncio.Transport, limits: Limits) -> str | None:
+    """Whom a connection is counted for: an IPv4 address, or the /64 that one customer has. None: for nobody."""
+    peer = transport.get_extra_info("peername")
+    if not isinstance(peer, tuple) or not peer[0]:  # a Unix socket
+        return None
+    address = parse_address(peer[0].partition("%")[0])
+    if address is None or any(address in network for network in limits.exempt):
+        return None
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((address, 64), strict=False))
+    return str(address)

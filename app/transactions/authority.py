@@ -1,0 +1,94 @@
+"""Who may become whom: nobody changes the name, link, password, status or existence of somebody who may do more.
+
+Whoever could would log in as them, or shut them out. It is asked inside the transaction that makes the change, since
+roles may be others by then than when the request began. What counts of the user is what their roles allow, whatever
+their status: a suspended administrator is one again as soon as the status changes.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import astuple
+
+from postroom.app.auth.permissions import ADMINISTRATOR, Grants, Permission, Scope, covers, grants, outside
+from postroom.app.auth.tokens import ADMIN_ID, grants_now, make_caller
+from postroom.app.errors import ForbiddenError
+from postroom.storage import auth, domains, roles
+from postroom.storage.auth import Account
+
+#: The ID of the user on whose behalf something is changed. None: whoever owns the machine, and uses the command there.
+Actor = int | None
+
+
+def grants_of(connection: sqlite3.Connection, actor: Actor) -> Grants:
+    """What the actor may do at this moment; nothing for who may not log in any more."""
+    # The administrator can be neither suspended nor deleted: there is nothing to look up.
+    return ADMINISTRATOR if actor is None or actor == ADMIN_ID else grants_now(connection, actor)
+
+
+def reaches(connection: sqlite3.Connection, own: Grants, user_id: int) -> bool:
+    """Whether whoever has these grants administers the user's domain, and may do all that the user may do."""
+    if own.system_write:
+        return True
+    account = auth.find_account(connection, user_id)
+    return account is not None and account.domain_id in own.write and _covers(own, account)
+
+
+def may_change(connection: sqlite3.Connection, actor: Actor, user_id: int) -> bool:
+    """Whether the actor may change who the user is."""
+    return reaches(connection, grants_of(connection, actor), user_id)
+
+
+def check_may_change(connection: sqlite3.Connection, actor: Actor, user_id: int, username: str, deed: str) -> None:
+    """Raises ForbiddenError unless the actor may change who the user is; `deed` says how: "deletes them"."""
+    if not may_change(connection, actor, user_id):
+        raise refusal(username, deed)
+
+
+def check_may_set_password(connection: sqlite3.Connection, actor: Actor, account: Account) -> None:
+    """The same for a password, which somebody with ResetPasswd sets in every domain."""
+    own = grants_of(connection, actor)
+    if not own.reset_passwords:
+        _check_within(own.write, [account.domain_id])
+    if not _covers(own, account):
+        raise refusal(account.username, "sets their password")
+
+
+def check_may_write(connection: sqlite3.Connection, actor: Actor, domain_ids: Iterable[int]) -> None:
+    """Raises ForbiddenError unless the actor still administers all of these domains."""
+    _check_within(grants_of(connection, actor).write, domain_ids)
+
+
+def check_may_close(connection: sqlite3.Connection, actor: Actor, domain_id: int, *, purge: bool = False) -> None:
+    """Raises ForbiddenError unless the actor may remove a domain or change its status, and with it everybody's in it.
+
+    What somebody may do in that very domain protects nobody: it is what the actor may end.
+    """
+    own = grants_of(connection, actor)
+    _check_within(own.purge if purge else own.organise, [domain_id])
+    if own.system_write:
+        return
+    domains_of_org: dict[int, list[int]] = {}
+    for row in domains.list_domains(connection):
+        if row.org_id is not None:
+            domains_of_org.setdefault(row.org_id, []).append(row.id)
+    # By role, not by user: many people have few roles.
+    for username, held in roles.list_held_in(connection, domain_id):
+        allowed = grants([Permission(*astuple(row)) for row in held], domains_of_org)
+        if not covers(own, outside(allowed, domain_id)):
+            # Whoever may purge a domain need not see who is in it.
+            who = username if domain_id in own.read else "everybody in this domain"
+            raise refusal(who, "changes the status of this domain or removes it")
+
+
+def refusal(username: str, deed: str) -> ForbiddenError:
+    """The one sentence for somebody who may do more."""
+    return ForbiddenError(f"Only somebody who may do as much as {username} {deed}")
+
+
+def _covers(own: Grants, account: Account) -> bool:
+    return own != Grants() and covers(own, make_caller(account).grants)
+
+
+def _check_within(scope: Scope, domain_ids: Iterable[int | None]) -> None:
+    if any(domain_id not in scope for domain_id in domain_ids):
+        raise ForbiddenError("You do not have the permission for this")

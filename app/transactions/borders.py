@@ -1,0 +1,53 @@
+"""What goes when domains no longer share an organisation: all that users of the one have of the other."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from postroom.app.transactions import names
+from postroom.schemas.addresses import parse_domain
+from postroom.schemas.values.text import fold
+from postroom.storage import borders, domains, users
+from postroom.storage.domains import DomainRow
+
+
+@contextmanager
+def guarded(connection: sqlite3.Connection) -> Iterator[None]:
+    """Whatever moves or removes domains runs inside: then nothing crosses a border that has come up.
+
+    Grants, access to stores, aliases and altnames go in the same transaction. Within an organisation they may cross
+    from domain to domain, so there is something to look for only when one has left it.
+    """
+    before = [row for row in domains.list_domains(connection) if row.org_id is not None]
+    yield
+    now = {row.id: row.org_id for row in domains.list_domains(connection)}
+    for domain in before:
+        if now.get(domain.id) != domain.org_id:
+            strangers = [
+                other
+                for other in before
+                if other.org_id == domain.org_id
+                and other.id != domain.id
+                and (now.get(domain.id) is None or now.get(other.id) != now[domain.id])
+            ]
+            _cut(connection, domain, strangers)
+
+
+def _cut(connection: sqlite3.Connection, domain: DomainRow, strangers: Sequence[DomainRow]) -> None:
+    one, other = [domain.id], [stranger.id for stranger in strangers]
+    its, theirs = _spellings([domain]), _spellings(strangers)
+    borders.delete_store_access(connection, one, other)
+    borders.delete_grants(connection, one, other, theirs)
+    borders.delete_grants(connection, other, one, its)
+    for owners, elsewhere in ((one, theirs), (other, its)):
+        for domain_id, user_id in borders.list_named(connection, owners, elsewhere):
+            user = users.find_user(connection, domain_id, user_id)
+            if user is not None:
+                former = names.list_own(connection, user)
+                borders.delete_names(connection, user_id, elsewhere)
+                names.follow(connection, user, former)
+
+
+def _spellings(rows: Sequence[DomainRow]) -> list[str]:
+    """The names of domains as they stand in folded addresses: altnames have them as they were put."""
+    return [spelling for row in rows for spelling in map(fold, parse_domain(row.domainname))]

@@ -1,0 +1,24 @@
+"""The rules of create defaults. services/users.py and services/domains.py apply them."""
+
+import sqlite3
+
+from postroom.app.transactions.users import find_domain_or_raise
+from postroom.schemas.create_defaults import overlay
+from postroom.schemas.values.create_defaults import NONE, Defaults
+from postroom.storage.create_defaults import read_defaults, replace_defaults
+
+
+def put_defaults(connection: sqlite3.Connection, domain_id: int | None, data: Defaults) -> None:
+    """Replaces the defaults of a domain, or (None) those for all. Raises NotFoundError."""
+    _store(connection, domain_id, NONE, data)
+
+
+def patch_defaults(connection: sqlite3.Connection, domain_id: int | None, data: Defaults) -> None:
+    """Changes those given; null takes one away. Raises NotFoundError."""
+    _store(connection, domain_id, read_defaults(connection, domain_id), data)
+
+
+def _store(connection: sqlite3.Connection, domain_id: int | None, base: Defaults, data: Defaults) -> None:
+    if domain_id is not None:
+        find_domain_or_raise(connection, domain_id)
+    replace_defaults(connection, domain_id, overlay(base, {**NONE, **data}))

@@ -1,0 +1,137 @@
+"""The rules of ActiveSync devices; each function is one transaction."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.transactions.users import find_user_or_raise
+from postroom.app.transactions.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
+from postroom.storage import devices
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the history keeps of a change of status besides the status: UNIX time and source address."""
+
+    time: int
+    remote_ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class WipeReport:
+    """What the ActiveSync server says about devices of a user: without IDs, about all of them."""
+
+    username: str
+    device_ids: tuple[str, ...]
+    status: int
+
+
+def now() -> int:
+    """This moment as UNIX time."""
+    return int(time.time())
+
+
+def remove_all(connection: sqlite3.Connection, domain_id: int, user_id: int, origin: Origin) -> None:
+    """Removes the states of a user's devices. One that is to be wiped stays, or nobody would wipe it any more."""
+    find_user_or_raise(connection, domain_id, user_id)
+    for device_id, status in devices.list_statuses(connection, user_id):
+        if status in UNDER_WAY:
+            devices.clear_device(connection, user_id, device_id)
+            devices.insert_resync(connection, user_id, device_id)
+        else:
+            _remove(connection, user_id, device_id, origin)
+
+
+def remove_device(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, origin: Origin) -> None:
+    """Removes a device, also one that is to be wiped. Raises NotFoundError."""
+    _find_device_or_raise(connection, domain_id, user_id, device_id)
+    _remove(connection, user_id, device_id, origin)
+
+
+def request_resync(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str) -> None:
+    """The device starts over at its next contact. Raises NotFoundError."""
+    _find_device_or_raise(connection, domain_id, user_id, device_id)
+    devices.insert_resync(connection, user_id, device_id)
+
+
+def change_wipe(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, event: Event, origin: Origin
+) -> None:
+    """A request of an administrator, or the end of one. Raises NotFoundError (user): any device can be wiped."""
+    find_user_or_raise(connection, domain_id, user_id)
+    _move(connection, user_id, device_id, event, origin)
+
+
+def report_wipe(connection: sqlite3.Connection, report: WipeReport, origin: Origin, agreed: int | None) -> int | None:
+    """Stores a report; returns None, or the ID of whose password is needed first, and then nothing is stored.
+
+    `agreed`: whose password was given. Raises NotFoundError.
+    """
+    user_id = _find_owner_or_raise(connection, report.username)
+    statuses = dict(devices.list_statuses(connection, user_id))
+    device_ids = report.device_ids or tuple(statuses)
+    starts = any(needs_password(statuses.get(each, UNKNOWN), report.status) for each in device_ids)
+    if starts and agreed != user_id:
+        return user_id
+    for device_id in device_ids:
+        _move(connection, user_id, device_id, Event(Kind.REPORT, report.status), origin)
+    return None
+
+
+def report_device(
+    connection: sqlite3.Connection, username: str, device_id: str, state: Mapping[str, Any], contact: int
+) -> tuple[bool, int]:
+    """Stores the state of a device after a contact; returns (whether it has to start over, its wipe status).
+
+    The mark to start over is gone with this very transaction: of two reports at a time one hears of it.
+    Raises NotFoundError, InvalidError (too many devices).
+    """
+    user_id = _find_owner_or_raise(connection, username)
+    _see_to_room(connection, user_id, device_id)
+    devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": contact, **state})
+    due = devices.delete_resync(connection, user_id, device_id)
+    return due, devices.find_status(connection, user_id, device_id) or UNKNOWN
+
+
+def _find_owner_or_raise(connection: sqlite3.Connection, username: str) -> int:
+    user_id = devices.find_owner(connection, username)
+    if user_id is None:
+        raise NotFoundError.of("user", repr(username[:100]))
+    return user_id
+
+
+def _find_device_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str) -> None:
+    user = find_user_or_raise(connection, domain_id, user_id)
+    if devices.find_status(connection, user_id, device_id) is None:
+        raise NotFoundError(f"The user {user.username} has no device {device_id}")
+
+
+def _remove(connection: sqlite3.Connection, user_id: int, device_id: str, origin: Origin) -> None:
+    _move(connection, user_id, device_id, Event(Kind.REMOVE), origin)
+    devices.delete_device(connection, user_id, device_id)
+    # What the device has left of its state belongs to nothing now; this outlives its row.
+    devices.insert_resync(connection, user_id, device_id)
+
+
+def _move(connection: sqlite3.Connection, user_id: int, device_id: str, event: Event, origin: Origin) -> None:
+    status = devices.find_status(connection, user_id, device_id) or UNKNOWN
+    new, entry = advance(status, event)
+    if entry is not None:
+        _see_to_room(connection, user_id, device_id)
+        devices.set_status(connection, user_id, device_id, new)
+        devices.insert_history(connection, user_id, device_id, entry, origin.time, origin.remote_ip)
+
+
+def _see_to_room(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
+    """A device that is new takes the place of the one not seen for longest, once there are very many.
+
+    One that is forgotten so need not start over when it comes back: nothing was asked of it. Raises InvalidError when
+    every other one is wiped or to be wiped.
+    """
+    if devices.find_status(connection, user_id, device_id) is None and not devices.make_room(connection, user_id, FINE):
+        raise InvalidError(
+            f"The user has {devices.MOST_DEVICES} devices that are wiped or to be wiped; remove some of them first"
+        )

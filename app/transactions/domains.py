@@ -1,0 +1,99 @@
+"""The rules of mail domains; each function is one transaction."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from postroom.app.errors import InvalidError
+from postroom.app.transactions import authority, borders
+from postroom.app.transactions.authority import Actor
+from postroom.app.transactions.users import find_domain_or_raise
+from postroom.schemas.domains import READ_ONLY
+from postroom.schemas.values.domains import STATUS_DELETED
+from postroom.storage import create_defaults, disabled_plugins, domains, grants, orgs, roles
+
+
+def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
+    """Creates a domain from a loaded DomainCreateSchema, what it leaves out by the create defaults.
+
+    Returns its document. Raises InvalidError.
+    """
+    data = {**create_defaults.read_defaults(connection, None)["domain"], **data}
+    if "maxUser" not in data:
+        raise InvalidError.field("maxUser", "Missing data for required field.")
+    domainname, displayname = data["domainname"]
+    if domains.find_domain_by_name(connection, domainname) is not None:
+        raise InvalidError.field("domainname", f"There is a domain {domainname} already.")
+    domain_id = domains.insert_domain(connection, domainname, displayname, _columns(connection, data))
+    if create_role:
+        name = roles.free_name(connection, f"Domain Admin ({domainname})")
+        role_id = roles.insert_role(connection, name, f"Administers the domain {displayname}", made_for=domain_id)
+        roles.insert_permission(connection, role_id, "DomainAdmin", domain_id=domain_id)
+    return domains.read_domain(connection, domain_id)
+
+
+def patch_domain(
+    connection: sqlite3.Connection, domain_id: int, data: Mapping[str, Any], system_admin: bool, actor: Actor
+) -> bytes:
+    """Changes the fields given; returns the document.
+
+    Raises NotFoundError, InvalidError, ForbiddenError (somebody in the domain may do more, and its status changes).
+    """
+    domain = find_domain_or_raise(connection, domain_id)
+    current = orjson.loads(domains.read_domain(connection, domain_id))
+    for name in READ_ONLY:
+        if name in data and data[name] != current[name]:
+            raise InvalidError.field(name, "Cannot be changed.")
+    if "domainname" in data and data["domainname"][0] != domain.domainname:
+        raise InvalidError.field("domainname", "A domain cannot change its name.")
+    if not system_admin and data.get("orgID", current["orgID"]) != current["orgID"]:
+        raise InvalidError.field("orgID", "Only a system administrator moves a domain to another organisation.")
+    if data.get("domainStatus", domain.domain_status) != domain.domain_status:
+        authority.check_may_close(connection, actor, domain_id)
+    with borders.guarded(connection):
+        domains.update_domain(connection, domain_id, _columns(connection, data))
+    return domains.read_domain(connection, domain_id)
+
+
+def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
+    """Nobody of the domain logs in any more; PATCH `domainStatus: 0` brings it back, but no login from before.
+
+    Raises NotFoundError, ForbiddenError (somebody in the domain may do more).
+    """
+    find_domain_or_raise(connection, domain_id)
+    authority.check_may_close(connection, actor, domain_id)
+    domains.update_domain(connection, domain_id, {"domainStatus": STATUS_DELETED})
+
+
+def purge_domain(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
+    """Removes the domain, its users, everything of theirs, and the role made for it.
+
+    Raises NotFoundError, ForbiddenError (somebody in the domain may do more).
+    """
+    find_domain_or_raise(connection, domain_id)
+    authority.check_may_close(connection, actor, domain_id, purge=True)
+    grants.delete_grants_to_users(connection, "domain_id = ?", domain_id)
+    roles.delete_role_made_for(connection, domain_id)
+    with borders.guarded(connection):
+        domains.delete_domain(connection, domain_id)
+
+
+def replace_disabled_plugins(connection: sqlite3.Connection, domain_id: int, names: Sequence[str]) -> None:
+    """Makes these the disabled plugins of a domain, each once, in their order. Raises NotFoundError."""
+    find_domain_or_raise(connection, domain_id)
+    disabled_plugins.set_disabled_plugins(connection, domain_id, list(dict.fromkeys(names)))
+
+
+def _columns(connection: sqlite3.Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+    if data.get("homeserver") is not None:
+        raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
+    columns = dict(data)
+    if "orgID" in columns:
+        columns["orgID"] = columns["orgID"] or None
+        if columns["orgID"] is not None and not orgs.is_org(connection, columns["orgID"]):
+            raise InvalidError.missing("orgID", "organisation", columns["orgID"])
+    if columns.get("syncPolicy") is not None:
+        columns["syncPolicy"] = orjson.dumps(columns["syncPolicy"]).decode()
+    return columns

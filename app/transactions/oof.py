@@ -1,0 +1,71 @@
+"""The rules of out of office: what may be set, and when it is in force."""
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+from postroom.app.errors import InvalidError
+from postroom.app.transactions.users import find_mailbox_or_raise
+from postroom.schemas.oof import STATE_OFF, STATE_SCHEDULED
+from postroom.storage import oof
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def change_oof(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, changes: Mapping[str, Any], timezone: tzinfo
+) -> str:
+    """Changes the fields given (a loaded OofSchema), None removes one; one transaction. Returns the username.
+
+    Raises NotFoundError, InvalidError (a contact, too).
+    """
+    user = find_mailbox_or_raise(connection, domain_id, user_id)
+    stored = oof.find_oof(connection, user_id)
+    fields = {**stored, **changes}
+    _check_times(stored, fields, timezone)
+    oof.set_oof(connection, user_id, fields)
+    return user.username
+
+
+def _check_times(stored: Mapping[str, Any], fields: Mapping[str, Any], timezone: tzinfo) -> None:
+    """What was given and what was stored have to make sense together."""
+    start, end = fields["startTime"], fields["endTime"]
+    scheduled = fields["state"] == STATE_SCHEDULED
+    if scheduled:
+        for name in ("startTime", "endTime"):
+            if fields[name] is None:
+                raise InvalidError.field(name, "Is needed while state is 2 (scheduled).")
+    # Only what changes: in another time zone than it was stored in, an old schedule may make no sense, and must not
+    # stand in the way of a new subject, or of being switched off.
+    new = (start, end) != (stored["startTime"], stored["endTime"]) or (scheduled and stored["state"] != STATE_SCHEDULED)
+    if new and start is not None and end is not None:
+        first, last = _between(start, end, timezone)
+        if last <= first:
+            raise InvalidError.field("endTime", f"{end} is not after the start, {start}, in the time zone {timezone}.")
+
+
+def is_in_force(state: int, start: str | None, end: str | None, now: datetime, timezone: tzinfo) -> bool:
+    """Whether replies are due at `now`, an aware datetime: a schedule counts from `start` and until before `end`."""
+    if state != STATE_SCHEDULED:
+        return state != STATE_OFF
+    if start is None or end is None:
+        return False
+    first, last = _between(start, end, timezone)
+    return first <= now - _EPOCH < last
+
+
+def _between(start: str, end: str, timezone: tzinfo) -> tuple[timedelta, timedelta]:
+    """The instants of two local times as the API writes them, as distances from the epoch.
+
+    Of a time that the clock shows twice in a night, a schedule begins with the first and ends with the second; one that
+    it skips is read with the offset from before the change. The order of the texts says nothing in such a night.
+    """
+    return _instants(start, timezone)[0], max(_instants(end, timezone))
+
+
+def _instants(text: str, timezone: tzinfo) -> tuple[timedelta, timedelta]:
+    # For a skipped time, zoneinfo's fold=0 is the later instant of the two. Two datetimes of the same zone would be
+    # compared by their clocks, hence the way over the epoch.
+    local = datetime.fromisoformat(text).replace(tzinfo=timezone)
+    return local - _EPOCH, local.replace(fold=1) - _EPOCH

@@ -1,0 +1,103 @@
+"""The rules of roles; each function is one transaction.
+
+Whoever comes here holds SystemAdmin, and with that everything a role can give.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from postroom.app.auth.permissions import PERMISSIONS
+from postroom.app.auth.tokens import ADMIN_ID
+from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.transactions.users import find_user_or_raise
+from postroom.schemas.roles import EVERYTHING
+from postroom.storage import domains, orgs, roles, users
+from postroom.storage.roles import PermissionRow
+
+
+def create_role(connection: sqlite3.Connection, data: Mapping[str, Any]) -> bytes:
+    """Creates a role from a loaded RoleCreateSchema; returns its document. Raises InvalidError."""
+    _check_name(connection, data, None)
+    role_id = roles.insert_role(connection, data["name"], data.get("description"))
+    _set_lists(connection, role_id, data)
+    return roles.read_role(connection, role_id)
+
+
+def patch_role(connection: sqlite3.Connection, role_id: int, data: Mapping[str, Any]) -> bytes:
+    """Changes the fields given; returns the document. Raises NotFoundError, InvalidError."""
+    if not roles.is_role(connection, role_id):
+        raise NotFoundError.of("role", role_id)
+    if data.get("ID", role_id) != role_id:
+        raise InvalidError.field("ID", "Cannot be changed.")
+    _check_name(connection, data, role_id)
+    roles.update_role(connection, role_id, data)
+    _set_lists(connection, role_id, data)
+    return roles.read_role(connection, role_id)
+
+
+def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
+    """Removes a role, also from everybody who has it. Raises NotFoundError."""
+    if not roles.is_role(connection, role_id):
+        raise NotFoundError.of("role", role_id)
+    roles.delete_role(connection, role_id)
+
+
+def set_roles_of_user(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, role_ids: Sequence[int] | None
+) -> bytes:
+    """Makes these the roles of a user of the domain (None: leaves them); returns `{"data": [{"ID", "name"}]}`.
+
+    Raises NotFoundError, InvalidError.
+    """
+    find_user_or_raise(connection, domain_id, user_id)
+    if role_ids is not None:
+        for role_id in role_ids:
+            if not roles.is_role(connection, role_id):
+                raise InvalidError.missing("roles", "role", role_id)
+        roles.set_user_roles(connection, user_id, role_ids)
+    return roles.read_user_roles(connection, user_id)
+
+
+def _check_name(connection: sqlite3.Connection, data: Mapping[str, Any], role_id: int | None) -> None:
+    if "name" in data and roles.is_name_taken(connection, data["name"], role_id):
+        raise InvalidError.field("name", f"There is another role called {data['name']!r}.")
+
+
+def _set_lists(connection: sqlite3.Connection, role_id: int, data: Mapping[str, Any]) -> None:
+    if "permissions" in data:
+        rows = [_permission(connection, number, given) for number, given in enumerate(data["permissions"])]
+        roles.replace_permissions(connection, role_id, rows)
+    if "users" in data:
+        for user_id in data["users"]:
+            # The administrator has no roles and needs none.
+            if user_id == ADMIN_ID or not users.is_user(connection, user_id):
+                raise InvalidError.field("users", f"There is no user {user_id} who could have a role.")
+        roles.set_role_users(connection, role_id, data["users"])
+
+
+def _permission(connection: sqlite3.Connection, number: int, given: Mapping[str, Any]) -> PermissionRow:
+    name, target = given["permission"], given["params"]
+    field = f"permissions.{number}"
+    if name not in PERMISSIONS:
+        raise InvalidError.missing(f"{field}.permission", "permission", repr(name))
+    about = PERMISSIONS[name]
+    if about is None:
+        if target is not None:
+            raise InvalidError.field(f"{field}.params", f"{name} is about nothing in particular; null is needed.")
+        return PermissionRow(name)
+    if target == EVERYTHING:
+        return PermissionRow(name, everything=True)
+    if about == "domain":
+        if target is None or domains.find_domain(connection, target) is None:
+            raise InvalidError.field(f"{field}.params", _missing(name, "domain", target))
+        return PermissionRow(name, domain_id=target)
+    if target is None or not orgs.is_org(connection, target):
+        raise InvalidError.field(f"{field}.params", _missing(name, "organisation", target))
+    return PermissionRow(name, org_id=target)
+
+
+def _missing(name: str, thing: str, target: int | None) -> str:
+    if target is None:
+        return f'{name} needs the ID of one {thing}, or "*" for all.'
+    return f"There is no {thing} {target}."

@@ -1,0 +1,16 @@
+"""The property store on its own; one transaction, as in users.py."""
+
+import sqlite3
+from collections.abc import Mapping
+
+from postroom.app.transactions.users import find_mailbox_or_raise, set_properties
+from postroom.schemas.values.proptags import PropTag, Value
+
+
+def change(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, properties: Mapping[PropTag, Value | None]
+) -> str:
+    """Writes properties, None removes one; returns the username. Raises NotFoundError, InvalidError (a contact)."""
+    user = find_mailbox_or_raise(connection, domain_id, user_id)
+    set_properties(connection, user_id, properties)
+    return user.username

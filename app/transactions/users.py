@@ -1,0 +1,307 @@
+"""The rules of users. Each function is one transaction: it runs on the writer, all of it or nothing."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import orjson
+
+from postroom.app.auth.tokens import ADMIN_ID
+from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.transactions import authority, fetchmail, names, tenants
+from postroom.app.transactions.authority import Actor
+from postroom.app.transactions.versions import Expected, check_match
+from postroom.schemas.create_defaults import overlay
+from postroom.schemas.users import READ_ONLY
+from postroom.schemas.values import proptags
+from postroom.schemas.values.create_defaults import NONE
+from postroom.schemas.values.domains import STATUS_DELETED
+from postroom.schemas.values.proptags import PropTag, Value
+from postroom.schemas.values.text import fold
+from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
+from postroom.storage import create_defaults, domains, grants, users
+from postroom.storage.domains import DomainRow
+from postroom.storage.properties import delete_property, write_properties
+from postroom.storage.users import Name, UserRow
+
+#: displaytypeex ([MS-OXOAB] 2.2.3.12): a mail user, a remote mail user.
+DISPLAY_MAILBOX, DISPLAY_CONTACT = 0, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changes a user, and when: `homeserver` counts only from a SystemAdmin, `now` stamps what is written."""
+
+    actor: Actor
+    system_admin: bool
+    now: str
+    #: Versions of the user that may be changed (If-Match); None: any.
+    allowed: Expected = None
+
+
+def find_user_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
+    """The user of the domain in the path. Raises NotFoundError."""
+    user = users.find_user(connection, domain_id, user_id)
+    if user is None:
+        raise user_not_found(domain_id, user_id)
+    return user
+
+
+def find_mailbox_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
+    """The user, who has a store. Raises NotFoundError, InvalidError (a contact)."""
+    user = find_user_or_raise(connection, domain_id, user_id)
+    if user.status == STATUS_CONTACT:
+        raise no_store(user_id)
+    return user
+
+
+def no_store(user_id: int) -> InvalidError:
+    """The one text for what a contact does not have."""
+    return InvalidError(f"User {user_id} is a contact, which has no store")
+
+
+def user_not_found(domain_id: int, user_id: int) -> NotFoundError:
+    """The one text for a user that is not in the domain of the path."""
+    return NotFoundError(f"There is no user {user_id} in domain {domain_id}")
+
+
+def find_domain_or_raise(connection: sqlite3.Connection, domain_id: int) -> DomainRow:
+    """The domain. Raises NotFoundError."""
+    domain = domains.find_domain(connection, domain_id)
+    if domain is None:
+        raise NotFoundError.of("domain", domain_id)
+    return domain
+
+
+def create_user(
+    connection: sqlite3.Connection,
+    domain_id: int,
+    data: Mapping[str, Any],
+    password: str | None,
+    change: Change,
+) -> bytes:
+    """Creates a user from a loaded UserCreateSchema and the password's hash; returns the new user's document.
+
+    What the data leaves out, the create defaults of the domain fill in, and those for all domains what these leave out.
+    Raises NotFoundError (domain), InvalidError (any rule).
+    """
+    return users.read_user(connection, add_user(connection, domain_id, data, password, change))
+
+
+def add_user(
+    connection: sqlite3.Connection,
+    domain_id: int,
+    data: Mapping[str, Any],
+    password: str | None,
+    change: Change,
+    further_names: Sequence[Name] = (),
+) -> int:
+    """The same, for whoever does not read the user; returns the ID. Whether `further_names` are free is not asked."""
+    domain = find_domain_or_raise(connection, domain_id)
+    if data.get("domainID", domain_id) != domain_id:
+        raise InvalidError.field("domainID", "Is not the domain of the path.")
+    if domain.domain_status == STATUS_DELETED:
+        raise InvalidError(f"The domain {domain.domainname} is deleted")
+    status = data.get("status", STATUS_NORMAL)
+    defaults, properties = _create_defaults(connection, domain_id, status)
+    properties[_proptag("creationtime")] = change.now
+    properties[_proptag("displaytypeex")] = DISPLAY_CONTACT if status == STATUS_CONTACT else DISPLAY_MAILBOX
+    if status == STATUS_CONTACT:
+        username = names.contact_name(users.next_user_id(connection))
+        if "username" in data:
+            # The contact's own address, in whatever domain that is.
+            properties[_proptag("smtpaddress")] = names.parse_address(data["username"], data["username"])
+    else:
+        if "username" not in data:
+            raise InvalidError.field("username", "Missing data for required field.")
+        username = names.parse_username(data["username"], domain)
+        names.check_username(connection, username, None)
+    if status == STATUS_NORMAL:
+        _check_limit(domain)
+    given = {name: value for name, value in data.items() if name not in ("username", "domainID", "password")}
+    given = defaults | given
+    given["properties"] = _without_none(properties | data.get("properties", {}))
+    user_id = users.insert_user(connection, domain_id, username, password, _fields(given), further_names)
+    user = UserRow(user_id, domain_id, username, STATUS_NORMAL, None, "", domain.org_id)
+    _apply(connection, user, domain, given, change)
+    return user_id
+
+
+def patch_user(
+    connection: sqlite3.Connection, domain_id: int, user_id: int, data: Mapping[str, Any], change: Change
+) -> bytes:
+    """Changes the fields given (a loaded UserPatchSchema) and nothing else; returns the user's document.
+
+    Raises NotFoundError, InvalidError, PreconditionFailedError, ForbiddenError (see authority.py).
+    """
+    user = find_user_or_raise(connection, domain_id, user_id)
+    domain = find_domain_or_raise(connection, domain_id)
+    _check_authority(connection, user, domain, data, change.actor)
+    if change.allowed is not None or any(name in data for name in READ_ONLY):
+        current = users.read_user(connection, user_id)
+        check_match(change.allowed, current)
+        _check_read_only(orjson.loads(current), data)
+    status = data.get("status", user.status)
+    if (status == STATUS_CONTACT) != (user.status == STATUS_CONTACT):
+        raise InvalidError.field("status", "A contact cannot become a mailbox, nor a mailbox a contact.")
+    if status == STATUS_NORMAL and user.status != STATUS_NORMAL:
+        _check_limit(domain)
+    if data.get("ldapID") not in (None, user.ldap_id):
+        raise InvalidError.field("ldapID", "Can only be removed here; an update from LDAP sets it.")
+    users.update_fields(connection, user.id, _fields(data))
+    _apply(connection, user, domain, data, change)
+    return users.read_user(connection, user_id)
+
+
+def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, allowed: Expected, actor: Actor) -> str:
+    """Removes a user, every row that refers to them, and every grant to them; returns the username.
+
+    Raises NotFoundError, InvalidError (ID 0), PreconditionFailedError, ForbiddenError (see authority.py).
+    """
+    if user_id == ADMIN_ID:
+        raise InvalidError("The system administrator cannot be deleted")
+    user = find_user_or_raise(connection, domain_id, user_id)
+    authority.check_may_change(connection, actor, user_id, user.username, "deletes them")
+    if allowed is not None:
+        check_match(allowed, users.read_user(connection, user_id))
+    remove_user(connection, user)
+    return user.username
+
+
+def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
+    """Removes a user, every row that refers to them, and every grant to them."""
+    grants.delete_grants_to_users(connection, "id = ?", user.id)
+    users.delete_user(connection, user.id)
+
+
+def set_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:
+    """Writes properties; None removes one, whether it is there or not."""
+    write_properties(connection, user_id, _without_none(properties))
+    for proptag, value in properties.items():
+        if value is None:
+            delete_property(connection, user_id, proptag.tag)
+
+
+def _without_none(properties: Mapping[PropTag, Value | None]) -> dict[PropTag, Value]:
+    return {tag: value for tag, value in properties.items() if value is not None}
+
+
+def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the data is a column, as it is stored there."""
+    fields = {name: value for name, value in data.items() if name in users.COLUMNS}
+    if "lang" in fields:
+        fields["lang"] = fields["lang"] or ""
+    if fields.get("syncPolicy") is not None:
+        fields["syncPolicy"] = orjson.dumps(fields["syncPolicy"]).decode()
+    return fields
+
+
+def _apply(
+    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change
+) -> None:
+    if change.system_admin and data.get("homeserver") is not None:
+        raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
+    _check_names(connection, user, domain, data, change)
+    gone: list[str] = []
+    if "username" in data or "aliases" in data:
+        former = names.list_own(connection, user)
+        # Aliases go first and come last, so that a name can move between alias and username in one request.
+        if "aliases" in data:
+            users.replace_addresses(connection, user.id, "alias", ())
+        if "username" in data:
+            user = _rename(connection, user, domain, data["username"])
+        if "aliases" in data:
+            names.add_aliases(connection, user, data["aliases"] or ())
+        gone = names.follow(connection, user, former)
+    if "altnames" in data:
+        names.set_altnames(connection, user, [entry["altname"] for entry in data["altnames"] or ()])
+    if "forward" in data:
+        users.set_forward(connection, user.id, data["forward"])
+    if "fetchmail" in data:
+        own = names.list_own(connection, user)
+        fetchmail.replace(connection, user, own, gone, data["fetchmail"] or (), change.now)
+    set_properties(connection, user.id, data.get("properties", {}))
+
+
+#: What of a body changes who a user is, or whether they are anybody.
+_IDENTITY = ("username", "aliases", "altnames", "status", "ldapID")
+
+
+def _check_authority(
+    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
+) -> None:
+    given = [name for name in _IDENTITY if name in data]
+    if not given or authority.may_change(connection, actor, user.id):
+        return
+    # Clients send back the whole user to change a telephone number: what stays as it is may be there.
+    current = orjson.loads(users.read_user(connection, user.id))
+    for name in given:
+        if _identity(name, data[name], domain) != _identity(name, current[name], domain):
+            raise authority.refusal(user.username, "changes their names, their status or their link to LDAP")
+
+
+def _identity(name: str, value: Any, domain: DomainRow) -> Any:
+    """One of these fields as it would be stored, as far as a client sends back what it has read."""
+    if name == "username":
+        return value if "@" in value else f"{value}@{domain.domainname}"
+    if name == "altnames":
+        return [entry["altname"] for entry in value or ()]
+    return value or [] if name == "aliases" else value
+
+
+def _check_names(
+    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change
+) -> None:
+    allowed = tenants.may_have(connection, domain.domainname, change.actor)
+    if data.get("aliases"):
+        tenants.check_names("aliases", data["aliases"], names.list_own(connection, user), allowed)
+    if data.get("altnames"):
+        known = [name for name, _ in users.list_addresses(connection, user.id, "altname")]
+        tenants.check_names("altnames", [entry["altname"] for entry in data["altnames"]], known, allowed)
+
+
+def _rename(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:
+    if user.status == STATUS_CONTACT:
+        if fold(given) != user.username:
+            raise InvalidError.field("username", "A contact has none of its own; change the property smtpaddress.")
+        return user
+    username = names.parse_username(given, domain)
+    if username == user.username:
+        return user
+    names.check_username(connection, username, user.id)
+    if any(fold(address) == fold(username) for address, _ in users.list_addresses(connection, user.id, "alias")):
+        raise InvalidError.field("username", f"{username} is an alias of this user; remove that first.")
+    return names.rename(connection, user, username)
+
+
+def _check_limit(domain: DomainRow) -> None:
+    # Inside the writer's transaction, so two creations at the same time cannot both take the last place.
+    if domain.active_users >= domain.max_user:
+        raise InvalidError(f"The domain {domain.domainname} has reached its limit of {domain.max_user} users")
+
+
+def _create_defaults(
+    connection: sqlite3.Connection, domain_id: int, status: int
+) -> tuple[dict[str, Any], dict[PropTag, Value | None]]:
+    """(fields, properties) that a new user gets unless told otherwise; a contact has no mailbox to which they apply."""
+    if status == STATUS_CONTACT:
+        return {}, {}
+    user = reduce(overlay, create_defaults.read_layers(connection, domain_id), NONE)["user"]
+    named = {name: value for name, value in user.items() if name != "properties" and name not in users.COLUMNS}
+    properties = {_proptag(name): value for name, value in (named | user.get("properties", {})).items()}
+    return {name: value for name, value in user.items() if name in users.COLUMNS}, properties
+
+
+def _check_read_only(current: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    for name in READ_ONLY:
+        if name in data and data[name] != current[name]:
+            raise InvalidError.field(name, "Cannot be changed here; leave it out or send it back as it was.")
+
+
+def _proptag(name: str) -> PropTag:
+    proptag = proptags.find(name)
+    if proptag is None:  # pragma: no cover - the names above are in the table, and those of defaults were
+        raise LookupError(name)
+    return proptag

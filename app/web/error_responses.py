@@ -1,0 +1,140 @@
+"""Failures as answers: one shape, and nothing of the inside."""
+
+import asyncio
+import logging
+import sqlite3
+from typing import Final
+
+from aiohttp import web
+
+from postroom.app.context import OVERDUE
+from postroom.app.errors import (
+    BusyError,
+    CutOffError,
+    InvalidError,
+    OverdueError,
+    PostroomError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from postroom.app.limits.sparing import Sparing
+from postroom.app.logs import REQUEST_ID
+from postroom.app.web.responses import json_answer
+from postroom.schemas.values.text import printable
+from postroom.storage.database import LostDatabaseError, SearchError, is_unavailable
+from postroom.storage.faults import CrowdedError, LargeAnswerError, primary_code
+from postroom.storage.integrity import rule_of
+
+#: What the log has said lately of the database.
+SPARING: Final = web.AppKey("sparing", Sparing)
+
+log = logging.getLogger("postroom")
+request_log = logging.getLogger("postroom.requests")
+
+
+def shown_path(request: web.BaseRequest) -> str:
+    """The path as it may stand in answers and logs: percent-encoded, so that it is of one line, and not too long."""
+    # What CONNECT is asked for has no path.
+    return request.rel_url.raw_path[:200] or "/"
+
+
+def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError) -> web.Response:
+    """The answer for whatever a handler raised; what is not the caller's fault is logged under a request ID.
+
+    Raises ConnectionResetError when nobody is there to be answered: then the connection ends, quietly; and a
+    cancellation that has no answer.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        return _given_up(request, error)
+    if isinstance(error, CutOffError):
+        request_log.info("%s %s: the client has hung up", request.method, shown_path(request))
+        raise ConnectionResetError from None
+    if isinstance(error, PostroomError):
+        return _known_failure(error)
+    if isinstance(error, web.HTTPException):
+        return _http_failure(request, error)
+    if isinstance(error, sqlite3.IntegrityError):
+        # The text names tables and columns, and no values.
+        log.warning(
+            "%s %s broke a rule that only the database looked at: %s", request.method, shown_path(request), error
+        )
+        return _known_failure(_broken_rule(error))
+    if isinstance(error, SearchError):
+        return _known_failure(_of_search(error))
+    if isinstance(error, LostDatabaseError):
+        # The log has said so, once for all requests.
+        return _known_failure(UnavailableError(str(error)))
+    request_id = REQUEST_ID.get()
+    if is_unavailable(error):
+        return _unavailable(request, error, request_id)
+    # With the body, or a header, a password would stand in the log: only the way and the traceback do.
+    log.error("Request %s, %s %s failed", request_id, request.method, shown_path(request), exc_info=error)
+    return json_answer({"message": "An internal error has happened; the log has more under the request ID",
+                        "requestID": request_id}, 500)  # fmt: skip
+
+
+def _given_up(request: web.BaseRequest, error: asyncio.CancelledError) -> web.Response:
+    task = asyncio.current_task()
+    if OVERDUE in request and task is not None:
+        task.uncancel()
+        return failure(request, OverdueError("This took too long and was given up; it may have been done all the same"))
+    if not request.content.is_eof():
+        # The connection ended before the request did.
+        return failure(request, CutOffError())
+    raise error
+
+
+def _broken_rule(error: sqlite3.IntegrityError) -> InvalidError:
+    field, reason = rule_of(error)
+    return InvalidError.field(field, reason) if field else InvalidError(reason)
+
+
+def _known_failure(error: PostroomError) -> web.Response:
+    # They may name what the client has sent.
+    document: dict[str, object] = {"message": printable(error.message)}
+    if isinstance(error, UnauthenticatedError):
+        document["error"] = printable("; ".join(error.errors))
+    elif error.errors:
+        document["errors"] = [printable(reason) for reason in error.errors]
+    response = json_answer(document, error.status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _of_search(error: SearchError) -> PostroomError:
+    if isinstance(error, LargeAnswerError):
+        return InvalidError(str(error))
+    # Whoever is told when to come again does so, and what was too slow would be too slow again.
+    return BusyError(str(error)) if isinstance(error, CrowdedError) else UnavailableError(str(error))
+
+
+def _unavailable(request: web.BaseRequest, error: Exception, request_id: str) -> web.Response:
+    answer = UnavailableError("The database cannot be used at the moment; try again later")
+    kind = primary_code(error.__cause__ or error) or type(error)
+    since = request.app[SPARING].due(kind) if isinstance(request, web.Request) else 0
+    if since is None:
+        return _known_failure(answer)
+    more = f" (the same has happened {since} more times since it was said last)" if since else ""
+    log.error(
+        "Request %s, %s %s: the database failed: %s%s", request_id, request.method, shown_path(request), error, more
+    )
+    return _with_id(request_id, answer)
+
+
+def _with_id(request_id: str, error: PostroomError) -> web.Response:
+    return json_answer({"message": error.message, "requestID": request_id}, error.status)
+
+
+def _http_failure(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
+    path = shown_path(request)
+    text = {
+        404: f"There is nothing at {path}",
+        405: f"{request.method} is not possible at {path}",
+        413: "The body is larger than 1 MiB",
+        417: "The header Expect has a value that is not supported",
+    }.get(error.status, error.reason)
+    response = json_answer({"message": text}, error.status)
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+    return response

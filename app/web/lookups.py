@@ -1,0 +1,65 @@
+"""Look up or 404, for what belongs to the domain or the user in the path."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from aiohttp import web
+
+from postroom.app.context import context_of
+from postroom.app.errors import NotFoundError
+from postroom.app.transactions.users import no_store, user_not_found
+from postroom.app.web.responses import path_id
+from postroom.storage.database import Database
+from postroom.storage.devices import select_owner
+from postroom.storage.users import select_user_row
+
+T = TypeVar("T")
+
+
+async def owner(request: web.Request) -> None:
+    """Raises NotFoundError unless the username in the path is somebody's username or alias."""
+    username = request.match_info["username"]
+    if await select_owner(context_of(request).database, username) is None:
+        raise NotFoundError.of("user", repr(username[:100]))
+
+
+#: What a lookup asks the database: the ID in the path, and what is found, or None when there is nothing of that ID.
+Select = Callable[[Database, int], Awaitable[T | None]]
+
+
+async def of_domain(request: web.Request, select: Select[T]) -> T:
+    """What `select` finds of the domain. Raises NotFoundError when there is no such domain."""
+    return await _found(request, "domain", "domainID", select)
+
+
+async def of_org(request: web.Request, select: Select[T]) -> T:
+    """What `select` finds of the organisation. Raises NotFoundError when there is no such organisation."""
+    return await _found(request, "organisation", "ID", select)
+
+
+async def of_role(request: web.Request, select: Select[T]) -> T:
+    """What `select` finds of the role. Raises NotFoundError when there is no such role."""
+    return await _found(request, "role", "ID", select)
+
+
+async def _found(request: web.Request, thing: str, parameter: str, select: Select[T]) -> T:
+    number = path_id(request, parameter)
+    found = await select(context_of(request).database, number)
+    if found is None:
+        raise NotFoundError.of(thing, number)
+    return found
+
+
+async def of_user(request: web.Request, select: Callable[[Database, int, int], Awaitable[bytes | None]]) -> bytes:
+    """What `select(database, domain ID, user ID)` finds.
+
+    Raises NotFoundError when the domain has no such user, InvalidError when what is asked for belongs to a store and
+    the user is a contact.
+    """
+    database = context_of(request).database
+    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
+    document = await select(database, domain_id, user_id)
+    if document is None:
+        exists = await select_user_row(database, domain_id, user_id) is not None
+        raise no_store(user_id) if exists else user_not_found(domain_id, user_id)
+    return document

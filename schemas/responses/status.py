@@ -1,0 +1,32 @@
+"""Responses about the service itself."""
+
+from marshmallow import fields
+
+from postroom.schemas.fields import Input, Int
+
+
+class StatusSchema(Input):
+    """The answer of GET /status."""
+
+    message = fields.String(required=True)
+    database = fields.Boolean(required=True)
+    tasq = fields.Boolean(required=True)
+
+
+class AboutSchema(Input):
+    """The answer of GET /about."""
+
+    API = fields.String(required=True)
+    backend = fields.String(required=True)
+    schema = Int(required=True, allow_none=True)
+
+
+class LicenseSchema(Input):
+    """How many users there may be, which is without limit, and how many there are."""
+
+    product = fields.String(required=True, allow_none=True)
+    maxUsers = Int(required=True)
+    notBefore = fields.String(required=True, allow_none=True)
+    notAfter = fields.String(required=True, allow_none=True)
+    currentUsers = Int(required=True, allow_none=True)
+    certificate = fields.String(required=True, allow_none=True)
