@@ -31,8 +31,8 @@ ROOMS: dict[str, set[str]] = {
     },
     "app.openapi": {"app.context", "app.web", "schemas", "schemas.responses"},
     "app.handlers": {
-        "app.errors", "app.auth", "app.context", "app.openapi.decorators", "app.services", "app.transactions", "app.web",
-        "schemas", "schemas.responses", "schemas.values", "storage",
+        "app.errors", "app.auth", "app.context", "app.openapi.decorators", "app.services", "app.transactions",
+        "app.web", "schemas", "schemas.responses", "schemas.values", "storage",
     },
     "app.server": {"app.config", "app.context", "app.errors", "app.limits", "app.logs", "app.web", "app.main"},
     "app.cli": {
