@@ -2,31 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.user_documents import boolean
-
-#: Devices that are known of a user at most: anybody with the user's password can make up new ones.
-MOST_DEVICES = 1000
-#: Devices of a user that have to start over, at most; those of which it was asked last.
-MOST_RESYNCS = 1000
-#: Changes of a wipe status that are kept, of each device and of all devices of a user: the latest.
-HISTORY_OF_DEVICE, HISTORY_OF_USER = 100, 1000
-
-#: What is reported of a device: name in the API -> column.
-COLUMNS = {
-    "devicetype": "device_type",
-    "useragent": "user_agent",
-    "deviceuser": "device_user",
-    "firstsynctime": "first_sync_time",
-    "lastupdatetime": "last_update_time",
-    "lastconnecttime": "last_connect_time",
-    "asversion": "as_version",
-    "foldersSyncable": "folders_syncable",
-    "foldersSynced": "folders_synced",
-}
 
 _DEVICE = """json_object(
     'deviceid', device_id, 'devicetype', device_type, 'useragent', user_agent, 'deviceuser', device_user,
@@ -149,115 +129,3 @@ def find_owner(connection: sqlite3.Connection, username: str) -> int | None:
     """The same as it stands inside a transaction."""
     row = connection.execute(_SELECT_OWNER, (fold(username),)).fetchone()
     return int(row[0]) if row else None
-
-
-def list_statuses(connection: sqlite3.Connection, user_id: int) -> list[tuple[str, int]]:
-    """(device ID, wipe status) of a user's devices."""
-    return connection.execute(
-        "SELECT device_id, wipe_status FROM devices WHERE user_id = ? ORDER BY device_id", (user_id,)
-    ).fetchall()
-
-
-def find_status(connection: sqlite3.Connection, user_id: int, device_id: str) -> int | None:
-    """The wipe status of a device, None when there is no such device."""
-    row = connection.execute(
-        "SELECT wipe_status FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id)
-    ).fetchone()
-    return int(row[0]) if row else None
-
-
-def set_status(connection: sqlite3.Connection, user_id: int, device_id: str, status: int) -> None:
-    """Sets the wipe status of a device, which is remembered from then on."""
-    connection.execute(
-        """INSERT INTO devices (user_id, device_id, wipe_status) VALUES (?, ?, ?)
-               ON CONFLICT DO UPDATE SET wipe_status = excluded.wipe_status""",
-        (user_id, device_id, status),
-    )
-
-
-def insert_history(
-    connection: sqlite3.Connection, user_id: int, device_id: str, status: int, time: int, remote_ip: str
-) -> None:
-    """One change of a wipe status; stays when the device goes. The oldest ones beyond the bounds make room."""
-    connection.execute(
-        "INSERT INTO wipe_history (user_id, device_id, time, remote_ip, status) VALUES (?, ?, ?, ?, ?)",
-        (user_id, device_id, time, remote_ip, status),
-    )
-    _keep_latest(connection, "wipe_history", HISTORY_OF_DEVICE, user_id=user_id, device_id=device_id)
-    _keep_latest(connection, "wipe_history", HISTORY_OF_USER, user_id=user_id)
-
-
-def _keep_latest(connection: sqlite3.Connection, table: str, most: int, **key: object) -> None:
-    """Deletes all rows of a key but the latest so many, by an index of just that key, which ends with the row's ID."""
-    condition = " AND ".join(f"{column} = ?" for column in key)
-    connection.execute(
-        f"""
-        DELETE FROM {table}
-         WHERE {condition}
-           AND id <= (SELECT id FROM {table} WHERE {condition} ORDER BY id DESC LIMIT 1 OFFSET ?)
-        """,
-        (*key.values(), *key.values(), most),
-    )
-
-
-def upsert_device(connection: sqlite3.Connection, user_id: int, device_id: str, state: Mapping[str, object]) -> None:
-    """Stores what is given of a device's state, by its names in the API."""
-    given = {COLUMNS[name]: json.dumps(value) if name == "asversion" else value for name, value in state.items()}
-    columns = ["user_id", "device_id", *given]
-    changes = ", ".join(f"{column} = excluded.{column}" for column in given)
-    connection.execute(
-        f"""INSERT INTO devices ({", ".join(columns)}) VALUES ({", ".join("?" * len(columns))})
-                ON CONFLICT DO UPDATE SET {changes}""",
-        (user_id, device_id, *given.values()),
-    )
-
-
-def clear_device(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """Forgets how far a device has come; what it is, and its wipe status, stay."""
-    connection.execute(
-        """UPDATE devices
-              SET first_sync_time = NULL, last_update_time = NULL, last_connect_time = NULL,
-                  folders_syncable = 0, folders_synced = 0
-            WHERE user_id = ? AND device_id = ?""",
-        (user_id, device_id),
-    )
-
-
-def make_room(connection: sqlite3.Connection, user_id: int, lasting: int) -> bool:
-    """Forgets devices of a user until one more may come: those not seen for longest. Returns whether one may.
-
-    One with a wipe status above `lasting` stays: whoever makes up devices must not save one from being wiped so.
-    """
-    sql = "SELECT count(*) FROM devices WHERE user_id = ?"
-    (there,) = connection.execute(sql, (user_id,)).fetchone()
-    surplus = there - MOST_DEVICES + 1
-    if surplus <= 0:
-        return True
-    forgotten = connection.execute(
-        """
-        DELETE FROM devices
-         WHERE user_id = ?
-           AND device_id IN (SELECT device_id FROM devices
-                              WHERE user_id = ? AND wipe_status <= ?
-                              ORDER BY coalesce(last_connect_time, 0), device_id LIMIT ?)
-        """,
-        (user_id, user_id, lasting, surplus),
-    )
-    return bool(forgotten.rowcount == surplus)
-
-
-def delete_device(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """Removes a device; its history and a resync that is due stay."""
-    connection.execute("DELETE FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id))
-
-
-def insert_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """The device has to start over; twice is once. Beyond the bound, the mark that was set first makes room."""
-    connection.execute("INSERT OR REPLACE INTO due_resyncs (user_id, device_id) VALUES (?, ?)", (user_id, device_id))
-    _keep_latest(connection, "due_resyncs", MOST_RESYNCS, user_id=user_id)
-
-
-def delete_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> bool:
-    """Takes the mark away; returns whether there was one."""
-    sql = "DELETE FROM due_resyncs WHERE user_id = ? AND device_id = ?"
-    return connection.execute(sql, (user_id, device_id)).rowcount > 0

@@ -1,6 +1,5 @@
 """Roles, their permissions, and who has them: documents for answers, rows for rules."""
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -174,73 +173,6 @@ def replace_permissions(connection: sqlite3.Connection, role_id: int, permission
                 org_id=row.org_id,
                 everything=row.everything,
             )
-
-
-def set_role_users(connection: sqlite3.Connection, role_id: int, user_ids: Sequence[int]) -> None:
-    """Makes these the users who have a role."""
-    connection.executemany(
-        "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)", [(each, role_id) for each in user_ids]
-    )
-    # Last, and only those who lose it: whoever has no role left, though for a moment, has to log in again.
-    connection.execute(
-        "DELETE FROM user_roles WHERE role_id = ? AND user_id NOT IN (SELECT value FROM json_each(?))",
-        (role_id, json.dumps(list(user_ids))),
-    )
-
-
-def set_user_roles(connection: sqlite3.Connection, user_id: int, role_ids: Sequence[int]) -> None:
-    """Makes these the roles of a user."""
-    connection.executemany(
-        "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)",
-        [(user_id, role_id) for role_id in role_ids],
-    )
-    # Last, for the same reason.
-    connection.execute(
-        "DELETE FROM user_roles WHERE user_id = ? AND role_id NOT IN (SELECT value FROM json_each(?))",
-        (user_id, json.dumps(list(role_ids))),
-    )
-
-
-def list_held_in(connection: sqlite3.Connection, domain_id: int) -> list[tuple[str, list[PermissionRow]]]:
-    """Of each role that anybody in the domain has: the name of one who has it, and what it allows."""
-    held = connection.execute(
-        """
-        SELECT id, username
-          FROM (SELECT r.id, (SELECT u.username
-                                FROM user_roles x
-                                JOIN users u ON u.id = x.user_id
-                               WHERE x.role_id = r.id AND u.domain_id = ?
-                               LIMIT 1) AS username
-                  FROM roles r)
-         WHERE username IS NOT NULL
-        """,
-        (domain_id,),
-    )
-    return [(username, _list_permissions(connection, role_id)) for role_id, username in held.fetchall()]
-
-
-def _list_permissions(connection: sqlite3.Connection, role_id: int) -> list[PermissionRow]:
-    rows = connection.execute(
-        "SELECT permission, domain_id, org_id, everything FROM role_permissions WHERE role_id = ?", (role_id,)
-    )
-    return [PermissionRow(name, domain_id, org_id, bool(everything)) for name, domain_id, org_id, everything in rows]
-
-
-def read_user_roles(connection: sqlite3.Connection, user_id: int) -> bytes:
-    """The answer `{"data": [{"ID", "name"}, ...]}` as JSON, inside a transaction."""
-    found: bytes = connection.execute(
-        """
-        SELECT CAST(json_object('data', json((
-                   SELECT json_group_array(json_object('ID', id, 'name', name))
-                     FROM (SELECT r.id, r.name
-                             FROM user_roles x
-                             JOIN roles r ON r.id = x.role_id
-                            WHERE x.user_id = ?
-                            ORDER BY r.id)))) AS BLOB)
-        """,
-        (user_id,),
-    ).fetchone()[0]
-    return found
 
 
 def is_name_taken(connection: sqlite3.Connection, name: str, role_id: int | None = None) -> bool:

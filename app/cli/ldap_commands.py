@@ -6,22 +6,22 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import orjson
 import typer
 
+from postroom.app.cli.ldap_requests import Import, Plan, Search, Sync
 from postroom.app.cli.ldap_views import Outcome, View
 from postroom.app.config import Config, SettingError, load_config
 from postroom.app.context import Context
 from postroom.app.errors import InvalidError, MisconfiguredError, PostroomError, UnavailableError
 from postroom.app.services import ldap_import, ldap_search
 from postroom.app.services.ldap_probe import probe
-from postroom.app.services.ldap_sync import Options, start_sync
+from postroom.app.services.ldap_sync import start_sync
 from postroom.app.services.ldap_targets import where_named
 from postroom.app.web.inputs import load
 from postroom.app.wiring import opened
-from postroom.schemas.downsync import BulkQuerySchema, ImportQuerySchema, SearchQuerySchema
+from postroom.schemas.downsync import ImportQuerySchema, SearchQuerySchema
 from postroom.storage import tasks
 from postroom.storage.database import NoDatabaseError, WrongDatabaseError, is_unavailable
 
@@ -30,52 +30,6 @@ FINE, NOTICED, REFUSED, AWAY, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
 _CHANGES = ("create", "update", "unlink")
 
 Command = Callable[[Context, View], Awaitable[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What `search` is asked for."""
-
-    term: str
-    domain: str | None
-    org: str | None
-    limit: int
-    show_all: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sync:
-    """What `diff` and `sync` are asked for."""
-
-    domain: str | None
-    org: str | None
-    create: bool
-    unlink: bool
-    force: bool = False
-    lang: str = ""
-
-    def options(self, *, dry_run: bool) -> Options:
-        """The options of the update. Raises InvalidError."""
-        lang = load(BulkQuerySchema(), {"lang": self.lang})["lang"]
-        return Options(self.create, lang, dry_run=dry_run, unlink=self.unlink, force=self.force)
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """What `import` is asked for."""
-
-    object_id: str
-    domain: str | None
-    org: str | None
-    force: bool
-    lang: str
-
-
-@dataclass(slots=True)
-class Plan:
-    """How many users a sync would change, once somebody has counted."""
-
-    changes: int = 0
 
 
 def run(command: Command, database: str | None, *, json: bool = False) -> int:

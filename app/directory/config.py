@@ -7,7 +7,7 @@ from typing import Any
 
 from postroom.app.directory.templates import OTHER_NAME, TEMPLATES
 from postroom.app.errors import InvalidError
-from postroom.schemas.ldap import ServerAddress, server_addresses
+from postroom.schemas.ldap_text import ServerAddress, server_addresses
 from postroom.schemas.values import proptags
 
 DISPLAY_NAME = 0x3001001F

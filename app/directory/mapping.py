@@ -1,39 +1,29 @@
 """From a directory entry to the data of a user: pure, no network and no database."""
 
-import base64
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
 from functools import lru_cache
-from typing import cast
-
-from marshmallow import ValidationError
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.templates import OTHER_NAME
+from postroom.app.directory.values import DISPLAY_TYPE, as_text, checked, convert
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of, normalise_address
-from postroom.schemas.properties import parse_value
 from postroom.schemas.values import proptags
-from postroom.schemas.values.proptags import Kind, PropTag, Value
+from postroom.schemas.values.proptags import Value
 from postroom.schemas.values.text import fold
-from postroom.schemas.values.users import LONGEST_ADDRESS, LONGEST_TEXT
+from postroom.schemas.values.users import LONGEST_ADDRESS
 
 log = logging.getLogger("postroom.ldap")
 
-DISPLAY_TYPE = 0x39050003
 STORAGE_QUOTA = 0x3FF50003
-SMTP_ADDRESS = 0x39FE001F
 #: What stays when its attribute goes: nobody loses a quota or becomes another kind of mailbox by an omission.
 KEPT = frozenset({DISPLAY_TYPE, STORAGE_QUOTA, 0x666E0003, 0x666A0003})
 
-_DISPLAY_TYPE_ACL_BIT = 0x40000000
 _DISPLAY_TYPE_CONTACT = 6
-_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9]*):(.*)", re.DOTALL)
-_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:(\d\d))?)?(?:[.,]\d+)?(Z|[+-]\d{4}|[+-]\d\d)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +94,7 @@ def _mapped(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str
             continue
         prop = proptags.by_tag(tag)
         try:
-            properties[tag] = _checked(prop, _convert(prop, raw, config.timezone))
+            properties[tag] = checked(prop, convert(prop, raw, config.timezone))
         except ValueError as exc:
             warnings.append(f"{prop.name} from {', '.join(rank)} was left out: {exc}")
     return MappedUser(
@@ -138,21 +128,10 @@ def _texts(values: Mapping[str, Sequence[str | bytes]], attribute: str | None, w
     texts = []
     for value in _present(values, attribute):
         try:
-            texts.append(_text(value))
+            texts.append(as_text(value))
         except ValueError as exc:
             warnings.append(f"A value of {attribute} was left out: {exc}")
     return texts
-
-
-def _text(value: str | bytes) -> str:
-    try:
-        text = (value.decode() if isinstance(value, bytes) else value).strip()
-        text.encode()
-    except UnicodeError:
-        raise ValueError("it is not UTF-8 text") from None
-    if "\0" in text:
-        raise ValueError("it holds a NUL character")
-    return text
 
 
 def _username(names: Sequence[str], attribute: str) -> str:
@@ -217,75 +196,3 @@ def _altname(values: Mapping[str, Sequence[str | bytes]], attribute: str | None,
 def _shown(text: str) -> str:
     """Text of the directory in a message: cut short, on one line."""
     return "".join(char if char.isprintable() else "?" for char in text[:80])
-
-
-def _convert(prop: PropTag, raw: Sequence[str | bytes], zone: tzinfo) -> Value:
-    """The property out of the values of its attributes. ValueError with the reason when they do not fit."""
-    if prop.multi:
-        # All are of the property's kind.
-        return cast(Value, [_single(prop, value, zone) for value in raw])
-    if prop.kind is Kind.TEXT:
-        # An entry has any number of addresses in any order, this property holds exactly one.
-        texts = [_text(value) for value in (raw[:1] if prop.tag == SMTP_ADDRESS else raw)]
-        return _short(" ".join(texts))
-    if len(raw) > 1:
-        raise ValueError("there are several values and the property holds one")
-    value = _single(prop, raw[0], zone)
-    if prop.tag == DISPLAY_TYPE and isinstance(value, int):
-        return value & ~_DISPLAY_TYPE_ACL_BIT
-    return value
-
-
-def _checked(prop: PropTag, value: Value) -> Value:
-    """The value, when it could be put by hand as well: what is read can be sent back. ValueError with the reason."""
-    try:
-        return parse_value(prop, value)
-    except ValidationError as error:
-        reason = str(error.messages[0]).rstrip(".")
-        raise ValueError(reason[0].lower() + reason[1:]) from None
-
-
-def _single(prop: PropTag, value: str | bytes, zone: tzinfo) -> int | str | bool:
-    if prop.kind is Kind.BINARY:
-        return base64.b64encode(value.encode() if isinstance(value, str) else value).decode()
-    text = _text(value)
-    match prop.kind:
-        case Kind.INTEGER:
-            return _integer(text, prop.bits)
-        case Kind.BOOLEAN:
-            if text.upper() in ("TRUE", "FALSE", "1", "0"):
-                return text.upper() in ("TRUE", "1")
-            raise ValueError("it is neither TRUE nor FALSE")
-        case Kind.TIME:
-            return _time(text, zone)
-        case _:
-            return _short(text)
-
-
-def _short(text: str) -> str:
-    if len(text) > LONGEST_TEXT:
-        raise ValueError(f"it is longer than {LONGEST_TEXT} characters")
-    return text
-
-
-def _integer(text: str, bits: int) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError("it is not an integer")
-    number = int(text)
-    if not -(1 << bits - 1) <= number < 1 << bits - 1:
-        raise ValueError(f"it does not fit into {bits} bits")
-    return number
-
-
-def _time(text: str, zone: tzinfo) -> str:
-    """GeneralizedTime (RFC 4517) as `YYYY-MM-DD HH:MM:SS` in a time zone."""
-    found = _TIME.fullmatch(text)
-    if found is None:
-        raise ValueError("it is not a time such as 20240131120000Z")
-    *parts, offset = found.groups(default="00")
-    offset = "+0000" if offset == "Z" else offset.ljust(5, "0")
-    try:
-        moment = datetime.strptime("".join(parts) + offset, "%Y%m%d%H%M%S%z").astimezone(zone)
-    except (ValueError, OverflowError):
-        raise ValueError("it is not a possible time") from None
-    return f"{moment:%Y-%m-%d %H:%M:%S}".rjust(19, "0")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.faults import AwayError, FaultError
-from postroom.schemas.ldap import ServerAddress
+from postroom.schemas.ldap_text import ServerAddress
 
 if TYPE_CHECKING:
     from postroom.app.directory.session import Session

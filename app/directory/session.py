@@ -11,7 +11,7 @@ from postroom.app.directory.connection import Connection, connect
 from postroom.app.directory.faults import AwayError, FaultError, RefusedError, TooManyError
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.wire import Relay, open_relay
-from postroom.schemas.ldap import ServerAddress
+from postroom.schemas.ldap_text import ServerAddress
 
 _BASE = int(bonsai.LDAPSearchScope.BASE)
 _SUBTREE = int(bonsai.LDAPSearchScope.SUBTREE)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 from postroom.app.directory.faults import AwayError
-from postroom.schemas.ldap import ServerAddress
+from postroom.schemas.ldap_text import ServerAddress
 
 #: An LDAPMessage with the extended request 1.3.6.1.4.1.1466.20037, message ID 1 (RFC 4511, 4.14.1).
 _START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"

@@ -15,13 +15,8 @@ from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.pages import LevelQuerySchema
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.users import UserListSchema, UserSchema
-from postroom.schemas.users import (
-    AllUsersQuerySchema,
-    UserCreateSchema,
-    UserDeleteQuerySchema,
-    UserListQuerySchema,
-    UserPatchSchema,
-)
+from postroom.schemas.user_queries import AllUsersQuerySchema, UserDeleteQuerySchema, UserListQuerySchema
+from postroom.schemas.users import UserCreateSchema, UserPatchSchema
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL, STATUS_SHARED
 from postroom.storage.user_list import select_users
 from postroom.storage.users import select_user

@@ -14,10 +14,10 @@ import orjson
 from marshmallow import Schema
 
 from postroom.app.openapi.example_calls import Examples, load
+from postroom.app.openapi.failures import ERRORS, OWN_ERRORS, RETRY_AFTER
 from postroom.app.web.authentication import COOKIE
 from postroom.app.web.guard import logged_in
 from postroom.app.web.routing import AddressOr, Route
-from postroom.schemas.responses.common import ErrorSchema, InternalErrorSchema, UnauthenticatedSchema
 
 if TYPE_CHECKING:
     from apispec.ext.marshmallow.openapi import OpenAPIConverter
@@ -56,47 +56,6 @@ _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }
 
-#: Status -> (name of the component, schema, when it happens).
-_ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
-    400: ("InvalidRequest", ErrorSchema, "The input breaks a rule; nothing was stored"),
-    401: ("Unauthenticated", UnauthenticatedSchema, "Nobody is logged in, or the login does not count"),
-    403: ("Forbidden", ErrorSchema, "The caller may not do this"),
-    404: ("NotFound", ErrorSchema, "There is no such thing, or none in the domain of the path"),
-    408: ("TooSlow", ErrorSchema, "The body did not arrive in time; nothing was done"),
-    409: ("Conflict", ErrorSchema, "What is there stands in the way; `force` overrules it"),
-    412: ("PreconditionFailed", ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
-    413: ("TooLarge", ErrorSchema, "The body is larger than 1 MiB, that of a login than 16 KiB"),
-    415: ("Unsupported", ErrorSchema, "The body is compressed, or a form in another character set than UTF-8"),
-    429: ("TooMany", ErrorSchema, "Too many failed logins, or too many at once; Retry-After says when to try"),
-    500: ("ServerError", InternalErrorSchema, "An internal error; the log has more under the request ID"),
-    503: (
-        "Unavailable",
-        InternalErrorSchema,
-        "The database or the directory cannot be used, there is too much to do, or this took too long: try again later",
-    ),
-}
-
-#: What happens beside that which shows in the route's row. Some are public there, because the handler itself finds out
-#: who is calling; others name a domain or an object in the query.
-_OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {
-    "postLogin": (401, 429),
-    "putPasswd": (401, 403, 429),
-    "postDeviceWipe": (429,),
-    "setUserDeviceWipeStatus": (429,),
-    "postUser": (429,),
-    "setPassword": (429,),
-    "resetPasswd": (429,),
-    "searchLDAP": (404,),
-    "dumpLDAP": (404,),
-    "checkUsers": (404,),
-    "deleteOrphaned": (404, 409),
-    "setLDAPConf": (409,),
-    "setOrgLDAPConf": (409,),
-    "importLdapUser": (404, 409),
-    "updateAllUsers": (409,),
-    "updateAllDomainUsers": (409,),
-    "updateOrgLDAPUsers": (409,),
-}
 
 #: Operations that refuse to overwrite what the client has not read, when it says by If-Match what it has.
 _VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser"})
@@ -110,7 +69,6 @@ _IF_MATCH: Final = {
 #: A username in a path can be any text: whoever does not exist is a 404, or has the defaults.
 _PATH_TEXTS: Final = {"deviceID": {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}}
 
-_RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
 
 _IDS: Final = {"domainID": "ID of the domain", "userID": "ID of the user", "ID": "ID of the object"}
 
@@ -143,8 +101,8 @@ def build(base: str, routes: Sequence[Route]) -> bytes:
     for name, component in COMPONENTS.items():
         spec.components.schema(name, component)
     examples = Examples(load())
-    for status, (name, schema, text) in _ERRORS.items():
-        headers = {"headers": _RETRY_AFTER} if status == 429 else {}
+    for status, (name, schema, text) in ERRORS.items():
+        headers = {"headers": RETRY_AFTER} if status == 429 else {}
         spec.components.response(name, {**_answer(text, schema(), examples.failures(status)), **headers})
     for route in routes:
         spec.path(route.path, operations={route.method.lower(): _operation(route, examples)})
@@ -186,7 +144,7 @@ def _operation(route: Route, examples: Examples) -> JSON:
         for code, answer in decorations["responses"].items()
     }
     for status in _error_statuses(route, has_body="requestBody" in operation):
-        operation["responses"].setdefault(str(status), _ERRORS[status][0])
+        operation["responses"].setdefault(str(status), ERRORS[status][0])
     return operation
 
 
@@ -237,8 +195,8 @@ def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
         413: has_body,
         415: has_body,
     }
-    own = _OWN_ERRORS.get(_decorations(route)["operationId"], ())
-    return [status for status in _ERRORS if happens.get(status, True) or status in own]
+    own = OWN_ERRORS.get(_decorations(route)["operationId"], ())
+    return [status for status in ERRORS if happens.get(status, True) or status in own]
 
 
 def _answer(description: str, schema: Schema | JSON, shown: JSON) -> JSON:

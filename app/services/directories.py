@@ -18,7 +18,7 @@ from postroom.app.errors import (
     UnavailableError,
 )
 from postroom.schemas.addresses import domain_part
-from postroom.schemas.ldap import server_addresses
+from postroom.schemas.ldap_text import server_addresses
 from postroom.storage import ldap_configs, orgs
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow

@@ -8,8 +8,8 @@ from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id
-from postroom.app.directory.plan import Scope
 from postroom.app.directory.questions import SECRET
+from postroom.app.directory.scope import Scope
 from postroom.app.errors import InvalidError
 from postroom.schemas.values import proptags
 from postroom.storage import domains

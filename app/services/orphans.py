@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DISPLAY_NAME
-from postroom.app.directory.mapping import SMTP_ADDRESS
 from postroom.app.directory.object_id import parse_object_id
+from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import ConflictError, ForbiddenError, NotFoundError
 from postroom.app.services.ldap_targets import Target, Where, is_concerned, targets
 from postroom.app.transactions import authority

@@ -12,7 +12,7 @@ from dataclasses import astuple
 from postroom.app.auth.permissions import ADMINISTRATOR, Grants, Permission, Scope, covers, grants, outside
 from postroom.app.auth.tokens import ADMIN_ID, grants_now, make_caller
 from postroom.app.errors import ForbiddenError
-from postroom.storage import auth, domains, roles
+from postroom.storage import auth, domains, role_holders
 from postroom.storage.auth import Account
 
 #: The ID of the user on whose behalf something is changed. None: whoever owns the machine, and uses the command there.
@@ -72,7 +72,7 @@ def check_may_close(connection: sqlite3.Connection, actor: Actor, domain_id: int
         if row.org_id is not None:
             domains_of_org.setdefault(row.org_id, []).append(row.id)
     # By role, not by user: many people have few roles.
-    for username, held in roles.list_held_in(connection, domain_id):
+    for username, held in role_holders.list_held_in(connection, domain_id):
         allowed = grants([Permission(*astuple(row)) for row in held], domains_of_org)
         if not covers(own, outside(allowed, domain_id)):
             # Whoever may purge a domain need not see who is in it.

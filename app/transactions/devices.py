@@ -9,7 +9,8 @@ from typing import Any
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.transactions.users import find_user_or_raise
 from postroom.app.transactions.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
-from postroom.storage import devices
+from postroom.storage import device_states as devices
+from postroom.storage.devices import find_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def report_device(
 
 
 def _find_owner_or_raise(connection: sqlite3.Connection, username: str) -> int:
-    user_id = devices.find_owner(connection, username)
+    user_id = find_owner(connection, username)
     if user_id is None:
         raise NotFoundError.of("user", repr(username[:100]))
     return user_id

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.differences import IDENTITY, Changes, differences
-from postroom.app.directory.mapping import SMTP_ADDRESS, STORAGE_QUOTA, MappedUser
+from postroom.app.directory.mapping import STORAGE_QUOTA, MappedUser
+from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import InvalidError
 from postroom.app.transactions import authority, names, tenants
 from postroom.app.transactions.authority import Actor

@@ -12,7 +12,7 @@ from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.transactions.users import find_user_or_raise
 from postroom.schemas.roles import EVERYTHING
-from postroom.storage import domains, orgs, roles, users
+from postroom.storage import domains, orgs, role_holders, roles, users
 from postroom.storage.roles import PermissionRow
 
 
@@ -55,8 +55,8 @@ def set_roles_of_user(
         for role_id in role_ids:
             if not roles.is_role(connection, role_id):
                 raise InvalidError.missing("roles", "role", role_id)
-        roles.set_user_roles(connection, user_id, role_ids)
-    return roles.read_user_roles(connection, user_id)
+        role_holders.set_user_roles(connection, user_id, role_ids)
+    return role_holders.read_user_roles(connection, user_id)
 
 
 def _check_name(connection: sqlite3.Connection, data: Mapping[str, Any], role_id: int | None) -> None:
@@ -73,7 +73,7 @@ def _set_lists(connection: sqlite3.Connection, role_id: int, data: Mapping[str, 
             # The administrator has no roles and needs none.
             if user_id == ADMIN_ID or not users.is_user(connection, user_id):
                 raise InvalidError.field("users", f"There is no user {user_id} who could have a role.")
-        roles.set_role_users(connection, role_id, data["users"])
+        role_holders.set_role_users(connection, role_id, data["users"])
 
 
 def _permission(connection: sqlite3.Connection, number: int, given: Mapping[str, Any]) -> PermissionRow:

@@ -18,7 +18,7 @@ from postroom.app.services import directories, tasks
 from postroom.app.transactions.devices import Origin, change_wipe, report_device
 from postroom.app.transactions.wipe import Event, Kind
 from postroom.schemas.values.proptags import find
-from postroom.storage import devices, ldap_configs, properties, users
+from postroom.storage import device_states, devices, ldap_configs, properties, users
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
 from tests.conftest import StartService
@@ -55,18 +55,18 @@ def report_many(connection: sqlite3.Connection, first: int, number: int) -> None
 
 async def test_a_user_has_so_many_devices(service: Service, jane: str) -> None:
     """Whoever makes up device IDs for ever pushes out their own oldest ones; those seen lately stay."""
-    await service.context.database.write(report_many, 0, devices.MOST_DEVICES + 50)
+    await service.context.database.write(report_many, 0, device_states.MOST_DEVICES + 50)
     await service.api.put("/service/sync/jane@example.org/made-up-50")  # seen again, now
     await service.api.put("/service/sync/jane@example.org/phone")
     there = await known(service)
-    assert len(there) == devices.MOST_DEVICES == 1000
+    assert len(there) == device_states.MOST_DEVICES == 1000
     assert {"made-up-50", "made-up-1049", "phone"} <= there.keys()
     assert not {"made-up-0", "made-up-49", "made-up-51"} & there.keys()
 
 
 async def test_a_device_that_is_known_pushes_nobody_out(service: Service, jane: str) -> None:
     """At the bound, devices that are there are reported as ever."""
-    await service.context.database.write(report_many, 0, devices.MOST_DEVICES)
+    await service.context.database.write(report_many, 0, device_states.MOST_DEVICES)
     before = await known(service)
     for device in ("made-up-0", "made-up-999"):
         await service.api.put(f"/service/sync/jane@example.org/{device}")
@@ -143,8 +143,8 @@ async def test_the_history_of_others_stays(service: Service, admin: Api, domain:
 
     def flood(connection: sqlite3.Connection) -> None:
         for number in range(1100):
-            devices.insert_history(connection, 1, f"device-{number}", 2, number, "::1")
-            devices.insert_resync(connection, 1, f"device-{number}")
+            device_states.insert_history(connection, 1, f"device-{number}", 2, number, "::1")
+            device_states.insert_resync(connection, 1, f"device-{number}")
 
     await service.context.database.write(flood)
     assert await rows(service, "wipe_history") == 1000
@@ -156,12 +156,12 @@ async def test_due_resyncs_end_somewhere(service: Service, jane: str) -> None:
 
     def ask(connection: sqlite3.Connection, numbers: range) -> None:
         for number in numbers:
-            devices.insert_resync(connection, 1, f"device-{number}")
+            device_states.insert_resync(connection, 1, f"device-{number}")
 
     await service.context.database.write(ask, range(1000))
     await service.context.database.write(ask, range(1))
     await service.context.database.write(ask, range(1000, 1010))
-    assert await rows(service, "due_resyncs") == devices.MOST_RESYNCS == 1000
+    assert await rows(service, "due_resyncs") == device_states.MOST_RESYNCS == 1000
     due = (await service.api.put("/service/sync/jane@example.org/device-0"))["data"]["resync"]
     gone = (await service.api.put("/service/sync/jane@example.org/device-1"))["data"]["resync"]
     assert (due, gone) == (True, False)
@@ -173,8 +173,8 @@ async def test_bounds_are_found_by_index(database: Database) -> None:
     def plans(connection: sqlite3.Connection) -> list[str]:
         asked: list[str] = []
         connection.set_trace_callback(asked.append)
-        devices.insert_history(connection, 0, "phone", 2, 1, "::1")
-        devices.insert_resync(connection, 0, "phone")
+        device_states.insert_history(connection, 0, "phone", 2, 1, "::1")
+        device_states.insert_resync(connection, 0, "phone")
         connection.set_trace_callback(None)
         deletions = [sql for sql in asked if sql.strip().startswith("DELETE FROM")]
         assert len(deletions) == 3

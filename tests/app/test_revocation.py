@@ -18,7 +18,7 @@ import pytest
 from postroom.app.errors import ForbiddenError
 from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
-from postroom.storage import auth, roles, tasks, users
+from postroom.storage import auth, role_holders, roles, tasks, users
 from tests.conformance.examples import ANNA, SERVER, method_of
 from tests.conftest import StartService
 from tests.support.people import CONFIG, document
@@ -33,7 +33,7 @@ CALLER = 1_000_003
 
 REVOCATIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
     "deleted": lambda connection: users.delete_user(connection, CALLER),
-    "without a role": lambda connection: roles.set_user_roles(connection, CALLER, []),
+    "without a role": lambda connection: role_holders.set_user_roles(connection, CALLER, []),
     "with a lesser role": lambda connection: connection.execute(
         "UPDATE role_permissions SET permission = 'SystemAdminRO' WHERE role_id = ?", (CALLER,)
     ),
@@ -68,7 +68,7 @@ def insert_caller(connection: sqlite3.Connection) -> list[Any]:
     users.insert_address(connection, CALLER, "username", "caller@staff.test")
     connection.execute("INSERT INTO roles (id, name, key) VALUES (?, 'staff', 'staff')", (CALLER,))
     roles.insert_permission(connection, CALLER, "SystemAdmin")
-    roles.set_user_roles(connection, CALLER, [CALLER])
+    role_holders.set_user_roles(connection, CALLER, [CALLER])
     return sequences
 
 

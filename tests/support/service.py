@@ -13,7 +13,7 @@ from postroom.app.context import CONTEXT, Context
 from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app
 from postroom.app.server.protocol import make_runner
-from postroom.storage import roles
+from postroom.storage import role_holders, roles
 from tests.support.conformance import Conformance
 from tests.support.eavesdropper import Eavesdropper
 
@@ -90,7 +90,7 @@ class Service:
             role_id = roles.insert_role(connection, f"role of {user['username']}", None)
             for permission, about in permissions:
                 roles.insert_permission(connection, role_id, permission, **about)
-            roles.set_user_roles(connection, user["ID"], [role_id])
+            role_holders.set_user_roles(connection, user["ID"], [role_id])
 
         await self.context.database.write(give_role)
         return await self.login(user["username"], USER_PASSWORD)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.differences import Changes, differences
 from postroom.app.directory.mapping import Entry, MappedUser
-from postroom.app.directory.plan import Action, Planner, ReadEntry, Scope, Snapshot, Step, read_entry
-from postroom.schemas.ldap import server_addresses
+from postroom.app.directory.plan import Action, Planner, ReadEntry, Snapshot, Step, read_entry
+from postroom.app.directory.scope import Scope
+from postroom.schemas.ldap_text import server_addresses
 from postroom.schemas.values.text import fold
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked, StoredUser

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import uvloop
 
-from postroom.app.services import dns_check
+from postroom.app.services import dns_views
 from postroom.app.services.dns_check import DnsCheck
 from tests.conftest import StartService
 from tests.support.dns_server import ZONE, DnsServer, Mode
@@ -179,7 +179,7 @@ async def test_records_without_end(start_service: StartService) -> None:
     many = "\n".join(f'_dmarc 300 IN TXT "{number:04d} {"x" * 200}"' for number in range(50))
     async with DnsServer.started(f"{ZONE}\n{many}") as server:
         admin = await make_admin(start_service, dns_servers=(server.address,))
-        assert len((await check(admin))["dmarc"]["internalDNS"]) == dns_check.LONGEST
+        assert len((await check(admin))["dmarc"]["internalDNS"]) == dns_views.LONGEST
 
 
 async def test_no_mail_here(start_service: StartService) -> None:

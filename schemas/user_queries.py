@@ -1,0 +1,107 @@
+"""The queries of the lists of users."""
+
+import re
+from typing import Any
+
+from marshmallow import Schema, ValidationError, post_load
+
+from postroom.schemas.addresses import stored_form
+from postroom.schemas.fields import (
+    CommaSeparated,
+    QueryBool,
+    QueryInt,
+    Text,
+)
+from postroom.schemas.pages import MOST_NAMES, MOST_TERMS, PageQuerySchema, known_fields, page_arguments
+from postroom.schemas.values import proptags
+from postroom.schemas.values.proptags import Kind
+from postroom.schemas.values.queries import USER_MATCH_FIELDS, USER_SORT_FIELDS, UserQuery
+from postroom.schemas.values.users import LONGEST_ADDRESS
+
+
+class UserListQuerySchema(PageQuerySchema):
+    """The query of a list of users; loads as a UserQuery. Unknown parameters never reach it."""
+
+    matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
+    matchProps = CommaSeparated(Text(100), most=MOST_NAMES, load_default=list)
+    filterProp = Text(4000, load_default="")
+    ID = CommaSeparated(QueryInt())
+    username = Text(LONGEST_ADDRESS)
+    status = CommaSeparated(QueryInt())
+    mlist = Text(0)  # "hide the users behind mailing lists": there are none
+    properties = CommaSeparated(Text(100), most=MOST_NAMES)
+
+    @post_load
+    def _query(self, data: dict[str, Any], **_: Any) -> UserQuery:
+        return UserQuery(
+            **page_arguments(data),
+            sort=_sort_keys(data["sort"]),
+            match_fields=frozenset(known_fields(data["matchFields"], USER_MATCH_FIELDS)),
+            match_tags=_known_tags(data["matchProps"]),
+            username=stored_form(data["username"]) if "username" in data else None,
+            ids=data.get("ID"),
+            status=data.get("status"),
+            org_ids=data.get("orgID"),
+            filter_tags=_property_filters(data["filterProp"]),
+            property_tags=_known_tags(data["properties"]) if "properties" in data else None,
+        )
+
+
+class AllUsersQuerySchema(UserListQuerySchema):
+    """The query of the list of all users. `orgID`: of the domains of these organisations, 0 of those without one."""
+
+    orgID = CommaSeparated(QueryInt())
+
+
+def _known_tags(names: list[str]) -> list[int]:
+    """The tags of the properties that there are, each once."""
+    found = (proptags.find(name) for name in names)
+    return list(dict.fromkeys(proptag.tag for proptag in found if proptag is not None))
+
+
+def _sort_keys(sort: list[tuple[str, bool]]) -> list[tuple[str | int, bool]]:
+    """The keys that are a field or a property; a field goes before a property of its name."""
+    keys: list[tuple[str | int, bool]] = []
+    for name, descending in sort:
+        if name in USER_SORT_FIELDS:
+            keys.append((name, descending))
+        else:
+            keys += [(tag, descending) for tag in _known_tags([name])]
+    return keys
+
+
+def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:
+    """`displaytypeex:0,7,8;otherprop:x` -> each property with the values of which it must have one."""
+    filters: list[tuple[int, list[int] | list[str]]] = []
+    parts = [part for part in text.split(";") if part]
+    if len(parts) > MOST_TERMS:
+        raise ValidationError({"filterProp": [f"More than {MOST_TERMS} properties."]})
+    for part in parts:
+        name, colon, values = part.partition(":")
+        if not colon or not values:
+            raise ValidationError({"filterProp": ["Not of the form property:value,value;property:value."]})
+        proptag = proptags.find(name)
+        if proptag is None:
+            # Passing over the filter would show users whom it was to leave out.
+            raise ValidationError({"filterProp": [f"Unknown property {name[:100]!r}."]})
+        singles = values.split(",")
+        if proptag.kind in (Kind.INTEGER, Kind.BOOLEAN):
+            filters.append((proptag.tag, [_filter_number(proptag, single) for single in singles]))
+        else:
+            filters.append((proptag.tag, singles))
+    return filters
+
+
+def _filter_number(proptag: proptags.PropTag, text: str) -> int:
+    if proptag.kind is Kind.BOOLEAN and text.lower() in ("true", "false"):
+        return int(text.lower() == "true")
+    if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        raise ValidationError({"filterProp": [f"{proptag.name} needs a number, not {text[:50]!r}."]})
+    return int(text)
+
+
+class UserDeleteQuerySchema(Schema):
+    """Both are taken and without effect: there are neither files nor chat users beside the database."""
+
+    deleteFiles = QueryBool()
+    deleteChatUser = QueryBool()
