@@ -122,8 +122,9 @@ def search(
 ) -> None:
     """Looks for people."""
     from postroom.app.cli import ldap_commands as commands
+    from postroom.app.cli import ldap_requests as requests
 
-    asked = commands.Search(term, domain, org, limit, show_all)
+    asked = requests.Search(term, domain, org, limit, show_all)
     raise typer.Exit(commands.run(lambda context, view: commands.search(context, view, asked), database, json=json))
 
 
@@ -138,8 +139,9 @@ def diff(
 ) -> None:
     """Shows the plan."""
     from postroom.app.cli import ldap_commands as commands
+    from postroom.app.cli import ldap_requests as requests
 
-    asked = commands.Sync(domain, org, create=create, unlink=unlink)
+    asked = requests.Sync(domain, org, create=create, unlink=unlink)
     raise typer.Exit(commands.run(lambda context, view: commands.diff(context, view, asked), database, json=json))
 
 
@@ -157,10 +159,11 @@ def sync(
 ) -> None:
     """Asks on a terminal, then does it."""
     from postroom.app.cli import ldap_commands as commands
+    from postroom.app.cli import ldap_requests as requests
 
-    asked = commands.Sync(domain, org, create=create, unlink=unlink, force=force, lang=lang)
+    asked = requests.Sync(domain, org, create=create, unlink=unlink, force=force, lang=lang)
     if not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        plan = commands.Plan()
+        plan = requests.Plan()
         code = commands.run(lambda context, view: commands.count(context, view, asked, plan), database, json=json)
         if not plan.changes:
             raise typer.Exit(code)
@@ -180,6 +183,7 @@ def import_user(
 ) -> None:
     """Takes over one person."""
     from postroom.app.cli import ldap_commands as commands
+    from postroom.app.cli import ldap_requests as requests
 
-    asked = commands.Import(object_id, domain, org, force, lang)
+    asked = requests.Import(object_id, domain, org, force, lang)
     raise typer.Exit(commands.run(lambda context, view: commands.import_user(context, view, asked), database))
