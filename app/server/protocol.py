@@ -1,31 +1,29 @@
 """The edge of HTTP: what the parser refuses and what no route sees is answered in the one shape, too.
 
 aiohttp answers such requests by itself, in plain text that repeats their bytes, and logs them as errors of the server.
-It also waits for slow clients without end: how long each part of a request may take, and what becomes of one whose
-client has gone, is decided here.
+What becomes of a request whose client has gone is decided here, too; `timed.py` knows how long each part may take.
 """
 
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import EMPTY_PAYLOAD, HttpVersion10, StreamReader, web
+from aiohttp import EMPTY_PAYLOAD, StreamReader, web
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 from multidict import istr
 
-from postroom.app.context import OVERDUE, UNHURRIED
-from postroom.app.errors import SlowBodyError
-from postroom.app.limits.clients import Limits
 from postroom.app.logs import REQUEST_ID
-from postroom.app.server.connections import Connections
-from postroom.app.server.raw_responses import to_bytes
+from postroom.app.server.timed import TimedConnection
 from postroom.app.web.endpoints import options_answer
 from postroom.app.web.error_responses import failure
 from postroom.app.web.responses import SECURITY_HEADERS, json_answer
+
+if TYPE_CHECKING:
+    from postroom.app.server.runner import Server
 
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _LINE_ENDS: Final = (b"\r", b"\n")
@@ -35,100 +33,29 @@ _WAITING: Final = MAX_MSG_QUEUE_SIZE
 _REQUEST_ID: Final = istr("X-Request-ID")
 
 
-def make_runner(app: web.Application, shutdown_timeout: float, limits: Limits | None = None) -> web.AppRunner:
-    """What serves the application, in the program and in its tests alike."""
-    return _Runner(app, Connections(limits or Limits()), shutdown_timeout=shutdown_timeout)
-
-
-class _Runner(web.AppRunner):
-    def __init__(self, app: web.Application, connections: Connections, *, shutdown_timeout: float) -> None:
-        super().__init__(app, shutdown_timeout=shutdown_timeout)
-        self._connections = connections
-
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        self._connections.start()
-        return _Server(server, sorted({route.method for route in self.app.router.routes()} - {"*"}), self._connections)
-
-    async def _cleanup_server(self) -> None:
-        self._connections.stop()
-        await super()._cleanup_server()
-
-
-class _Server(web.Server):
-    """Hands requests to an application's own server, and takes connections by itself."""
-
-    def __init__(self, server: web.Server, methods: Sequence[str], watched: Connections) -> None:
-        super().__init__(
-            self._take,
-            request_factory=server.request_factory,
-            keepalive_timeout=watched.limits.idle,
-            # The access log is written in endpoints.py.
-            access_log=None,
-            # No body is inflated, not even to be thrown away: a little of it can become very much.
-            auto_decompress=False,
-        )
-        self._route = server.request_handler
-        self._time = asyncio.get_running_loop().time
-        #: All that any path has.
-        self.methods = methods
-        self.watched = watched
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
-
-    def _take(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        # No coroutine of its own: this is on the way of every request.
-        request.protocol.began = self._time()  # type: ignore[attr-defined]
-        return self._route(request) if request.version[0] == 1 else _refuse_version(request)
-
-
 #: On the way of every request, where super() takes its time.
 _parse = web.RequestHandler.data_received
 _handle = web.RequestHandler._handle_request  # noqa: SLF001 - whatever is answered, this is called once
 _finish = web.RequestHandler.finish_response
 
 
-class _Connection(web.RequestHandler):
-    __slots__ = (
-        "_begun", "_body", "_broken", "_ends_at", "_head_number", "_head_since", "_lost", "_methods", "_name", "_rest",
-        "_unread", "_unread_since", "_watched", "_wire", "began",
-    )  # fmt: skip
+class Connection(TimedConnection):
+    """A connection that answers everything in the one shape, whatever comes in on it."""
 
-    def __init__(self, manager: _Server, **options: Any) -> None:
+    __slots__ = ("_begun", "_body", "_lost", "_methods", "_name", "_rest")
+
+    def __init__(self, manager: "Server", **options: Any) -> None:
         super().__init__(manager, **options)
         self._methods = manager.methods
         #: IDs of requests are the name of their connection and a number. Clients have no say in them: what a client may
         #: choose, two can choose alike.
         self._name = secrets.token_hex(6)
         self._begun = 0
-        #: Whether there was something that is no HTTP: nothing after it can be understood.
-        self._broken = False
         #: What has been read and is not parsed yet, because enough requests wait.
         self._rest = b""
         #: Of the request that was answered last; it may still be on its way.
         self._body: StreamReader = EMPTY_PAYLOAD
         self._lost: asyncio.Future[None] | None = None
-        self._watched = manager.watched
-        #: What is not forgotten at the end, as `transport` is, although something may still have to be sent.
-        self._wire: asyncio.Transport | None = None
-        #: When the request that is being worked on began.
-        self.began = 0.0
-        #: When the head began that is not complete, and how many came before it.
-        self._head_since = 0.0
-        self._head_number = -1
-        #: How much was waiting to be taken by the client at the last look, and since when it has not become less.
-        self._unread = 0
-        self._unread_since = 0.0
-        #: When the client has had its time to read why the connection ends.
-        self._ends_at: float | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the connection, if there is room for it."""
-        wire = cast("asyncio.Transport", transport)
-        if self._watched.admit(self, wire):
-            self._wire = wire
-            super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parses head by head: what the parser refuses would take those with it that came in the same read."""
@@ -247,66 +174,6 @@ class _Connection(web.RequestHandler):
             response.force_close()
         return response
 
-    def look(self, now: float) -> int:
-        """Ends what has had its time; returns how much of an answer waits to be taken."""
-        wire = self._wire
-        if wire is None:
-            return 0
-        if self._ends_at is not None and now >= self._ends_at:
-            wire.abort()
-            return 0
-        unread = wire.get_write_buffer_size()
-        if not unread or unread < self._unread or not self._unread:
-            self._unread_since = now
-        elif now - self._unread_since > self._watched.limits.answer:
-            wire.abort()
-        self._unread = unread
-        request = self._current_request
-        if request is not None:
-            self._look_at_request(request, now - self.began)
-        elif self._waits_for_rest_of_head() and now - self._head_since > self._watched.limits.head:
-            self._time_out(wire, now)
-        return unread
-
-    def _look_at_request(self, request: web.BaseRequest, taken: float) -> None:
-        limits, body = self._watched.limits, request.content
-        if not body.is_eof() and body.exception() is None and taken > limits.body + body.total_bytes / limits.rate:
-            body.set_exception(SlowBodyError("The body of the request did not arrive in time"))
-        elif taken > limits.request and UNHURRIED not in request and self._task_handler is not None:
-            request[OVERDUE] = True
-            # It waits for the handler, and hands the cancellation on. Said again at the next look, in case one was just
-            # inside a library that took it for something else.
-            self._task_handler.cancel()
-            self._task_handler.uncancel()
-
-    def _waits_for_rest_of_head(self) -> bool:
-        return self._waiter is not None and self._head_number == self._request_count and not self._messages
-
-    def _time_out(self, wire: asyncio.Transport, now: float) -> None:
-        """Answers to a head that does not come to its end."""
-        self._broken = True
-        self._ends_at = now + self._watched.limits.linger
-        wire.write(to_bytes(json_answer({"message": "The head of the request did not arrive in time"}, 408)))
-        if wire.can_write_eof():
-            wire.write_eof()
-
-    def idle_since(self) -> float | None:
-        """Since when nothing is asked on it; None while something is, or when it is ending."""
-        waits = self._waiter is not None and not self._waiter.done() and not self._messages
-        if not waits or self._ends_at is not None or self._head_number == self._request_count:
-            return None
-        return self._next_keepalive_close_time
-
-    def end(self) -> None:
-        """Ends it while nothing is asked on it."""
-        self._watched.left(self)
-        self.force_close()
-
-    def cut_off(self) -> None:
-        """Ends it at once, whatever is on its way."""
-        if self._wire is not None:
-            self._wire.abort()
-
     async def _finish_and_linger(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
@@ -345,11 +212,3 @@ def _refuse(error: HttpProcessingError) -> web.Response:
     if isinstance(error, LineTooLong):
         return json_answer({"message": "The request line or a header is longer than 8190 bytes"}, 400)
     return json_answer({"message": "This is not a valid HTTP request"}, 400)
-
-
-async def _refuse_version(request: web.BaseRequest) -> web.Response:
-    # Otherwise the answer would bear the version that it refuses.
-    request._cache["version"] = HttpVersion10  # noqa: SLF001 - where aiohttp remembers it
-    response = json_answer({"message": "Only HTTP/1.1 and HTTP/1.0 are spoken here"}, 505)
-    response.force_close()
-    return response

@@ -17,7 +17,7 @@ from postroom.app.limits.clients import DescriptorsError, Limits, limits_of, rai
 from postroom.app.limits.in_flight import UNDER_WAY
 from postroom.app.main import FIRST_LOGIN, create_app
 from postroom.app.server.ending import Ending
-from postroom.app.server.protocol import make_runner
+from postroom.app.server.runner import make_runner
 from postroom.app.server.service_socket import ServiceSocket, ServiceSocketError, ServiceSocketSite
 from postroom.app.server.tls import Tls, TlsError, TlsSite
 

@@ -19,7 +19,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from postroom.app.config import Config
 from postroom.app.main import create_app
 from postroom.app.routes import ROUTES
-from postroom.app.server.protocol import make_runner
+from postroom.app.server.runner import make_runner
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 OPTIONS = (

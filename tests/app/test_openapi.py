@@ -21,7 +21,7 @@ from postroom.app.handlers.docs import DOCUMENT
 from postroom.app.main import create_app
 from postroom.app.openapi.document import build
 from postroom.app.routes import BASE, ROUTES
-from postroom.app.server.protocol import make_runner
+from postroom.app.server.runner import make_runner
 from postroom.app.web.guard import logged_in
 from postroom.app.web.routing import AddressOr, Route, public
 

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from postroom.app.logs import REQUEST_ID, LineFormatter, one_line
 from postroom.app.main import DOCS
 from postroom.app.routes import BASE, ROUTES
-from postroom.app.server.protocol import make_runner
+from postroom.app.server.runner import make_runner
 from tests.app.test_bytes import MALFORMED
 from tests.app.test_cli import serving
 from tests.support import eavesdropper

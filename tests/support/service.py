@@ -12,7 +12,7 @@ from postroom.app.config import Config
 from postroom.app.context import CONTEXT, Context
 from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app
-from postroom.app.server.protocol import make_runner
+from postroom.app.server.runner import make_runner
 from postroom.storage import role_holders, roles
 from tests.support.conformance import Conformance
 from tests.support.eavesdropper import Eavesdropper
