@@ -13,12 +13,12 @@ from aiohttp import web
 from postroom.app.auth.first_password import FirstPassword
 from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.config import Config
-from postroom.app.context import CONTEXT, Context
 from postroom.app.handlers import docs
 from postroom.app.limits.in_flight import UNBOUNDED, UNDER_WAY, Lane, UnderWay
 from postroom.app.limits.sparing import Sparing
 from postroom.app.openapi import document
 from postroom.app.routes import BASE, ROUTES
+from postroom.app.services.context import Context
 from postroom.app.web.endpoints import (
     allowed_methods,
     endpoint,
@@ -28,6 +28,7 @@ from postroom.app.web.endpoints import (
 )
 from postroom.app.web.error_responses import SPARING
 from postroom.app.web.inputs import MAX_BODY
+from postroom.app.web.keys import CONTEXT
 from postroom.app.web.routing import Handler, Need, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth

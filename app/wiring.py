@@ -7,7 +7,7 @@ from postroom.app.auth.passwords import Passwords
 from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
 from postroom.app.config import Config
-from postroom.app.context import Context, now_in
+from postroom.app.services.context import Context, now_in
 from postroom.app.services.directories import Directories
 from postroom.app.services.dns_check import DnsCheck
 from postroom.app.services.machine import Machine

@@ -2,12 +2,13 @@
 
 import ast
 import re
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-#: Room -> the rooms below it that it may import. A module belongs to the longest of these names that it begins with.
-#: Whatever has no row here (routes, wiring, main) puts the others together.
+#: Room -> the rooms below it that it may import. A module belongs to the longest of these names that it begins with:
+#: "app" has what puts the others together (routes, wiring, main).
 ROOMS: dict[str, set[str]] = {
     "schemas.values": set(),
     "schemas": {"schemas.values"},
@@ -21,23 +22,25 @@ ROOMS: dict[str, set[str]] = {
     "app.directory": {"app.errors", "app.limits", "schemas", "schemas.values", "storage"},
     "app.transactions": {"app.errors", "app.auth", "app.directory", "schemas", "schemas.values", "storage"},
     "app.services": {
-        "app.errors", "app.auth", "app.context", "app.directory", "app.limits", "app.transactions",
+        "app.errors", "app.auth", "app.config", "app.directory", "app.limits", "app.transactions",
         "schemas", "schemas.values", "storage",
     },
-    "app.context": {"app.auth", "app.config", "app.services", "storage"},
     "app.web": {
-        "app.errors", "app.auth", "app.config", "app.context", "app.limits", "app.logs", "app.services",
+        "app.errors", "app.auth", "app.config", "app.limits", "app.logs", "app.services",
         "app.transactions", "schemas", "schemas.values", "storage",
     },
-    "app.openapi": {"app.context", "app.web", "schemas", "schemas.responses"},
+    "app.openapi": {"app.web", "schemas", "schemas.responses"},
     "app.handlers": {
-        "app.errors", "app.auth", "app.context", "app.openapi.decorators", "app.services", "app.transactions",
+        "app.errors", "app.auth", "app.openapi.decorators", "app.services", "app.transactions",
         "app.web", "schemas", "schemas.responses", "schemas.values", "storage",
     },
-    "app.server": {"app.config", "app.context", "app.errors", "app.limits", "app.logs", "app.web", "app.main"},
+    "app": {
+        "app.auth", "app.config", "app.handlers", "app.limits", "app.openapi", "app.services", "app.web", "storage",
+    },
+    "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web"},
     "app.cli": {
-        "app.config", "app.context", "app.directory", "app.errors", "app.logs", "app.server", "app.services", "app.web",
-        "app.wiring", "schemas", "schemas.values", "storage",
+        "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services", "app.web",
+        "app", "schemas", "schemas.values", "storage",
     },
 }  # fmt: skip
 
@@ -75,9 +78,9 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-def room_of(module: str) -> str | None:
+def room_of(module: str) -> str:
     """The room that a module belongs to."""
-    return max((room for room in ROOMS if module == room or module.startswith(room + ".")), key=len, default=None)
+    return max((room for room in ROOMS if module == room or module.startswith(room + ".")), key=len)
 
 
 def uses() -> dict[str, set[str]]:
@@ -85,10 +88,8 @@ def uses() -> dict[str, set[str]]:
     modules = {module_of(path): path for path in sources("app", "schemas", "storage")}
     found: dict[str, set[str]] = {room: set() for room in ROOMS}
     for module, path in modules.items():
-        room = room_of(module)
-        if room is not None:
-            imported = {name.removeprefix("postroom.") for name in imports(path)} & modules.keys()
-            found[room] |= {name for name in imported if room_of(name) != room}
+        imported = {name.removeprefix("postroom.") for name in imports(path)} & modules.keys()
+        found[room_of(module)] |= {name for name in imported if room_of(name) != room_of(module)}
     return found
 
 
@@ -112,6 +113,31 @@ def test_no_room_is_allowed_what_it_does_not_use() -> None:
         if each not in modules and each not in {room_of(module) for module in modules}
     ]
     assert not unused
+
+
+def below(arrows: Mapping[str, Set[str]], room: str) -> set[str]:
+    """The rooms that a room uses, and those that these use. Fails when the room is among them."""
+    found: set[str] = set()
+    waiting = set(arrows.get(room, ()))
+    while waiting:
+        found |= waiting
+        waiting = {each for used in waiting for each in arrows.get(used, ())} - found
+    assert room not in found, f"{room} goes in a circle"
+    return found
+
+
+def test_the_drawing_is_true() -> None:
+    """`docs/design.md` draws each room above those that it uses. An arrow that others make up for is left out."""
+    text = (ROOT / "docs" / "design.md").read_text("utf-8")
+    (drawing,) = re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL)
+    named = {short: "app" if short == "main" else f"app.{short}" for short in re.findall(r"\w+", drawing)}
+    drawn: dict[str, set[str]] = {}
+    for upper, lower in re.findall(r"^ +([\w.]+) --> ([\w.]+)$", drawing, re.MULTILINE):
+        one, other = (room if room in ROOMS else named[room] for room in (upper, lower))
+        drawn.setdefault(one, set()).add(other)
+    real = {room: {room_of(module) for module in modules} for room, modules in uses().items()}
+    for room in ROOMS:
+        assert below(drawn, room) == below(real, room), room
 
 
 def test_libraries_stay_where_they_belong() -> None:
@@ -157,7 +183,7 @@ def test_a_transaction_waits_for_nothing() -> None:
     for path in sources("app/transactions"):
         text = path.read_text("utf-8")
         assert not re.search(r"^\s*async |\bawait ", text, re.MULTILINE), path
-        assert "postroom.app.context" not in text, path
+        assert "postroom.app.services.context" not in text, path
 
 
 def test_a_service_hands_out_no_transactions() -> None:

@@ -13,9 +13,9 @@ import typer
 from postroom.app.cli.ldap_requests import Import, Plan, Search, Sync
 from postroom.app.cli.ldap_views import Outcome, View
 from postroom.app.config import Config, SettingError, load_config
-from postroom.app.context import Context
 from postroom.app.errors import InvalidError, MisconfiguredError, PostroomError, UnavailableError
 from postroom.app.services import ldap_import, ldap_search
+from postroom.app.services.context import Context
 from postroom.app.services.ldap_probe import probe
 from postroom.app.services.ldap_sync import start_sync
 from postroom.app.services.ldap_targets import where_named

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from postroom.app.context import BODY, context_of
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services.logins import selected_backend
+from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.responses import json_answer, message
 from postroom.schemas.authmgr import AuthmgrSchema
 from postroom.schemas.responses.common import MessageSchema

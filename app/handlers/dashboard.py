@@ -5,9 +5,9 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
 from postroom.app.transactions.devices import now
+from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_answer
 from postroom.schemas.dashboard import SeenLastQuerySchema

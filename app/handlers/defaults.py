@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.errors import ForbiddenError, InvalidError
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import create_defaults
+from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_answer, json_document, message, path_id
 from postroom.schemas.create_defaults import CreateDefaultsQuerySchema, CreateDefaultsSchema, overlay

@@ -4,10 +4,10 @@ from functools import partial
 
 from aiohttp import web
 
-from postroom.app.context import BODY, context_of
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions.delegates import replace_grants
 from postroom.app.web.etags import expected
+from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.lookups import of_user
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.delegates import AddressListSchema

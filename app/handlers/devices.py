@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services import wipes
 from postroom.app.transactions import devices
@@ -10,6 +9,7 @@ from postroom.app.transactions.devices import Origin, now
 from postroom.app.transactions.users import user_not_found
 from postroom.app.transactions.wipe import Event, Kind
 from postroom.app.web.inputs import load
+from postroom.app.web.keys import BODY, CALLER, context_of
 from postroom.app.web.lookups import of_user
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.app.web.trust import login_source, source_of

@@ -5,10 +5,10 @@ from functools import partial
 
 from aiohttp import web
 
-from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.errors import ForbiddenError
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import domains
+from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.domains import (

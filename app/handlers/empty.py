@@ -4,9 +4,9 @@ from functools import partial
 
 from aiohttp import web
 
-from postroom.app.context import QUERY
 from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
+from postroom.app.web.keys import QUERY
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_answer
 from postroom.schemas.folders import ROOT_FOLDER, FolderTreeQuerySchema

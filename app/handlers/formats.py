@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from postroom.app.context import QUERY
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
+from postroom.app.web.keys import QUERY
 from postroom.app.web.responses import json_answer
 from postroom.schemas.formats import FormatQuerySchema, reason_against_address, reason_against_domain
 from postroom.schemas.responses.defaults import FormatSchema

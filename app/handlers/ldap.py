@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services import ldap_import, ldap_search, orphans
 from postroom.app.services.downsync import downsync_user
 from postroom.app.services.ldap_targets import Where
+from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.responses import json_answer, json_document, message, path_id
 from postroom.schemas.downsync import (
     DownsyncQuerySchema,

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from postroom.app.context import BODY, QUERY, context_of
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
+from postroom.app.web.keys import BODY, QUERY, context_of
 from postroom.app.web.lookups import of_org
 from postroom.app.web.responses import json_answer, message
 from postroom.schemas.downsync import ForceQuerySchema

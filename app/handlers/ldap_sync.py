@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
-from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services.ldap_sync import Options, start_sync
 from postroom.app.services.ldap_targets import NO_ORG, Where
+from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.responses import json_answer, json_document, path_id
 from postroom.schemas.downsync import BulkQuerySchema
 from postroom.schemas.responses.ldap import SyncAnswerSchema

@@ -4,9 +4,9 @@ from functools import partial
 
 from aiohttp import web
 
-from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import orgs
+from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_org
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.orgs import OrgCreateSchema, OrgListQuerySchema, OrgPatchSchema

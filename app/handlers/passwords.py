@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services import session
 from postroom.app.transactions.users import user_not_found
+from postroom.app.web.keys import BODY, CALLER, context_of
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.users import UsernamesSchema

@@ -3,13 +3,13 @@
 import orjson
 from aiohttp import web
 
-from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import ADDITION, about, docs, json_schema, querystring_schema, response_schema
 from postroom.app.services import wipes
 from postroom.app.transactions import devices
 from postroom.app.transactions.devices import Origin, WipeReport, now
 from postroom.app.web.inputs import load
+from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import owner
 from postroom.app.web.responses import json_answer, json_document, message
 from postroom.app.web.trust import login_source, source_of

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from postroom.app.context import BODY, CALLER, context_of
 from postroom.app.errors import InvalidError, UnauthenticatedError
 from postroom.app.openapi.decorators import docs, form_schema, json_schema, response_schema
 from postroom.app.services import session
@@ -12,6 +11,7 @@ from postroom.app.web.authentication import token_of
 from postroom.app.web.forms import is_form, parse_form
 from postroom.app.web.guard import admit, logged_in
 from postroom.app.web.inputs import content_type_of, load, parse_json, receive
+from postroom.app.web.keys import BODY, CALLER, context_of
 from postroom.app.web.responses import json_answer, json_document, message
 from postroom.app.web.trust import login_source
 from postroom.schemas.responses.common import MessageSchema

@@ -4,8 +4,8 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from postroom.app.context import CALLER, context_of
 from postroom.app.openapi.decorators import docs, response_schema
+from postroom.app.web.keys import CALLER, context_of
 from postroom.app.web.responses import json_answer
 from postroom.schemas.domains import LARGEST_MAX_USER
 from postroom.schemas.responses.status import AboutSchema, LicenseSchema, StatusSchema

@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
-from postroom.app.context import BODY, context_of
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions import store_access
 from postroom.app.web.etags import expected
+from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.lookups import of_user
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.responses.common import MessageSchema

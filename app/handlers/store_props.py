@@ -4,9 +4,9 @@ from functools import partial
 
 from aiohttp import web
 
-from postroom.app.context import BODY, QUERY, context_of
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import store_props
+from postroom.app.web.keys import BODY, QUERY, context_of
 from postroom.app.web.lookups import of_user
 from postroom.app.web.responses import json_answer, json_document, message, path_id
 from postroom.schemas.responses.common import MessageSchema

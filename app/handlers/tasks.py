@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from postroom.app.context import CALLER, QUERY, context_of
 from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.transactions.tasks import delete_task
+from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.responses import json_answer, json_document, message, path_id
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.tasks import TaskListSchema, TaskSchema, TasqStatusSchema

@@ -5,11 +5,11 @@ from functools import partial
 from aiohttp import web
 
 from postroom.app.auth.passwords import check_new_password
-from postroom.app.context import BODY, CALLER, QUERY, context_of
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import users
 from postroom.app.transactions.users import Change
 from postroom.app.web.etags import expected
+from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.pages import LevelQuerySchema

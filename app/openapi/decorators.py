@@ -8,7 +8,7 @@ import aiohttp_apispec
 from aiohttp import web
 from marshmallow import Schema
 
-from postroom.app.context import UNHURRIED
+from postroom.app.web.keys import UNHURRIED
 from postroom.app.web.routing import Handler
 from postroom.schemas.fields import ADDITION as ADDITION
 

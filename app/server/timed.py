@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
-from postroom.app.context import OVERDUE, UNHURRIED
 from postroom.app.errors import SlowBodyError
 from postroom.app.server.raw_responses import to_bytes
+from postroom.app.web.keys import OVERDUE, UNHURRIED
 from postroom.app.web.responses import json_answer
 
 if TYPE_CHECKING:

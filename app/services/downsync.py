@@ -4,12 +4,12 @@ import logging
 import sqlite3
 
 from postroom.app.auth.tokens import Caller
-from postroom.app.context import Context
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.plan import NO_CONTACTS
 from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.services.context import Context
 from postroom.app.services.ldap_targets import is_known_to
 from postroom.app.transactions import authority, names
 from postroom.app.transactions.authority import Actor

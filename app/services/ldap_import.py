@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from postroom.app.context import Context
 from postroom.app.directory.differences import is_taken
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.plan import NO_CONTACTS
 from postroom.app.directory.scope import home_of
 from postroom.app.errors import ConflictError, InvalidError, NotFoundError
+from postroom.app.services.context import Context
 from postroom.app.services.downsync import log_warnings
 from postroom.app.services.ldap_targets import Target, Where, is_shown, targets
 from postroom.app.transactions import authority

@@ -3,7 +3,6 @@
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
@@ -11,6 +10,7 @@ from postroom.app.directory.object_id import escape_object_id
 from postroom.app.directory.questions import SECRET
 from postroom.app.directory.scope import Scope
 from postroom.app.errors import InvalidError
+from postroom.app.services.context import Context
 from postroom.schemas.values import proptags
 from postroom.storage import domains
 

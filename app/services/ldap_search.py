@@ -2,12 +2,12 @@
 
 import base64
 
-from postroom.app.context import Context
 from postroom.app.directory.config import DISPLAY_NAME
 from postroom.app.directory.mapping import Entry, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.services.context import Context
 from postroom.app.services.ldap_import import why_not
 from postroom.app.services.ldap_targets import Target, Where, is_shown, targets
 

@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.differences import IDENTITY
@@ -16,6 +15,7 @@ from postroom.app.directory.mapping import Entry
 from postroom.app.directory.plan import FAULT, Action, Planner, ReadEntry, Snapshot, Step, read_entry
 from postroom.app.directory.scope import Scope
 from postroom.app.errors import ForbiddenError, PostroomError
+from postroom.app.services.context import Context
 from postroom.app.services.ldap_targets import Target, Where, targets
 from postroom.app.services.orphans import check_share, gone
 from postroom.app.transactions import authority

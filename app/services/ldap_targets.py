@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from postroom.app.auth.permissions import EVERYTHING
 from postroom.app.auth.permissions import Scope as Reach
-from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.mapping import Entry, map_entry
 from postroom.app.directory.scope import Scope
 from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import ForbiddenError, InvalidError, MisconfiguredError, NotFoundError, UnavailableError
+from postroom.app.services.context import Context
 from postroom.schemas.addresses import parse_domain
 from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.storage import domains, ldap_configs, orgs

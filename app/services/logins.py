@@ -12,10 +12,10 @@ from typing import Final
 
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import ADMIN_ID
-from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import InvalidError, LoginFailedError, PostroomError, UnavailableError
+from postroom.app.services.context import Context
 from postroom.schemas.authmgr import ALWAYS_LDAP, ALWAYS_MYSQL, EXTERNID
 from postroom.storage import auth
 from postroom.storage.auth import Account

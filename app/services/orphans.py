@@ -4,12 +4,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from postroom.app.context import Context
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DISPLAY_NAME
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import ConflictError, ForbiddenError, NotFoundError
+from postroom.app.services.context import Context
 from postroom.app.services.ldap_targets import Target, Where, is_concerned, targets
 from postroom.app.transactions import authority
 from postroom.app.transactions.users import remove_user

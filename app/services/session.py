@@ -5,8 +5,8 @@ import sqlite3
 from postroom.app.auth.passwords import check_new_password
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import Caller, is_active, may_log_in
-from postroom.app.context import Context
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
+from postroom.app.services.context import Context
 from postroom.app.services.logins import authenticate
 from postroom.app.transactions import authority
 from postroom.schemas.addresses import stored_form

@@ -1,8 +1,8 @@
 """Wipes that need a password: asked for by an administrator, or reported by the ActiveSync server."""
 
 from postroom.app.auth.throttle import LoginSource
-from postroom.app.context import Context
 from postroom.app.errors import ForbiddenError, LoginFailedError
+from postroom.app.services.context import Context
 from postroom.app.services.session import authenticate_user
 from postroom.app.transactions import devices
 from postroom.app.transactions.devices import Origin, WipeReport

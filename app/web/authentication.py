@@ -6,8 +6,8 @@ from typing import Final
 from aiohttp import web
 
 from postroom.app.auth.tokens import Caller, csrf_token
-from postroom.app.context import context_of
 from postroom.app.errors import UnauthenticatedError
+from postroom.app.web.keys import context_of
 
 COOKIE: Final = "grommunioAuthJwt"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
-from postroom.app.context import CALLER
 from postroom.app.errors import ForbiddenError, UnauthenticatedError
 from postroom.app.limits.in_flight import UNBOUNDED, Lane, UnderWay
 from postroom.app.web.error_responses import failure, shown_path
 from postroom.app.web.guard import admit
 from postroom.app.web.inputs import input_loader, reads_body, receive
+from postroom.app.web.keys import CALLER
 from postroom.app.web.responses import message
 from postroom.app.web.routing import AddressOr, Handler, Need
 from postroom.app.web.trust import is_trusted

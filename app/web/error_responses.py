@@ -7,7 +7,6 @@ from typing import Final
 
 from aiohttp import web
 
-from postroom.app.context import OVERDUE
 from postroom.app.errors import (
     BusyError,
     CutOffError,
@@ -19,6 +18,7 @@ from postroom.app.errors import (
 )
 from postroom.app.limits.sparing import Sparing
 from postroom.app.logs import REQUEST_ID
+from postroom.app.web.keys import OVERDUE
 from postroom.app.web.responses import json_answer
 from postroom.schemas.values.text import printable
 from postroom.storage.database import LostDatabaseError, SearchError, is_unavailable

@@ -14,9 +14,9 @@ from aiohttp import web
 
 from postroom.app.auth.permissions import covers
 from postroom.app.auth.tokens import Caller, grants_now
-from postroom.app.context import CALLER, context_of
 from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
+from postroom.app.web.keys import CALLER, context_of
 from postroom.storage.database import GUARD, find_auth_generation
 
 #: Whether a caller may do this.

@@ -19,8 +19,8 @@ from marshmallow import Schema, ValidationError, fields
 from multidict import MultiDict
 from yarl import URL
 
-from postroom.app.context import BODY, QUERY
 from postroom.app.errors import CutOffError, InvalidError, TooLargeError, UnsupportedError
+from postroom.app.web.keys import BODY, QUERY
 from postroom.schemas.fields import CommaSeparated
 
 #: Largest body that is read, in bytes.

@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from postroom.app.context import context_of
 from postroom.app.errors import NotFoundError
 from postroom.app.transactions.users import no_store, user_not_found
+from postroom.app.web.keys import context_of
 from postroom.app.web.responses import path_id
 from postroom.storage.database import Database
 from postroom.storage.devices import select_owner

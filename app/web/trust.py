@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, web
 
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.config import Network
-from postroom.app.context import context_of
+from postroom.app.web.keys import context_of
 
 Address = IPv4Address | IPv6Address
 

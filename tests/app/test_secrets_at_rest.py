@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from postroom.app.context import CONTEXT
+from postroom.app.web.keys import CONTEXT
 from tests.conftest import StartService
 from tests.support.description import JSON, Description
 from tests.support.service import Api

@@ -9,10 +9,11 @@ from typing import Any
 from aiohttp import ClientSession, web
 
 from postroom.app.config import Config
-from postroom.app.context import CONTEXT, Context
 from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app
 from postroom.app.server.runner import make_runner
+from postroom.app.services.context import Context
+from postroom.app.web.keys import CONTEXT
 from postroom.storage import role_holders, roles
 from tests.support.conformance import Conformance
 from tests.support.eavesdropper import Eavesdropper
