@@ -1,12 +1,12 @@
 """Mail domains: documents for answers, rows for rules."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postroom.schemas.values.queries import DomainQuery
-from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.lists import among, list_statement
 from postroom.storage.user_documents import boolean
 
 #: Fields that are one column each: name in the API -> column.
@@ -24,21 +24,21 @@ COLUMNS = {
 }
 #: Field -> what it is sorted by.
 SORT_COLUMNS = {
-    "ID": "id",
-    "domainname": "domainname",
+    "ID": "d.id",
+    "domainname": "d.domainname",
     "orgID": "coalesce(d.org_id, 0)",
-    "maxUser": "max_user",
-    "title": "title",
-    "address": "address",
-    "adminName": "admin_name",
-    "tel": "tel",
-    "endDay": "end_day",
-    "domainStatus": "domain_status",
-    "chat": "chat",
-    "displayname": "displayname",
-    "activeUsers": "active_users",
-    "inactiveUsers": "inactive_users",
-    "virtualUsers": "virtual_users",
+    "maxUser": "d.max_user",
+    "title": "d.title",
+    "address": "d.address",
+    "adminName": "d.admin_name",
+    "tel": "d.tel",
+    "endDay": "d.end_day",
+    "domainStatus": "d.domain_status",
+    "chat": "d.chat",
+    "displayname": "d.displayname",
+    "activeUsers": "d.active_users",
+    "inactiveUsers": "d.inactive_users",
+    "virtualUsers": "d.virtual_users",
 }
 _LEVELS = (
     ["'ID', d.id", "'domainname', d.domainname", "'displayname', d.displayname"],
@@ -76,51 +76,25 @@ class DomainRow:
     active_users: int
     domain_status: int
 
+    def is_sibling_of(self, other: "DomainRow | None") -> bool:
+        """Whether both are of one organisation: users of the one may then have aliases in the other."""
+        return other is not None and self.org_id is not None and self.org_id == other.org_id
+
 
 async def select_domains(database: Database, query: DomainQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
-    conditions: list[str] = []
-    params: list[object] = []
-
-    def among(expression: str, values: Sequence[object]) -> None:
-        conditions.append(f"{expression} IN ({', '.join('?' * len(values))})")
-        params.extend(values)
-
-    if query.visible is not None:
-        among("d.id", sorted(query.visible))
-    if query.ids is not None:
-        among("d.id", query.ids)
-    if query.org_ids is not None:
-        among("coalesce(d.org_id, 0)", query.org_ids)
-    if query.status is not None:
-        among("d.domain_status", query.status)
+    filters = [
+        *among("d.id", None if query.visible is None else sorted(query.visible)),
+        *among("coalesce(d.org_id, 0)", query.org_ids),
+        *among("d.domain_status", query.status),
+    ]
     if query.max_user is not None:
-        conditions.append("d.max_user BETWEEN ? AND ?")
-        params.extend(query.max_user)
-    for name, value in query.equal.items():
-        conditions.append(f"d.{COLUMNS.get(name, name)} = ?")
-        params.append(value)
-    for word in query.words:
-        # Domains are few: no index is needed. instr() takes the word as it is, no character of it is a pattern.
-        texts = " || char(10) || ".join(f"d.{COLUMNS.get(name, name)}" for name in query.match_fields) or "''"
-        conditions.append(f"instr(fold({texts}), ?)")
-        params.append(fold(word))
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    order = [_order(name, descending=descending) for name, descending in query.sort] + ["d.id"]
-    sql = f"""
-        WITH matched AS MATERIALIZED (SELECT d.* FROM domains d {where})
-        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
-               SELECT group_concat(document)
-                 FROM (SELECT {document(query.level)} AS document
-                         FROM matched d ORDER BY {", ".join(order)} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)"""
-    params += [-1 if query.limit is None else query.limit, query.offset]
-    found: bytes = await database.search(caller, sql, params)
+        filters.append(("d.max_user BETWEEN ? AND ?", query.max_user))
+    statement = list_statement(
+        "domains d", query, document(query.level), SORT_COLUMNS, filters=filters, columns=COLUMNS
+    )
+    found: bytes = await database.search(caller, *statement)
     return found
-
-
-def _order(name: str, *, descending: bool) -> str:
-    column = SORT_COLUMNS[name]
-    return (column if "(" in column else f"d.{column}") + (" DESC" if descending else "")
 
 
 async def select_domain(database: Database, domain_id: int, level: int) -> bytes | None:

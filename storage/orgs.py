@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from postroom.schemas.values.queries import OrgQuery
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.lists import list_statement
+
+#: Field -> what it is sorted by.
+_SORT_COLUMNS = {"ID": "o.id", "name": "o.name", "description": "o.description"}
 
 _LEVELS = (
     ["'ID', o.id", "'name', o.name"],
@@ -27,26 +31,8 @@ def _document(level: int) -> str:
 
 async def select_orgs(database: Database, query: OrgQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
-    conditions: list[str] = ["TRUE"]
-    params: list[object] = []
-    for name, value in query.equal.items():
-        conditions.append(f"o.{name} = ?")
-        params.append(value)
-    for word in query.words:
-        texts = " || char(10) || ".join(f"coalesce(o.{name}, '')" for name in query.match_fields) or "''"
-        conditions.append(f"instr(fold({texts}), ?)")
-        params.append(fold(word))
-    order = [f"o.{name.lower()}{' DESC' if descending else ''}" for name, descending in query.sort] + ["o.id"]
     found: bytes = await database.search(
-        caller,
-        f"""
-        WITH matched AS MATERIALIZED (SELECT o.* FROM orgs o WHERE {" AND ".join(conditions)})
-        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
-               SELECT group_concat(document)
-                 FROM (SELECT {_document(query.level)} AS document
-                         FROM matched o ORDER BY {", ".join(order)} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
-        """,
-        [*params, query.limit, query.offset],
+        caller, *list_statement("orgs o", query, _document(query.level), _SORT_COLUMNS)
     )
     return found
 

@@ -8,6 +8,7 @@ from postroom.schemas.values.queries import RoleQuery
 from postroom.schemas.values.roles import LONGEST_NAME
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.lists import list_statement
 
 #: Field -> what it is sorted by.
 SORT_COLUMNS = {"ID": "r.id", "name": "r.key", "description": "r.description"}
@@ -50,30 +51,8 @@ def _document(level: int) -> str:
 
 async def select_roles(database: Database, query: RoleQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
-    conditions: list[str] = ["TRUE"]
-    params: list[object] = []
-    if query.ids is not None:
-        conditions.append(f"r.id IN ({', '.join('?' * len(query.ids))})")
-        params += query.ids
-    for name, value in query.equal.items():
-        conditions.append(f"r.{name} = ?")
-        params.append(value)
-    for word in query.words:
-        # Roles are few: no index is needed. instr() takes the word as it is, no character of it is a pattern.
-        texts = " || char(10) || ".join(f"coalesce(r.{name}, '')" for name in query.match_fields) or "''"
-        conditions.append(f"instr(fold({texts}), ?)")
-        params.append(fold(word))
-    order = [f"{SORT_COLUMNS[name]}{' DESC' if descending else ''}" for name, descending in query.sort] + ["r.id"]
     found: bytes = await database.search(
-        caller,
-        f"""
-        WITH matched AS MATERIALIZED (SELECT r.* FROM roles r WHERE {" AND ".join(conditions)})
-        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
-               SELECT group_concat(document)
-                 FROM (SELECT {_document(query.level)} AS document
-                         FROM matched r ORDER BY {", ".join(order)} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
-        """,
-        [*params, -1 if query.limit is None else query.limit, query.offset],
+        caller, *list_statement("roles r", query, _document(query.level), SORT_COLUMNS)
     )
     return found
 

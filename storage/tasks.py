@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from postroom.schemas.values.queries import TaskQuery
-from postroom.schemas.values.text import fold
+from postroom.schemas.values.queries import TASK_SORT_FIELDS, TaskQuery
 from postroom.storage.database import Database
+from postroom.storage.lists import Filter, list_statement
 
 QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
 UNFINISHED = (0, 1, 2)
+#: Field -> what it is sorted by.
+_SORT_COLUMNS = {name: f"t.{name.lower()}" for name in TASK_SORT_FIELDS}
+
 #: Finished tasks that are kept, and those of them whose unchanged items are kept as well.
 _KEPT, _KEPT_WHOLE = 100, 2
 
@@ -53,33 +56,10 @@ class Item:
 
 async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> bytes:
     """The answer `{"count", "data"}` as JSON."""
-    conditions, params = ["TRUE"], list[object]()
-    if query.user_id is not None:
-        conditions.append("t.user_id = ?")
-        params.append(query.user_id)
-    if query.ids is not None:
-        conditions.append("t.id IN (SELECT value FROM json_each(?))")
-        params.append(json.dumps(query.ids))
-    for name, value in query.equal.items():
-        conditions.append(f"t.{name} = ?")
-        params.append(value)
-    for word in query.words:
-        # There are few tasks: no index is needed.
-        texts = " || char(10) || ".join(f"t.{name}" for name in query.match_fields) or "''"
-        conditions.append(f"instr(fold({texts}), ?)")
-        params.append(fold(word))
-    order = [f"t.{name.lower()}{' DESC' if descending else ''}" for name, descending in query.sort]
-    where = " AND ".join(conditions)
-    found: bytes = await database.search(
-        caller,
-        f"""
-        SELECT CAST(json_object('count', (SELECT count(*) FROM tasks t WHERE {where}), 'data',
-               json((SELECT json_group_array(json(document)) FROM
-                     (SELECT {_DOCUMENT.format(params=_PARAMS)} AS document FROM tasks t
-                       WHERE {where} ORDER BY {", ".join([*order, "t.id"])} LIMIT ? OFFSET ?)))) AS BLOB)
-        """,
-        (*params, *params, query.limit, query.offset),
-    )
+    filters: list[Filter] = [] if query.user_id is None else [("t.user_id = ?", [query.user_id])]
+    shown = _DOCUMENT.format(params=_PARAMS)
+    statement = list_statement("tasks t", query, shown, _SORT_COLUMNS, filters=filters)
+    found: bytes = await database.search(caller, *statement)
     return found
 
 

@@ -45,8 +45,8 @@ class Scope:
         """Whether users of a domain may have aliases in another one: in itself, and in those of its organisation."""
         if own == other:
             return True
-        one, two = self.all_domains.get(own), self.all_domains.get(other)
-        return one is not None and two is not None and one.org_id is not None and one.org_id == two.org_id
+        domain = self.all_domains.get(own)
+        return domain is not None and domain.is_sibling_of(self.all_domains.get(other))
 
     def may_have(self, own: str, name: str) -> bool:
         """Whether whoever asks may give a user of a domain a new name: in that domain, or in another one of theirs."""

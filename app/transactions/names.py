@@ -37,8 +37,7 @@ def check_alias_domain(connection: sqlite3.Connection, domain: DomainRow, name: 
     """Whether users of `domain` may have aliases in the domain called `name`: itself, or one of its organisation."""
     if name == domain.domainname:
         return True
-    other = domains.find_domain_by_name(connection, name)
-    return other is not None and other.org_id is not None and other.org_id == domain.org_id
+    return domain.is_sibling_of(domains.find_domain_by_name(connection, name))
 
 
 def check_username(connection: sqlite3.Connection, username: str, user_id: int | None) -> None:

@@ -33,9 +33,7 @@ def may_have(connection: sqlite3.Connection, own: str, actor: Actor) -> MayHave:
     @cache
     def is_within(name: str) -> bool:
         one, other = (domains.find_domain_by_name(connection, each) for each in (own, name))
-        if one is None or other is None or one.org_id is None or one.org_id != other.org_id:
-            return False
-        return other.id in writes()
+        return one is not None and other is not None and one.is_sibling_of(other) and other.id in writes()
 
     def answer(name: str) -> bool:
         part = domain_part(name)

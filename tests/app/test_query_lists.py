@@ -23,7 +23,7 @@ def lists() -> Iterator[tuple[str, Schema, str, CommaSeparated]]:
 
 #: Two fields in which each list looks; what it does not know it passes over.
 MATCH_FIELDS = {
-    "postroom.schemas.users": ("username", "aliases"),
+    "postroom.schemas.user_queries": ("username", "aliases"),
     "postroom.schemas.domains": ("domainname", "title"),
     "postroom.schemas.orgs": ("name", "description"),
     "postroom.schemas.roles": ("name", "description"),

@@ -1,0 +1,49 @@
+"""The statement for a page of whatever there are few of: organisations, domains, roles, tasks."""
+
+from collections.abc import Mapping, Sequence
+
+from postroom.schemas.values.queries import ListQuery
+from postroom.schemas.values.text import fold
+
+#: A condition, and the values of its placeholders.
+Filter = tuple[str, Sequence[object]]
+
+
+def among(expression: str, values: Sequence[object] | None) -> list[Filter]:
+    """The condition that an expression is one of these; none at all for None."""
+    return [] if values is None else [(f"{expression} IN ({', '.join('?' * len(values))})", values)]
+
+
+def list_statement(
+    table: str,
+    query: ListQuery,
+    document: str,
+    sort: Mapping[str, str],
+    *,
+    filters: Sequence[Filter] = (),
+    columns: Mapping[str, str] | None = None,
+) -> tuple[str, list[object]]:
+    """The statement for the answer `{"count", "data"}` as JSON, and its values.
+
+    `table` is a table and its alias; `document` the JSON of a row; `sort` field -> what it is sorted by; `columns`
+    field -> its column, where that has another name. All that is counted or shown passes the filters.
+    """
+    alias = table.split()[-1]
+    names = columns or {}
+    found = [*filters, *among(f"{alias}.id", query.ids)]
+    found += [(f"{alias}.{names.get(name, name)} = ?", [value]) for name, value in query.equal.items()]
+    texts = [f"coalesce({alias}.{names.get(name, name)}, '')" for name in query.match_fields] or ["''"]
+    # No index is needed. instr() takes the word as it is: no character of it is a pattern.
+    found += [(f"instr(fold({' || char(10) || '.join(texts)}), ?)", [fold(word)]) for word in query.words]
+    where = " AND ".join(condition for condition, _ in found) or "TRUE"
+    order = [f"{sort[name]}{' DESC' if descending else ''}" for name, descending in query.sort]
+    sql = f"""
+        WITH matched AS MATERIALIZED (SELECT {alias}.* FROM {table} WHERE {where})
+        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
+               SELECT group_concat(document)
+                 FROM (SELECT {document} AS document
+                         FROM matched {alias}
+                        ORDER BY {", ".join([*order, f"{alias}.id"])} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
+    """
+    values = [value for _, params in found for value in params]
+    return sql, [*values, -1 if query.limit is None else query.limit, query.offset]
