@@ -49,7 +49,7 @@ class Directories:
         self._probes: dict[str, asyncio.Task[bool]] = {}
 
     async def of_organisation(self, org_id: int | None) -> Directory:
-        """The directory for an organisation's users. MisconfiguredError when there is none or it is disabled."""
+        """The directory for an organisation's users. MisconfiguredError when there is none that can be used."""
         row = await ldap_configs.select_effective_ldap_config(self._database, org_id)
         if row is None or row.document.get("disabled"):
             raise MisconfiguredError("No LDAP directory is configured")
@@ -153,7 +153,11 @@ class Directories:
                 "The stored password of the directory cannot be decrypted; it has to be given again"
             )
         config = from_document(row.full(), self._timezone)
-        return Directory(config, timeout=seconds, ca_file=self._ca_file)
+        try:
+            return Directory(config, timeout=seconds, ca_file=self._ca_file)
+        except InvalidError:
+            # It could be read at the start. Whoever asks for this has given nothing wrong, and need not know the path.
+            raise MisconfiguredError("The certificates of POSTROOM_LDAP_CA_FILE cannot be read") from None
 
 
 def _key(row: LdapConfigRow) -> str:

@@ -89,11 +89,19 @@ async def _ask_directories(
     own, object_id = None, None
     if account is not None and account.ldap_id is not None:
         own, object_id = await _directory_of(context, account), parse_object_id(account.ldap_id)
-    others = [each for each in await context.directories.of_name(name) if each is not own]
+    others: list[Directory] = []
+    failure = None
+    try:
+        others = [each for each in await context.directories.of_name(name) if each is not own]
+    except UnavailableError as error:
+        # Raised below: it must not keep out who is known to their own directory.
+        failure = _unchecked(error)
     asked = [asyncio.ensure_future(_ask(each, source, None, password)) for each in others]
     try:
         if own is not None and await _ask(own, source, object_id, password):
             return True
+        if failure is not None:
+            raise failure
         for each in asked:
             await each
         return False
@@ -116,11 +124,16 @@ async def _ask(directory: Directory, source: LoginSource, object_id: bytes | Non
     try:
         return await directory.authenticate(object_id, password, source.key)
     except UnavailableError as error:
-        log.warning("A login cannot be checked: %s", error.message)
-        raise UnavailableError("Logins cannot be checked at the moment; try again later") from None
+        raise _unchecked(error) from None
     except InvalidError as error:
         log.warning("A login cannot be checked: %s", error.message)
         return False
+
+
+def _unchecked(error: UnavailableError) -> UnavailableError:
+    """What a visitor is told when a directory cannot be asked, whatever the reason, which the log has."""
+    log.warning("A login cannot be checked: %s", error.message)
+    return UnavailableError("Logins cannot be checked at the moment; try again later")
 
 
 async def _level(started: float) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from postroom.app.services import logins
 from postroom.app.web.routing import Route
 from tests.conftest import StartService
 from tests.demo import PASSWORD, running_postroom
+from tests.support.certificates import make_authority
 from tests.support.faults import fault_server
 from tests.support.people import CONFIG, add_person, document
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Answer, Api, Service
@@ -143,6 +145,45 @@ async def test_a_failed_login_tells_nothing(start_service: StartService, slapd: 
     assert await answers() == {denied}
     await admin.delete(config)
     assert await answers() == {denied}
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("fault", ["password", "certificates"])
+async def test_a_directory_that_cannot_be_used_tells_nothing(
+    start_service: StartService, slapd: Slapd, tmp_path: Path, fault: str
+) -> None:
+    """A stored bind password that cannot be decrypted, or certificates that are gone, look like a directory that is
+    away: to every visitor the same, without the reason. A good local password still works."""
+    trusted, _ = make_authority(tmp_path)
+    service = await start_service(ldap_ca_file=str(trusted))
+    config = await populate(service, slapd)
+    if fault == "password":
+        await service.context.database.write(forget_bind_passwords)
+    else:
+        trusted.unlink()
+        admin = await service.login("admin", ADMIN_PASSWORD)
+        await admin.put(config, document(slapd), params={"force": "true"})
+    found = await asyncio.gather(*(log_in(service, *given) for given in FAILURES.values()))
+    found.append(await log_in(service, "linked@example.com", LDAP_PASSWORD))
+    away = (503, {"message": "Logins cannot be checked at the moment; try again later"})
+    assert [(answer.status, answer.body) for answer in found] == [away] * len(found)
+    assert (await log_in(service, "local@example.com", USER_PASSWORD)).status == 200
+
+
+@pytest.mark.slapd
+async def test_a_directory_that_cannot_be_used_keeps_nobody_else_out(service: Service, slapd: Slapd) -> None:
+    """Who is known to a directory that works logs in by a name that others could know, too."""
+    await populate(service, slapd, "organisation")
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await admin.put(CONFIG, document(slapd))
+    await service.context.database.write(forget_bind_passwords, "org_id IS NULL")
+    assert (await log_in(service, "short", LDAP_PASSWORD)).status == 200
+    assert (await log_in(service, "short")).status == 503
+
+
+def forget_bind_passwords(connection: sqlite3.Connection, where: str = "TRUE") -> None:
+    """No stored bind password can be decrypted any more."""
+    connection.execute(f"UPDATE ldap_configs SET bind_pass = 'sealed:forgotten' WHERE {where}")
 
 
 @pytest.mark.slapd
