@@ -29,6 +29,10 @@ class Scope:
     lang: str = ""
     reach: Container[int] | None = None
 
+    def orgs(self) -> dict[int, int | None]:
+        """Domain -> its organisation when the directory was asked."""
+        return {row.id: row.org_id for row in self.all_domains.values()}
+
     def homes(self) -> dict[Home, int]:
         """Home of contacts -> the domain that gets them, the oldest one."""
         homes: dict[Home, int] = {}

@@ -17,6 +17,7 @@ from postroom.app.transactions.ldap_users import Linking, update_from_directory
 from postroom.app.transactions.users import find_domain_or_raise, user_not_found
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import users
+from postroom.storage.users import UserRow
 
 log = logging.getLogger("postroom.ldap")
 
@@ -28,7 +29,8 @@ async def downsync_user(
 
     Raises NotFoundError (user, or the object is gone or none that the caller may know of), InvalidError (not linked,
     broken ID, unusable object), UnavailableError (no directory, or it is away), ForbiddenError (it would change who
-    somebody is who may do more than the caller). The user is untouched whenever it raises.
+    somebody is who may do more than the caller), ConflictError (the domain has moved meanwhile). The user is untouched
+    whenever it raises.
     """
     user = await users.select_user_row(context.database, domain_id, user_id)
     if user is None:
@@ -46,7 +48,7 @@ async def downsync_user(
             f"There is no object {escape_object_id(raw)} in the directory; {user.username} stays as it was"
         )
     document, warnings = await context.database.write(
-        _update, domain_id, user_id, escape_object_id(raw), entry, directory.config, lang, caller.user_id
+        _update, user, escape_object_id(raw), entry, directory.config, lang, caller.user_id
     )
     log_warnings(user.username, warnings)
     return document
@@ -66,8 +68,7 @@ def _mapped(connection: sqlite3.Connection, domain_id: int, entry: Entry, config
 
 def _update(
     connection: sqlite3.Connection,
-    domain_id: int,
-    user_id: int,
+    user: UserRow,
     object_id: str,
     entry: Entry,
     config: DirectoryConfig,
@@ -75,8 +76,8 @@ def _update(
     actor: Actor,
 ) -> tuple[bytes, list[str]]:
     # Asking the directory took its time.
-    authority.check_may_write(connection, actor, [domain_id])
-    mapped = _mapped(connection, domain_id, entry, config)
-    linking = Linking(object_id, mapped, config, actor, lang)
-    warnings = update_from_directory(connection, domain_id, user_id, linking)
-    return users.read_user(connection, user_id), warnings
+    authority.check_may_write(connection, actor, [user.domain_id])
+    mapped = _mapped(connection, user.domain_id, entry, config)
+    linking = Linking(object_id, mapped, config, actor, {user.domain_id: user.org_id}, lang)
+    warnings = update_from_directory(connection, user.domain_id, user.id, linking)
+    return users.read_user(connection, user.id), warnings

@@ -36,8 +36,9 @@ async def import_user(
     """Makes a user (or contact) of an object for the actor, or updates the one who is linked to it.
 
     `force` also links a user of that name who is not. Raises NotFoundError (no such object, domain, organisation),
-    ConflictError (there is such a user, or the contact is in a domain out of reach), InvalidError (no user can be made
-    of it), ForbiddenError (it would change who somebody is who may do more than the actor), UnavailableError.
+    ConflictError (there is such a user, the contact is in a domain out of reach, or the domain has moved meanwhile),
+    InvalidError (no user can be made of it), ForbiddenError (it would change who somebody is who may do more than the
+    actor), UnavailableError.
     """
     raw = parse_object_id(object_id)
     target, entry = await find_entry(context, where, raw)
@@ -93,7 +94,7 @@ def _import(
     reason = why_not(mapped, target)
     if reason is not None:
         raise InvalidError(f"The object {object_id} cannot be imported: {reason}")
-    linking = Linking(object_id, mapped, config, change.actor, lang)
+    linking = Linking(object_id, mapped, config, change.actor, scope.orgs(), lang)
     linked = ldap_users.list_linked(connection, [object_id], scope.siblings()).get(object_id, [])
     places: list[tuple[int, int | None]] = []
     if mapped.is_contact:

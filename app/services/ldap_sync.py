@@ -20,7 +20,13 @@ from postroom.app.services.ldap_targets import Target, Where, targets
 from postroom.app.services.orphans import check_share, gone
 from postroom.app.transactions import authority
 from postroom.app.transactions.authority import Actor
-from postroom.app.transactions.ldap_users import LINKS, Linking, create_from_directory, update_from_directory
+from postroom.app.transactions.ldap_users import (
+    LINKS,
+    Linking,
+    check_unmoved,
+    create_from_directory,
+    update_from_directory,
+)
 from postroom.app.transactions.tasks import CancelledTaskError, check_not_cancelled
 from postroom.app.transactions.users import Change
 from postroom.storage import ldap_users, tasks, users
@@ -66,12 +72,19 @@ async def start_sync(context: Context, where: Where, options: Options, actor: Ac
 
     Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), UnavailableError (no directory).
     """
-    found = await targets(context, where, create=options.create, lang=options.lang)
+
+    async def find() -> list[Target]:
+        return await targets(context, where, create=options.create, lang=options.lang)
+
+    async def work(task_id: int) -> str:
+        # Anew: while it has waited for its turn, domains and configurations may have changed.
+        return await sync(context, task_id, await find(), options, actor, report)
+
+    # What is wrong with it is an answer, not the end of a task.
+    await find()
     asked = {"domainID": where.domain_id, "orgID": where.org_id, "import": options.create, "dryRun": options.dry_run}
     params = {name: value for name, value in asked.items() if value is not None}
-    return await context.tasks.start(
-        "ldapSync", params, actor, lambda task_id: sync(context, task_id, found, options, actor, report)
-    )
+    return await context.tasks.start("ldapSync", params, actor, work)
 
 
 async def sync(
@@ -119,7 +132,7 @@ class _Run:
         self._directory: Directory = target.directory
         self._config: DirectoryConfig = target.directory.config
         self._scope: Scope = target.scope
-        self._siblings = target.scope.siblings()
+        self._siblings, self._orgs = target.scope.siblings(), target.scope.orgs()
         self._planner = Planner(self._config, self._scope)
         self._options = options
         self._actor = actor
@@ -225,7 +238,7 @@ class _Run:
         if step.mapped is None:
             self._unlink(connection, step)
             return step
-        linking = Linking(step.object_id, step.mapped, self._config, self._actor, self._scope.lang)
+        linking = Linking(step.object_id, step.mapped, self._config, self._actor, self._orgs, self._scope.lang)
         if step.user_id is None:
             change = Change(self._actor, system_admin=False, now=now)
             user_id, _ = create_from_directory(connection, step.domain_id, linking, change)
@@ -238,6 +251,7 @@ class _Run:
         # Gone, or linked to something else, since the directory was asked.
         if user is None or user.ldap_id != step.object_id:
             return
+        check_unmoved(self._orgs, user.domain_id, user.org_id)
         authority.check_may_change(connection, self._actor, user.id, user.username, LINKS)
         users.unlink_user(connection, user.id)
 

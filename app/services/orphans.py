@@ -67,8 +67,9 @@ async def delete_orphans(
         rows = {domain.id: domain for target in found for domain in target.scope.domains.values()}
         check_share(context, rows, orphans, linked, force=force)
     deleted: list[Linked] = []
+    orgs = found[0].scope.orgs()
     for start in range(0, len(orphans), _BATCH):
-        deleted += await context.database.write(_delete, orphans[start : start + _BATCH], where, caller_id)
+        deleted += await context.database.write(_delete, orphans[start : start + _BATCH], where, orgs, caller_id)
     if user_id is not None and not deleted:
         raise ForbiddenError(
             f"The user {orphans[0].username} may do more than you, or has changed meanwhile, and stays"
@@ -125,7 +126,13 @@ async def _find_orphans(context: Context, found: Sequence[Target]) -> tuple[list
     return orphans, linked
 
 
-def _delete(connection: sqlite3.Connection, orphans: Sequence[Linked], where: Where, caller_id: int) -> list[Linked]:
+def _delete(
+    connection: sqlite3.Connection,
+    orphans: Sequence[Linked],
+    where: Where,
+    orgs: Mapping[int, int | None],
+    caller_id: int,
+) -> list[Linked]:
     # Asking the directory took its time: roles and domains may be others by now.
     grants = authority.grants_of(connection, caller_id)
     deleted = []
@@ -133,6 +140,9 @@ def _delete(connection: sqlite3.Connection, orphans: Sequence[Linked], where: Wh
         user = users.find_user(connection, orphan.domain_id, orphan.id)
         # Gone, or linked to something else, or in a domain that is meant no more, since the directory was asked.
         if user is None or user.ldap_id != orphan.ldap_id or not _is_meant(connection, user.domain_id, where):
+            continue
+        # Another directory may count for the domain now, and have the user.
+        if user.org_id != orgs[user.domain_id]:
             continue
         if user.domain_id not in grants.write:
             raise ForbiddenError("You do not have the permission for this")

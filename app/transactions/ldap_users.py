@@ -1,7 +1,7 @@
 """Writing what the directory says of one user. Each function is part of one transaction."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.differences import IDENTITY, Changes, differences
 from postroom.app.directory.mapping import STORAGE_QUOTA, MappedUser
 from postroom.app.directory.values import SMTP_ADDRESS
-from postroom.app.errors import InvalidError
+from postroom.app.errors import ConflictError, InvalidError
 from postroom.app.transactions import authority, names, tenants
 from postroom.app.transactions.authority import Actor
-from postroom.app.transactions.users import Change, add_user, find_user_or_raise, set_properties
+from postroom.app.transactions.users import Change, add_user, find_domain_or_raise, find_user_or_raise, set_properties
 from postroom.schemas.addresses import domain_of
 from postroom.schemas.values import proptags
 from postroom.schemas.values.proptags import Value
@@ -38,6 +38,8 @@ class Linking:
     config: DirectoryConfig
     #: Who asks for it.
     actor: Actor
+    #: Domain -> its organisation when the directory was asked.
+    orgs: Mapping[int, int | None]
     #: For a user without a language.
     lang: str = ""
 
@@ -46,9 +48,11 @@ def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_i
     """Links the user and writes what differs; returns sentences about what was left out.
 
     Raises NotFoundError (user), InvalidError (the object is somebody else's, or the name cannot be the user's),
-    ForbiddenError (link or names would change, and the user may do more than the actor).
+    ConflictError (see check_unmoved), ForbiddenError (link or names would change, and the user may do more than the
+    actor).
     """
     user = find_user_or_raise(connection, domain_id, user_id)
+    check_unmoved(linking.orgs, domain_id, user.org_id)
     _check_object(connection, domain_id, linking.object_id, user_id)
     stored = ldap_users.find_stored_user(connection, user_id)
     if stored is None:  # pragma: no cover - found above, in the same transaction
@@ -66,12 +70,13 @@ def create_from_directory(
 ) -> tuple[int, list[str]]:
     """A new user or contact, linked; returns the ID and sentences about what was left out.
 
-    Raises NotFoundError (domain), InvalidError (any rule of new users).
+    Raises NotFoundError (domain), InvalidError (any rule of new users), ConflictError (see check_unmoved).
     """
     mapped = linking.mapped
     # What a contact is called here follows from its address, which need not be in a domain of ours.
     address = mapped.properties.get(SMTP_ADDRESS, mapped.username) if mapped.is_contact else mapped.username
     status = STATUS_CONTACT if mapped.is_contact else STATUS_NORMAL
+    check_unmoved(linking.orgs, domain_id, find_domain_or_raise(connection, domain_id).org_id)
     _check_object(connection, domain_id, linking.object_id, None)
     nobody = StoredUser(_NOBODY, domain_id, mapped.username, status, "", None)
     changes, warnings = _differences(connection, nobody, linking)
@@ -92,6 +97,14 @@ def create_from_directory(
         # Only now is it known whether the create defaults have one.
         users.update_fields(connection, user_id, {"lang": linking.lang})
     return user_id, warnings
+
+
+def check_unmoved(orgs: Mapping[int, int | None], domain_id: int, org_id: int | None) -> None:
+    """Raises ConflictError when a domain has another organisation than when the directory was asked: from then on
+    another directory may count for it, and what this one says is no longer about its users.
+    """
+    if orgs.get(domain_id) != org_id:
+        raise ConflictError("The domain has moved to another organisation meanwhile; nothing of it was changed")
 
 
 @contextmanager

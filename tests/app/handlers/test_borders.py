@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -11,7 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.app.config import Config
+from postroom.app.directory.client import Directory
+from postroom.app.services.tasks import Tasks
+from tests.support.people import CONFIG, add_person, document
 from tests.support.service import ADMIN_PASSWORD, Api, Service
+from tests.support.slapd import Slapd
 
 pytestmark = pytest.mark.attack
 
@@ -221,3 +225,99 @@ async def _grant(admin: Api, owner: dict[str, Any], member: dict[str, Any], kind
         of_member = await admin.get(f"/domains/{member['domainID']}/users/{member['ID']}")
         known = [member["username"], *of_member["aliases"], f"ghost{number}@{member['username'].partition('@')[2]}"]
         await admin.put(f"{path}/{kind}", [*addresses, *known])
+
+
+_ALL = "import=true&unlink=true&force=true&timeout=60"
+#: Whatever takes something over from a directory that it has asked: of user 1, who is linked to nobody.
+TAKING_OVER = {
+    "a user": ("PUT", "/domains/1/users/1/downsync?ID=as-plain", 409),
+    "an import": ("POST", "/domains/ldap/importUser?ID=new&domain=1", 409),
+    "an import of who is there": ("POST", "/domains/ldap/importUser?ID=as-plain&domain=1&force=true", 409),
+    "a domain": ("POST", f"/domains/1/ldap/downsync?{_ALL}", 200),
+    "an organisation": ("POST", f"/system/orgs/1/ldap/downsync?{_ALL}", 200),
+    "everybody": ("POST", f"/domains/ldap/downsync?{_ALL}", 200),
+    "orphans": ("DELETE", "/domains/ldap/check?domain=1&force=true", 200),
+    "one orphan": ("DELETE", "/domains/ldap/check?domain=1&userID=3", 403),
+}
+
+
+@pytest.fixture
+async def linked(service: Service, admin: Api, ids: dict[str, int]) -> Any:
+    """A directory, and users of domain 1: one linked to nobody, one whose entry says something new, one whose is
+    gone."""
+    with Slapd() as slapd:
+        for name in ("as-plain", "new", "changed"):
+            add_person(slapd, name, mail=f"{name.removeprefix('as-')}@a.example", guid=name.encode())
+        await admin.put(CONFIG, document(slapd))
+        for name in ("plain", "changed", "gone"):
+            await admin.make_user(ids["a"], name)
+
+        def link(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE users SET ldap_id = 'changed' WHERE id = 2")
+            connection.execute("UPDATE users SET ldap_id = 'gone' WHERE id = 3")
+
+        await service.context.database.write(link)
+        yield
+
+
+@pytest.mark.slapd
+@pytest.mark.usefixtures("linked")
+@pytest.mark.parametrize("moves", [True, False], ids=["moves", "stays"])
+@pytest.mark.parametrize("operation", TAKING_OVER)
+async def test_a_domain_that_moves_while_its_directory_is_asked(
+    admin: Api, monkeypatch: pytest.MonkeyPatch, operation: str, moves: bool
+) -> None:
+    """What the directory of its former organisation says changes nobody in a domain that has left by the time of the
+    change, not even for who may change both."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    fetch, existing, pages = Directory.fetch, Directory.existing, Directory.pages
+
+    async def wait() -> None:
+        asked.set()
+        await go_on.wait()
+
+    async def slow_fetch(self: Directory, object_id: bytes) -> Any:
+        entry = await fetch(self, object_id)
+        await wait()
+        return entry
+
+    async def slow_existing(self: Directory, object_ids: Any) -> Any:
+        found = await existing(self, object_ids)
+        await wait()
+        return found
+
+    async def slow_pages(self: Directory, size: int = 100) -> AsyncGenerator[Any, None]:
+        async for page in pages(self, size):
+            await wait()
+            yield page
+
+    monkeypatch.setattr(Directory, "fetch", slow_fetch)
+    monkeypatch.setattr(Directory, "existing", slow_existing)
+    monkeypatch.setattr(Directory, "pages", slow_pages)
+    method, path, refused = TAKING_OVER[operation]
+    before = await admin.get("/domains/1/users?level=2")
+    calling = asyncio.create_task(admin.call(method, path))
+    await asked.wait()
+    if moves:
+        await admin.patch("/system/domains/1", {"orgID": 2})
+    go_on.set()
+    answer = await calling
+    after = await admin.get("/domains/1/users?level=2")
+    for user in (*before["data"], *after["data"]):
+        user.pop("orgID", None)
+    assert (after == before) == moves, answer.body
+    assert answer.status == (refused if moves else 201 if operation == "an import" else 200), answer.body
+
+
+@pytest.mark.slapd
+@pytest.mark.usefixtures("linked")
+async def test_an_update_that_waits_asks_what_counts_by_then(service: Service, admin: Api) -> None:
+    """Domains that leave the organisation while its update waits for its turn are not part of it."""
+    tasks: Tasks = service.context.tasks
+    await admin.call("POST", "/tasq/stop")
+    queued = await admin.call("POST", "/system/orgs/1/ldap/downsync?import=true&timeout=0")
+    await admin.patch("/system/domains/1", {"orgID": 0})
+    await admin.call("POST", "/tasq/start")
+    await tasks.wait(queued.body["taskID"], 30)
+    task = await admin.get(f"/tasq/tasks/{queued.body['taskID']}")
+    assert task["message"] == "Done: there was nothing to do"
