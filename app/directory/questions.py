@@ -16,16 +16,24 @@ if TYPE_CHECKING:
     from postroom.app.directory.session import Session
 
 _ANYTHING = "(objectClass=*)"
-#: Attributes that hold passwords, their hashes or keys, in lower case. Not asked for, so never shown.
-SECRET = frozenset(
+#: Attributes that hold passwords, their hashes or keys and do not say so by their names, in lower case. `pwhistory` is
+#: Univention's.
+_SECRET = frozenset(
     {
-        "userpassword", "authpassword", "unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory",
-        "supplementalcredentials", "msds-managedpassword", "ms-mcs-admpwd", "mslaps-password",
-        "mslaps-encryptedpassword", "sambantpassword", "sambalmpassword", "sambapasswordhistory",
-        "sambapreviousclearpassword", "sambacleartextpassword", "krbprincipalkey", "krb5key", "krbextradata",
-        "krbmkey", "pwdhistory", "passwordhistory", "ipanthash", "ipatokenotpkey", "oathsecret", "userpkcs12",
+        "unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "pwdhistory", "pwhistory", "supplementalcredentials",
+        "ms-mcs-admpwd", "msfve-keypackage", "krbprincipalkey", "krb5key", "krbextradata", "krbmkey", "ipanthash",
+        "ipatokenotpkey", "oathsecret", "userpkcs12",
     }
 )  # fmt: skip
+
+
+def is_secret(name: str) -> bool:
+    """Whether an attribute may hold a password, or what is made of one: not asked for, so never shown.
+
+    Schemas of all kinds have passwords of their own; that one of these names holds but a date is no loss.
+    """
+    plain = name.lower().partition(";")[0]
+    return plain in _SECRET or "password" in plain
 
 
 class Questions:
@@ -62,12 +70,12 @@ class Questions:
             return await self._the_one(session, found)
 
     async def dump(self, session: "Session", object_id: bytes) -> Entry | None:
-        """The entry with this object ID and all it has but the SECRET attributes."""
+        """The entry with this object ID and all it has but what is_secret()."""
         match, base = self._match(object_id), self._config.base_dn
         with self._only_one():
             names = await session.names(base, match, ["*", *self._id_names], 2)
             # userPassword;x-option is a password, too.
-            shown = [name for name in names if name.lower().partition(";")[0] not in SECRET]
+            shown = [name for name in names if not is_secret(name)]
             found = await session.search(base, match, shown or self._id_names, 2)
             return await self._the_one(session, [self._with_id(one) for one in found])
 

@@ -7,7 +7,7 @@ from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.mapping import Entry, MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id
-from postroom.app.directory.questions import SECRET
+from postroom.app.directory.questions import is_secret
 from postroom.app.directory.scope import Scope
 from postroom.app.errors import InvalidError
 from postroom.app.services.context import Context
@@ -64,7 +64,7 @@ def _sample(entry: Entry, mapped: MappedUser, config: DirectoryConfig) -> dict[s
     }
     for tag, value in mapped.properties.items():
         # Nobody hinders an administrator from mapping an attribute that holds a password.
-        if not any(name.lower() in SECRET for rank in config.properties[tag] for name in rank):
+        if not any(is_secret(name) for rank in config.properties[tag] for name in rank):
             sample[proptags.by_tag(tag).name] = value
     if mapped.warnings:
         sample["left out"] = list(mapped.warnings)

@@ -53,6 +53,8 @@ _EXTRA_ATTRIBUTES = {
     "mailAlternativeAddress": _TEXT,
     "nsUniqueId": f"{_TEXT} SINGLE-VALUE",
     "mailAlternateAddress": _TEXT,
+    "pwhistory": _TEXT,
+    "mailboxPassword": _TEXT,
 }
 #: Classes by which entries may have these, besides those of inetOrgPerson. The filters of templates ask for `user`.
 _EXTRA_CLASSES = ("mailPerson", "user")

@@ -20,7 +20,8 @@ def slapd() -> Iterator[Slapd]:
         server.add(
             f"dn: uid=odd,{PEOPLE_DN}\nobjectClass: inetOrgPerson\nobjectClass: mailPerson\nuid: odd\n"
             f"uid: Strange One\ncn: Odd * (one) \\\nsn: Odd\nobjectGUID:: {base64.b64encode(GUID).decode()}\n"
-            "userPassword: geheim\nuserPassword;lang-de: geheim\nuserPKCS12:: Z2VoZWlt\ntelephoneNumber: +4312345\n"
+            "userPassword: geheim\nuserPassword;lang-de: geheim\nuserPKCS12:: Z2VoZWlt\n"
+            "pwhistory: geheim\nmailboxPassword: geheim\ntelephoneNumber: +4312345\n"
             "jpegPhoto:: /9gA\ndescription;lang-de: Versuch\n"
         )
         server.add(
