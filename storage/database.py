@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import partial
@@ -42,12 +43,13 @@ from postroom.storage.faults import (
     is_unavailable,
 )
 from postroom.storage.keyring import KeyFileError, Keyring
-from postroom.storage.lanes import Job, Lane, Outcomes, run_reads
+from postroom.storage.lanes import ASKER, BATCH_SECONDS, Job, Lane, Outcomes, run_reads
 from postroom.storage.migrations import WrongSchemaError
 from postroom.storage.presence import Presence
 from postroom.storage.searches import SEARCH_TIMEOUT, Reader, Searches, fetch_all, fetch_row, fetch_value
 
 __all__ = [
+    "ASKER",
     "GUARD",
     "Database",
     "DatabaseError",
@@ -272,7 +274,10 @@ class Database:
         self._presence.look()
         try:
             connection.execute("BEGIN IMMEDIATE")
+            until = time.monotonic() + BATCH_SECONDS
             for job in batch:
+                if outcomes and time.monotonic() > until:
+                    break
                 connection.execute("SAVEPOINT job")
                 try:
                     outcomes.append((job.function(connection, *job.args), None))

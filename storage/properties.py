@@ -69,3 +69,11 @@ def _row(user_id: int, proptag: PropTag, value: Value) -> tuple[object, ...]:
 def delete_property(connection: sqlite3.Connection, user_id: int, tag: int) -> None:
     """Removes one property; one that is not there is fine."""
     connection.execute("DELETE FROM properties WHERE user_id = ? AND tag = ?", (user_id, tag))
+
+
+def count_octets(connection: sqlite3.Connection, user_id: int) -> int:
+    """How large the values of a user's properties are, all together."""
+    (octets,) = connection.execute(
+        "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM properties WHERE user_id = ?", (user_id,)
+    ).fetchone()
+    return int(octets)

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -23,7 +23,7 @@ from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import create_defaults, domains, grants, users
 from postroom.storage.domains import DomainRow
-from postroom.storage.properties import delete_property, write_properties
+from postroom.storage.properties import count_octets, delete_property, write_properties
 from postroom.storage.users import Name, UserRow
 
 #: displaytypeex ([MS-OXOAB] 2.2.3.12): a mail user, a remote mail user.
@@ -176,12 +176,25 @@ def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
     users.delete_user(connection, user.id)
 
 
+#: Octets of all properties of one user.
+MOST_OCTETS: Final = 1024 * 1024
+
+
 def set_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:
-    """Writes properties; None removes one, whether it is there or not."""
+    """Writes properties; None removes one, whether it is there or not. Raises InvalidError when they become too large.
+
+    A read of a user shows all of them, so many bodies one after the other must not make it larger without end.
+    """
+    if not properties:
+        return
+    before = count_octets(connection, user_id)
     write_properties(connection, user_id, _without_none(properties))
     for proptag, value in properties.items():
         if value is None:
             delete_property(connection, user_id, proptag.tag)
+    # What has been larger from before can still be changed, as long as it does not grow.
+    if count_octets(connection, user_id) > max(MOST_OCTETS, before):
+        raise InvalidError("The properties of one user take at most 1 MiB together")
 
 
 def _without_none(properties: Mapping[PropTag, Value | None]) -> dict[PropTag, Value]:

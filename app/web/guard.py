@@ -17,7 +17,7 @@ from postroom.app.auth.tokens import Caller, grants_now
 from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
-from postroom.storage.database import GUARD, find_auth_generation
+from postroom.storage.database import ASKER, GUARD, find_auth_generation
 
 #: Whether a caller may do this.
 Need = Callable[[Caller, web.Request], bool]
@@ -41,6 +41,7 @@ async def admit(request: web.Request, need: Need) -> Caller:
     if not need(caller, request):
         raise ForbiddenError("You do not have the permission for this")
     request[CALLER] = caller
+    ASKER.set(caller.user_id)
     GUARD.set(Guard(request, need, generation))
     return caller
 

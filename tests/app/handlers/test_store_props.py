@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from postroom.app.transactions import users
 from postroom.schemas.values import proptags
 from postroom.schemas.values.proptags import Value
 from postroom.storage.database import Database
@@ -274,3 +275,31 @@ async def test_any_text_and_bytes_come_back(
     found = await select_properties(database, 1, 1, [tag.tag for tag in tags.values()])
     assert found is not None
     assert orjson.loads(found) == {"data": values}
+
+
+async def test_properties_have_a_size_together(admin: Api, domain: int) -> None:
+    """Many bodies one after the other do not make a user larger without end, and what is there can always shrink."""
+    user = (await admin.make_user(domain, "large"))["ID"]
+    path = f"/domains/{domain}/users/{user}/storeProps"
+    names = [f"extensionattribute{number}" for number in range(1, 9)]
+    names = [f"addressbook{name}" for name in names] + ["comment"]
+    text = "\N{GRINNING FACE}" * 32_000  # 128,000 octets
+    for name in names[:8]:
+        await admin.patch(path, {name: text})
+    refused = "The properties of one user take at most 1 MiB together"
+    assert refused in await admin.refused(400, "PATCH", path, {names[8]: text})
+    assert refused in await admin.refused(
+        400, "PATCH", f"/domains/{domain}/users/{user}", {"properties": {names[8]: text}}
+    )
+    assert names[8] not in (await admin.get(f"{path}?properties={','.join(names)}"))["data"]
+    await admin.patch(path, {names[0]: None, names[8]: text})
+
+
+async def test_what_was_too_large_before_can_shrink(admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user from before there was a bound can be changed, but not grow."""
+    user = (await admin.make_user(domain, "large"))["ID"]
+    path = f"/domains/{domain}/users/{user}/storeProps"
+    await admin.patch(path, {"comment": "x" * 1000})
+    monkeypatch.setattr(users, "MOST_OCTETS", 100)
+    await admin.patch(path, {"comment": "x" * 900})
+    await admin.refused(400, "PATCH", path, {"comment": "x" * 901})

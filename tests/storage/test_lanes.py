@@ -1,0 +1,79 @@
+"""Connections that are shared: one caller after the other, and no hop longer than a moment."""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from postroom.storage import database as database_module
+from postroom.storage import lanes
+from postroom.storage.database import ASKER, Database
+
+pytestmark = pytest.mark.attack
+
+#: Asks for a function to be run on one of the shared connections.
+Run = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(params=["write", "look_up_by", "fetch_by_key"])
+def run(request: pytest.FixtureRequest, file_database: Database) -> Run:
+    """Each of the three: the writer, the reader of accounts and that of reads by key."""
+    if request.param == "fetch_by_key":
+        return lambda function: file_database._keyed_reads.run(function, ())
+    found: Run = getattr(file_database, request.param)
+    return found
+
+
+def asked(run: Run, asker: int, function: Callable[[sqlite3.Connection], object]) -> asyncio.Task[Any]:
+    """Somebody's wish, on its way."""
+
+    async def ask() -> Any:
+        ASKER.set(asker)
+        return await run(function)
+
+    return asyncio.create_task(ask())
+
+
+async def test_callers_take_turns(run: Run) -> None:
+    """Whoever asks once is second, however much somebody else has asked before."""
+    order: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_connection: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait()
+
+    first = asked(run, 1, wait)
+    await asyncio.to_thread(begun.wait)
+    greedy = [asked(run, 1, lambda _: order.append(1)) for _ in range(1000)]
+    await asyncio.sleep(0)
+    modest = asked(run, 2, lambda _: order.append(2))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(first, *greedy, modest)
+    assert order.index(2) <= 1
+    assert len(order) == 1001
+
+
+async def test_a_hop_is_short(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long is not done in one hop with all that waits: whoever comes meanwhile is next but one."""
+    for module in (lanes, database_module):
+        monkeypatch.setattr(module, "BATCH_SECONDS", 0.0)
+    order: list[int] = []
+    begun = threading.Event()
+
+    def slow(_connection: sqlite3.Connection) -> None:
+        begun.set()
+        time.sleep(0.01)
+        order.append(1)
+
+    greedy = [asked(run, 1, slow) for _ in range(20)]
+    await asyncio.to_thread(begun.wait)
+    modest = asked(run, 2, lambda _: order.append(2))
+    await asyncio.gather(*greedy, modest)
+    assert order.index(2) <= 10
+    assert order.count(1) == 20
