@@ -5,6 +5,7 @@ One timer for all of them: a timer for each request would be on the way of every
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 from typing import Final, Protocol
@@ -23,6 +24,8 @@ _MOST_TURNED_AWAY: Final = 64
 _RETRY_AFTER: Final = 5
 #: Seconds without another search for an idle connection, after one that has found none.
 _PAUSE: Final = 0.1
+#: Seconds for which the event loop parses what is long, and seconds that are kept for everything else after that.
+_PARSING, _ELSE = 0.003, 0.006
 
 
 class Watched(Protocol):
@@ -40,12 +43,48 @@ class Watched(Protocol):
     def cut_off(self) -> None:
         """Ends it at once, whatever is on its way."""
 
+    def parse_piece(self) -> bool:
+        """Parses a piece of what has arrived; whether there is more that can be parsed now."""
+
+
+class Pieces:
+    """Parses what is long, one piece of each connection after the other.
+
+    A body in chunks of a byte takes a hundred times as long as its bytes, and many can arrive at the same moment.
+    """
+
+    def __init__(self) -> None:
+        #: In the order of their turns.
+        self._waiting: dict[Watched, None] = {}
+        self._going = False
+
+    def add(self, connection: Watched) -> None:
+        """It has its turn as well; twice is fine."""
+        self._waiting[connection] = None
+        if not self._going:
+            self._going = True
+            asyncio.get_running_loop().call_soon(self._go)
+
+    def _go(self) -> None:
+        until = time.monotonic() + _PARSING
+        while self._waiting:
+            connection = next(iter(self._waiting))
+            del self._waiting[connection]
+            if connection.parse_piece():
+                self._waiting[connection] = None  # stands last now
+            if time.monotonic() > until:
+                break
+        self._going = bool(self._waiting)
+        if self._going:
+            asyncio.get_running_loop().call_later(_ELSE, self._go)
+
 
 class Connections:
     """The connections that are open. Call `start()` in the loop that has them, and `stop()`."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.pieces = Pieces()
         #: Connection -> its source, which a transport forgets when it is closed.
         self._open: dict[Watched, str | None] = {}
         #: Source -> its connections, of those that are counted by source.

@@ -10,14 +10,13 @@ import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import EMPTY_PAYLOAD, StreamReader, web
-from aiohttp.http import HttpProcessingError, RawRequestMessage
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 from multidict import istr
 
 from postroom.app.logs import REQUEST_ID
-from postroom.app.server.timed import TimedConnection
+from postroom.app.server.parsing import ParsingConnection
 from postroom.app.web.endpoints import options_answer
 from postroom.app.web.error_responses import failure
 from postroom.app.web.responses import SECURITY_HEADERS, json_answer
@@ -25,24 +24,18 @@ from postroom.app.web.responses import SECURITY_HEADERS, json_answer
 if TYPE_CHECKING:
     from postroom.app.server.runner import Server
 
-_END_OF_HEAD: Final = b"\r\n\r\n"
-_LINE_ENDS: Final = (b"\r", b"\n")
-#: Most requests that wait for their turn on a connection, as aiohttp has it.
-_WAITING: Final = MAX_MSG_QUEUE_SIZE
-
 _REQUEST_ID: Final = istr("X-Request-ID")
 
 
 #: On the way of every request, where super() takes its time.
-_parse = web.RequestHandler.data_received
 _handle = web.RequestHandler._handle_request  # noqa: SLF001 - whatever is answered, this is called once
 _finish = web.RequestHandler.finish_response
 
 
-class Connection(TimedConnection):
+class Connection(ParsingConnection):
     """A connection that answers everything in the one shape, whatever comes in on it."""
 
-    __slots__ = ("_begun", "_body", "_lost", "_methods", "_name", "_rest")
+    __slots__ = ("_begun", "_lost", "_methods", "_name")
 
     def __init__(self, manager: "Server", **options: Any) -> None:
         super().__init__(manager, **options)
@@ -51,56 +44,7 @@ class Connection(TimedConnection):
         #: choose, two can choose alike.
         self._name = secrets.token_hex(6)
         self._begun = 0
-        #: What has been read and is not parsed yet, because enough requests wait.
-        self._rest = b""
-        #: Of the request that was answered last; it may still be on its way.
-        self._body: StreamReader = EMPTY_PAYLOAD
         self._lost: asyncio.Future[None] | None = None
-
-    def data_received(self, data: bytes) -> None:
-        """Parses head by head: what the parser refuses would take those with it that came in the same read."""
-        if self._broken:
-            return
-        # Nearly always it is one head and nothing else. If not, it may begin with an end that came in two reads.
-        if data.find(_END_OF_HEAD, 0, -1) >= 0 or data[:1] in _LINE_ENDS or self._rest:
-            data = self._parse_heads(self._rest + data)
-        _parse(self, data)
-        messages = self._messages
-        if messages:
-            if type(messages[-1][0]) is not RawRequestMessage:
-                self._break_off()
-        elif self._waiter is not None and self._head_number != self._request_count:
-            # It waits for a head, and this is not the whole of one.
-            self._head_number = self._request_count
-            self._head_since = self._loop.time()
-
-    def _parse_heads(self, data: bytes) -> bytes:
-        """Parses all but what comes after the last head; that is given back."""
-        self._rest = b""
-        start = 0
-        end = len(data) - len(data.lstrip(b"\r\n")) if data[:1] in _LINE_ENDS else _end_of_head(data, 0)
-        # Empty lines in bodies look like heads; beyond some, nothing is worth the time that they take.
-        for _ in range(2 * _WAITING):
-            if not start < end < len(data):
-                break
-            _parse(self, data[start:end])
-            start, end = end, _end_of_head(data, end)
-            messages = self._messages
-            if messages and type(messages[-1][0]) is not RawRequestMessage:
-                return b""
-            if len(messages) >= _WAITING:
-                # aiohttp reads no more until some are answered, and then calls again.
-                self._rest = data[start:]
-                return b""
-        return data[start:]
-
-    def _break_off(self) -> None:
-        # The parser leaves a body in which it finds a fault as it is, and whoever reads it would wait for ever.
-        self._broken = True
-        now = self._body if self._current_request is None else self._current_request.content
-        for body in (now, *(body for _, body in self._messages)):
-            if not body.is_eof():
-                body.set_exception(web.RequestPayloadError("The body is not encoded as its header says"))
 
     def _handle_request(
         self,
@@ -192,6 +136,7 @@ class Connection(TimedConnection):
         """Gives up what the client has asked for, and the wait for one that has been told that it is over."""
         self._watched.left(self)
         self._wire = None
+        self._later = b""
         # What is still asked costs nothing any more. An answer that is being sent ends by itself, with its file closed.
         asked = self._task_handler if self._current_request is not None else None
         super().connection_lost(exc)
@@ -199,12 +144,6 @@ class Connection(TimedConnection):
             asked.cancel()
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
-
-
-def _end_of_head(data: bytes, start: int) -> int:
-    """Where the head that begins here ends; 0 if it does not."""
-    found = data.find(_END_OF_HEAD, start)
-    return found + len(_END_OF_HEAD) if found >= 0 else 0
 
 
 def _refuse(error: HttpProcessingError) -> web.Response:

@@ -21,7 +21,8 @@ class TimedConnection(web.RequestHandler):
     """A connection that ends what has had its time whenever it is looked at."""
 
     __slots__ = (
-        "_broken", "_ends_at", "_head_number", "_head_since", "_unread", "_unread_since", "_watched", "_wire", "began",
+        "_broken", "_ends_at", "_head_number", "_head_since", "_later", "_unread", "_unread_since", "_watched", "_wire",
+        "began",
     )  # fmt: skip
 
     def __init__(self, manager: "Server", **options: Any) -> None:
@@ -31,6 +32,8 @@ class TimedConnection(web.RequestHandler):
         self._broken = False
         #: What is not forgotten at the end, as `transport` is, although something may still have to be sent.
         self._wire: asyncio.Transport | None = None
+        #: What has arrived and waits for its turn to be parsed. Nothing more is read meanwhile.
+        self._later = b""
         #: When the request that is being worked on began.
         self.began = 0.0
         #: When the head began that is not complete, and how many came before it.
@@ -92,9 +95,13 @@ class TimedConnection(web.RequestHandler):
         if wire.can_write_eof():
             wire.write_eof()
 
+    def parse_piece(self) -> bool:
+        """Parses a piece of what waits; whether there is more that can be parsed now."""
+        raise NotImplementedError
+
     def idle_since(self) -> float | None:
         """Since when nothing is asked on it; None while something is, or when it is ending."""
-        waits = self._waiter is not None and not self._waiter.done() and not self._messages
+        waits = self._waiter is not None and not self._waiter.done() and not self._messages and not self._later
         if not waits or self._ends_at is not None or self._head_number == self._request_count:
             return None
         return self._next_keepalive_close_time
