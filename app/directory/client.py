@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from postroom.app.directory.config import DirectoryConfig
@@ -14,6 +14,7 @@ from postroom.app.directory.pool import Pool
 from postroom.app.directory.questions import Questions
 from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError, too_many_logins
 from postroom.app.limits.turns import Turns
+from postroom.storage.lanes import ASKER
 
 if TYPE_CHECKING:
     from postroom.app.directory.session import Session
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 #: Most logins that wait for the directory, in all and of one source.
 _MOST_LOGINS, _MOST_LOGINS_EACH = 256, 64
+#: Most other questions that wait, in all and of one caller.
+_MOST_QUESTIONS, _MOST_QUESTIONS_EACH = 1024, 100
 #: How many object IDs one filter asks for.
 _CHUNK = 100
 
@@ -53,6 +56,10 @@ class Directory:
         self._questions = Questions(config)
         #: For who logs in: one connection less than there are, so that an update gets one, too.
         self._logins = Turns(max(connections - 1, 1), too_many_logins, most=_MOST_LOGINS, most_each=_MOST_LOGINS_EACH)
+        #: For what callers ask besides: two less, so that no caller's searches are in the way of logins.
+        self._callers = Turns(
+            max(connections - 2, 1), _too_many_questions, most=_MOST_QUESTIONS, most_each=_MOST_QUESTIONS_EACH
+        )
 
     async def check(self) -> None:
         """Connects, binds and tries base DN and filters. InvalidError when the configuration is at fault."""
@@ -170,8 +177,13 @@ class Directory:
         *,
         fault: type[InvalidError | MisconfiguredError] = MisconfiguredError,
     ) -> _T:
+        deadline = self._deadline()
         with self._explained(fault):
-            return await self._pool.run(question, self._deadline())
+            async with AsyncExitStack() as stack:
+                # Callers have their turns one after the other; waiting for one counts.
+                async with asyncio.timeout_at(deadline):
+                    await stack.enter_async_context(self._callers.turn(ASKER.get()))
+                return await self._pool.run(question, deadline)
 
     @contextmanager
     def _explained(self, fault: type[InvalidError | MisconfiguredError] = MisconfiguredError) -> Iterator[None]:
@@ -192,6 +204,10 @@ class Directory:
                 f"The directory server {names} gives out only part of its entries: "
                 "the size limit of the bind user has to be raised"
             ) from None
+
+
+def _too_many_questions() -> UnavailableError:
+    return UnavailableError("Too much is asked of the directory at the same time; try again later")
 
 
 async def _next(pages: AsyncGenerator[list[Entry], None], deadline: float) -> list[Entry] | None:

@@ -51,8 +51,12 @@ class ParsingConnection(TimedConnection):
     def parse_piece(self) -> bool:
         """Parses a piece of what waits; whether there is more that can be parsed now."""
         piece, self._later = self._later[:_PIECE], self._later[_PIECE:]
+        body = self._last_body()
+        before = _count_chunks(body)
         self._receive(piece)
-        if not self._broken and _count_chunks(self._last_body()) > _MOST_CHUNKS:
+        if self._last_body() is not body:
+            body, before = self._last_body(), 0
+        if not self._broken and _count_chunks(body) - before > _MOST_CHUNKS:
             self._break_off(InvalidError("The body comes in too many small chunks"))
         if self._broken or self.transport is None:
             self._later = b""

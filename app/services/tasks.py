@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 
 from postroom.app.errors import PostroomError, UnavailableError
+from postroom.app.limits.turns import Turns
 from postroom.app.transactions.tasks import CancelledTaskError, cancel_task, interrupt_orphans
 from postroom.storage import tasks
 from postroom.storage.database import GUARD, Database, Guard, is_unavailable
@@ -15,6 +16,8 @@ log = logging.getLogger("postroom.tasks")
 
 #: Tasks that wait for their turn or are worked on, at most.
 MOST_UNFINISHED = 100
+#: The same of one user.
+MOST_UNFINISHED_EACH = 20
 
 #: Does the work of the task with this ID and returns the sentence that sums it up.
 Work = Callable[[int], Awaitable[str]]
@@ -26,7 +29,8 @@ class Tasks:
     def __init__(self, database: Database, now: Callable[[], str]) -> None:
         self._database = database
         self._now = now
-        self._turn = asyncio.Lock()
+        #: Users have their turns one after the other; each one's own tasks keep their order.
+        self._turns = Turns(1, _too_many, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
         #: Set unless the queue is stopped: then whoever has the turn waits for it.
         self._open = asyncio.Event()
         self._open.set()
@@ -34,6 +38,8 @@ class Tasks:
         self._idle = asyncio.Event()
         self._idle.set()
         self._running: dict[int, asyncio.Task[None]] = {}
+        #: User -> how many of theirs have not ended, those included whose row is on its way; none is 0.
+        self._unfinished: Counter[int | None] = Counter()
 
     @property
     def open(self) -> bool:
@@ -62,20 +68,30 @@ class Tasks:
         await self._database.write(interrupt_orphans, self._now())
 
     async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        """Queues a task and returns its ID. Raises UnavailableError when very many wait already.
+        """Queues a task and returns its ID. Raises UnavailableError when very many wait already, or many of the user.
 
         A caller who goes away meanwhile leaves a task that runs, never a row that nobody works on.
         """
-        if len(self._running) >= MOST_UNFINISHED:
-            raise UnavailableError(f"{MOST_UNFINISHED} tasks are waiting already; cancel some, or try again later")
+        if self._unfinished.total() >= MOST_UNFINISHED:
+            raise _too_many()
+        if self._unfinished[user_id] >= MOST_UNFINISHED_EACH:
+            raise UnavailableError(
+                f"Already {MOST_UNFINISHED_EACH} tasks of yours are waiting; cancel some, or try again later"
+            )
+        # Counted at once: many may start while the row of the first is being written.
+        self._unfinished[user_id] += 1
         return await asyncio.shield(self._start(command, params, user_id, work))
 
     async def _start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        task_id = await self._database.write(tasks.insert_task, command, params, user_id, os.getpid(), self._now())
+        try:
+            task_id = await self._database.write(tasks.insert_task, command, params, user_id, os.getpid(), self._now())
+        except BaseException:
+            self._ended(user_id)
+            raise
         guard = GUARD.get()
-        running = asyncio.create_task(self._run(task_id, work, guard and guard.of_task()))
+        running = asyncio.create_task(self._run(task_id, user_id, work, guard and guard.of_task()))
         self._running[task_id] = running
-        running.add_done_callback(lambda ended: self._forget(task_id, ended))
+        running.add_done_callback(lambda ended: self._forget(task_id, user_id, ended))
         return task_id
 
     async def wait(self, task_id: int, seconds: float | None = None) -> bool:
@@ -107,18 +123,23 @@ class Tasks:
         """Stops what is under way; its rows say so."""
         await _end(self._running.values())
 
-    def _forget(self, task_id: int, ended: asyncio.Task[None]) -> None:
+    def _ended(self, user_id: int | None) -> None:
+        self._unfinished[user_id] -= 1
+        self._unfinished += Counter()  # keeps what is more than 0
+
+    def _forget(self, task_id: int, user_id: int | None, ended: asyncio.Task[None]) -> None:
         self._running.pop(task_id, None)
+        self._ended(user_id)
         if not ended.cancelled():
             # Looked at, or asyncio complains of a failure that nobody waited for; the row tells it.
             ended.exception()
 
-    async def _run(self, task_id: int, work: Work, guard: Guard | None) -> None:
+    async def _run(self, task_id: int, user_id: int | None, work: Work, guard: Guard | None) -> None:
         # What has become of the task is stored in any case; the guard is for what the work writes.
         GUARD.set(None)
         state, message = tasks.ERROR, "Interrupted: the service was stopped"
         try:
-            async with self._begun():
+            async with self._begun(user_id):
                 if await self._database.write(tasks.update_task, task_id, tasks.RUNNING, "", self._now()):
                     message = await _guarded(guard, work(task_id))
                     state = tasks.COMPLETED
@@ -138,9 +159,9 @@ class Tasks:
             await self._finish(task_id, state, message)
 
     @asynccontextmanager
-    async def _begun(self) -> AsyncIterator[None]:
+    async def _begun(self, user_id: int | None) -> AsyncIterator[None]:
         # In this order: whoever came first has the turn and waits, so the order is kept over a stop.
-        async with self._turn:
+        async with self._turns.turn(user_id):
             await self._open.wait()
             self._idle.clear()
             try:
@@ -155,6 +176,10 @@ class Tasks:
             # At the next start the task is found unfinished.
             fault = None if is_unavailable(error) else error
             log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
+
+
+def _too_many() -> UnavailableError:
+    return UnavailableError(f"Already {MOST_UNFINISHED} tasks are waiting; cancel some, or try again later")
 
 
 async def _guarded(guard: Guard | None, working: Awaitable[str]) -> str:

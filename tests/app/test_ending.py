@@ -1,5 +1,6 @@
 """Told to end, the process ends in time, whatever runs: real processes, real signals, things that hang."""
 
+import asyncio
 import signal
 import socket
 import subprocess
@@ -9,8 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.app.test_cli import Running, stopped_at_the_end
+from tests.support.faults import fault_server
+from tests.support.slapd import Slapd, config_document
 
 #: Seconds of POSTROOM_SHUTDOWN_TIMEOUT, and those that a busy machine may add to them.
 TIMEOUT = 2.0
@@ -108,6 +112,44 @@ def test_slow_clients_do_not_prolong_it(at: Path) -> None:
         time.sleep(0.5)
         code, seconds = ends(running)
         assert (code, seconds < TIMEOUT + LATE) == (0, True)
+
+
+@pytest.mark.parametrize("mode", ["silent", "mute", "backlog", "tls"])
+async def test_a_directory_that_hangs(at: Path, mode: str) -> None:
+    """Logins, searches and updates that wait for a directory for hours, which never answers, do not keep it."""
+    settings = {
+        "POSTROOM_ADMIN_PASSWORD": "secret", "POSTROOM_SHUTDOWN_TIMEOUT": str(TIMEOUT), "POSTROOM_LDAP_TIMEOUT": "3600",
+    }  # fmt: skip
+    async with fault_server(mode) as address:
+        running = await asyncio.to_thread(Running, at, **settings)
+        with stopped_at_the_end(running):
+            async with ClientSession(f"http://127.0.0.1:{running.ports[0]}") as session:
+                login = {"user": "admin", "pass": "secret"}
+                token = (await (await session.post("/api/v1/login", json=login)).json())["grommunioAuthJwt"]
+                session.headers["Authorization"] = f"Bearer {token}"
+                config = {**config_document(Slapd()), "objectID": "objectGUID"}
+                config["connection"]["server"] = f"{'ldaps' if mode == 'tls' else 'ldap'}://{address}"
+                for method, path, body in (
+                    ("PUT", "/api/v1/system/mconf/ldap?force=true", config),
+                    ("POST", "/api/v1/system/domains", {"domainname": "example.com", "maxUser": 10}),
+                ):
+                    assert (await session.request(method, path, json=body)).status < 300
+                waiting = [
+                    asyncio.create_task(session.request(method, path, json=body))
+                    for method, path, body in (
+                        ("POST", "/api/v1/login", {"user": "jane@example.com", "pass": "x"}),
+                        ("GET", "/api/v1/domains/ldap/search?query=jane&domain=1", None),
+                        ("POST", "/api/v1/domains/ldap/downsync?timeout=100", None),
+                        ("PUT", "/api/v1/system/mconf/ldap", config),
+                    )
+                ]
+                await asyncio.sleep(0.7)
+                assert not any(task.done() for task in waiting)
+                code, seconds = await asyncio.to_thread(ends, running)
+                await asyncio.gather(*waiting, return_exceptions=True)
+            assert seconds < TIMEOUT + LATE
+            assert code == 0
+            assert "Traceback" not in "".join(running.lines)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

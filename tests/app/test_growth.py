@@ -278,6 +278,57 @@ async def test_so_many_tasks_wait(service: Service, monkeypatch: pytest.MonkeyPa
     await queue.start("test", {}, None, work)
 
 
+async def test_so_many_tasks_wait_that_start_at_once(
+    service: Service, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound holds for tasks that start at the same moment, before the row of the first is there, and for a user."""
+    monkeypatch.setattr(tasks, "MOST_UNFINISHED", 6)
+    monkeypatch.setattr(tasks, "MOST_UNFINISHED_EACH", 4)
+    go_on = asyncio.Event()
+
+    async def work(task_id: int) -> str:
+        await go_on.wait()
+        return "done"
+
+    queue = service.context.tasks
+    for name in ("jane", "john"):
+        await admin.make_user(domain, name)
+    of_one = await asyncio.gather(*(queue.start("test", {}, 1, work) for _ in range(9)), return_exceptions=True)
+    of_all = await asyncio.gather(*(queue.start("test", {}, 2, work) for _ in range(9)), return_exceptions=True)
+    refused = [str(each) for each in (*of_one, *of_all) if isinstance(each, UnavailableError)]
+    assert sum("4 of your tasks are waiting" in each for each in refused) == 5
+    assert sum("6 tasks are waiting" in each for each in refused) == 7
+    go_on.set()
+    for task_id in (*of_one, *of_all):
+        if isinstance(task_id, int):
+            await queue.wait(task_id)
+    assert not queue._unfinished
+    await queue.start("test", {}, 1, work)
+
+
+async def test_users_tasks_take_turns(service: Service, admin: Api, domain: int) -> None:
+    """Whoever starts one task does not wait for all that somebody else has started before."""
+    for name in ("jane", "john"):
+        await admin.make_user(domain, name)
+    order: list[int] = []
+    queue = service.context.tasks
+    await queue.stop(1)
+
+    def of(user_id: int) -> tasks.Work:
+        async def work(task_id: int) -> str:
+            order.append(user_id)
+            return "done"
+
+        return work
+
+    started = [await queue.start("test", {}, user_id, of(user_id)) for user_id in (1, 1, 1, 1, 2)]
+    queue.resume()
+    for task_id in started:
+        await queue.wait(task_id)
+    assert order.index(2) <= 2
+    assert len(order) == 5
+
+
 async def test_long_lists_are_written_in_parts(admin: Api, domain: int) -> None:
     """A thousand names of a user are stored in order, by few kinds of statements."""
     aliases = [f"alias{number}@example.org" for number in range(1000)]

@@ -22,11 +22,11 @@ def chunked(path: str, chunk: bytes, number: int) -> bytes:
 @pytest.mark.parametrize("number", [10_000, 200_000])
 async def test_very_small_chunks_are_refused(service: Service, path: str, number: int) -> None:
     """Chunks of a byte, many at the same moment, end the connection with an answer, whoever sends them where."""
-    found = await talk(service, chunked(path, b" ", number))
+    found = await talk(service, chunked(path, b" ", number), quiet=10)
     assert found.closed
     (answer,) = found.answers
     assert_shape(answer)
-    assert answer.status in (400, 401, 404)
+    assert answer.status in (400, 404, 405)
     if path == "/api/v1/login":
         assert answer.json["message"] == "The body comes in too many small chunks"
 

@@ -123,9 +123,11 @@ async def test_an_idle_cut_goes_unnoticed() -> None:
 
 
 async def test_the_pool_is_bounded(first: Slapd) -> None:
-    """Never are more connections open than allowed, whatever is asked at once; they are shared and kept."""
+    """Never are more connections open than callers may have, which is half of all, whatever is asked at once; they are
+    shared and kept.
+    """
     opened = 0
-    async with directory(first, objectID="uid", connections=2) as found:
+    async with directory(first, objectID="uid", connections=4) as found:
         original = found._pool._open_one
 
         async def counted(*args: object) -> object:
