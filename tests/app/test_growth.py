@@ -296,7 +296,7 @@ async def test_so_many_tasks_wait_that_start_at_once(
     of_one = await asyncio.gather(*(queue.start("test", {}, 1, work) for _ in range(9)), return_exceptions=True)
     of_all = await asyncio.gather(*(queue.start("test", {}, 2, work) for _ in range(9)), return_exceptions=True)
     refused = [str(each) for each in (*of_one, *of_all) if isinstance(each, UnavailableError)]
-    assert sum("4 of your tasks are waiting" in each for each in refused) == 5
+    assert sum("4 tasks of yours are waiting" in each for each in refused) == 5
     assert sum("6 tasks are waiting" in each for each in refused) == 7
     go_on.set()
     for task_id in (*of_one, *of_all):
