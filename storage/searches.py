@@ -2,10 +2,14 @@
 
 A statement is stopped as soon as nobody waits for it: its caller has hung up, or its deadline is over. SQLite asks for
 that again and again while it works. `sqlite3.Connection.interrupt` would stop whatever has the connection by then.
+
+Every search begins on one reader, where none goes on for longer than a moment. What is not done by then begins again on
+one of the others, so whoever asks for something quick never waits for what others have asked for that is slow.
 """
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -17,8 +21,12 @@ T = TypeVar("T")
 
 #: Seconds that a search may take, waiting for its turn included.
 SEARCH_TIMEOUT = 5.0
-#: Searches of one caller that are worked on at a time: fewer than there are readers, so that one is left for others.
+#: Seconds that a search may go on where it begins.
+QUICK = 0.1
+#: Searches of one caller that are worked on at a time, and how many of them beyond that moment: fewer than there are
+#: readers for these, so that one is left for others.
 RUNNING = 2
+SLOW = 1
 #: Searches of one caller that are under way, those that wait for their turn included.
 UNDER_WAY = 100
 #: Steps of SQLite's virtual machine between two questions whether to go on: some milliseconds. Each of them needs the
@@ -26,14 +34,29 @@ UNDER_WAY = 100
 _STEPS = 100_000
 
 
+class _OverdueError(Exception):
+    """A search has taken all the seconds that it has on this reader."""
+
+
 class _Turn:
-    """What is asked of a reader; `over` once nobody waits for it any more."""
+    """What is asked of a reader; `over` once nobody waits for it any more, or after so many seconds on it."""
 
-    __slots__ = ("begun", "over")
+    __slots__ = ("begun", "over", "seconds", "until")
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
         self.begun = False
         self.over = False
+        self.seconds = seconds
+        self.until: float | None = None
+
+    def begin(self) -> None:
+        """From now on the seconds count."""
+        self.begun = True
+        self.until = None if self.seconds is None else time.monotonic() + self.seconds
+
+    def is_overdue(self) -> bool:
+        """Whether they are over."""
+        return self.until is not None and time.monotonic() > self.until
 
 
 class Reader:
@@ -54,6 +77,8 @@ class Reader:
 
     async def run(self, turn: _Turn, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)`. When the caller is cancelled, it is stopped or never begins."""
+        if self._closed:
+            raise DatabaseError("The database is closed")
         self._asked += 1
         try:
             result: T = await self.connection.run(self._run, turn, function, args)
@@ -70,33 +95,40 @@ class Reader:
         try:
             if turn.over:
                 return None
-            turn.begun = True
+            turn.begin()
             self._turn = turn
             return function(connection, *args)
         except sqlite3.OperationalError:
             if self._closed:
                 raise DatabaseError("The database is closed") from None
+            if turn.is_overdue():
+                raise _OverdueError from None
             raise
         finally:
             self._turn = None
             self._done += 1
 
     def _is_over(self) -> bool:
-        return self._closed or (self._turn is not None and self._turn.over)
+        turn = self._turn
+        return self._closed or (turn is not None and (turn.over or turn.is_overdue()))
 
 
 class _Own:
     """The searches of one caller."""
 
-    __slots__ = ("running", "under_way")
+    __slots__ = ("running", "slow", "under_way")
 
     def __init__(self) -> None:
         self.under_way = 0
         self.running = asyncio.Semaphore(RUNNING)
+        self.slow = asyncio.Semaphore(SLOW)
 
 
 class Searches:
-    """Readers that callers share fairly: each has a few searches on them at a time, for `seconds` each."""
+    """Readers that callers share fairly: each has a few searches on them at a time, for `seconds` each.
+
+    The first is the one on which searches begin.
+    """
 
     def __init__(self, readers: Sequence[Reader], seconds: float) -> None:
         self.readers = readers
@@ -105,7 +137,7 @@ class Searches:
 
     async def run(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)` on the reader that has least to do, however long it takes."""
-        return await self._least_busy().run(_Turn(), function, *args)
+        return await _least_busy(self.readers).run(_Turn(), function, *args)
 
     async def search(self, caller: object, sql: str, params: Sequence[object]) -> Any:
         """The first column of a statement's first row, None without one, for a caller (any key, such as an ID).
@@ -121,7 +153,11 @@ class Searches:
         turn = _Turn()
         try:
             async with asyncio.timeout(self._seconds), own.running:
-                return await self._least_busy().run(turn, fetch_value, sql, params)
+                try:
+                    return await self.readers[0].run(_Turn(QUICK), fetch_value, sql, params)
+                except _OverdueError:
+                    async with own.slow:
+                        return await _least_busy(self.readers[1:]).run(turn, fetch_value, sql, params)
         except TimeoutError:
             raise self._too_slow(turn) from None
         except sqlite3.DataError as error:
@@ -133,9 +169,6 @@ class Searches:
             if not own.under_way:
                 del self._callers[caller]
 
-    def _least_busy(self) -> Reader:
-        return min(self.readers, key=lambda reader: reader.pending)
-
     def _too_slow(self, turn: _Turn) -> Exception:
         if turn.begun:
             return SlowSearchError(
@@ -143,6 +176,10 @@ class Searches:
                 "fewer or longer words, or for fewer entries at a time"
             )
         return CrowdedError(f"Other searches had not ended after {self._seconds:g} seconds; try again later")
+
+
+def _least_busy(readers: Sequence[Reader]) -> Reader:
+    return min(readers, key=lambda reader: reader.pending)
 
 
 def fetch_row(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:

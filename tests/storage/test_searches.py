@@ -72,8 +72,8 @@ async def test_a_search_ends_with_its_deadline(tmp_path: Path) -> None:
 
 async def test_a_search_whose_caller_is_cancelled_ends(patient: Database) -> None:
     """Nothing works on for somebody who has gone."""
-    tasks = endless(patient, 1, searches.RUNNING)
-    await until(lambda: running(patient) == searches.RUNNING)
+    tasks = endless(patient, 1, searches.SLOW)
+    await until(lambda: running(patient) == searches.SLOW)
     await end(*tasks)
     await until(lambda: pending(patient) == 0)
 
@@ -114,15 +114,39 @@ async def test_what_waits_never_begins_for_who_has_gone(patient: Database) -> No
 async def test_one_caller_leaves_room_for_the_others(patient: Database) -> None:
     """Whatever number of searches one caller has, another one's is done at once, and so is everything by key."""
     tasks = endless(patient, 1, 50)
-    await until(lambda: running(patient) == searches.RUNNING)
+    await until(lambda: running(patient) == searches.SLOW)
     async with asyncio.timeout(PATIENCE):
         for caller in range(2, 40):
             assert await patient.search(caller, "SELECT 7") == 7
             assert await patient.fetch_by_key("SELECT 7", ()) == 7
             assert await patient.look_up("SELECT 7") == (7,)
             await patient.check()
-    assert running(patient) == searches.RUNNING
+    assert running(patient) == searches.SLOW
     await end(*tasks)
+
+
+async def test_any_number_of_callers_leave_a_reader_for_what_is_quick(patient: Database) -> None:
+    """With all that callers may have of slow searches, what is quick is done as ever, by whomever it is asked."""
+    tasks = [task for caller in range(5) for task in endless(patient, caller, 5)]
+    quick, *slow = patient._searches.readers
+    await until(lambda: quick.pending == 0 and all(reader.pending for reader in slow))
+    async with asyncio.timeout(PATIENCE):
+        for caller in range(100, 140):
+            assert await patient.search(caller, "SELECT 7") == 7
+    assert all(reader.pending for reader in slow)
+    # What is slow has to wait for its turn there, and leaves the quick reader again.
+    tasks += endless(patient, 200, 1)
+    await until(lambda: quick.pending == 1)
+    await until(lambda: quick.pending == 0)
+    await end(*tasks)
+    await until(lambda: pending(patient) == 0)
+
+
+async def test_what_is_slow_is_done_on_another_reader(patient: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that takes longer than where it begins is allowed has its answer all the same."""
+    monkeypatch.setattr(searches, "QUICK", 0.0)
+    assert await patient.search(1, ENDLESS.replace("FROM n)", "FROM n LIMIT 500000)")) == 500_000
+    assert patient._searches._callers == {}
 
 
 async def test_no_search_is_in_the_way_of_a_login(patient: Database) -> None:
@@ -143,8 +167,8 @@ async def test_waiting_counts(tmp_path: Path) -> None:
     database = await Database.open(str(tmp_path / "a.sqlite3"), search_timeout=0.3)
     outcomes = await asyncio.gather(*endless(database, 1, 10), return_exceptions=True)
     kinds = [type(outcome) for outcome in outcomes]
-    assert kinds.count(SlowSearchError) == searches.RUNNING
-    assert kinds.count(CrowdedError) == 10 - searches.RUNNING
+    assert kinds.count(SlowSearchError) == searches.SLOW
+    assert kinds.count(CrowdedError) == 10 - searches.SLOW
     assert database._searches._callers == {}
     await database.close()
 
@@ -152,7 +176,7 @@ async def test_waiting_counts(tmp_path: Path) -> None:
 async def test_a_caller_has_so_many(patient: Database) -> None:
     """One search more than may wait is refused at once; when some are gone, there is room again."""
     tasks = endless(patient, 1, searches.UNDER_WAY)
-    await until(lambda: running(patient) == searches.RUNNING)
+    await until(lambda: running(patient) == searches.SLOW)
     with pytest.raises(CrowdedError, match="100 searches"):
         await patient.search(1, "SELECT 7")
     await end(*tasks)
@@ -164,7 +188,7 @@ async def test_a_stop_hits_nobody_else(patient: Database) -> None:
     """Searches that are cancelled at any moment never take one with them that shares their reader."""
     chance = random.Random(7)  # noqa: S311 - the same moments in every run
     reader = patient._searches.readers[0]
-    patient._searches.readers = [reader]
+    patient._searches.readers = [reader, reader]
     for _ in range(150):
         gone = asyncio.create_task(patient.search(1, ENDLESS))
         stays = asyncio.create_task(patient.search(2, f"{ENDLESS.replace('FROM n)', 'FROM n LIMIT 5000)')}"))

@@ -128,7 +128,7 @@ async def test_a_client_that_hangs_up(start_service: StartService, how: str) -> 
         _, writer = await raw.connect(service)
         writer.write(head.encode())
         writers.append(writer)
-    await until(lambda: running(database) == searches.RUNNING)
+    await until(lambda: running(database) == searches.SLOW)
     for writer in writers:
         if how == "reset":
             raw.reset(writer)
@@ -151,7 +151,7 @@ async def test_others_beside_searches(start_service: StartService, tmp_path: Pat
             statuses.add((await admin.call("GET", url)).status)
 
     tasks = [asyncio.create_task(search()) for _ in range(20)]
-    await until(lambda: running(service.context.database) == searches.RUNNING)
+    await until(lambda: running(service.context.database) == searches.SLOW)
     waits: list[float] = []
     for number in range(8):
         for path_ in ("/status", f"/domains/{large.id}/users/{large.first_user + number}"):
