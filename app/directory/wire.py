@@ -22,6 +22,8 @@ from postroom.schemas.ldap_text import ServerAddress
 _START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
 _EXTENDED_RESPONSE = 0x78
 _MAX_RESPONSE = 4096
+#: Bytes of the answers to one request: many times a page of people with their photographs.
+_MAX_ANSWER = 64 * 1024 * 1024
 
 _T = TypeVar("_T")
 
@@ -33,6 +35,8 @@ class _Pipe(asyncio.Protocol):
         self.peer: _Pipe | None = None
         self.transport: asyncio.Transport | None = None
         self.received = bytearray()
+        #: Bytes passed on since the other end has said something.
+        self.relayed = 0
         self.arrived = asyncio.Event()
         self.lost = False
 
@@ -41,6 +45,11 @@ class _Pipe(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.peer is not None and self.peer.transport is not None:
+            self.relayed, self.peer.relayed = self.relayed + len(data), 0
+            if self.relayed > _MAX_ANSWER:
+                # libldap would keep all of it, and has no bound of its own.
+                self.close()
+                return
             self.peer.transport.write(data)
         else:
             self.received += data

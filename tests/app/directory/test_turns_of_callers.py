@@ -1,14 +1,15 @@
-"""Nobody's questions to a directory are in the way of somebody else's, nor of logins."""
+"""Nobody's questions to a directory are in the way of somebody else's, nor of logins; and no answer has no end."""
 
 import asyncio
 
 import pytest
 
+from postroom.app.directory import wire
 from postroom.app.directory.client import Directory
 from postroom.app.errors import UnavailableError
 from postroom.storage.lanes import ASKER
 from tests.support.directory import directory
-from tests.support.faults import fault_server
+from tests.support.faults import answering, fault_server
 from tests.support.slapd import Slapd
 
 pytestmark = pytest.mark.attack
@@ -65,3 +66,21 @@ async def test_one_caller_leaves_connections_for_others() -> None:
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def test_an_answer_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose answer is larger than any has to be is hung up on, long before the time is over."""
+    monkeypatch.setattr(wire, "_MAX_ANSWER", 500_000)
+    person = {"cn": [b"a"], "mail": [b"a@example.com"], "objectGUID": [b"a"], "description": [b"x" * 10_000]}
+    for number, there in ((10, True), (200, False)):
+        people = {f"cn={each}": person for each in range(number)}
+        async with (
+            fault_server(answering(people)) as address,
+            directory(Slapd(), limit=3600, connection__server=f"ldap://{address}") as found,
+        ):
+            if there:
+                for _ in range(10):
+                    assert len(await found.search("anna", 500)) == number
+            else:
+                with pytest.raises(UnavailableError, match="cannot be asked"):
+                    await found.search("anna", 500)
