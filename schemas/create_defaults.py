@@ -69,7 +69,7 @@ class CreateDefaultsSchema(Input):
 class CreateDefaultsQuerySchema(Schema):
     """`domain`: ask for what counts in that domain, not for what counts without one."""
 
-    domain = QueryInt()
+    domain = QueryInt(metadata={"description": "Show the defaults that take effect in this domain, by ID"})
 
 
 def overlay(base: Defaults, over: Defaults) -> Defaults:

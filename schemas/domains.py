@@ -89,14 +89,22 @@ READ_ONLY = ("ID", "displayname", "activeUsers", "inactiveUsers", "virtualUsers"
 class DomainCreateQuerySchema(Schema):
     """`createRole`: whether a role is made whose holders administer the new domain."""
 
-    createRole = QueryBool(load_default=False)
+    createRole = QueryBool(
+        load_default=False, metadata={"description": "Also create a role whose holders administer the domain"}
+    )
 
 
 class DomainDeleteQuerySchema(Schema):
     """`purge`: remove everything, instead of marking. There are no files to delete yet."""
 
-    purge = QueryBool(load_default=False)
+    purge = QueryBool(
+        load_default=False,
+        metadata={"description": "Remove the domain and everything in it for good, instead of marking it"},
+    )
     deleteFiles = QueryBool(load_default=False)
+
+
+_STATUSES = "Only domains of one of these statuses: 0 normal, 1 suspended, 2 out of date, 3 deleted"
 
 
 class DomainListQuerySchema(PageQuerySchema):
@@ -104,14 +112,20 @@ class DomainListQuerySchema(PageQuerySchema):
 
     matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
     ID = CommaSeparated(QueryInt())
-    orgID = CommaSeparated(QueryInt())
-    domainStatus = CommaSeparated(QueryInt())
-    maxUser = CommaSeparated(QueryInt(), validate=validate.Length(max=2))
-    domainname = Text(255)
-    title = Text(128)
-    address = Text(128)
-    adminName = Text(32)
-    tel = Text(64)
+    orgID = CommaSeparated(
+        QueryInt(), metadata={"description": "Only domains of these organisations, by ID; 0 for domains without one"}
+    )
+    domainStatus = CommaSeparated(QueryInt(), metadata={"description": _STATUSES})
+    maxUser = CommaSeparated(
+        QueryInt(),
+        validate=validate.Length(max=2),
+        metadata={"description": "Only domains whose `maxUser` is this number, or from the first number to the second"},
+    )
+    domainname = Text(255, metadata={"description": "Only the domain of this name"})
+    title = Text(128, metadata={"description": "Only domains with exactly this title"})
+    address = Text(128, metadata={"description": "Only domains with exactly this postal address"})
+    adminName = Text(32, metadata={"description": "Only domains whose administrator has exactly this name"})
+    tel = Text(64, metadata={"description": "Only domains with exactly this telephone number"})
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> DomainQuery:

@@ -13,4 +13,6 @@ ROOT_FOLDER: Final = 144115188075855873
 class FolderTreeQuerySchema(Schema):
     """`folderID`: the folder from which the tree is shown."""
 
-    folderID = QueryInt(load_default=ROOT_FOLDER)
+    folderID = QueryInt(
+        load_default=ROOT_FOLDER, metadata={"description": "The folder to begin with; there is only the root"}
+    )

@@ -9,8 +9,8 @@ from postroom.schemas.domains import DomainName
 class FormatQuerySchema(Schema):
     """The texts to look at. No limits here: a text that is too long is an answer, not a mistake of the caller."""
 
-    email = fields.String()
-    domain = fields.String()
+    email = fields.String(metadata={"description": "A text that is to become an address"})
+    domain = fields.String(metadata={"description": "A text that is to become the name of a domain"})
 
 
 def reason_against_address(text: str) -> str | None:

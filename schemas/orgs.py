@@ -29,8 +29,8 @@ class OrgListQuerySchema(PageQuerySchema):
     """The query of a list of organisations; loads as an OrgQuery."""
 
     matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
-    name = Text(32)
-    description = Text(128)
+    name = Text(32, metadata={"description": "Only the organisation with exactly this name"})
+    description = Text(128, metadata={"description": "Only organisations with exactly this description"})
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> OrgQuery:

@@ -60,11 +60,11 @@ class UserRolesSchema(Input):
 class RoleListQuerySchema(PageQuerySchema):
     """The query of a list of roles; loads as a RoleQuery. Without a limit all are meant: clients do not page here."""
 
-    limit = QueryInt()
+    limit = QueryInt(metadata={"description": "How many roles to show at most; all of them without it"})
     matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
     ID = CommaSeparated(QueryInt())
-    name = Text(LONGEST_NAME)
-    description = Text(LONGEST_DESCRIPTION)
+    name = Text(LONGEST_NAME, metadata={"description": "Only the role with exactly this name"})
+    description = Text(LONGEST_DESCRIPTION, metadata={"description": "Only roles with exactly this description"})
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> RoleQuery:

@@ -25,7 +25,9 @@ class StorePropsChange:
 class StorePropsQuerySchema(Schema):
     """The properties to read or to remove, by name or number; loads as a list of PropTag."""
 
-    properties = CommaSeparated(Text(100), load_default=list)
+    properties = CommaSeparated(
+        Text(100), load_default=list, metadata={"description": "The properties, by name or by number (`0x3001001f`)"}
+    )
 
     @post_load
     def _parse(self, data: dict[str, Any], **_: Any) -> list[PropTag]:

@@ -15,13 +15,16 @@ _EXACT = ("command", "message", "created", "updated")
 class StartQuerySchema(Schema):
     """`procs`: accepted, because clients send it; there is one worker."""
 
-    procs = QueryInt(load_default=1)
+    procs = QueryInt(load_default=1, metadata={"description": "Has no effect: there is one worker"})
 
 
 class StopQuerySchema(Schema):
     """`timeout`: how long to wait for the task that is being worked on."""
 
-    timeout = Seconds(load_default=0.0)
+    timeout = Seconds(
+        load_default=0.0,
+        metadata={"description": "Seconds to wait for the end of the task that is being worked on, at most 300"},
+    )
 
 
 class TaskListQuerySchema(PageQuerySchema):
@@ -29,10 +32,10 @@ class TaskListQuerySchema(PageQuerySchema):
 
     matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)
     ID = CommaSeparated(QueryInt())
-    command = Text(64)
-    message = Text(1000)
-    created = Text(19)
-    updated = Text(19)
+    command = Text(64, metadata={"description": "Only tasks with exactly this command"})
+    message = Text(1000, metadata={"description": "Only tasks with exactly this message"})
+    created = Text(19, metadata={"description": "Only tasks created at this time: `YYYY-MM-DD HH:MM:SS`"})
+    updated = Text(19, metadata={"description": "Only tasks last updated at this time: `YYYY-MM-DD HH:MM:SS`"})
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> TaskQuery:

@@ -18,6 +18,8 @@ from postroom.schemas.values.proptags import Kind
 from postroom.schemas.values.queries import USER_MATCH_FIELDS, USER_SORT_FIELDS, UserQuery
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
+_STATUSES = "Only users of one of these statuses: 0 normal, 1 suspended, 3 deleted, 4 shared mailbox, 5 contact"
+
 
 class UserListQuerySchema(PageQuerySchema):
     """The query of a list of users; loads as a UserQuery. Unknown parameters never reach it."""
@@ -26,10 +28,15 @@ class UserListQuerySchema(PageQuerySchema):
     matchProps = CommaSeparated(Text(100), most=MOST_NAMES, load_default=list)
     filterProp = Text(4000, load_default="")
     ID = CommaSeparated(QueryInt())
-    username = Text(LONGEST_ADDRESS)
-    status = CommaSeparated(QueryInt())
-    mlist = Text(0)  # "hide the users behind mailing lists": there are none
-    properties = CommaSeparated(Text(100), most=MOST_NAMES)
+    username = Text(LONGEST_ADDRESS, metadata={"description": "Only the user with this username, in any case"})
+    status = CommaSeparated(QueryInt(), metadata={"description": _STATUSES})
+    # Leaves out nobody: there are no mailing lists.
+    mlist = Text(0, metadata={"description": "Leave out the users behind mailing lists; takes no value"})
+    properties = CommaSeparated(
+        Text(100),
+        most=MOST_NAMES,
+        metadata={"description": "Properties to show of each user, as the object `properties`"},
+    )
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> UserQuery:
@@ -50,7 +57,10 @@ class UserListQuerySchema(PageQuerySchema):
 class AllUsersQuerySchema(UserListQuerySchema):
     """The query of the list of all users. `orgID`: of the domains of these organisations, 0 of those without one."""
 
-    orgID = CommaSeparated(QueryInt())
+    orgID = CommaSeparated(
+        QueryInt(),
+        metadata={"description": "Only users of these organisations, by ID; 0 for users whose domain has none"},
+    )
 
 
 def _known_tags(names: list[str]) -> list[int]:
@@ -104,4 +114,4 @@ class UserDeleteQuerySchema(Schema):
     """Both are taken and without effect: there are neither files nor chat users beside the database."""
 
     deleteFiles = QueryBool()
-    deleteChatUser = QueryBool()
+    deleteChatUser = QueryBool(metadata={"description": "Has no effect: there are no chat users"})

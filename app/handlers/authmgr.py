@@ -14,28 +14,30 @@ from postroom.storage import auth
 TAGS = ["System Admin/MConf"]
 
 
-@docs(tags=TAGS, summary="Get the authentication backend selection", operationId="getAuthmgr")
-@response_schema(AuthmgrAnswerSchema(), 200, description="Selection returned")
+@docs(tags=TAGS, summary="What logins are checked against", operationId="getAuthmgr")
+@response_schema(AuthmgrAnswerSchema(), 200, description="The selection")
 async def get_authmgr(request: web.Request) -> web.Response:
-    """`externid`: the directory for users linked to it, the local password for others; or one of the two for all."""
+    """`externid`: the directory for users linked to it, the local password for all others. `always_ldap` and
+    `always_mysql`: only the directory, or only the local password, for everyone.
+    """
     selected = {"authBackendSelection": await selected_backend(context_of(request).database)}
     # The web console takes what is not in `data` for `always_mysql`, and stores that with its next save.
     return json_answer({**selected, "data": selected})
 
 
-@docs(tags=TAGS, summary="Set the authentication backend selection", operationId="setAuthmgr")
+@docs(tags=TAGS, summary="Choose what logins are checked against", operationId="setAuthmgr")
 @json_schema(AuthmgrSchema())
-@response_schema(MessageSchema(), 200, description="Selection stored")
+@response_schema(MessageSchema(), 200, description="The selection is stored")
 async def put_authmgr(request: web.Request) -> web.Response:
-    """Counts from the next login on. `admin` has a local password whatever is selected."""
+    """Counts from the next login on. `admin` logs in with a local password whatever is selected."""
     selected = request[BODY]["authBackendSelection"]
     await context_of(request).database.write(auth.set_setting, auth.AUTH_BACKEND, selected)
     return message(f"Logins go by {selected} from now on")
 
 
-@docs(tags=TAGS, summary="Reset the authentication backend selection", operationId="deleteAuthmgr")
-@response_schema(MessageSchema(), 200, description="Selection reset")
+@docs(tags=TAGS, summary="Check logins in the default way again", operationId="deleteAuthmgr")
+@response_schema(MessageSchema(), 200, description="The default counts again")
 async def delete_authmgr(request: web.Request) -> web.Response:
-    """Back to `externid`."""
+    """The default is `externid`."""
     await context_of(request).database.write(auth.delete_setting, auth.AUTH_BACKEND)
     return message("Logins go by externid from now on")

@@ -21,25 +21,25 @@ TAGS = ["System Admin/Dashboard"]
 SHOWN: Final = 1000
 
 
-@docs(tags=TAGS, summary="Get dashboard data", operationId="getDashboard")
-@response_schema(DashboardSchema(), 200, description="Data returned")
+@docs(tags=TAGS, summary="Load, memory and disks of this machine", operationId="getDashboard")
+@response_schema(DashboardSchema(), 200, description="The figures")
 async def get_dashboard(request: web.Request) -> web.Response:
-    """Figures of this machine as they are now. A disk that does not answer is left out."""
+    """Shows the figures of this moment. Leaves out a disk that does not answer."""
     return json_answer(await context_of(request).machine.figures())
 
 
-@docs(tags=TAGS, summary="Get list of services", operationId="getServicesList")
-@response_schema(ServicesSchema(), 200, description="List of services returned")
+@docs(tags=TAGS, summary="The services on this machine", operationId="getServicesList")
+@response_schema(ServicesSchema(), 200, description="The services and their states")
 async def list_services(request: web.Request) -> web.Response:
     """postroom itself, and Postfix, Dovecot and slapd where systemd has them."""
     return json_answer({"services": await context_of(request).units.services()})
 
 
-@docs(tags=["Misc"], summary="Get list of active sync processes", operationId="syncTop")
+@docs(tags=["Misc"], summary="The devices that were seen last", operationId="syncTop")
 @querystring_schema(SeenLastQuerySchema())
-@response_schema(SeenLastSchema(), 200, description="List returned")
+@response_schema(SeenLastSchema(), 200, description="The devices, the latest first")
 async def list_seen_last(request: web.Request) -> web.Response:
-    """The devices that were seen last, of all users, the last one first. Of no contact is it known when it ended."""
+    """Devices of all users, the latest first, at most 1000. When a contact ended is never known."""
     query = request[QUERY]
     within = query.get("filterUpdated")
     since = 0 if within is None else now() - within
@@ -49,9 +49,9 @@ async def list_seen_last(request: web.Request) -> web.Response:
     return json_answer({**given, "data": orjson.Fragment(data)})
 
 
-@docs(tags=["Misc"], summary="Check DNS records of a domain", operationId="getDomainDnsCheck")
-@response_schema(DnsCheckSchema(), 200, description="Result of the check returned")
+@docs(tags=["Misc"], summary="What the DNS says about a domain", operationId="getDomainDnsCheck")
+@response_schema(DnsCheckSchema(), 200, description="The records that were found")
 async def get_dns_check(request: web.Request) -> web.Response:
-    """What the DNS says now. All look-ups together have a time limit; what was not found out by then is null."""
+    """Asks the DNS now. All look-ups share one time limit; what is not known by then is null."""
     domainname = await of_domain(request, select_domainname)
     return json_answer(await context_of(request).dns.check(domainname))

@@ -18,11 +18,11 @@ from postroom.storage.create_defaults import select_defaults
 TAGS = ["Defaults"]
 
 
-@docs(tags=TAGS, summary="Get default create parameters", operationId="getCreateParams")
+@docs(tags=TAGS, summary="What new users and domains start with", operationId="getCreateParams")
 @querystring_schema(CreateDefaultsQuerySchema())
-@response_schema(CreateDefaultsAnswerSchema(), 200, description="Default values returned")
+@response_schema(CreateDefaultsAnswerSchema(), 200, description="The defaults as they take effect")
 async def get_defaults(request: web.Request) -> web.Response:
-    """What a new user and a new domain really get; with `domain`, what they get in that domain."""
+    """The built-in defaults and what is stored for all domains; with `domain`, also what that domain says instead."""
     database = context_of(request).database
     defaults = overlay(BUILT_IN, await select_defaults(database, None) or NONE)
     if "domain" in request[QUERY]:
@@ -36,53 +36,53 @@ async def get_defaults(request: web.Request) -> web.Response:
     return json_answer({"data": defaults})
 
 
-@docs(tags=TAGS, summary="Replace create default parameters", operationId="putCreateParams")
+@docs(tags=TAGS, summary="Replace the create defaults for all domains", operationId="putCreateParams")
 @json_schema(CreateDefaultsSchema())
-@response_schema(MessageSchema(), 200, description="Default values updated")
+@response_schema(MessageSchema(), 200, description="The defaults are stored")
 async def put_defaults(request: web.Request) -> web.Response:
-    """Replaces the defaults for all domains."""
+    """Replaces them as a whole: what the request leaves out has its built-in default again."""
     await context_of(request).database.write(create_defaults.put_defaults, None, request[BODY])
     return message("The create defaults have been replaced")
 
 
-@docs(tags=TAGS, summary="Update create default parameters", operationId="patchCreateParams")
+@docs(tags=TAGS, summary="Change the create defaults for all domains", operationId="patchCreateParams")
 @json_schema(CreateDefaultsSchema())
-@response_schema(MessageSchema(), 200, description="Default values updated")
+@response_schema(MessageSchema(), 200, description="The defaults are stored")
 async def patch_defaults(request: web.Request) -> web.Response:
-    """Changes the defaults given and leaves the others; null takes one away."""
+    """Changes the defaults that the request names and leaves the others; null takes one away."""
     await context_of(request).database.write(create_defaults.patch_defaults, None, request[BODY])
     return message("The create defaults have been changed")
 
 
-@docs(tags=TAGS, summary="Get default create parameter overrides for domain", operationId="getDomainDefaultParams")
-@response_schema(CreateDefaultsAnswerSchema(), 200, description="Default values returned")
+@docs(tags=TAGS, summary="A domain's own create defaults", operationId="getDomainDefaultParams")
+@response_schema(CreateDefaultsAnswerSchema(), 200, description="The domain's own defaults")
 async def get_domain_defaults(request: web.Request) -> web.Response:
-    """What differs in the domain from the defaults for all."""
+    """Only what differs from the defaults for all domains."""
     return json_answer({"data": await of_domain(request, select_defaults)})
 
 
-@docs(tags=TAGS, summary="Replace create default parameter overrides for domain", operationId="putDomainDefaultParams")
+@docs(tags=TAGS, summary="Replace a domain's own create defaults", operationId="putDomainDefaultParams")
 @json_schema(CreateDefaultsSchema())
-@response_schema(MessageSchema(), 200, description="Default values updated")
+@response_schema(MessageSchema(), 200, description="The domain's own defaults are stored")
 async def put_domain_defaults(request: web.Request) -> web.Response:
-    """Replaces what differs in the domain."""
+    """Replaces them as a whole: for what the request leaves out the default for all domains counts."""
     domain_id = path_id(request, "domainID")
     await context_of(request).database.write(create_defaults.put_defaults, domain_id, request[BODY])
     return message(f"The create defaults of domain {domain_id} have been replaced")
 
 
-@docs(tags=TAGS, summary="Update create default parameter overrides for domain", operationId="patchDomainDefaultParams")
+@docs(tags=TAGS, summary="Change a domain's own create defaults", operationId="patchDomainDefaultParams")
 @json_schema(CreateDefaultsSchema())
-@response_schema(MessageSchema(), 200, description="Default values updated")
+@response_schema(MessageSchema(), 200, description="The domain's own defaults are stored")
 async def patch_domain_defaults(request: web.Request) -> web.Response:
-    """Changes what is given of what differs in the domain; with null, the default for all counts again."""
+    """Changes the defaults that the request names; with null, the default for all domains counts again."""
     domain_id = path_id(request, "domainID")
     await context_of(request).database.write(create_defaults.patch_defaults, domain_id, request[BODY])
     return message(f"The create defaults of domain {domain_id} have been changed")
 
 
-@docs(tags=TAGS, summary="Get list of available user store languages", operationId="getStoreLangs")
-@response_schema(StoreLangsSchema(), 200, description="List of available languages returned")
+@docs(tags=TAGS, summary="The languages that a user can have", operationId="getStoreLangs")
+@response_schema(StoreLangsSchema(), 200, description="The languages by their codes")
 async def get_store_langs(_request: web.Request) -> web.Response:
-    """Languages for `lang`, each with its name in the language itself."""
+    """The values for `lang`, each with the name of the language in the language itself."""
     return json_document(store_langs())

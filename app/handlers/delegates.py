@@ -18,33 +18,33 @@ from postroom.storage.grants import DELEGATE, SENDAS, select_grants
 TAGS = ["Domain Admin/Users"]
 
 
-@docs(tags=TAGS, summary="Get list of users that can send mails on the users behalf", operationId="getDelegates")
-@response_schema(AddressesSchema(), 200, description="List of users returned")
+@docs(tags=TAGS, summary="Who may send on the user's behalf", operationId="getDelegates")
+@response_schema(AddressesSchema(), 200, description="The addresses of the delegates")
 async def get_delegates(request: web.Request) -> web.Response:
-    """The delegates, in the order in which they were put."""
+    """The delegates, in the order in which they were stored."""
     return await _get_grants(request, DELEGATE)
 
 
-@docs(tags=TAGS, summary="Set list of users that can send mails on the users behalf", operationId="putDelegates")
+@docs(tags=TAGS, summary="Replace who may send on the user's behalf", operationId="putDelegates")
 @json_schema(AddressListSchema())
-@response_schema(MessageSchema(), 200, description="List updated")
+@response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_delegates(request: web.Request) -> web.Response:
-    """Replaces the delegates; the order stays, repeats are dropped."""
+    """Keeps the order of the list and drops repeats. One invalid address, and nothing is stored."""
     return await _put_grants(request, DELEGATE)
 
 
-@docs(tags=TAGS, summary="Get list of users that can send mails as the user", operationId="getSendas")
-@response_schema(AddressesSchema(), 200, description="List of users returned")
+@docs(tags=TAGS, summary="Who may send as the user", operationId="getSendas")
+@response_schema(AddressesSchema(), 200, description="The addresses of those who may")
 async def get_sendas(request: web.Request) -> web.Response:
-    """Those who may send as the user, in the order in which they were put."""
+    """The addresses, in the order in which they were stored."""
     return await _get_grants(request, SENDAS)
 
 
-@docs(tags=TAGS, summary="Set list of users that can send mails as the user", operationId="putSendas")
+@docs(tags=TAGS, summary="Replace who may send as the user", operationId="putSendas")
 @json_schema(AddressListSchema())
-@response_schema(MessageSchema(), 200, description="List updated")
+@response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_sendas(request: web.Request) -> web.Response:
-    """Replaces those who may send as the user; the order stays, repeats are dropped."""
+    """Keeps the order of the list and drops repeats. One invalid address, and nothing is stored."""
     return await _put_grants(request, SENDAS)
 
 

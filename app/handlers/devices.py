@@ -24,45 +24,47 @@ TAGS = ["Domain Admin/Users"]
 _PATH = DevicePathSchema(unknown="exclude")
 
 
-@docs(tags=TAGS, summary="Get status of synced devices", operationId="getSyncedDevices")
-@response_schema(DeviceListSchema(), 200, description="Devices returned")
+@docs(tags=TAGS, summary="The ActiveSync devices of a user", operationId="getSyncedDevices")
+@response_schema(DeviceListSchema(), 200, description="The devices and their states")
 async def list_devices(request: web.Request) -> web.Response:
-    """The devices that have synchronised, or are to be wiped, by their IDs."""
+    """Lists devices that have synchronised and devices that are to be wiped, in the order of their IDs."""
     return json_document(await of_user(request, select_devices))
 
 
-@docs(tags=TAGS, summary="Remove device states", operationId="removeDeviceStates")
-@response_schema(MessageSchema(), 200, description="Device states removed")
+@docs(tags=TAGS, summary="Forget the states of all devices of a user", operationId="removeDeviceStates")
+@response_schema(MessageSchema(), 200, description="The states are removed")
 async def delete_devices(request: web.Request) -> web.Response:
-    """Removes the states of all devices, which start over at their next contact. Wipes under way go on."""
+    """Each device starts over at its next contact. Wipes under way go on."""
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
     await context_of(request).database.write(devices.remove_all, domain_id, user_id, _origin(request))
     return message("The states of all devices have been removed")
 
 
-@docs(tags=TAGS, summary="Remove device (issue a resync)", operationId="removeDeviceResync")
-@response_schema(MessageSchema(), 200, description="Device removed")
+@docs(tags=TAGS, summary="Remove a device", operationId="removeDeviceResync")
+@response_schema(MessageSchema(), 200, description="The device is removed")
 async def delete_device(request: web.Request) -> web.Response:
-    """Removes a device and its state, also one that is to be wiped. Should it come back, it starts over."""
+    """Removes the device with its state, even when it is to be wiped. If it comes back, it starts over."""
     place = _place(request)
     await context_of(request).database.write(devices.remove_device, *place, _origin(request))
     return message(f"The device {place[2]} has been removed")
 
 
-@docs(tags=TAGS, summary="Request a device resync", operationId="putDeviceResync")
-@response_schema(MessageSchema(), 200, description="Resync requested")
+@docs(tags=TAGS, summary="Make a device start over", operationId="putDeviceResync")
+@response_schema(MessageSchema(), 200, description="The device starts over at its next contact")
 async def put_resync(request: web.Request) -> web.Response:
-    """Has a device start over at its next contact."""
+    """The device synchronises from the beginning at its next contact. It stays in the list."""
     place = _place(request)
     await context_of(request).database.write(devices.request_resync, *place)
     return message(f"The device {place[2]} starts over at its next contact")
 
 
-@docs(tags=TAGS, summary="Request a device wipe", operationId="postDeviceWipe")
+@docs(tags=TAGS, summary="Wipe a device", operationId="postDeviceWipe")
 @json_schema(WipeRequestSchema())
-@response_schema(MessageSchema(), 200, description="Wipe requested")
+@response_schema(MessageSchema(), 200, description="The device is to be wiped")
 async def post_wipe(request: web.Request) -> web.Response:
-    """Has a device wiped at its next contact, also one that was not seen yet; needs the caller's own password."""
+    """Wipes the device at its next contact, even one that was never seen. Needs the caller's own password. Changes
+    nothing when a wipe is under way already.
+    """
     context, data, place = context_of(request), request[BODY], _place(request)
     # Before the password: what is not in the domain is not there, whatever else is wrong.
     if await select_user_row(context.database, *place[:2]) is None:
@@ -74,10 +76,10 @@ async def post_wipe(request: web.Request) -> web.Response:
     return message(f"The device {place[2]} is going to be wiped")
 
 
-@docs(tags=TAGS, summary="Cancel wipe request", operationId="cancelWipe")
-@response_schema(MessageSchema(), 200, description="Wipe request cancelled")
+@docs(tags=TAGS, summary="Take back the wipe of a device", operationId="cancelWipe")
+@response_schema(MessageSchema(), 200, description="The device is not to be wiped")
 async def delete_wipe(request: web.Request) -> web.Response:
-    """Takes a wipe back, and lets a device that was wiped be used again."""
+    """Also lets a device that has been wiped be used again. Succeeds when there is nothing to take back."""
     place = _place(request)
     await context_of(request).database.write(devices.change_wipe, *place, Event(Kind.CANCEL), _origin(request))
     return message(f"The device {place[2]} is not going to be wiped")

@@ -51,18 +51,18 @@ _HEADERS = {
 
 _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-16x16.png", "favicon-32x32.png")
 
-_OPENAPI = {"description": "The description", "schema": {"type": "object", "additionalProperties": True}}
+_OPENAPI = {"description": "The document", "schema": {"type": "object", "additionalProperties": True}}
 
 
 @docs(
     tags=["Misc"],
-    summary="Get this description of the API",
+    summary="This description of the API",
     operationId="getOpenapi",
     **ADDITION,
     responses={"200": _OPENAPI},
 )
 async def get_openapi(request: web.Request) -> web.Response:
-    """The OpenAPI 3 document, built at the first request and kept."""
+    """An OpenAPI 3 document, the same for every caller."""
     return json_document(request.app[DOCUMENT]())
 
 

@@ -27,11 +27,11 @@ from postroom.storage.domains import select_domain, select_domains
 TAGS = ["System Admin/Domains"]
 
 
-@docs(tags=["Misc"], summary="Get list of domains the user has access to", operationId="getUserDomains")
+@docs(tags=["Misc"], summary="The domains that the caller may read", operationId="getUserDomains")
 @querystring_schema(LevelQuerySchema())
-@response_schema(DomainListSchema(), 200, description="List of domains")
+@response_schema(DomainListSchema(), 200, description="The domains, and how many there are")
 async def list_own_domains(request: web.Request) -> web.Response:
-    """Every domain that the caller may read."""
+    """Lists all of them at once."""
     readable = request[CALLER].grants.read
     query = DomainQuery(
         level=request[QUERY].get("level", 1),
@@ -41,42 +41,44 @@ async def list_own_domains(request: web.Request) -> web.Response:
     return json_document(await select_domains(context_of(request).database, query, caller=request[CALLER].user_id))
 
 
-@docs(tags=TAGS, summary="Get lists of domains", operationId="getDomains")
+@docs(tags=TAGS, summary="Domains, page by page", operationId="getDomains")
 @querystring_schema(DomainListQuerySchema())
-@response_schema(DomainListSchema(), 200, description="Data returned")
+@response_schema(DomainListSchema(), 200, description="The page, and how many domains match in all")
 async def list_domains(request: web.Request) -> web.Response:
-    """A page of the domains, of those the caller may read."""
+    """Lists only domains that the caller may read."""
     readable = request[CALLER].grants.read
     query = replace(request[QUERY], visible=None if readable.everything else readable.ids)
     return json_document(await select_domains(context_of(request).database, query, caller=request[CALLER].user_id))
 
 
-@docs(tags=TAGS, summary="Create new domain", operationId="postDomain")
+@docs(tags=TAGS, summary="Create a domain", operationId="postDomain")
 @querystring_schema(DomainCreateQuerySchema())
 @json_schema(DomainCreateSchema())
-@response_schema(DomainSchema(), 201, description="Domain created")
+@response_schema(DomainSchema(), 201, description="The new domain as it is stored")
 async def create_domain(request: web.Request) -> web.Response:
-    """Creates a domain; with `createRole` also a role that administers it."""
+    """With `createRole`, also creates a role whose holders administer the domain."""
     document = await context_of(request).database.write(
         domains.create_domain, request[BODY], request[QUERY]["createRole"]
     )
     return json_document(document, 201)
 
 
-@docs(tags=TAGS, summary="Get detailed info about domain", operationId="getDomainInfo")
+@docs(tags=TAGS, summary="One domain", operationId="getDomainInfo")
 @querystring_schema(LevelQuerySchema())
-@response_schema(DomainSchema(), 200, description="Domain returned")
+@response_schema(DomainSchema(), 200, description="The domain, as far as `level` asks")
 async def get_domain(request: web.Request) -> web.Response:
-    """One domain, in full unless `level` asks for less."""
+    """Shows everything about the domain unless `level` asks for less."""
     document = await of_domain(request, partial(select_domain, level=request[QUERY].get("level", 2)))
     return json_document(document)
 
 
-@docs(tags=TAGS, summary="Update domain", operationId="patchDomain")
+@docs(tags=TAGS, summary="Change a domain", operationId="patchDomain")
 @json_schema(DomainPatchSchema())
-@response_schema(DomainSchema(), 200, description="Domain updated")
+@response_schema(DomainSchema(), 200, description="The domain as it is stored now")
 async def patch_domain(request: web.Request) -> web.Response:
-    """Changes the fields given and leaves the others."""
+    """Changes the fields that the request names and leaves the others. The name of a domain cannot change.
+    `domainStatus` 0 brings a deleted domain back.
+    """
     caller = request[CALLER]
     document = await context_of(request).database.write(
         domains.patch_domain,
@@ -90,14 +92,15 @@ async def patch_domain(request: web.Request) -> web.Response:
 
 @docs(
     tags=TAGS,
-    summary="Delete domain",
+    summary="Mark a domain as deleted, or purge it",
     operationId="deleteDomain",
-    description="Removes domain (purge=true) or marks it as deleted (purge=false)",
 )
 @querystring_schema(DomainDeleteQuerySchema())
-@response_schema(MessageSchema(), 200, description="Domain deleted")
+@response_schema(MessageSchema(), 200, description="The domain is marked as deleted, or removed")
 async def delete_domain(request: web.Request) -> web.Response:
-    """Marks a domain as deleted, which can be undone, or purges it, which cannot."""
+    """Without `purge`, marks the domain and its users as deleted: the users cannot log in, and a PATCH brings all back.
+    With `purge`, removes the domain and everything in it for good.
+    """
     domain_id, caller = path_id(request, "domainID"), request[CALLER]
     purge = request[QUERY]["purge"]
     # The row lets in whoever may do the one or the other.

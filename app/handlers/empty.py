@@ -18,35 +18,35 @@ from postroom.storage.domains import select_domain
 _EMPTY = {"count": 0, "data": []}
 
 
-@docs(tags=["System Admin/Servers"], summary="Get a list of servers", operationId="getServers")
+@docs(tags=["System Admin/Servers"], summary="Other servers: there are none", operationId="getServers")
 @querystring_schema(PageQuerySchema())
-@response_schema(EmptyListSchema(), 200, description="List of servers returned")
+@response_schema(EmptyListSchema(), 200, description="An empty list")
 async def list_servers(_request: web.Request) -> web.Response:
-    """Always empty: there is no server beside this one."""
+    """Always empty: there is no server besides this one."""
     return json_answer(_EMPTY)
 
 
-@docs(tags=["Domain Admin/MLists"], summary="Get list of mailing lists", operationId="getMlists")
+@docs(tags=["Domain Admin/MLists"], summary="Mailing lists of a domain: there are none", operationId="getMlists")
 @querystring_schema(PageQuerySchema())
-@response_schema(EmptyListSchema(), 200, description="List of mailing lists returned")
+@response_schema(EmptyListSchema(), 200, description="An empty list")
 async def list_mlists(request: web.Request) -> web.Response:
-    """Always empty: there are no mailing lists."""
+    """Always empty: postroom has no mailing lists."""
     return await _empty_of_domain(request)
 
 
-@docs(tags=["Domain Admin/Folders"], summary="Get list of public folders", operationId="getFolders")
+@docs(tags=["Domain Admin/Folders"], summary="Public folders of a domain: there are none", operationId="getFolders")
 @querystring_schema(PageQuerySchema())
-@response_schema(EmptyListSchema(), 200, description="List of public folders returned")
+@response_schema(EmptyListSchema(), 200, description="An empty list")
 async def list_folders(request: web.Request) -> web.Response:
-    """Always empty: there are no public folders."""
+    """Always empty: postroom has no public folders."""
     return await _empty_of_domain(request)
 
 
-@docs(tags=["Domain Admin/Folders"], summary="Get public folder tree", operationId="getFolderTree")
+@docs(tags=["Domain Admin/Folders"], summary="The tree of public folders: only its root", operationId="getFolderTree")
 @querystring_schema(FolderTreeQuerySchema())
-@response_schema(FolderTreeSchema(), 200, description="Tree returned")
+@response_schema(FolderTreeSchema(), 200, description="The root")
 async def get_folder_tree(request: web.Request) -> web.Response:
-    """The root of the public folders, in which there are none."""
+    """The root has no folders in it."""
     await _check_domain(request)
     folder_id = request[QUERY]["folderID"]
     if folder_id != ROOT_FOLDER:

@@ -9,11 +9,11 @@ from postroom.schemas.formats import FormatQuerySchema, reason_against_address, 
 from postroom.schemas.responses.defaults import FormatSchema
 
 
-@docs(tags=["Misc"], summary="Check format of input", operationId="checkFormat")
+@docs(tags=["Misc"], summary="Check an address or the name of a domain", operationId="checkFormat")
 @querystring_schema(FormatQuerySchema())
-@response_schema(FormatSchema(), 200, description="Validity information returned")
+@response_schema(FormatSchema(), 200, description="What is wrong with each, if anything")
 async def check_format(request: web.Request) -> web.Response:
-    """For each of the parameters that is given, null when it is fine, or else the reason why not."""
+    """Answers for each parameter that is given: null when it is fine, otherwise the reason why not."""
     given = request[QUERY]
     answer = {}
     if "email" in given:

@@ -23,11 +23,13 @@ from postroom.schemas.responses.users import UserSchema
 TAGS = ["LDAP"]
 
 
-@docs(tags=TAGS, summary="Perform LDAP user search", operationId="searchLDAP")
+@docs(tags=TAGS, summary="Search the directory for people", operationId="searchLDAP")
 @querystring_schema(SearchQuerySchema())
-@response_schema(LdapPeopleSchema(), 200, description="List of users returned")
+@response_schema(LdapPeopleSchema(), 200, description="The people found")
 async def search(request: web.Request) -> web.Response:
-    """People of the directory who have the term in a search attribute, and can be imported."""
+    """Looks for the text in the search attributes of the configuration. Leaves out people who cannot be imported unless
+    `showAll` is given.
+    """
     query = request[QUERY]
     people = await ldap_search.search(
         context_of(request), _where(request), query["query"], query["limit"], show_all=query["showAll"]
@@ -35,16 +37,16 @@ async def search(request: web.Request) -> web.Response:
     return json_answer({"data": people})
 
 
-@docs(tags=TAGS, summary="Import user from ldap", operationId="importLdapUser")
+@docs(tags=TAGS, summary="Make a user of an object of the directory", operationId="importLdapUser")
 @querystring_schema(ImportQuerySchema())
 @response_schema(
     {"anyOf": [UserSchema(), MessageSchema()]},
     200,
-    description="An existing user was updated with LDAP data; a message when a contact went to several places",
+    description="The updated user, or a message when a contact went to several places",
 )
-@response_schema(UserSchema(), 201, description="A new user was created from LDAP data")
+@response_schema(UserSchema(), 201, description="The new user as it is stored")
 async def import_user(request: web.Request) -> web.Response:
-    """Makes a user of an object, or updates the one who is linked to it."""
+    """Updates the user instead when one is linked to the object already."""
     query = request[QUERY]
     imported = await ldap_import.import_user(
         context_of(request),
@@ -59,21 +61,21 @@ async def import_user(request: web.Request) -> web.Response:
     return json_document(imported[0].document, 201 if imported[0].created else 200)
 
 
-@docs(tags=TAGS, summary="Check status of ldap imported users", operationId="checkUsers")
+@docs(tags=TAGS, summary="Users whose object is gone from the directory", operationId="checkUsers")
 @querystring_schema(WhereQuerySchema())
-@response_schema(OrphansSchema(), 200, description="A list of orphaned users is returned")
+@response_schema(OrphansSchema(), 200, description="The users whose object is gone")
 @unhurried
 async def check_users(request: web.Request) -> web.Response:
-    """The linked users whose object is gone from the directory."""
+    """Looks up the object of every linked user, and changes nothing."""
     return json_answer({"orphaned": await orphans.show_orphans(context_of(request), _where(request))})
 
 
-@docs(tags=TAGS, summary="Check status of ldap import users and delete orphaned", operationId="deleteOrphaned")
+@docs(tags=TAGS, summary="Delete users whose object is gone", operationId="deleteOrphaned")
 @querystring_schema(OrphansQuerySchema())
-@response_schema(DeletedOrphansSchema(), 200, description="Orphaned users were deleted")
+@response_schema(DeletedOrphansSchema(), 200, description="The users that were deleted")
 @unhurried
 async def delete_orphans(request: web.Request) -> web.Response:
-    """Removes them, unless they are suspiciously many."""
+    """Deletes none of them when they are suspiciously many, unless `force` is given."""
     query = request[QUERY]
     deleted = await orphans.delete_orphans(
         context_of(request), _where(request), request[CALLER].user_id, query.get("userID"), force=query["force"]
@@ -81,19 +83,21 @@ async def delete_orphans(request: web.Request) -> web.Response:
     return json_answer({"deleted": deleted})
 
 
-@docs(tags=TAGS, summary="Dump LDAP object", operationId="dumpLDAP")
+@docs(tags=TAGS, summary="An object of the directory as LDIF", operationId="dumpLDAP")
 @querystring_schema(DumpQuerySchema())
-@response_schema(DumpSchema(), 200, description="LDAP object description returned")
+@response_schema(DumpSchema(), 200, description="The object as LDIF text")
 async def dump(request: web.Request) -> web.Response:
-    """All that the directory shows of an object, without passwords."""
+    """Shows all attributes that the directory shows to postroom, without passwords."""
     return json_answer({"data": await ldap_search.dump(context_of(request), _where(request), request[QUERY]["ID"])})
 
 
-@docs(tags=["Domain Admin/Users", "LDAP"], summary="Update user from LDAP", operationId="putDownsync")
+@docs(tags=["Domain Admin/Users", "LDAP"], summary="Update one user from the directory", operationId="putDownsync")
 @querystring_schema(DownsyncQuerySchema())
-@response_schema(UserSchema(), 200, description="Synchronization successful")
+@response_schema(UserSchema(), 200, description="The user as it is stored now")
 async def put_downsync(request: web.Request) -> web.Response:
-    """Updates one user from the directory, after linking them to the object `ID` if that is given."""
+    """With `ID`, links the user to that object first; a user who is linked to none needs it. When the object is gone or
+    the directory cannot be reached, the user stays as it was.
+    """
     query = request[QUERY]
     document = await downsync_user(
         context_of(request),

@@ -17,49 +17,53 @@ SYSTEM_TAGS = ["LDAP", "System Admin/MConf"]
 ORG_TAGS = ["System Admin/Organizations", "LDAP"]
 
 
-@docs(tags=SYSTEM_TAGS, summary="Get the current LDAP configuration", operationId="getLDAPConf")
-@response_schema(LdapConfigAnswerSchema(), 200, description="LDAP configuration returned")
+@docs(tags=SYSTEM_TAGS, summary="The LDAP configuration for everyone", operationId="getLDAPConf")
+@response_schema(LdapConfigAnswerSchema(), 200, description="The configuration, and whether the server answers")
 async def get_config(request: web.Request) -> web.Response:
-    """The whole configuration with its defaults, but without its password, and whether the server answers now."""
+    """Shows the configuration with its defaults but without the bind password; it is empty when there is none.
+    `ldapAvailable` tells whether the server answers now.
+    """
     return await _get(request, None)
 
 
-@docs(tags=SYSTEM_TAGS, summary="Set new LDAP configuration", operationId="setLDAPConf")
+@docs(tags=SYSTEM_TAGS, summary="Set the LDAP configuration for everyone", operationId="setLDAPConf")
 @querystring_schema(ForceQuerySchema())
 @json_schema(LdapConfigSchema())
-@response_schema(MessageSchema(), 200, description="LDAP configuration updated")
+@response_schema(MessageSchema(), 200, description="The configuration is stored")
 async def put_config(request: web.Request) -> web.Response:
-    """Tests a configuration against its server and stores it; `force` stores it without a test."""
+    """Tests the configuration against its server and stores it when the test succeeds. With `force`, stores it without
+    a test.
+    """
     return await _put(request, None)
 
 
-@docs(tags=SYSTEM_TAGS, summary="Remove LDAP configuration and disable service", operationId="deleteLDAPConf")
-@response_schema(MessageSchema(), 200, description="LDAP deactivated")
+@docs(tags=SYSTEM_TAGS, summary="Remove the LDAP configuration for everyone", operationId="deleteLDAPConf")
+@response_schema(MessageSchema(), 200, description="The configuration is removed")
 async def delete_config(request: web.Request) -> web.Response:
-    """Removes the configuration. Users linked to the directory cannot log in until there is one again."""
+    """Users who are linked to the directory cannot log in until there is a configuration again."""
     return await _delete(request, None)
 
 
-@docs(tags=ORG_TAGS, summary="Get organization specific LDAP configuration", operationId="getOrgLDAPConf")
-@response_schema(LdapConfigAnswerSchema(), 200, description="LDAP configuration returned")
+@docs(tags=ORG_TAGS, summary="The LDAP configuration of an organisation", operationId="getOrgLDAPConf")
+@response_schema(LdapConfigAnswerSchema(), 200, description="The configuration, and whether the server answers")
 async def get_org_config(request: web.Request) -> web.Response:
-    """The organisation's own configuration, like the one for all; empty where that counts."""
+    """Shows the organisation's own configuration; it is empty when the one for everyone counts."""
     return await _get(request, await _org_id(request))
 
 
-@docs(tags=ORG_TAGS, summary="Set organization specific LDAP configuration", operationId="setOrgLDAPConf")
+@docs(tags=ORG_TAGS, summary="Set the LDAP configuration of an organisation", operationId="setOrgLDAPConf")
 @querystring_schema(ForceQuerySchema())
 @json_schema(LdapConfigSchema())
-@response_schema(MessageSchema(), 200, description="LDAP configuration updated")
+@response_schema(MessageSchema(), 200, description="The configuration is stored")
 async def put_org_config(request: web.Request) -> web.Response:
-    """Tests a configuration and stores it for the organisation alone; `force` stores it without a test."""
+    """Tests the configuration and stores it for this organisation alone. With `force`, stores it without a test."""
     return await _put(request, await _org_id(request))
 
 
-@docs(tags=ORG_TAGS, summary="Reset organization specific LDAP configuration", operationId="deleteOrgLDAPConf")
-@response_schema(MessageSchema(), 200, description="LDAP configuration removed")
+@docs(tags=ORG_TAGS, summary="Remove the LDAP configuration of an organisation", operationId="deleteOrgLDAPConf")
+@response_schema(MessageSchema(), 200, description="The configuration is removed")
 async def delete_org_config(request: web.Request) -> web.Response:
-    """Removes the organisation's own configuration: from then on the one for all counts."""
+    """From then on the configuration for everyone counts for the organisation."""
     return await _delete(request, await _org_id(request))
 
 

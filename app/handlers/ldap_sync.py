@@ -16,33 +16,33 @@ from postroom.storage.tasks import select_result
 TAGS = ["LDAP"]
 
 
-@docs(tags=TAGS, summary="Update all LDAP imported users", operationId="updateAllUsers")
+@docs(tags=TAGS, summary="Update the users of all domains from the directory", operationId="updateAllUsers")
 @querystring_schema(BulkQuerySchema())
-@response_schema(SyncAnswerSchema(), 200, description="Update process successful")
-@response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+@response_schema(SyncAnswerSchema(), 200, description="What became of each user")
+@response_schema(QueuedSchema(), 202, description="The update outlasts `timeout` and goes on as a task")
 @unhurried
 async def sync_all(request: web.Request) -> web.Response:
-    """Every user of every domain, each from the directory that counts for them."""
+    """Updates every linked user, each from the directory that counts for their domain."""
     return await _sync(request, Where())
 
 
-@docs(tags=TAGS, summary="Update all LDAP imported users in this domain", operationId="updateAllDomainUsers")
+@docs(tags=TAGS, summary="Update the users of a domain from the directory", operationId="updateAllDomainUsers")
 @querystring_schema(BulkQuerySchema())
-@response_schema(SyncAnswerSchema(), 200, description="Update process successful")
-@response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+@response_schema(SyncAnswerSchema(), 200, description="What became of each user")
+@response_schema(QueuedSchema(), 202, description="The update outlasts `timeout` and goes on as a task")
 @unhurried
 async def sync_domain(request: web.Request) -> web.Response:
-    """The users of one domain."""
+    """Updates every linked user of the domain."""
     return await _sync(request, Where(path_id(request, "domainID"), reach=request[CALLER].grants.write))
 
 
-@docs(tags=TAGS, summary="Update all LDAP imported users in this organization", operationId="updateOrgLDAPUsers")
+@docs(tags=TAGS, summary="Update an organisation's users from the directory", operationId="updateOrgLDAPUsers")
 @querystring_schema(BulkQuerySchema())
-@response_schema(SyncAnswerSchema(), 200, description="Update process successful")
-@response_schema(QueuedSchema(), 202, description="The update takes longer than the timeout and goes on as a task")
+@response_schema(SyncAnswerSchema(), 200, description="What became of each user")
+@response_schema(QueuedSchema(), 202, description="The update outlasts `timeout` and goes on as a task")
 @unhurried
 async def sync_org(request: web.Request) -> web.Response:
-    """The users of an organisation's domains."""
+    """Updates every linked user of the organisation's domains."""
     org_id = path_id(request, "ID")
     if org_id == NO_ORG:  # in a path it is an organisation, of which none has this ID
         raise NotFoundError.of("organisation", org_id)

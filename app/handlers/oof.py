@@ -19,27 +19,27 @@ from postroom.storage.oof import select_oof, select_oof_of_address
 TAGS = ["Domain Admin/Users"]
 
 
-@docs(tags=TAGS, summary="Get user's out of office state", operationId="oofSizeLarge")
-@response_schema(OofSchema(), 200, description="Out of office state returned")
+@docs(tags=TAGS, summary="A user's out of office settings", operationId="oofSizeLarge")
+@response_schema(OofSchema(), 200, description="The settings as they are stored")
 async def get_oof(request: web.Request) -> web.Response:
-    """Whether and how a user's mail is answered; times, subjects and replies only where they are set."""
+    """Leaves out times, subjects and replies that are not set."""
     return json_document(await of_user(request, select_oof))
 
 
-@docs(tags=TAGS, summary="Set user's out of office state", operationId="setOofSize")
+@docs(tags=TAGS, summary="Change a user's out of office settings", operationId="setOofSize")
 @json_schema(OofSchema())
-@response_schema(MessageSchema(), 200, description="Out of office state updated")
+@response_schema(MessageSchema(), 200, description="The settings are stored")
 async def put_oof(request: web.Request) -> web.Response:
-    """Changes the fields given and leaves the others; null removes one, unknown fields are ignored."""
+    """Changes the fields that the request names and leaves the others; null removes a field. Ignores unknown fields."""
     context, place = context_of(request), (path_id(request, "domainID"), path_id(request, "userID"))
     username = await context.database.write(oof.change_oof, *place, request[BODY], context.config.timezone)
     return message(f"The out of office state of {username} has been set")
 
 
-@docs(tags=["Service"], summary="Get whether a user is out of office", operationId="getServiceOof", **ADDITION)
-@response_schema(ServiceOofSchema(), 200, description="Out of office state returned")
+@docs(tags=["Service"], summary="Whether a user is out of office now", operationId="getServiceOof", **ADDITION)
+@response_schema(ServiceOofSchema(), 200, description="The settings, and whether they are in force")
 async def get_oof_of_username(request: web.Request) -> web.Response:
-    """The state of whoever has this username or alias, and whether it is in force at this moment."""
+    """`inForce` is true when replies are due at this moment."""
     context, name = context_of(request), request.match_info["username"]
     document = await select_oof_of_address(context.database, name)
     if document is None:

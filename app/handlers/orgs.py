@@ -18,47 +18,49 @@ from postroom.storage.orgs import select_org, select_orgs
 TAGS = ["System Admin/Organizations"]
 
 
-@docs(tags=TAGS, summary="Get a list of organizations", operationId="getOrgs")
+@docs(tags=TAGS, summary="Organisations, page by page", operationId="getOrgs")
 @querystring_schema(OrgListQuerySchema())
-@response_schema(OrgListSchema(), 200, description="List of organizations returned")
+@response_schema(OrgListSchema(), 200, description="The page, and how many organisations match in all")
 async def list_orgs(request: web.Request) -> web.Response:
-    """A page of the organisations."""
+    """Sorts by ID unless `sort` says otherwise."""
     return json_document(
         await select_orgs(context_of(request).database, request[QUERY], caller=request[CALLER].user_id)
     )
 
 
-@docs(tags=TAGS, summary="Create new organization", operationId="postOrgs")
+@docs(tags=TAGS, summary="Create an organisation", operationId="postOrgs")
 @json_schema(OrgCreateSchema())
-@response_schema(OrgSchema(), 201, description="Organization created")
+@response_schema(OrgSchema(), 201, description="The new organisation as it is stored")
 async def create_org(request: web.Request) -> web.Response:
-    """Creates an organisation, with `domains` taken into it."""
+    """The domains in `domains` become part of it."""
     return json_document(await context_of(request).database.write(orgs.create_org, request[BODY]), 201)
 
 
-@docs(tags=TAGS, summary="Get detailed information about an organization", operationId="getOrg")
+@docs(tags=TAGS, summary="One organisation", operationId="getOrg")
 @querystring_schema(LevelQuerySchema())
-@response_schema(OrgSchema(), 200, description="Organization returned")
+@response_schema(OrgSchema(), 200, description="The organisation, as far as `level` asks")
 async def get_org(request: web.Request) -> web.Response:
-    """One organisation with its domains."""
+    """Shows the organisation with its domains unless `level` asks for less."""
     level, caller = request[QUERY].get("level", 2), request[CALLER].user_id
     return json_document(await of_org(request, partial(select_org, level=level, caller=caller)))
 
 
-@docs(tags=TAGS, summary="Update organization", operationId="patchOrg")
+@docs(tags=TAGS, summary="Change an organisation", operationId="patchOrg")
 @json_schema(OrgPatchSchema())
-@response_schema(OrgSchema(), 200, description="Organization updated")
+@response_schema(OrgSchema(), 200, description="The organisation as it is stored now")
 async def patch_org(request: web.Request) -> web.Response:
-    """Changes the fields given; `domains` replaces the list."""
+    """Changes the fields that the request names. `domains` replaces the whole list: a domain that is left out belongs
+    to no organisation.
+    """
     return json_document(
         await context_of(request).database.write(orgs.patch_org, path_id(request, "ID"), request[BODY])
     )
 
 
-@docs(tags=TAGS, summary="Delete organization", operationId="deleteOrg")
-@response_schema(MessageSchema(), 200, description="Organization deleted")
+@docs(tags=TAGS, summary="Delete an organisation", operationId="deleteOrg")
+@response_schema(MessageSchema(), 200, description="The organisation is deleted")
 async def delete_org(request: web.Request) -> web.Response:
-    """Removes an organisation; its domains stay and belong to none."""
+    """Keeps its domains, which belong to no organisation from then on."""
     org_id = path_id(request, "ID")
     await context_of(request).database.write(orgs.delete_org, org_id)
     return message(f"Organisation {org_id} has been deleted")

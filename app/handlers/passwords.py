@@ -14,11 +14,13 @@ from postroom.storage.auth import select_account
 from postroom.storage.users import select_usernames
 
 
-@docs(tags=["Domain Admin/Users"], summary="Set user password", operationId="setPassword")
+@docs(tags=["Domain Admin/Users"], summary="Set the password of a user", operationId="setPassword")
 @json_schema(NewPasswordSchema())
-@response_schema(MessageSchema(), 200, description="User password updated")
+@response_schema(MessageSchema(), 200, description="The password is set, and the user's logins have ended")
 async def set_password(request: web.Request) -> web.Response:
-    """Sets the password of a user of the domain who may not do more than the caller; their logins end."""
+    """Ends all logins of the user. Refuses the caller's own password, the password of a user who is linked to a
+    directory, and that of a user who may do more than the caller.
+    """
     context = context_of(request)
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
     user = await select_account(context.database, user_id)
@@ -28,13 +30,12 @@ async def set_password(request: web.Request) -> web.Response:
     return message(f"The password of {user.username} has been set")
 
 
-@docs(tags=["Misc", "Users"], summary="Change user password", operationId="resetPasswd")
+@docs(tags=["Misc", "Users"], summary="Set the password of a user by name", operationId="resetPasswd")
 @json_schema(NewPasswordSchema())
-@response_schema(MessageSchema(), 200, description="Password updated")
+@response_schema(MessageSchema(), 200, description="The password is set, and the user's logins have ended")
 async def put_passwd_of(request: web.Request) -> web.Response:
-    """Sets the password of whoever has this username or alias, in any case; their logins end.
-
-    ResetPasswd counts for all users, writing in a domain for those of the domain; but not for who may do more.
+    """Ends all logins of the user. ResetPasswd allows this for all users, writing in a domain for the users of that
+    domain; neither allows it for a user who may do more than the caller.
     """
     username = await session.reset_password_of(
         context_of(request), request[CALLER], request.match_info["username"], request[BODY]["new"]
@@ -42,10 +43,12 @@ async def put_passwd_of(request: web.Request) -> web.Response:
     return message(f"The password of {username} has been set")
 
 
-@docs(tags=["Misc", "Users"], summary="Get list of usernames", operationId="getUsernames")
-@response_schema(UsernamesSchema(), 200, description="List of usernames returned")
+@docs(tags=["Misc", "Users"], summary="Usernames in the caller's reach", operationId="getUsernames")
+@response_schema(UsernamesSchema(), 200, description="The users by name")
 async def list_usernames(request: web.Request) -> web.Response:
-    """The names of all users of the domains in which the caller writes; with ResetPasswd of all there are."""
+    """Users of the domains in which the caller may write; all users for a caller with ResetPasswd or who may read the
+    system.
+    """
     grants = request[CALLER].grants
     everybody = grants.reset_passwords or grants.system_read or grants.write.everything
     names = await select_usernames(

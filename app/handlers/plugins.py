@@ -13,18 +13,25 @@ from postroom.schemas.responses.domains import DisabledPluginsSchema
 from postroom.storage.disabled_plugins import select_disabled_plugins, select_disabled_plugins_of
 
 
-@docs(tags=["Misc"], summary="Get disabled plugins of a domain", operationId="getDisabledPlugins", **ADDITION)
-@response_schema(DisabledPluginsSchema(), 200, description="Names returned")
+@docs(
+    tags=["Misc"], summary="Webmail plugins that are disabled in a domain", operationId="getDisabledPlugins", **ADDITION
+)
+@response_schema(DisabledPluginsSchema(), 200, description="The names of the plugins")
 async def get_disabled_plugins(request: web.Request) -> web.Response:
-    """The plugins that the webmail hides from the users of the domain, in the order in which they were put."""
+    """The webmail hides them from the users of the domain. They come in the order in which they were stored."""
     return json_document(await of_domain(request, select_disabled_plugins))
 
 
-@docs(tags=["Misc"], summary="Set disabled plugins of a domain", operationId="putDisabledPlugins", **ADDITION)
+@docs(
+    tags=["Misc"],
+    summary="Replace the disabled webmail plugins of a domain",
+    operationId="putDisabledPlugins",
+    **ADDITION,
+)
 @json_schema(PluginNamesSchema())
-@response_schema(MessageSchema(), 200, description="List updated")
+@response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_disabled_plugins(request: web.Request) -> web.Response:
-    """Replaces the list; the order stays, repeats are dropped. The names are the webmail's: any are taken."""
+    """Keeps the order of the list and drops repeats. Any name is taken: only the webmail knows its plugins."""
     await context_of(request).database.write(
         replace_disabled_plugins, path_id(request, "domainID"), request[BODY]["names"]
     )
@@ -33,12 +40,12 @@ async def put_disabled_plugins(request: web.Request) -> web.Response:
 
 @docs(
     tags=["Service"],
-    summary="Get disabled plugins for specific user",
+    summary="Webmail plugins that are disabled for a user",
     operationId="getUserDisabledPlugins",
     **ADDITION,
 )
-@response_schema(DisabledPluginsSchema(), 200, description="Names returned")
+@response_schema(DisabledPluginsSchema(), 200, description="The names of the plugins")
 async def get_disabled_plugins_of_username(request: web.Request) -> web.Response:
-    """Those of the user's domain. A name that nobody has gets an empty list: the webmail starts for them as well."""
+    """Those of the user's domain. An unknown name gets an empty list: the webmail starts for them as well."""
     found = await select_disabled_plugins_of(context_of(request).database, request.match_info["username"])
     return json_answer({"data": []}) if found is None else json_document(found)

@@ -19,64 +19,66 @@ from postroom.storage.roles import select_role, select_roles
 TAGS = ["System Admin/Roles"]
 
 
-@docs(tags=TAGS, summary="Get list of available permissions", operationId="getPermissions")
-@response_schema(PermissionNamesSchema(), 200, description="List with permissions returned")
+@docs(tags=TAGS, summary="The permissions that a role can hold", operationId="getPermissions")
+@response_schema(PermissionNamesSchema(), 200, description="The names")
 async def list_permissions(_request: web.Request) -> web.Response:
-    """The names of the permissions that a role may hold."""
+    """Their names, as a role takes them."""
     return json_answer({"data": list(PERMISSIONS)})
 
 
-@docs(tags=TAGS, summary="Get list of available roles", operationId="getRoles")
+@docs(tags=TAGS, summary="The roles", operationId="getRoles")
 @querystring_schema(RoleListQuerySchema())
-@response_schema(RoleListSchema(), 200, description="List of roles returned")
+@response_schema(RoleListSchema(), 200, description="The roles, and how many match in all")
 async def list_roles(request: web.Request) -> web.Response:
-    """The roles, all of them unless a limit is given."""
+    """Lists all of them unless `limit` is given."""
     return json_document(
         await select_roles(context_of(request).database, request[QUERY], caller=request[CALLER].user_id)
     )
 
 
-@docs(tags=TAGS, summary="Create a new role", operationId="postRole")
+@docs(tags=TAGS, summary="Create a role", operationId="postRole")
 @json_schema(RoleCreateSchema())
-@response_schema(RoleSchema(), 201, description="Role created")
+@response_schema(RoleSchema(), 201, description="The new role as it is stored")
 async def create_role(request: web.Request) -> web.Response:
-    """Creates a role, with its permissions and its holders."""
+    """Creates the role with its permissions and its holders."""
     return json_document(await context_of(request).database.write(roles.create_role, request[BODY]), 201)
 
 
-@docs(tags=TAGS, summary="Get role", operationId="getRole")
+@docs(tags=TAGS, summary="One role", operationId="getRole")
 @querystring_schema(LevelQuerySchema())
-@response_schema(RoleSchema(), 200, description="Role returned")
+@response_schema(RoleSchema(), 200, description="The role, as far as `level` asks")
 async def get_role(request: web.Request) -> web.Response:
-    """One role with its permissions and holders."""
+    """Shows the role with its permissions and holders unless `level` asks for less."""
     level, caller = request[QUERY].get("level", 2), request[CALLER].user_id
     return json_document(await of_role(request, partial(select_role, level=level, caller=caller)))
 
 
-@docs(tags=TAGS, summary="Update a role", operationId="patchRole")
+@docs(tags=TAGS, summary="Change a role", operationId="patchRole")
 @json_schema(RolePatchSchema())
-@response_schema(RoleSchema(), 200, description="Role updated")
+@response_schema(RoleSchema(), 200, description="The role as it is stored now")
 async def patch_role(request: web.Request) -> web.Response:
-    """Changes the fields given; `permissions` and `users` replace the lists. It counts at once, for every holder."""
+    """Changes the fields that the request names. `permissions` and `users` replace the whole list. The change counts at
+    once for every holder.
+    """
     return json_document(
         await context_of(request).database.write(roles.patch_role, path_id(request, "ID"), request[BODY])
     )
 
 
-@docs(tags=TAGS, summary="Delete role", operationId="deleteRole")
-@response_schema(MessageSchema(), 200, description="Role deleted")
+@docs(tags=TAGS, summary="Delete a role", operationId="deleteRole")
+@response_schema(MessageSchema(), 200, description="The role is deleted")
 async def delete_role(request: web.Request) -> web.Response:
-    """Removes a role; whoever held it has what it allowed no more, at once."""
+    """Its holders lose at once what it allowed."""
     role_id = path_id(request, "ID")
     await context_of(request).database.write(roles.delete_role, role_id)
     return message(f"Role {role_id} has been deleted")
 
 
-@docs(tags=TAGS, summary="Update user roles", operationId="patchUserRoles")
+@docs(tags=TAGS, summary="Replace the roles of a user", operationId="patchUserRoles")
 @json_schema(UserRolesSchema())
-@response_schema(UserRolesAnswerSchema(), 200, description="Role association updated")
+@response_schema(UserRolesAnswerSchema(), 200, description="The roles that the user has now")
 async def patch_user_roles(request: web.Request) -> web.Response:
-    """Replaces the roles of a user of the domain; answers those they have."""
+    """`roles` is the whole list: the user loses the roles that it lacks."""
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
     return json_document(
         await context_of(request).database.write(

@@ -35,36 +35,36 @@ TAGS = ["Service"]
 _PATH = DevicePathSchema(unknown="exclude")
 
 
-@docs(tags=TAGS, summary="Get sync policy for specific user", operationId="getUserSyncPolicy")
-@response_schema(SyncPolicyAnswerSchema(), 200, description="Policy returned")
+@docs(tags=TAGS, summary="The sync policy of a user", operationId="getUserSyncPolicy")
+@response_schema(SyncPolicyAnswerSchema(), 200, description="The policy as it takes effect")
 async def get_sync_policy(request: web.Request) -> web.Response:
-    """The defaults, overlaid with what the domain says, then the user. A name that nobody has gets the defaults."""
+    """The defaults, then the domain's values, then the user's own. An unknown name gets the defaults, never a 404."""
     # Never 404: the ActiveSync server would remember an empty policy for a day.
     found = await select_policies(context_of(request).database, request.match_info["username"])
     return json_answer({"data": effective_policy(*orjson.loads(found or "[]"))})
 
 
-@docs(tags=TAGS, summary="Get device wipe status for user", operationId="getUserDeviceWipeStatus")
+@docs(tags=TAGS, summary="The wipe status of a user's devices", operationId="getUserDeviceWipeStatus")
 @querystring_schema(DevicesQuerySchema())
-@response_schema(DeviceStatusesSchema(), 200, description="List of devices returned")
+@response_schema(DeviceStatusesSchema(), 200, description="The status of each device by its ID")
 @about(owner)
 async def get_wipe(request: web.Request) -> web.Response:
-    """The wipe status of the devices asked for, 0 for one that is not known; of all there are when none is named."""
+    """Shows the devices that `devices` names, or all of the user's. An unknown device has status 0."""
     username = request.match_info["username"]
     return _found(
         await select_wipe_statuses(context_of(request).database, username, request[QUERY]["devices"]), username
     )
 
 
-@docs(tags=TAGS, summary="Set device wipe status for user", operationId="setUserDeviceWipeStatus")
+@docs(tags=TAGS, summary="Report what became of a wipe, or start one", operationId="setUserDeviceWipeStatus")
 @querystring_schema(DevicesQuerySchema())
 @json_schema(WipeReportSchema())
-@response_schema(MessageSchema(), 201, description="States changed")
+@response_schema(MessageSchema(), 201, description="The status is stored")
 @about(owner)
 async def post_wipe(request: web.Request) -> web.Response:
-    """Stores what has become of the devices named, or of all of the user's.
+    """Stores the status of the devices that `devices` names, or of all of the user's.
 
-    To start a wipe takes the caller's password, without a login the owner's.
+    Starting a wipe needs a password: the caller's, or without a login the owner's.
     """
     data = request[BODY]
     report = WipeReport(request.match_info["username"], tuple(request[QUERY]["devices"]), data["status"])
@@ -75,30 +75,30 @@ async def post_wipe(request: web.Request) -> web.Response:
     return message("Success: the status has been stored", 201)
 
 
-@docs(tags=TAGS, summary="Get device last connect time for user", operationId="getUserDeviceLastConnect")
+@docs(tags=TAGS, summary="When a user's devices last connected", operationId="getUserDeviceLastConnect")
 @querystring_schema(DevicesQuerySchema())
-@response_schema(DeviceContactsSchema(), 200, description="List of devices returned")
+@response_schema(DeviceContactsSchema(), 200, description="The last contact of each device by its ID")
 @about(owner)
 async def get_last_connect(request: web.Request) -> web.Response:
-    """The UNIX time of the last contact of the devices asked for; `status` is the same, and 0 when there was none."""
+    """Times are UNIX times. `status` repeats the time, and is 0 for a device that never connected."""
     username = request.match_info["username"]
     return _found(await select_contacts(context_of(request).database, username, request[QUERY]["devices"]), username)
 
 
-@docs(tags=TAGS, summary="Get basic user information", operationId="getUserInformation")
-@response_schema(UserInformationSchema(), 200, description="User info returned")
+@docs(tags=TAGS, summary="Whether a user is linked to a directory", operationId="getUserInformation")
+@response_schema(UserInformationSchema(), 200, description="Whether the user is linked")
 async def get_user_information(request: web.Request) -> web.Response:
-    """Whether the user is linked to a directory."""
+    """`ldap` is true for a user who is linked to an object of a directory."""
     username = request.match_info["username"]
     return _found(await select_info(context_of(request).database, username), username)
 
 
 @docs(tags=TAGS, summary="Report a device's state and learn what is due", operationId="putDeviceReport", **ADDITION)
 @json_schema(DeviceReportSchema())
-@response_schema(DeviceDueSchema(), 200, description="State stored")
+@response_schema(DeviceDueSchema(), 200, description="The state is stored; the answer says what is due")
 @about(owner)
 async def put_sync(request: web.Request) -> web.Response:
-    """Stores the state of a device after a contact; answers whether it has to start over, which is said once."""
+    """Stores the state of a device after a contact. `resync` tells the device to start over, and is true only once."""
     username, device_id = request.match_info["username"], load(_PATH, request.match_info)["deviceID"]
     resync, status = await context_of(request).database.write(
         devices.report_device, username, device_id, request[BODY], now()

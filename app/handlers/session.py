@@ -24,15 +24,15 @@ _LOGIN = LoginSchema(unknown="exclude")
 LARGEST_LOGIN: Final = 16 * 1024
 
 
-@docs(tags=["Misc"], summary="Login user", operationId="postLogin")
+@docs(tags=["Misc"], summary="Log in, or renew a login", operationId="postLogin")
 @form_schema(_LOGIN)
-@response_schema(LoginAnswerSchema(), 200, description="Login successful")
+@response_schema(LoginAnswerSchema(), 200, description="The token, and the value for X-Csrf-Token")
 async def post_login(request: web.Request) -> web.Response:
-    """Logs in by name and password, in a form or as JSON, or, without any, renews the login of the cookie.
+    """Takes name and password, as a form or as JSON. Without either, renews the login of the cookie.
 
-    A user of a directory renews it as long as that has them; while it is away, for a limited time.
+    The answer sets no cookie: the client keeps the token, and sends it as the cookie or in the header Authorization.
 
-    The answer sets no cookie: the client keeps the token, as the cookie or for the header Authorization.
+    A user of a directory can renew a login while the directory has them; when it cannot be reached, for a limited time.
     """
     context, source = context_of(request), login_source(request)
     given = load(_LOGIN, await _form(request))
@@ -46,10 +46,10 @@ async def post_login(request: web.Request) -> web.Response:
     return json_answer(context.tokens.issue(account, seen))
 
 
-@docs(tags=["Misc"], summary="Get information about currently logged in user", operationId="getProfile")
-@response_schema(ProfileSchema(), 200, description="Profile data returned")
+@docs(tags=["Misc"], summary="The caller's own user and what they may do", operationId="getProfile")
+@response_schema(ProfileSchema(), 200, description="The caller's user and capabilities")
 async def get_profile(request: web.Request) -> web.Response:
-    """The caller's own user, and what they may do."""
+    """The user is shown at level 2, without `fetchmail`. `capabilities` sums up what their roles permit."""
     caller = request[CALLER]
     user = await select_profile(context_of(request).database, caller.user_id)
     if user is None:
@@ -58,13 +58,14 @@ async def get_profile(request: web.Request) -> web.Response:
     return json_document(b'{"user":%b,"capabilities":[%b]}' % (user, capabilities.encode()))
 
 
-@docs(tags=["Misc", "Service"], summary="Change current users password", operationId="putPasswd")
+@docs(tags=["Misc", "Service"], summary="Change one's own password", operationId="putPasswd")
 @json_schema(ChangePasswordSchema())
-@response_schema(MessageSchema(), 200, description="Password updated")
+@response_schema(MessageSchema(), 200, description="The password is changed")
 async def put_passwd(request: web.Request) -> web.Response:
-    """Sets the caller's own password: of their logins only this one goes on.
+    """Ends all logins of the caller except the one that made the request.
 
-    With `user` that name and `old` are the login, which needs no role; then every login of theirs ends.
+    With `user` in the body, that name and `old` take the place of a login. This needs no role, and ends all logins of
+    the user.
     """
     context, source, given = context_of(request), login_source(request), request[BODY]
     if "user" in given:

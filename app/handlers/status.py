@@ -16,30 +16,30 @@ from postroom.storage.migrations import latest
 API_VERSION = "1.20.0"
 
 
-@docs(tags=["Misc"], summary="Check API connectivity and status", operationId="getStatus")
-@response_schema(StatusSchema(), 200, description="API status message")
+@docs(tags=["Misc"], summary="Whether the service works", operationId="getStatus")
+@response_schema(StatusSchema(), 200, description="The service works")
 async def get_status(request: web.Request) -> web.Response:
-    """Whether the database answers, and whether tasks get their turn."""
+    """Asks the database for an answer. `tasq` tells whether tasks are being worked on."""
     context = context_of(request)
     await context.database.check()
     return json_answer({"message": "API is operational", "database": True, "tasq": context.tasks.open})
 
 
-@docs(tags=["Misc"], summary="Get general information about the backend", operationId="getAbout")
-@response_schema(AboutSchema(), 200, description="Return information")
+@docs(tags=["Misc"], summary="Versions of the API and of postroom", operationId="getAbout")
+@response_schema(AboutSchema(), 200, description="The versions")
 async def get_about(_request: web.Request) -> web.Response:
-    """Versions: of the API, of postroom, of the database schema."""
+    """The version of the API, of postroom itself, and of the database schema."""
     return json_answer({"API": API_VERSION, "backend": version("postroom"), "schema": latest()})
 
 
 @docs(
     tags=["System Admin/License"],
-    summary="Get information about the currently installed License",
+    summary="How many users there may be: there is no limit",
     operationId="getLicense",
 )
-@response_schema(LicenseSchema(), 200, description="License information returned")
+@response_schema(LicenseSchema(), 200, description="No limit, and how many users there are")
 async def get_license(request: web.Request) -> web.Response:
-    """There is no limit: `maxUsers`, which cannot be null, is as much as a domain can be given."""
+    """`maxUsers` cannot be null, so it is the highest limit that a domain can have."""
     return json_answer(
         {
             "product": "postroom",

@@ -16,18 +16,18 @@ from postroom.storage.store_access import select_members
 TAGS = ["Domain Admin/Users"]
 
 
-@docs(tags=TAGS, summary="Get list of users that can access the users store", operationId="getStoreAccessUsers")
-@response_schema(StoreMembersSchema(), 200, description="List of users with store access returned")
+@docs(tags=TAGS, summary="Who may open the user's store", operationId="getStoreAccessUsers")
+@response_schema(StoreMembersSchema(), 200, description="The users with access")
 async def get_store_access(request: web.Request) -> web.Response:
-    """Those who may open the store."""
+    """The users who were given access with POST or PUT."""
     return json_document(await of_user(request, select_members), version=True)
 
 
-@docs(tags=TAGS, summary="Grant store access to another user", operationId="postStoreAccessUser")
+@docs(tags=TAGS, summary="Let one more user open the store", operationId="postStoreAccessUser")
 @json_schema(StoreAccessPostSchema())
-@response_schema(MessageSchema(), 201, description="User added")
+@response_schema(MessageSchema(), 201, description="The user has access")
 async def post_store_access(request: web.Request) -> web.Response:
-    """Gives one user of the organisation access; twice is fine."""
+    """Takes a user of the same organisation, by username or alias. A user who has access already keeps it."""
     username = request[BODY]["username"]
     await context_of(request).database.write(
         store_access.add_member, path_id(request, "domainID"), path_id(request, "userID"), username
@@ -35,11 +35,11 @@ async def post_store_access(request: web.Request) -> web.Response:
     return message(f"The user {username} has access now", 201)
 
 
-@docs(tags=TAGS, summary="Overwrite the list of users with store access", operationId="putStoreAccessUser")
+@docs(tags=TAGS, summary="Replace who may open the user's store", operationId="putStoreAccessUser")
 @json_schema(StoreAccessPutSchema())
-@response_schema(MessageSchema(), 200, description="User list updated")
+@response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_store_access(request: web.Request) -> web.Response:
-    """Replaces the list, all or nothing."""
+    """One name that no user of the same organisation has, and nothing is stored."""
     document = await context_of(request).database.write(
         store_access.replace_members,
         path_id(request, "domainID"),
@@ -50,10 +50,10 @@ async def put_store_access(request: web.Request) -> web.Response:
     return message("The list has been stored", version_of=document)
 
 
-@docs(tags=TAGS, summary="Remove user from store access list", operationId="deleteStoreAccessUser")
-@response_schema(MessageSchema(), 200, description="User removed")
+@docs(tags=TAGS, summary="Take a user's access to the store away", operationId="deleteStoreAccessUser")
+@response_schema(MessageSchema(), 200, description="The user has no access any more")
 async def delete_store_access(request: web.Request) -> web.Response:
-    """Takes access away from one user."""
+    """Answers 404 as well when the user has no access."""
     username = request.match_info["username"]
     await context_of(request).database.write(
         store_access.remove_member, path_id(request, "domainID"), path_id(request, "userID"), username

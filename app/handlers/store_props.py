@@ -17,20 +17,22 @@ from postroom.storage.properties import select_properties
 TAGS = ["Domain Admin/Users"]
 
 
-@docs(tags=TAGS, summary="Get user store properties", operationId="getStoreProps", deprecated=True)
+@docs(tags=TAGS, summary="Chosen properties of a user's store", operationId="getStoreProps", deprecated=True)
 @querystring_schema(StorePropsQuerySchema())
-@response_schema(StorePropsSchema(), 200, description="Property values returned")
+@response_schema(StorePropsSchema(), 200, description="The properties by name")
 async def get_store_props(request: web.Request) -> web.Response:
-    """The properties asked for; one that the user does not have is left out."""
+    """Leaves out properties that the user does not have. GET of the user shows the same values as `properties`."""
     tags = [proptag.tag for proptag in request[QUERY]]
     return json_document(await of_user(request, partial(select_properties, tags=tags)))
 
 
-@docs(tags=TAGS, summary="Update store properties", operationId="patchStoreProps", deprecated=True)
+@docs(tags=TAGS, summary="Change properties of a user's store", operationId="patchStoreProps", deprecated=True)
 @json_schema(StorePropsPatchSchema())
-@response_schema(StorePropsErrorsSchema(), 200, description="Modification request successful")
+@response_schema(StorePropsErrorsSchema(), 200, description="What can be stored is stored; `errors` has the rest")
 async def patch_store_props(request: web.Request) -> web.Response:
-    """Writes what can be written and lists the rest; null removes a property."""
+    """Stores every property that can be stored, and lists the others under `errors` with the reason. Null removes a
+    property.
+    """
     change = request[BODY]
     username = await context_of(request).database.write(
         store_props.change, path_id(request, "domainID"), path_id(request, "userID"), change.properties
@@ -39,11 +41,11 @@ async def patch_store_props(request: web.Request) -> web.Response:
     return json_answer({"message": text, "errors": change.errors})
 
 
-@docs(tags=TAGS, summary="Delete user store props", operationId="deleteStoreProps", deprecated=True)
+@docs(tags=TAGS, summary="Remove properties of a user's store", operationId="deleteStoreProps", deprecated=True)
 @querystring_schema(StorePropsQuerySchema())
-@response_schema(MessageSchema(), 200, description="Properties removed")
+@response_schema(MessageSchema(), 200, description="None of these properties is there any more")
 async def delete_store_props(request: web.Request) -> web.Response:
-    """Removes the properties named; one that is not there is fine, and so is none at all."""
+    """Passes over properties that are not there. Without any name it removes nothing and succeeds."""
     username = await context_of(request).database.write(
         store_props.change,
         path_id(request, "domainID"),

@@ -11,10 +11,10 @@ from postroom.schemas.sync_policy import effective_policy
 from postroom.storage.domains import select_sync_policy
 
 
-@docs(tags=["Domain Admin/Users"], summary="Get effective domain sync policy", operationId="getDomainSyncPolicy")
-@response_schema(SyncPolicyAnswerSchema(), 200, description="Domain sync policy returned")
+@docs(tags=["Domain Admin/Users"], summary="The sync policy of a domain", operationId="getDomainSyncPolicy")
+@response_schema(SyncPolicyAnswerSchema(), 200, description="The policy as it takes effect")
 async def get_domain_sync_policy(request: web.Request) -> web.Response:
-    """The defaults, overlaid with what the domain says."""
+    """The defaults, with the domain's own values in their place."""
     (policy,) = await of_domain(request, select_sync_policy)
     own = orjson.loads(policy) if policy else None
     return json_answer({"data": effective_policy(own)})

@@ -17,68 +17,70 @@ from postroom.storage.tasks import select_queued_count, select_task, select_task
 TAGS = ["TasQ"]
 
 
-@docs(tags=TAGS, summary="Get current status of the TasQ system", operationId="taskQStatus")
-@response_schema(TasqStatusSchema(), 200, description="TasQ status returned")
+@docs(tags=TAGS, summary="Whether tasks are worked on, and how many wait", operationId="taskQStatus")
+@response_schema(TasqStatusSchema(), 200, description="The state of the queue")
 async def get_status(request: web.Request) -> web.Response:
-    """Tasks are done within this process, one after the other: there is one worker, none after a stop."""
+    """One worker does the tasks one after the other. There is none after a stop."""
     context = context_of(request)
     queued = await select_queued_count(context.database)
     return json_answer({"running": context.tasks.open, "queued": queued, "workers": int(context.tasks.open)})
 
 
-@docs(tags=TAGS, summary="Start the TasQ server", operationId="startTaskq")
+@docs(tags=TAGS, summary="Start working on tasks", operationId="startTaskq")
 @querystring_schema(StartQuerySchema())
-@response_schema(MessageSchema(), 200, description="TasQ server started")
+@response_schema(MessageSchema(), 200, description="Tasks are worked on")
 async def start_queue(request: web.Request) -> web.Response:
-    """Tasks that wait get their turn again. There is one worker, however many are asked for."""
+    """Tasks that wait get their turn again, from one worker."""
     context_of(request).tasks.resume()
     return message("The task queue has been started")
 
 
-@docs(tags=TAGS, summary="Stop the TasQ server", operationId="stopTaskq")
+@docs(tags=TAGS, summary="Stop working on tasks", operationId="stopTaskq")
 @querystring_schema(StopQuerySchema())
-@response_schema(MessageSchema(), 200, description="TasQ server stopped")
+@response_schema(MessageSchema(), 200, description="No further task begins")
 @unhurried
 async def stop_queue(request: web.Request) -> web.Response:
-    """No further task begins until a start, of the queue or of the service; new ones wait. One that is being worked on
-    goes on; `timeout` waits so many seconds for its end.
+    """No further task begins until the queue or the service is started again; new tasks wait. A task that is being
+    worked on goes on, and `timeout` waits for its end.
     """
     if await context_of(request).tasks.stop(request[QUERY]["timeout"]):
         return message("The task queue has been stopped")
     return message("The task queue has been stopped; the task that is being worked on goes on to its end")
 
 
-@docs(tags=TAGS, summary="Get list of currently running tasks", operationId="getTasks")
+@docs(tags=TAGS, summary="Tasks, page by page", operationId="getTasks")
 @querystring_schema(TaskListQuerySchema())
-@response_schema(TaskListSchema(), 200, description="List of tasks returned")
+@response_schema(TaskListSchema(), 200, description="The page, and how many tasks match in all")
 async def list_tasks(request: web.Request) -> web.Response:
-    """A page of the tasks, also of those that have ended."""
+    """Lists tasks that wait, run or have ended: all of them for a caller who may read the system, otherwise the
+    caller's own.
+    """
     caller = request[CALLER]
     query = replace(request[QUERY], user_id=None if caller.grants.system_read else caller.user_id)
     return json_document(await select_tasks(context_of(request).database, query, caller=caller.user_id))
 
 
-@docs(tags=TAGS, summary="Get information about a specific task", operationId="getTask")
-@response_schema(TaskSchema(), 200, description="Tasks returned")
+@docs(tags=TAGS, summary="One task", operationId="getTask")
+@response_schema(TaskSchema(), 200, description="The task")
 async def get_task(request: web.Request) -> web.Response:
-    """One task with its result as far as it has come."""
+    """Shows the task with its result as far as it has come."""
     return json_document(await _find(request, everyones=request[CALLER].grants.system_read))
 
 
-@docs(tags=TAGS, summary="Delete task", operationId="deleteTask")
-@response_schema(MessageSchema(), 200, description="Task deleted")
+@docs(tags=TAGS, summary="Forget a task that has ended", operationId="deleteTask")
+@response_schema(MessageSchema(), 200, description="The task is forgotten")
 async def remove_task(request: web.Request) -> web.Response:
-    """Forgets a task that has ended."""
+    """Refuses a task that has not ended. What the task did stays done."""
     await _find(request, everyones=request[CALLER].grants.system_write)
     task_id = path_id(request, "ID")
     await context_of(request).database.write(delete_task, task_id)
     return message(f"Task {task_id} has been deleted")
 
 
-@docs(tags=TAGS, summary="Cancel task in tasq", operationId="cancelTask")
-@response_schema(MessageSchema(), 200, description="Task canceled")
+@docs(tags=TAGS, summary="Cancel a task", operationId="cancelTask")
+@response_schema(MessageSchema(), 200, description="The task is cancelled")
 async def cancel_task(request: web.Request) -> web.Response:
-    """Ends a task; what it has done stays done."""
+    """What the task has done so far stays done. Refuses a task that has ended."""
     await _find(request, everyones=request[CALLER].grants.system_write)
     task_id = path_id(request, "ID")
     await context_of(request).tasks.cancel(task_id)

@@ -24,30 +24,32 @@ from postroom.storage.users import select_user
 TAGS = ["Domain Admin/Users"]
 
 
-@docs(tags=TAGS, summary="Get lists of users", operationId="getUsers")
+@docs(tags=TAGS, summary="The users of a domain, page by page", operationId="getUsers")
 @querystring_schema(UserListQuerySchema())
-@response_schema(UserListSchema(), 200, description="Data returned")
+@response_schema(UserListSchema(), 200, description="The page, and how many users match in all")
 async def list_users(request: web.Request) -> web.Response:
-    """A page of the domain's users, filtered, searched and sorted as asked, and how many there are in all."""
+    """Filters, searches and sorts as asked. `count` is the number of all users that match, whatever the page holds."""
     select = partial(select_users, query=request[QUERY], caller=request[CALLER].user_id)
     return json_document(await of_domain(request, select))
 
 
-@docs(tags=["System Admin/Domains"], summary="Get list of all users", operationId="getAllUsers")
+@docs(tags=["System Admin/Domains"], summary="The users of all domains, page by page", operationId="getAllUsers")
 @querystring_schema(AllUsersQuerySchema())
-@response_schema(UserListSchema(), 200, description="User list returned")
+@response_schema(UserListSchema(), 200, description="The page, and how many users match in all domains")
 async def list_all_users(request: web.Request) -> web.Response:
-    """A page of the users of all domains, with the same filters as the list of one, and by organisation."""
+    """Takes the parameters of the list of one domain, and `orgID` besides."""
     page = await select_users(context_of(request).database, None, request[QUERY], caller=request[CALLER].user_id)
     # Without a domain that may be missing there is always a page.
     return json_document(page or b"")
 
 
-@docs(tags=TAGS, summary="Create new user", operationId="postUser")
+@docs(tags=TAGS, summary="Create a user, a shared mailbox or a contact", operationId="postUser")
 @json_schema(UserCreateSchema())
-@response_schema(UserSchema(), 201, description="User created")
+@response_schema(UserSchema(), 201, description="The new user as it is stored")
 async def create_user(request: web.Request) -> web.Response:
-    """Creates a mailbox, a shared mailbox or a contact."""
+    """`status` 4 creates a shared mailbox, 5 a contact; any other user needs a password. The create defaults fill in
+    what the request leaves out. Nothing is stored when anything is wrong.
+    """
     context, data = context_of(request), request[BODY]
     hashed = None
     if data.get("status", STATUS_NORMAL) not in (STATUS_SHARED, STATUS_CONTACT) or data.get("password") is not None:
@@ -61,11 +63,13 @@ async def create_user(request: web.Request) -> web.Response:
     return json_document(document, 201, version=True)
 
 
-@docs(tags=TAGS, summary="Get information about a specific user", operationId="getUser")
+@docs(tags=TAGS, summary="One user", operationId="getUser")
 @querystring_schema(LevelQuerySchema())
-@response_schema(UserSchema(), 200, description="User data returned")
+@response_schema(UserSchema(), 200, description="The user, as far as `level` asks")
 async def get_user(request: web.Request) -> web.Response:
-    """One user, in full unless `level` asks for less."""
+    """Shows everything about the user unless `level` asks for less. The ETag comes with level 2 only; a change can send
+    it back as If-Match.
+    """
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
     level = request[QUERY].get("level", 2)
     document = await select_user(context_of(request).database, domain_id, user_id, level)
@@ -75,11 +79,13 @@ async def get_user(request: web.Request) -> web.Response:
     return json_document(document, version=level == 2)
 
 
-@docs(tags=TAGS, summary="Update user", operationId="patchUser")
+@docs(tags=TAGS, summary="Change a user", operationId="patchUser")
 @json_schema(UserPatchSchema())
-@response_schema(UserSchema(), 200, description="User updated")
+@response_schema(UserSchema(), 200, description="The user as it is stored now")
 async def patch_user(request: web.Request) -> web.Response:
-    """Changes the fields given and leaves the others."""
+    """Changes the fields that the request names and leaves the others; null clears a field. A client may send the whole
+    user back as it was read. Nothing is stored when anything is wrong.
+    """
     document = await context_of(request).database.write(
         users.patch_user,
         path_id(request, "domainID"),
@@ -90,11 +96,11 @@ async def patch_user(request: web.Request) -> web.Response:
     return json_document(document, version=True)
 
 
-@docs(tags=TAGS, summary="Delete user", operationId="deleteUser")
+@docs(tags=TAGS, summary="Delete a user", operationId="deleteUser")
 @querystring_schema(UserDeleteQuerySchema())
-@response_schema(MessageSchema(), 200, description="User deleted")
+@response_schema(MessageSchema(), 200, description="The user is deleted")
 async def delete_user(request: web.Request) -> web.Response:
-    """Removes a user, everything of theirs, and everything granted to them."""
+    """Removes the user with all that belongs to them and all that was granted to them."""
     username = await context_of(request).database.write(
         users.delete_user,
         path_id(request, "domainID"),

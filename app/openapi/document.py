@@ -62,15 +62,21 @@ _VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSe
 _IF_MATCH: Final = {
     "name": "If-Match",
     "in": "header",
-    "description": "The ETag of what was read; without it the change is made whatever is stored",
+    "description": "The ETag of what was read: a change by somebody else since then is a 412. May be left out",
     "schema": {"type": "string"},
 }
 
-#: A username in a path can be any text: whoever does not exist is a 404, or has the defaults.
-_PATH_TEXTS: Final = {"deviceID": {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}}
+#: Texts in paths: description, bounds. A username can be any text: one that nobody has is a 404, or has the defaults.
+_PATH_TEXTS: Final[dict[str, tuple[str, JSON]]] = {
+    "username": ("Username or alias of the user, in any case", {}),
+    "deviceID": ("The device, by the ID that the list of devices shows", {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}),
+}
 
-
-_IDS: Final = {"domainID": "ID of the domain", "userID": "ID of the user", "ID": "ID of the object"}
+_IDS: Final = {
+    "domainID": "The domain, by ID",
+    "userID": "The user, by ID; a user of another domain is not found",
+    "ID": "The organisation, role or task that the path names, by ID",
+}
 
 # A form may be JSON as well; described is one type only, because generated clients send both at once otherwise.
 _MEDIA_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
@@ -96,7 +102,7 @@ def build(base: str, routes: Sequence[Route]) -> bytes:
         spec.components.security_scheme(name, scheme)
     for name, text in _IDS.items():
         spec.components.parameter(name, "path", {"description": text, "schema": {"type": "integer", "minimum": 0}})
-    csrf = {"description": "`csrf` of the login; needed with the cookie only", "required": False}
+    csrf = {"description": "The `csrf` of the login; needed with the cookie, not with Bearer", "required": False}
     spec.components.parameter("CSRFToken", "header", {"name": "X-Csrf-Token", **csrf, "schema": {"type": "string"}})
     for name, component in COMPONENTS.items():
         spec.components.schema(name, component)
@@ -167,12 +173,8 @@ def _decorations(route: Route) -> JSON:
 
 def _parameters(route: Route) -> list[Any]:
     """References by name to the components, and schemas that apispec unfolds to one parameter for each field."""
-    parameters: list[Any] = [
-        name
-        if name in _IDS
-        else {"name": name, "in": "path", "schema": {"type": "string", **_PATH_TEXTS.get(name, {})}}
-        for name in re.findall(r"{(\w+)}", route.path)
-    ]
+    names = re.findall(r"{(\w+)}", route.path)
+    parameters: list[Any] = [name if name in _IDS else _path_text(name) for name in names]
     # A login comes before there is a token that the header could belong to.
     if route.method != "GET" and _decorations(route)["operationId"] != "postLogin":
         parameters.append("CSRFToken")
@@ -180,6 +182,11 @@ def _parameters(route: Route) -> list[Any]:
         parameters.append(_IF_MATCH)
     queries = [entry["schema"] for entry in _decorations(route)["schemas"] if entry["location"] == "querystring"]
     return parameters + [{"in": "query", "schema": schema} for schema in queries]
+
+
+def _path_text(name: str) -> JSON:
+    description, bounds = _PATH_TEXTS[name]
+    return {"name": name, "in": "path", "description": description, "schema": {"type": "string", **bounds}}
 
 
 def _error_statuses(route: Route, *, has_body: bool) -> list[int]:

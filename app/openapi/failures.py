@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 #: Status -> (name of the component, schema, when it happens).
 ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
     400: ("InvalidRequest", ErrorSchema, "The input breaks a rule; nothing was stored"),
-    401: ("Unauthenticated", UnauthenticatedSchema, "Nobody is logged in, or the login does not count"),
+    401: ("Unauthenticated", UnauthenticatedSchema, "There is no login, or one that does not count any more"),
     403: ("Forbidden", ErrorSchema, "The caller may not do this"),
-    404: ("NotFound", ErrorSchema, "There is no such thing, or none in the domain of the path"),
+    404: ("NotFound", ErrorSchema, "Nothing has this ID or name, or not in the domain of the path"),
     408: ("TooSlow", ErrorSchema, "The body did not arrive in time; nothing was done"),
-    409: ("Conflict", ErrorSchema, "What is there, or has changed meanwhile, stands in the way"),
+    409: (
+        "Conflict",
+        ErrorSchema,
+        "What is stored, or has changed meanwhile, stands in the way; the message says when `force` overrules it",
+    ),
     412: ("PreconditionFailed", ErrorSchema, "Somebody else has changed this since it was read (If-Match)"),
-    413: ("TooLarge", ErrorSchema, "The body is larger than 1 MiB, that of a login than 16 KiB"),
-    415: ("Unsupported", ErrorSchema, "The body is compressed, or a form in another character set than UTF-8"),
+    413: ("TooLarge", ErrorSchema, "The body is larger than 1 MiB, or 16 KiB for a login"),
+    415: ("Unsupported", ErrorSchema, "The body is compressed, or is a form in a character set other than UTF-8"),
     429: ("TooMany", ErrorSchema, "Too many failed logins, or too many at once; Retry-After says when to try"),
     500: ("ServerError", InternalErrorSchema, "An internal error; the log has more under the request ID"),
     503: (
@@ -51,4 +55,9 @@ OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {
     "updateAllDomainUsers": (409,),
     "updateOrgLDAPUsers": (409,),
 }
-RETRY_AFTER: Final = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 1}}}
+RETRY_AFTER: Final = {
+    "Retry-After": {
+        "description": "How many seconds to wait before the next try",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}

@@ -32,26 +32,22 @@ if TYPE_CHECKING:
 
 JSON = dict[str, Any]
 
-#: Parameters that mean the same wherever they stand.
+#: Query parameters that mean the same wherever they stand; the others have their description on the field.
 _QUERY_TEXTS: Final = {
-    "level": "How much is shown of each: 0 the least, 2 all",
-    "limit": "Most entries on the page; 0 for the count alone",
-    "offset": "How many entries to pass over before the page begins",
-    "sort": "A field, optionally followed by `,asc` or `,desc`; may be given several times",
-    "match": "Words, each of which must be found",
-    "matchFields": "The fields in which `match` looks",
-    "matchProps": "The properties in which `match` looks as well",
-    "filterProp": "Properties and the values of which each must have one: `name:value,value;name:value`",
-    "devices": "IDs of devices",
-    "domain": "ID of a domain: of its users alone",
-    "organization": "ID of an organisation: of the users of its domains alone",
-    "import": "Entries of the directory that are nobody's become users",
-    "lang": "Language of users who have none",
-    "timeout": "Seconds to wait for the end; beyond, the work goes on as a task. At most 300",
-    "dryRun": "Answer what would be done, and change nothing",
-    "unlink": "Users whose object is gone become users of no directory",
-    "force": "Do it in spite of what speaks against it",
-    "mlist": "Given without a value: leave out the users behind mailing lists",
+    "ID": "Only those with one of these IDs",
+    "level": "How much to show: 0 the least, 2 everything",
+    "limit": "How many entries to show at most; 0 for the count alone",
+    "offset": "How many entries to skip before the page begins",
+    "sort": "A field (or a property of users), then `,desc` for descending order. May be given several times",
+    "match": "Words that must all be found, in any case",
+    "matchFields": "The fields in which `match` looks; all of them unless given",
+    "matchProps": "Properties in which `match` looks as well",
+    "filterProp": "Properties, each of which must have one of the values: `name:value,value;name:value`",
+    "devices": "The devices, by ID; all of the user's unless given",
+    "domain": "Ask only about this domain, by ID",
+    "organization": "Ask only about this organisation, by ID; 0: domains without one. `domain` goes before it",
+    "lang": "The language for a user who has none",
+    "deleteFiles": "Has no effect: there are no files besides the database",
 }
 
 #: A text of one line, and one of any number: neither holds NUL.
@@ -165,11 +161,12 @@ def correct_terms(_converter: "OpenAPIConverter", field: fields.Field[Any], ret:
 
 
 def describe_parameter(_converter: "OpenAPIConverter", field: fields.Field[Any], **_: Any) -> JSON:
+    """What apispec cannot know about a field as a parameter."""
     described: JSON = {}
     if isinstance(field, CommaSeparated):
         described |= {"style": "form", "explode": False}
     if isinstance(field, QueryBool) or (isinstance(field, Text) and field.max_length == 0):
         described["allowEmptyValue"] = True
-    if field.name in _QUERY_TEXTS:
+    if field.name in _QUERY_TEXTS and "description" not in field.metadata:
         described["description"] = _QUERY_TEXTS[field.name]
     return described

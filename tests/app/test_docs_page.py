@@ -125,7 +125,7 @@ async def test_page_unfolds_an_operation(browser: Chrome, url: str) -> None:
     text = await asyncio.to_thread(show_operation, browser, "patchUser")
     log = await asyncio.to_thread(browser.get_log, "browser")
 
-    assert "Changes the fields given and leaves the others." in text
+    assert "Changes the fields that the request names and leaves the others" in text
     assert "X-Csrf-Token" in text
     assert log == []
 

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from pathlib import Path
@@ -140,12 +141,17 @@ def operation(document: dict[str, Any], route: Route) -> dict[str, Any]:
 
 def parameters(document: dict[str, Any], method: str, path: str) -> dict[str, dict[str, Any]]:
     """The parameters of an operation by name, with references followed."""
-    found = {}
-    for parameter in document["paths"][path][method]["parameters"]:
-        if "$ref" in parameter:
-            parameter = document["components"]["parameters"][parameter["$ref"].rpartition("/")[2]]
-        found[parameter["name"]] = parameter
-    return found
+    found = [resolved(document, parameter) for parameter in document["paths"][path][method]["parameters"]]
+    return {parameter["name"]: parameter for parameter in found}
+
+
+def resolved(document: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """The component that a part of the document refers to, or the part itself."""
+    if "$ref" not in part:
+        return part
+    *_, kind, name = part["$ref"].split("/")
+    component: dict[str, Any] = document["components"][kind][name]
+    return component
 
 
 def errors(document: dict[str, Any], component: str, value: Any, validator: Any = OAS30Validator) -> list[str]:
@@ -311,6 +317,32 @@ def test_operation_tells_what_it_does(document: dict[str, Any], route: Route) ->
     assert found["tags"]
     assert found["summary"]
     assert found["description"]
+
+
+@every_route
+def test_summary_is_short(document: dict[str, Any], route: Route) -> None:
+    """A summary is a line on the page, of 60 characters at most and without a full stop."""
+    summary = operation(document, route)["summary"]
+
+    assert len(summary) <= 60
+    assert not summary.endswith(".")
+
+
+def test_summaries_tell_operations_apart(document: dict[str, Any]) -> None:
+    """No two operations have one summary."""
+    counts = Counter(operation(document, route)["summary"].casefold() for route in ROUTES)
+
+    assert [summary for summary, count in counts.items() if count > 1] == []
+
+
+@every_route
+def test_parameters_and_answers_are_explained(document: dict[str, Any], route: Route) -> None:
+    """Every parameter says what it does, and every answer what it means."""
+    described = parameters(document, route.method.lower(), route.path)
+    answers = operation(document, route)["responses"]
+
+    assert [name for name, parameter in described.items() if not parameter.get("description")] == []
+    assert [code for code, answer in answers.items() if not resolved(document, answer)["description"]] == []
 
 
 @every_route

@@ -1,11 +1,12 @@
 """postroom's own description beside the public one: what it lacks and what it adds, operation by operation."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.description import JSON, Description, matches, own, reference
+from tests.support.description import JSON, REFERENCE, Description, matches, own, reference
 
 Operation = tuple[str, str]
 
@@ -101,6 +102,28 @@ def test_every_operation_on_users_is_there() -> None:
     ]
     assert len(tagged[0]) == 27
     assert tagged[0] == tagged[1]
+
+
+#: Where a description of an API has words for people.
+WORDS = frozenset({"title", "summary", "description", "example", "examples", "externalDocs"})
+
+
+def words_in(part: Any, *, names: bool = False) -> Iterator[str]:
+    """The words for people in a part of a description; the keys of an object with `names` are no keywords."""
+    if isinstance(part, list):
+        for each in part:
+            yield from words_in(each)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key in WORDS and not names and value:
+                yield f"{key}: {value}"
+            yield from words_in(value, names=key in ("properties", "schemas", "paths") and not names)
+
+
+def test_reference_holds_facts_only() -> None:
+    """The copy of the public description has its names, types and bounds, but none of its texts and no comments."""
+    assert list(words_in(reference().document)) == []
+    assert not any(line.lstrip().startswith("#") for line in REFERENCE.read_text("utf-8").splitlines())
 
 
 @every_common
