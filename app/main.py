@@ -32,7 +32,7 @@ from postroom.app.web.keys import CONTEXT
 from postroom.app.web.routing import Handler, Need, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
-from postroom.storage.database import DatabaseError, LostDatabaseError, is_unavailable
+from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
 from postroom.storage.keyring import UnreadableSecretError
 
 log = logging.getLogger("postroom")

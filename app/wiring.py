@@ -15,7 +15,8 @@ from postroom.app.services.presence import Presence
 from postroom.app.services.tasks import Tasks
 from postroom.app.services.units import Units
 from postroom.storage import auth
-from postroom.storage.database import Database, WrongDatabaseError
+from postroom.storage.database import Database
+from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
 

@@ -19,10 +19,9 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from postroom.storage.connections import (
     IN_MEMORY,
@@ -35,74 +34,20 @@ from postroom.storage.connections import (
 )
 from postroom.storage.faults import (
     DatabaseError,
-    LostDatabaseError,
-    NoDatabaseError,
-    SearchError,
-    TransactionError,
     WrongDatabaseError,
-    is_unavailable,
 )
 from postroom.storage.keyring import KeyFileError, Keyring
-from postroom.storage.lanes import ASKER, BATCH_SECONDS, Job, Lane, Outcomes, run_reads
+from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes, run_reads
 from postroom.storage.migrations import WrongSchemaError
 from postroom.storage.presence import Presence
 from postroom.storage.searches import SEARCH_TIMEOUT, Reader, Searches, fetch_all, fetch_row, fetch_value
-
-__all__ = [
-    "ASKER",
-    "GUARD",
-    "Database",
-    "DatabaseError",
-    "Guard",
-    "LostDatabaseError",
-    "NoDatabaseError",
-    "SearchError",
-    "TransactionError",
-    "WrongDatabaseError",
-    "find_auth_generation",
-    "is_unavailable",
-    "savepoint",
-]
+from postroom.storage.writing import GUARD, find_auth_generation, run_guarded
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
 #: Connections for searches and lists.
 READERS = 3
-
-#: Of whoever writes: a request's caller, or (None) somebody who needs to be asked for nothing.
-GUARD: ContextVar["Guard | None"] = ContextVar("GUARD", default=None)
-
-
-class Guard(Protocol):
-    """Stands before every write that is asked for in a context: see GUARD."""
-
-    def __call__(self, connection: sqlite3.Connection) -> None:
-        """Called inside the write's transaction, before its function. What it raises is the outcome of the write."""
-
-    def of_task(self) -> "Guard":
-        """The guard of work that goes on when what has started it has ended."""
-
-
-@contextlib.contextmanager
-def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    """Undoes what is done inside when that raises; the rest of the transaction goes on."""
-    connection.execute("SAVEPOINT part")
-    try:
-        yield
-    except BaseException:
-        # After a full disk or an I/O error SQLite has rolled back all by itself; the reason must not get lost over it.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK TO part")
-            connection.execute("RELEASE part")
-        raise
-    connection.execute("RELEASE part")
-
-
-def find_auth_generation(connection: sqlite3.Connection) -> int:
-    """The number that grows with every change of who may do what, as it stands inside a transaction."""
-    (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
-    return int(generation)
 
 
 class Database:
@@ -237,7 +182,7 @@ class Database:
         if self._closed:
             raise DatabaseError("The database is closed")
         guard = GUARD.get()
-        job = function if guard is None else partial(_run_guarded, guard, function)
+        job = function if guard is None else partial(run_guarded, guard, function)
         result: T = await self._writes.run(job, args)
         return result
 
@@ -299,8 +244,3 @@ class Database:
         # The commit went into the file that was opened. If that is lost, nobody is told that anything was stored.
         self._presence.look()
         return outcomes
-
-
-def _run_guarded(guard: Guard, function: Callable[..., T], connection: sqlite3.Connection, *args: object) -> T:
-    guard(connection)
-    return function(connection, *args)

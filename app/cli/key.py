@@ -113,7 +113,8 @@ def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None
     import sqlite3
 
     from postroom.app.config import SettingError, load_config
-    from postroom.storage.database import Database, DatabaseError, NoDatabaseError, WrongDatabaseError
+    from postroom.storage.database import Database
+    from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
     from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
     async def run() -> str:

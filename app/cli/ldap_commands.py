@@ -23,7 +23,7 @@ from postroom.app.web.inputs import load
 from postroom.app.wiring import opened
 from postroom.schemas.downsync import ImportQuerySchema, SearchQuerySchema
 from postroom.storage import tasks
-from postroom.storage.database import NoDatabaseError, WrongDatabaseError, is_unavailable
+from postroom.storage.faults import NoDatabaseError, WrongDatabaseError, is_unavailable
 
 FINE, NOTICED, REFUSED, AWAY, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from postroom.app.services.ldap_sync import Options
+from postroom.app.services.ldap_sync_run import Options
 from postroom.app.web.inputs import load
 from postroom.schemas.downsync import BulkQuerySchema
 

@@ -72,7 +72,7 @@ def serve(
     from postroom.app import logs
     from postroom.app.config import SettingError, load_config
     from postroom.app.server.serve import StartError, run
-    from postroom.storage.database import DatabaseError
+    from postroom.storage.faults import DatabaseError
 
     try:
         config = load_config(

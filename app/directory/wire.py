@@ -246,6 +246,5 @@ async def _reasons(attempt: Awaitable[_T]) -> _T:
 def _os_reason(error: OSError) -> str:
     if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
         return "there is no way to it"
-    # asyncio joins the failures of several addresses (localhost: ::1 and 127.0.0.1) into one error without a
-    # number.
+    # asyncio joins the failures of several addresses (localhost: ::1 and 127.0.0.1) into one error without a number.
     return "it refuses connections" if "refused" in str(error) else "it cannot be reached"

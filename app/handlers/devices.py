@@ -6,7 +6,7 @@ from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services import wipes
 from postroom.app.transactions import devices
 from postroom.app.transactions.devices import Origin, now
-from postroom.app.transactions.users import user_not_found
+from postroom.app.transactions.lookups import user_not_found
 from postroom.app.transactions.wipe import Event, Kind
 from postroom.app.web.inputs import load
 from postroom.app.web.keys import BODY, CALLER, context_of

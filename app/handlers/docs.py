@@ -8,8 +8,9 @@ from pathlib import Path
 from aiohttp import web
 
 from postroom.app.errors import NotFoundError
-from postroom.app.openapi.decorators import ADDITION, docs
+from postroom.app.openapi.decorators import docs
 from postroom.app.web.responses import json_document
+from postroom.schemas.fields import ADDITION
 
 #: Makes the document at the first request, and keeps it.
 DOCUMENT = web.AppKey[Callable[[], bytes]]("document", Callable[[], bytes])  # type: ignore[arg-type]

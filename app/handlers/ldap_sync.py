@@ -4,7 +4,8 @@ from aiohttp import web
 
 from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
-from postroom.app.services.ldap_sync import Options, start_sync
+from postroom.app.services.ldap_sync import start_sync
+from postroom.app.services.ldap_sync_run import Options
 from postroom.app.services.ldap_targets import NO_ORG, Where
 from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.responses import json_answer, json_document, path_id

@@ -6,11 +6,12 @@ import orjson
 from aiohttp import web
 
 from postroom.app.errors import NotFoundError
-from postroom.app.openapi.decorators import ADDITION, docs, json_schema, response_schema
+from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions import oof
 from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.lookups import of_user
 from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.schemas.fields import ADDITION
 from postroom.schemas.oof import OofSchema
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.oof import ServiceOofSchema

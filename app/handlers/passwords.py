@@ -4,7 +4,7 @@ from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services import session
-from postroom.app.transactions.users import user_not_found
+from postroom.app.transactions.lookups import user_not_found
 from postroom.app.web.keys import BODY, CALLER, context_of
 from postroom.app.web.responses import json_document, message, path_id
 from postroom.schemas.responses.common import MessageSchema

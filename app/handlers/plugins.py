@@ -2,11 +2,12 @@
 
 from aiohttp import web
 
-from postroom.app.openapi.decorators import ADDITION, docs, json_schema, response_schema
+from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions.domains import replace_disabled_plugins
 from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.schemas.fields import ADDITION
 from postroom.schemas.plugins import PluginNamesSchema
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.domains import DisabledPluginsSchema

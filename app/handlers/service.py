@@ -4,7 +4,7 @@ import orjson
 from aiohttp import web
 
 from postroom.app.errors import NotFoundError
-from postroom.app.openapi.decorators import ADDITION, about, docs, json_schema, querystring_schema, response_schema
+from postroom.app.openapi.decorators import about, docs, json_schema, querystring_schema, response_schema
 from postroom.app.services import wipes
 from postroom.app.transactions import devices
 from postroom.app.transactions.devices import Origin, WipeReport, now
@@ -19,6 +19,7 @@ from postroom.schemas.devices import (
     DevicesQuerySchema,
     WipeReportSchema,
 )
+from postroom.schemas.fields import ADDITION
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.devices import (
     DeviceContactsSchema,

@@ -7,6 +7,7 @@ from aiohttp import web
 from postroom.app.auth.passwords import check_new_password
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import users
+from postroom.app.transactions.lookups import user_not_found
 from postroom.app.transactions.users import Change
 from postroom.app.web.etags import expected
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
@@ -74,7 +75,7 @@ async def get_user(request: web.Request) -> web.Response:
     level = request[QUERY].get("level", 2)
     document = await select_user(context_of(request).database, domain_id, user_id, level)
     if document is None:
-        raise users.user_not_found(domain_id, user_id)
+        raise user_not_found(domain_id, user_id)
     # A change is checked against the whole user, so only that has a version.
     return json_document(document, version=level == 2)
 

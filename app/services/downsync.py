@@ -14,7 +14,7 @@ from postroom.app.services.ldap_targets import is_known_to
 from postroom.app.transactions import authority, names
 from postroom.app.transactions.authority import Actor
 from postroom.app.transactions.ldap_users import Linking, update_from_directory
-from postroom.app.transactions.users import find_domain_or_raise, user_not_found
+from postroom.app.transactions.lookups import find_domain_or_raise, user_not_found
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import users
 from postroom.storage.users import UserRow

@@ -11,7 +11,9 @@ from postroom.app.errors import PostroomError, UnavailableError
 from postroom.app.limits.turns import Turns
 from postroom.app.transactions.tasks import CancelledTaskError, cancel_task, interrupt_orphans
 from postroom.storage import tasks
-from postroom.storage.database import GUARD, Database, Guard, is_unavailable
+from postroom.storage.database import Database
+from postroom.storage.faults import is_unavailable
+from postroom.storage.writing import GUARD, Guard
 
 log = logging.getLogger("postroom.tasks")
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from postroom.app.transactions.users import find_domain_or_raise
+from postroom.app.transactions.lookups import find_domain_or_raise
 from postroom.schemas.create_defaults import overlay
 from postroom.schemas.values.create_defaults import NONE, Defaults
 from postroom.storage.create_defaults import read_defaults, replace_defaults

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from postroom.app.transactions.users import user_not_found
+from postroom.app.transactions.lookups import user_not_found
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.storage import grants
 

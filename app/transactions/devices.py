@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.transactions.users import find_user_or_raise
+from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.app.transactions.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
 from postroom.storage import device_states as devices
 from postroom.storage.devices import find_owner

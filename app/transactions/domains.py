@@ -9,7 +9,7 @@ import orjson
 from postroom.app.errors import InvalidError
 from postroom.app.transactions import authority, borders
 from postroom.app.transactions.authority import Actor
-from postroom.app.transactions.users import find_domain_or_raise
+from postroom.app.transactions.lookups import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY
 from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.storage import create_defaults, disabled_plugins, domains, grants, orgs, roles

@@ -12,7 +12,8 @@ from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import ConflictError, InvalidError
 from postroom.app.transactions import authority, names, tenants
 from postroom.app.transactions.authority import Actor
-from postroom.app.transactions.users import Change, add_user, find_domain_or_raise, find_user_or_raise, set_properties
+from postroom.app.transactions.lookups import find_domain_or_raise, find_user_or_raise
+from postroom.app.transactions.users import Change, add_user, set_properties
 from postroom.schemas.addresses import domain_of
 from postroom.schemas.values import proptags
 from postroom.schemas.values.proptags import Value

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from postroom.app.errors import InvalidError
-from postroom.app.transactions.users import find_mailbox_or_raise
+from postroom.app.transactions.lookups import find_mailbox_or_raise
 from postroom.schemas.oof import STATE_OFF, STATE_SCHEDULED
 from postroom.storage import oof
 

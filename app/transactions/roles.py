@@ -10,7 +10,7 @@ from typing import Any
 from postroom.app.auth.permissions import PERMISSIONS
 from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.transactions.users import find_user_or_raise
+from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.schemas.roles import EVERYTHING
 from postroom.storage import domains, orgs, role_holders, roles, users
 from postroom.storage.roles import PermissionRow

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.transactions.users import find_mailbox_or_raise
+from postroom.app.transactions.lookups import find_mailbox_or_raise
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.delegates import LONGEST_LIST
 from postroom.storage import store_access

@@ -3,7 +3,8 @@
 import sqlite3
 from collections.abc import Mapping
 
-from postroom.app.transactions.users import find_mailbox_or_raise, set_properties
+from postroom.app.transactions.lookups import find_mailbox_or_raise
+from postroom.app.transactions.users import set_properties
 from postroom.schemas.values.proptags import PropTag, Value
 
 

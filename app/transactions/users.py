@@ -9,9 +9,11 @@ from typing import Any, Final
 import orjson
 
 from postroom.app.auth.tokens import ADMIN_ID
-from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.transactions import authority, fetchmail, names, tenants
+from postroom.app.errors import InvalidError
+from postroom.app.transactions import authority, fetchmail, names
 from postroom.app.transactions.authority import Actor
+from postroom.app.transactions.lookups import find_domain_or_raise, find_user_or_raise
+from postroom.app.transactions.user_identity import check_authority, check_names_of, rename_user
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.create_defaults import overlay
 from postroom.schemas.users import READ_ONLY
@@ -19,9 +21,8 @@ from postroom.schemas.values import proptags
 from postroom.schemas.values.create_defaults import NONE
 from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.schemas.values.proptags import PropTag, Value
-from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
-from postroom.storage import create_defaults, domains, grants, users
+from postroom.storage import create_defaults, grants, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.properties import count_octets, delete_property, write_properties
 from postroom.storage.users import Name, UserRow
@@ -39,40 +40,6 @@ class Change:
     now: str
     #: Versions of the user that may be changed (If-Match); None: any.
     allowed: Expected = None
-
-
-def find_user_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
-    """The user of the domain in the path. Raises NotFoundError."""
-    user = users.find_user(connection, domain_id, user_id)
-    if user is None:
-        raise user_not_found(domain_id, user_id)
-    return user
-
-
-def find_mailbox_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
-    """The user, who has a store. Raises NotFoundError, InvalidError (a contact)."""
-    user = find_user_or_raise(connection, domain_id, user_id)
-    if user.status == STATUS_CONTACT:
-        raise no_store(user_id)
-    return user
-
-
-def no_store(user_id: int) -> InvalidError:
-    """The one text for what a contact does not have."""
-    return InvalidError(f"User {user_id} is a contact, which has no store")
-
-
-def user_not_found(domain_id: int, user_id: int) -> NotFoundError:
-    """The one text for a user that is not in the domain of the path."""
-    return NotFoundError(f"There is no user {user_id} in domain {domain_id}")
-
-
-def find_domain_or_raise(connection: sqlite3.Connection, domain_id: int) -> DomainRow:
-    """The domain. Raises NotFoundError."""
-    domain = domains.find_domain(connection, domain_id)
-    if domain is None:
-        raise NotFoundError.of("domain", domain_id)
-    return domain
 
 
 def create_user(
@@ -138,7 +105,7 @@ def patch_user(
     """
     user = find_user_or_raise(connection, domain_id, user_id)
     domain = find_domain_or_raise(connection, domain_id)
-    _check_authority(connection, user, domain, data, change.actor)
+    check_authority(connection, user, domain, data, change.actor)
     if change.allowed is not None or any(name in data for name in READ_ONLY):
         current = users.read_user(connection, user_id)
         check_match(change.allowed, current)
@@ -216,7 +183,7 @@ def _apply(
 ) -> None:
     if change.system_admin and data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
-    _check_names(connection, user, domain, data, change)
+    check_names_of(connection, user, domain, data, change.actor)
     gone: list[str] = []
     if "username" in data or "aliases" in data:
         former = names.list_own(connection, user)
@@ -224,7 +191,7 @@ def _apply(
         if "aliases" in data:
             users.replace_addresses(connection, user.id, "alias", ())
         if "username" in data:
-            user = _rename(connection, user, domain, data["username"])
+            user = rename_user(connection, user, domain, data["username"])
         if "aliases" in data:
             names.add_aliases(connection, user, data["aliases"] or ())
         gone = names.follow(connection, user, former)
@@ -236,57 +203,6 @@ def _apply(
         own = names.list_own(connection, user)
         fetchmail.replace(connection, user, own, gone, data["fetchmail"] or (), change.now)
     set_properties(connection, user.id, data.get("properties", {}))
-
-
-#: What of a body changes who a user is, or whether they are anybody.
-_IDENTITY = ("username", "aliases", "altnames", "status", "ldapID")
-
-
-def _check_authority(
-    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
-) -> None:
-    given = [name for name in _IDENTITY if name in data]
-    if not given or authority.may_change(connection, actor, user.id):
-        return
-    # Clients send back the whole user to change a telephone number: what stays as it is may be there.
-    current = orjson.loads(users.read_user(connection, user.id))
-    for name in given:
-        if _identity(name, data[name], domain) != _identity(name, current[name], domain):
-            raise authority.refusal(user.username, "changes their names, their status or their link to LDAP")
-
-
-def _identity(name: str, value: Any, domain: DomainRow) -> Any:
-    """One of these fields as it would be stored, as far as a client sends back what it has read."""
-    if name == "username":
-        return value if "@" in value else f"{value}@{domain.domainname}"
-    if name == "altnames":
-        return [entry["altname"] for entry in value or ()]
-    return value or [] if name == "aliases" else value
-
-
-def _check_names(
-    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change
-) -> None:
-    allowed = tenants.may_have(connection, domain.domainname, change.actor)
-    if data.get("aliases"):
-        tenants.check_names("aliases", data["aliases"], names.list_own(connection, user), allowed)
-    if data.get("altnames"):
-        known = [name for name, _ in users.list_addresses(connection, user.id, "altname")]
-        tenants.check_names("altnames", [entry["altname"] for entry in data["altnames"]], known, allowed)
-
-
-def _rename(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:
-    if user.status == STATUS_CONTACT:
-        if fold(given) != user.username:
-            raise InvalidError.field("username", "A contact has none of its own; change the property smtpaddress.")
-        return user
-    username = names.parse_username(given, domain)
-    if username == user.username:
-        return user
-    names.check_username(connection, username, user.id)
-    if any(fold(address) == fold(username) for address, _ in users.list_addresses(connection, user.id, "alias")):
-        raise InvalidError.field("username", f"{username} is an alias of this user; remove that first.")
-    return names.rename(connection, user, username)
 
 
 def _check_limit(domain: DomainRow) -> None:

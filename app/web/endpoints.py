@@ -20,7 +20,7 @@ from postroom.app.web.keys import CALLER
 from postroom.app.web.responses import message
 from postroom.app.web.routing import AddressOr, Handler, Need
 from postroom.app.web.trust import is_trusted
-from postroom.storage.database import GUARD
+from postroom.storage.writing import GUARD
 
 request_log = logging.getLogger("postroom.requests")
 

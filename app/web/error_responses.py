@@ -21,8 +21,14 @@ from postroom.app.logs import REQUEST_ID
 from postroom.app.web.keys import OVERDUE
 from postroom.app.web.responses import json_answer
 from postroom.schemas.values.text import printable
-from postroom.storage.database import LostDatabaseError, SearchError, is_unavailable
-from postroom.storage.faults import CrowdedError, LargeAnswerError, primary_code
+from postroom.storage.faults import (
+    CrowdedError,
+    LargeAnswerError,
+    LostDatabaseError,
+    SearchError,
+    is_unavailable,
+    primary_code,
+)
 from postroom.storage.integrity import rule_of
 
 #: What the log has said lately of the database.

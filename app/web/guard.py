@@ -17,7 +17,8 @@ from postroom.app.auth.tokens import Caller, grants_now
 from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
-from postroom.storage.database import ASKER, GUARD, find_auth_generation
+from postroom.storage.lanes import ASKER
+from postroom.storage.writing import GUARD, find_auth_generation
 
 #: Whether a caller may do this.
 Need = Callable[[Caller, web.Request], bool]

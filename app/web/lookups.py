@@ -6,7 +6,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from postroom.app.errors import NotFoundError
-from postroom.app.transactions.users import no_store, user_not_found
+from postroom.app.transactions.lookups import no_store, user_not_found
 from postroom.app.web.keys import context_of
 from postroom.app.web.responses import path_id
 from postroom.storage.database import Database

@@ -77,7 +77,7 @@ async def test_a_device_is_not_saved_from_its_wipe(
     service: Service, admin: Api, jane: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stolen phone with the password cannot push out the wipe that waits for it, nor that it was wiped."""
-    monkeypatch.setattr(devices, "MOST_DEVICES", 5)
+    monkeypatch.setattr(device_states, "MOST_DEVICES", 5)
     for device, status in (("stolen", 2), ("account", 16), ("wiped", 8), ("cancelled", 1)):
         await admin.call("POST", f"{jane}/{device}/wipe", {"password": ADMIN_PASSWORD, "status": min(status, 2)})
         await service.api.post(f"/service/wipe/jane@example.org?devices={device}", {"status": status})
@@ -92,7 +92,7 @@ async def test_no_room_among_wiped_devices(
     service: Service, admin: Api, jane: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When all are wiped or to be wiped, a new one is refused with the reason, however it comes, and none is lost."""
-    monkeypatch.setattr(devices, "MOST_DEVICES", 3)
+    monkeypatch.setattr(device_states, "MOST_DEVICES", 3)
     wipe = {"password": ADMIN_PASSWORD}
     for number in range(3):
         await admin.call("POST", f"{jane}/lost-{number}/wipe", wipe)
@@ -111,7 +111,7 @@ async def test_an_older_database_with_more_devices(
 ) -> None:
     """What is beyond the bound already goes with the next new device."""
     await service.context.database.write(report_many, 0, 40)
-    monkeypatch.setattr(devices, "MOST_DEVICES", 10)
+    monkeypatch.setattr(device_states, "MOST_DEVICES", 10)
     await service.context.database.write(report_many, 40, 1)
     assert len(await known(service)) == 10
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from postroom.app.routes import ROUTES
-from postroom.storage.database import Database, LostDatabaseError
+from postroom.storage.database import Database
+from postroom.storage.faults import LostDatabaseError
 from tests.support.service import ADMIN_PASSWORD, Api, Service, assert_failure
 
 StartService = Callable[..., Awaitable[Service]]

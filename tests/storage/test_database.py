@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from postroom.storage.database import Database, DatabaseError, NoDatabaseError, TransactionError
+from postroom.storage.database import Database
+from postroom.storage.faults import DatabaseError, NoDatabaseError, TransactionError
 from postroom.storage.migrations import latest
 
 

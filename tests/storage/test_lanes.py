@@ -11,7 +11,8 @@ import pytest
 
 from postroom.storage import database as database_module
 from postroom.storage import lanes
-from postroom.storage.database import ASKER, Database
+from postroom.storage.database import Database
+from postroom.storage.lanes import ASKER
 
 pytestmark = pytest.mark.attack
 

@@ -17,7 +17,8 @@ import pytest
 
 from postroom.schemas.values.queries import UserQuery
 from postroom.storage import migrations
-from postroom.storage.database import Database, DatabaseError, WrongDatabaseError
+from postroom.storage.database import Database
+from postroom.storage.faults import DatabaseError, WrongDatabaseError
 from postroom.storage.migrations import Migration, MigrationError, latest, statements
 from postroom.storage.user_list import select_users
 

@@ -15,7 +15,8 @@ import pytest
 
 from postroom.storage import auth, files, keyring, sealed
 from postroom.storage.connections import connect_writer, uri_of
-from postroom.storage.database import Database, WrongDatabaseError
+from postroom.storage.database import Database
+from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.fetchmail import list_fetchmail
 from postroom.storage.keyring import Keyring, UnreadableSecretError
 from postroom.storage.ldap_configs import find_ldap_config

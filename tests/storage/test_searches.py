@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from postroom.storage import searches
-from postroom.storage.database import READERS, Database, DatabaseError
-from postroom.storage.faults import CrowdedError, LargeAnswerError, SlowSearchError
+from postroom.storage.database import READERS, Database
+from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
 
 pytestmark = pytest.mark.attack
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from postroom.storage.database import Database, DatabaseError, TransactionError, is_unavailable, savepoint
+from postroom.storage.database import Database
+from postroom.storage.faults import DatabaseError, TransactionError, is_unavailable
+from postroom.storage.writing import savepoint
 from tests.support.damage import damage, limited_files
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from postroom.app.services import ldap_sync
+from postroom.app.services import ldap_sync_run
 from postroom.storage.tasks import COMPLETED
 from tests.support.faults import answering, fault_server
 from tests.support.people import CONFIG, item_of, sync
@@ -284,7 +284,7 @@ async def test_a_database_that_is_away_ends_an_update(admin: Api, monkeypatch: p
         error.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise error
 
-    monkeypatch.setattr(ldap_sync, "create_from_directory", full)
+    monkeypatch.setattr(ldap_sync_run, "create_from_directory", full)
     people = {f"cn={number}": person("example.org", f"p{number}") for number in range(5)}
     async with fault_server(answering(people)) as address:
         await admin.put(f"{CONFIG}?force=true", document(address))

@@ -1,0 +1,48 @@
+"""What belongs to a write: its guard, savepoints, and the number that grows with every change of authority."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+#: Of whoever writes: a request's caller, or (None) somebody who needs to be asked for nothing.
+GUARD: ContextVar["Guard | None"] = ContextVar("GUARD", default=None)
+
+
+class Guard(Protocol):
+    """Stands before every write that is asked for in a context: see GUARD."""
+
+    def __call__(self, connection: sqlite3.Connection) -> None:
+        """Called inside the write's transaction, before its function. What it raises is the outcome of the write."""
+
+    def of_task(self) -> "Guard":
+        """The guard of work that goes on when what has started it has ended."""
+
+
+@contextlib.contextmanager
+def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+    """Undoes what is done inside when that raises; the rest of the transaction goes on."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        # After a full disk or an I/O error SQLite has rolled back all by itself; the reason must not get lost over it.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+        raise
+    connection.execute("RELEASE part")
+
+
+def find_auth_generation(connection: sqlite3.Connection) -> int:
+    """The number that grows with every change of who may do what, as it stands inside a transaction."""
+    (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
+    return int(generation)
+
+
+def run_guarded(guard: Guard, function: Callable[..., T], connection: sqlite3.Connection, *args: object) -> T:
+    guard(connection)
+    return function(connection, *args)
