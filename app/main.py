@@ -14,7 +14,7 @@ from postroom.app.auth.first_password import FirstPassword
 from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.config import Config
 from postroom.app.handlers import docs
-from postroom.app.limits.in_flight import UNBOUNDED, UNDER_WAY, Lane, UnderWay
+from postroom.app.limits.in_flight import IN_FLIGHT, UNBOUNDED, InFlight, Lane
 from postroom.app.limits.sparing import Sparing
 from postroom.app.openapi import document
 from postroom.app.routes import BASE, ROUTES
@@ -29,7 +29,7 @@ from postroom.app.web.endpoints import (
 from postroom.app.web.error_responses import SPARING
 from postroom.app.web.inputs import MAX_BODY
 from postroom.app.web.keys import CONTEXT
-from postroom.app.web.routing import Handler, Need, Route, public
+from postroom.app.web.routing import Guard, Handler, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
@@ -58,13 +58,13 @@ DOCS = [
 def create_app(config: Config) -> web.Application:
     """An application ready to be served. The database is opened when it starts and closed when it stops."""
     app = web.Application(client_max_size=MAX_BODY)
-    under_way = app[UNDER_WAY] = UnderWay()
+    in_flight = app[IN_FLIGHT] = InFlight()
     app[SPARING] = Sparing()
     describe: Callable[[], bytes] = cache(partial(document.build, BASE, ROUTES))
     app[docs.DOCUMENT] = describe
 
-    def ready(handler: Handler, need: Need, lane: Lane = UNBOUNDED) -> Handler:
-        return endpoint(handler, need, under_way, lane, access_log=config.access_log)
+    def ready(handler: Handler, guard: Guard, lane: Lane = UNBOUNDED) -> Handler:
+        return endpoint(handler, guard, in_flight, lane, access_log=config.access_log)
 
     paths: dict[str, list[Route]] = {}
     for route in ROUTES:
@@ -76,8 +76,8 @@ def create_app(config: Config) -> web.Application:
         resource = app.router.add_resource(path.replace("}", ":[^/]+}"))
         allowed = allowed_methods(route.method for route in routes)
         for route in routes:
-            lane = under_way.lane(route.method, anonymous=route.need is public)
-            serve = ready(route.handler, route.need, UNBOUNDED if route.path in _ALWAYS_TAKEN else lane)
+            lane = in_flight.lane(route.method, anonymous=route.guard is public)
+            serve = ready(route.handler, route.guard, UNBOUNDED if route.path in _ALWAYS_TAKEN else lane)
             resource.add_route(route.method, serve)
             if route.method == "GET":
                 # aiohttp leaves the body out by itself.

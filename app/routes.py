@@ -1,6 +1,6 @@
 """The route table: every operation in one row, with what is needed to use it.
 
-A row without a need does not exist: `public` has to be said.
+A row without a guard does not exist: `public` has to be said.
 """
 
 from typing import Final
@@ -32,17 +32,17 @@ from postroom.app.handlers import (
     tasks,
     users,
 )
-from postroom.app.web.guard import logged_in
+from postroom.app.web.admission import logged_in
 from postroom.app.web.guards import (
     directory_read,
     directory_write,
-    domain_organise,
+    domain_org_admin,
     domain_read,
     domain_remove,
     domain_write,
     domains_read,
     from_service,
-    org_organise,
+    org_admin,
     passwords_reset,
     policy_from_service,
     system_read,
@@ -98,7 +98,7 @@ ROUTES: Final = [
     Route("GET", "/system/domains", domains.list_domains, logged_in),
     Route("POST", "/system/domains", domains.create_domain, system_write),
     Route("GET", "/system/domains/{domainID}", domains.get_domain, domain_read),
-    Route("PATCH", "/system/domains/{domainID}", domains.patch_domain, domain_organise),
+    Route("PATCH", "/system/domains/{domainID}", domains.patch_domain, domain_org_admin),
     Route("DELETE", "/system/domains/{domainID}", domains.delete_domain, domain_remove),
     Route("GET", "/system/orgs", orgs.list_orgs, system_read),
     Route("POST", "/system/orgs", orgs.create_org, system_write),
@@ -129,7 +129,7 @@ ROUTES: Final = [
     Route("GET", "/domains/ldap/dump", ldap.dump, directory_read),
     Route("POST", "/domains/ldap/downsync", ldap_sync.sync_all, system_write),
     Route("POST", "/domains/{domainID}/ldap/downsync", ldap_sync.sync_domain, domain_write),
-    Route("POST", "/system/orgs/{ID}/ldap/downsync", ldap_sync.sync_org, org_organise),
+    Route("POST", "/system/orgs/{ID}/ldap/downsync", ldap_sync.sync_org, org_admin),
     Route("GET", "/tasq/status", tasks.get_status, public),
     Route("POST", "/tasq/start", tasks.start_queue, system_write),
     Route("POST", "/tasq/stop", tasks.stop_queue, system_write),

@@ -83,7 +83,7 @@ class _Strict(Schema):
 
 
 class LdapConnectionSchema(_Strict):
-    """Where the directory is and who asks."""
+    """SyncTarget the directory is and who asks."""
 
     server = _text(_sentence(server_addresses), required=True)
     bindUser = _text()  # the API's name

@@ -41,7 +41,7 @@ from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes, run_reads
 from postroom.storage.migrations import WrongSchemaError
 from postroom.storage.presence import Presence
 from postroom.storage.searches import SEARCH_TIMEOUT, Reader, Searches, fetch_all, fetch_row, fetch_value
-from postroom.storage.writing import GUARD, find_auth_generation, run_guarded
+from postroom.storage.writing import WRITE_CHECK, find_auth_generation, run_checked
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
@@ -175,14 +175,14 @@ class Database:
     async def write(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """Runs `function(connection, *args)` as one transaction and returns its result once it is on disk.
 
-        What the function raises rolls back what it did, and nothing else, and is raised here; so does what GUARD has
-        against it. DatabaseError when the commit itself failed, TransactionError when that was a fault of ours: then
-        nothing was stored. LostDatabaseError when it went into a file that nobody will find.
+        What the function raises rolls back what it did, and nothing else, and is raised here; so is what WRITE_CHECK
+        has against it. DatabaseError when the commit itself failed, TransactionError when that was a fault of ours:
+        then nothing was stored. LostDatabaseError when it went into a file that nobody will find.
         """
         if self._closed:
             raise DatabaseError("The database is closed")
-        guard = GUARD.get()
-        job = function if guard is None else partial(run_guarded, guard, function)
+        check = WRITE_CHECK.get()
+        job = function if check is None else partial(run_checked, check, function)
         result: T = await self._writes.run(job, args)
         return result
 

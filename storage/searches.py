@@ -28,7 +28,7 @@ QUICK = 0.1
 RUNNING = 2
 SLOW = 1
 #: Searches of one caller that are under way, those that wait for their turn included.
-UNDER_WAY = 100
+IN_FLIGHT = 100
 #: Steps of SQLite's virtual machine between two questions whether to go on: some milliseconds. Each of them needs the
 #: interpreter, which the event loop may just have.
 _STEPS = 100_000
@@ -116,10 +116,10 @@ class Reader:
 class _Own:
     """The searches of one caller."""
 
-    __slots__ = ("running", "slow", "under_way")
+    __slots__ = ("in_flight", "running", "slow")
 
     def __init__(self) -> None:
-        self.under_way = 0
+        self.in_flight = 0
         self.running = asyncio.Semaphore(RUNNING)
         self.slow = asyncio.Semaphore(SLOW)
 
@@ -147,9 +147,9 @@ class Searches:
         own = self._callers.get(caller)
         if own is None:
             own = self._callers[caller] = _Own()
-        if own.under_way >= UNDER_WAY:
-            raise CrowdedError(f"You have {UNDER_WAY} searches under way already; wait for some of them")
-        own.under_way += 1
+        if own.in_flight >= IN_FLIGHT:
+            raise CrowdedError(f"You have {IN_FLIGHT} searches under way already; wait for some of them")
+        own.in_flight += 1
         turn = _Turn()
         try:
             async with asyncio.timeout(self._seconds), own.running:
@@ -165,8 +165,8 @@ class Searches:
                 raise
             raise LargeAnswerError("This is too much for one answer; ask for fewer entries at a time") from None
         finally:
-            own.under_way -= 1
-            if not own.under_way:
+            own.in_flight -= 1
+            if not own.in_flight:
                 del self._callers[caller]
 
     def _too_slow(self, turn: _Turn) -> Exception:

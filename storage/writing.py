@@ -1,4 +1,4 @@
-"""What belongs to a write: its guard, savepoints, and the number that grows with every change of authority."""
+"""What belongs to a write: its check, savepoints, and the number that grows with every change of authority."""
 
 import contextlib
 import sqlite3
@@ -9,17 +9,17 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 #: Of whoever writes: a request's caller, or (None) somebody who needs to be asked for nothing.
-GUARD: ContextVar["Guard | None"] = ContextVar("GUARD", default=None)
+WRITE_CHECK: ContextVar["WriteCheck | None"] = ContextVar("WRITE_CHECK", default=None)
 
 
-class Guard(Protocol):
-    """Stands before every write that is asked for in a context: see GUARD."""
+class WriteCheck(Protocol):
+    """Stands before every write that is asked for in a context: see WRITE_CHECK."""
 
     def __call__(self, connection: sqlite3.Connection) -> None:
         """Called inside the write's transaction, before its function. What it raises is the outcome of the write."""
 
-    def of_task(self) -> "Guard":
-        """The guard of work that goes on when what has started it has ended."""
+    def of_task(self) -> "WriteCheck":
+        """The check of work that goes on when what has started it has ended."""
 
 
 @contextlib.contextmanager
@@ -43,6 +43,6 @@ def find_auth_generation(connection: sqlite3.Connection) -> int:
     return int(generation)
 
 
-def run_guarded(guard: Guard, function: Callable[..., T], connection: sqlite3.Connection, *args: object) -> T:
-    guard(connection)
+def run_checked(check: WriteCheck, function: Callable[..., T], connection: sqlite3.Connection, *args: object) -> T:
+    check(connection)
     return function(connection, *args)

@@ -20,7 +20,7 @@ _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=
 
 #: What a login with an unknown name is checked against, so that it takes as long as one with a known name: a hash of
 #: random bytes that nobody kept, with the costs above.
-_NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$lKPkGaeXzNLKBx69WY/Ycw$ghZR++HhaQa7louYyGfbjjQjJBnUUZ8igrPRz1BC9KA"
+_DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$lKPkGaeXzNLKBx69WY/Ycw$ghZR++HhaQa7louYyGfbjjQjJBnUUZ8igrPRz1BC9KA"
 
 
 #: Most checks that wait for their turn, in all and of one source: a second or two of work, also on a small machine.
@@ -69,7 +69,7 @@ def _verify_evenly(stored: str, password: str) -> bool:
     """The same, with a hash of today's costs beside a foreign one, which may take far less; it is there once only."""
     matches = verify_hash(stored, password)
     if Passwords.needs_rehash(stored):
-        verify_hash(_NOBODY, password)
+        verify_hash(_DUMMY_HASH, password)
     return matches
 
 
@@ -112,7 +112,7 @@ class Passwords:
         What comes from outside is checked in a turn().
         """
         loop = asyncio.get_running_loop()
-        matches = await loop.run_in_executor(self._checking, _verify_evenly, stored or _NOBODY, password)
+        matches = await loop.run_in_executor(self._checking, _verify_evenly, stored or _DUMMY_HASH, password)
         return matches and stored is not None
 
     @staticmethod

@@ -42,7 +42,7 @@ CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class IdScope:
     """Some domains or organisations, or (`everything`) all there are and will be."""
 
     ids: frozenset[int] = frozenset()
@@ -68,18 +68,18 @@ class Grants:
 
     system_read: bool = False
     system_write: bool = False
-    read: Scope = Scope()
-    write: Scope = Scope()
+    read: IdScope = IdScope()
+    write: IdScope = IdScope()
     #: Domains of which the caller administers the organisation.
-    organise: Scope = Scope()
+    org_admin_domains: IdScope = IdScope()
     #: Organisations that the caller administers.
-    orgs: Scope = Scope()
-    purge: Scope = Scope()
+    orgs: IdScope = IdScope()
+    purge: IdScope = IdScope()
     reset_passwords: bool = False
     capabilities: tuple[str, ...] = ()
 
 
-EVERYTHING = Scope(everything=True)
+EVERYTHING = IdScope(everything=True)
 
 
 def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Iterable[int]]) -> Grants:
@@ -89,14 +89,14 @@ def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Itera
     capabilities = {capability for name in names for capability in CAPABILITIES[name]}
     if "SystemAdmin" in names:
         return Grants(True, True, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, True, _SYSTEM_ADMIN)
-    organise = _scope(held, "OrgAdmin", domains_of_org)
-    write = _union(organise, _scope(held, "DomainAdmin", domains_of_org))
+    org_admin_domains = _scope(held, "OrgAdmin", domains_of_org)
+    write = _union(org_admin_domains, _scope(held, "DomainAdmin", domains_of_org))
     read = _union(write, _scope(held, "DomainAdminRO", domains_of_org))
     return Grants(
         system_read="SystemAdminRO" in names,
         read=EVERYTHING if "SystemAdminRO" in names else read,
         write=write,
-        organise=organise,
+        org_admin_domains=org_admin_domains,
         orgs=_orgs(held),
         purge=_scope(held, "DomainPurge", domains_of_org),
         reset_passwords="ResetPasswd" in names,
@@ -106,7 +106,7 @@ def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Itera
 
 def covers(one: Grants, other: Grants) -> bool:
     """Whether whoever has `one` may do all that `other` allows."""
-    scopes = ("read", "write", "organise", "orgs", "purge")
+    scopes = ("read", "write", "org_admin_domains", "orgs", "purge")
     flags = ("system_read", "system_write", "reset_passwords")
     return all(_contains(getattr(one, name), getattr(other, name)) for name in scopes) and all(
         getattr(one, name) or not getattr(other, name) for name in flags
@@ -119,20 +119,20 @@ def outside(allowed: Grants, domain_id: int) -> Grants:
         allowed,
         read=_without(allowed.read, domain_id),
         write=_without(allowed.write, domain_id),
-        organise=_without(allowed.organise, domain_id),
+        org_admin_domains=_without(allowed.org_admin_domains, domain_id),
         purge=_without(allowed.purge, domain_id),
     )
 
 
-def _without(scope: Scope, domain_id: int) -> Scope:
-    return scope if scope.everything else Scope(scope.ids - {domain_id})
+def _without(scope: IdScope, domain_id: int) -> IdScope:
+    return scope if scope.everything else IdScope(scope.ids - {domain_id})
 
 
-def _contains(one: Scope, other: Scope) -> bool:
+def _contains(one: IdScope, other: IdScope) -> bool:
     return one.everything or (not other.everything and other.ids <= one.ids)
 
 
-def _scope(held: Iterable[Permission], name: str, domains_of_org: Mapping[int, Iterable[int]]) -> Scope:
+def _scope(held: Iterable[Permission], name: str, domains_of_org: Mapping[int, Iterable[int]]) -> IdScope:
     ids: set[int] = set()
     for permission in held:
         if permission.name != name:
@@ -143,18 +143,18 @@ def _scope(held: Iterable[Permission], name: str, domains_of_org: Mapping[int, I
             ids.add(permission.domain_id)
         if permission.org_id is not None:
             ids.update(domains_of_org.get(permission.org_id, ()))
-    return Scope(frozenset(ids))
+    return IdScope(frozenset(ids))
 
 
-def _orgs(held: Iterable[Permission]) -> Scope:
+def _orgs(held: Iterable[Permission]) -> IdScope:
     administered = [permission for permission in held if permission.name == "OrgAdmin"]
     if any(permission.everything for permission in administered):
         return EVERYTHING
-    return Scope(frozenset(permission.org_id for permission in administered if permission.org_id is not None))
+    return IdScope(frozenset(permission.org_id for permission in administered if permission.org_id is not None))
 
 
-def _union(one: Scope, other: Scope) -> Scope:
-    return Scope(one.ids | other.ids, one.everything or other.everything)
+def _union(one: IdScope, other: IdScope) -> IdScope:
+    return IdScope(one.ids | other.ids, one.everything or other.everything)
 
 
 #: The system administrator, user 0, has no roles and needs none.

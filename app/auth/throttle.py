@@ -131,11 +131,11 @@ class Throttle:
 class _Counter:
     """Failures of one name, source or pair, and how many attempts go on whose outcome is open."""
 
-    __slots__ = ("blocked_until", "failures", "last", "told", "under_way")
+    __slots__ = ("blocked_until", "failures", "in_flight", "last", "told")
 
     def __init__(self) -> None:
         self.failures = 0
-        self.under_way = 0
+        self.in_flight = 0
         self.blocked_until = 0.0
         self.last = 0.0
         self.told = False
@@ -151,10 +151,10 @@ class _Counters:
     def wait(self, key: bytes, now: float) -> float:
         """Seconds until the next attempt may begin; none are left of what is forgotten."""
         counter = self._counters.get(key)
-        if counter is None or self._over(counter, now) or counter.failures + counter.under_way < self._free:
+        if counter is None or self._over(counter, now) or counter.failures + counter.in_flight < self._free:
             return 0.0
         # Of several at once, only as many go on as may fail.
-        return max(counter.blocked_until - now, 1.0 if counter.under_way else 0.0)
+        return max(counter.blocked_until - now, 1.0 if counter.in_flight else 0.0)
 
     def begin(self, key: bytes, now: float) -> None:
         """An attempt goes on."""
@@ -162,7 +162,7 @@ class _Counters:
         if counter is None or self._over(counter, now):
             counter = _Counter()
         remember(self._counters, key, counter, _MOST)
-        counter.under_way += 1
+        counter.in_flight += 1
         counter.last = now
 
     def end(self, key: bytes, now: float, *, failed: bool) -> None:
@@ -170,7 +170,7 @@ class _Counters:
         counter = self._counters.get(key)
         if counter is None:
             return
-        counter.under_way = max(counter.under_way - 1, 0)
+        counter.in_flight = max(counter.in_flight - 1, 0)
         if failed:
             counter.failures += 1
             counter.last = now
@@ -194,7 +194,7 @@ class _Counters:
 
     @staticmethod
     def _over(counter: _Counter, now: float) -> bool:
-        return not counter.under_way and now - counter.last > _FORGOTTEN
+        return not counter.in_flight and now - counter.last > _FORGOTTEN
 
 
 def _digest(name: str) -> bytes:

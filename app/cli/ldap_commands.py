@@ -18,7 +18,7 @@ from postroom.app.services import ldap_import, ldap_search
 from postroom.app.services.context import Context
 from postroom.app.services.ldap_probe import probe
 from postroom.app.services.ldap_sync import start_sync
-from postroom.app.services.ldap_targets import where_named
+from postroom.app.services.ldap_targets import target_named
 from postroom.app.web.inputs import load
 from postroom.app.wiring import opened
 from postroom.schemas.downsync import ImportQuerySchema, SearchQuerySchema
@@ -82,7 +82,7 @@ async def _run(config: Config, command: Command, view: View) -> int:
 
 async def try_out(context: Context, view: View, org: str | None) -> int:
     """Tries the directory for all, or the one that counts for an organisation."""
-    where = await where_named(context, None, org)
+    where = await target_named(context, None, org)
     directory = await context.directories.of_organisation(where.org_id)
     view.show_config(directory.config)
     try:
@@ -95,7 +95,7 @@ async def try_out(context: Context, view: View, org: str | None) -> int:
 async def search(context: Context, view: View, asked: Search) -> int:
     """Shows people of the directory."""
     query = load(SearchQuerySchema(), {"query": asked.term, "limit": asked.limit})
-    where = await where_named(context, asked.domain, asked.org)
+    where = await target_named(context, asked.domain, asked.org)
     people = await ldap_search.search(context, where, query["query"], query["limit"], show_all=asked.show_all)
     view.show_people(people, show_all=asked.show_all)
     return FINE
@@ -104,7 +104,7 @@ async def search(context: Context, view: View, asked: Search) -> int:
 async def import_user(context: Context, view: View, asked: Import) -> int:
     """Takes over one person, and shows who that is now."""
     query = load(ImportQuerySchema(), {"ID": asked.object_id, "lang": asked.lang})
-    where = await where_named(context, asked.domain, asked.org)
+    where = await target_named(context, asked.domain, asked.org)
     imported = await ldap_import.import_user(
         context, where, query["ID"], force=asked.force, lang=query["lang"], actor=None
     )
@@ -154,7 +154,7 @@ def _code(outcome: Outcome) -> int:
 async def _sync(context: Context, view: View, asked: Sync, *, dry_run: bool) -> Outcome:
     """The outcome of an update that came to its end; of any other it is shown, and the reason raised."""
     options = asked.options(dry_run=dry_run)
-    where = await where_named(context, asked.domain, asked.org)
+    where = await target_named(context, asked.domain, asked.org)
     with view.progress() as report:
         task_id = await start_sync(context, where, options, None, report)
         failure: BaseException | None = None

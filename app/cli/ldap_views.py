@@ -30,7 +30,7 @@ _ACTIONS = {
 _CONTACT = 5
 _MOST_SKIPPED = 20
 _LONGEST = 200
-#: Where lines end is for whoever reads a file or a pipe.
+#: SyncTarget lines end is for whoever reads a file or a pipe.
 _UNLIMITED = 100_000
 
 

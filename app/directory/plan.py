@@ -192,16 +192,16 @@ class Planner:
         if self._room[domain.id] <= 0:
             reason = f"The domain {domain.domainname} has reached its limit of {domain.max_user} users"
             return [replace(step, code=400, message=reason)]
-        nobody = StoredUser(-1, step.domain_id, mapped.username, 0, "", None)
+        new_user = StoredUser(-1, step.domain_id, mapped.username, 0, "", None)
         may_have = partial(self._scope.may_have, domain.domainname)
         changes, warnings = differences(
-            nobody, mapped, self._config, owners, step.object_id, self._scope.lang, may_have
+            new_user, mapped, self._config, owners, step.object_id, self._scope.lang, may_have
         )
         self._room[domain.id] -= 1
         self._claim("username", [mapped.username])
         self._claim("alias", changes.aliases or ())
         self._claim("altname", [name for name, _ in changes.altnames or ()])
-        shown = changes.shown(nobody)
+        shown = changes.shown(new_user)
         return [replace(step, action=Action.CREATE, code=201, message="; ".join(warnings), shown=shown, mapped=mapped)]
 
     def _owners(self, entry: ReadEntry, snapshot: Snapshot) -> Owners:

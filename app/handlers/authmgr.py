@@ -5,7 +5,7 @@ from aiohttp import web
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services.logins import selected_backend
 from postroom.app.web.keys import BODY, context_of
-from postroom.app.web.responses import json_answer, message
+from postroom.app.web.responses import json_response, message
 from postroom.schemas.authmgr import AuthmgrSchema
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.session import AuthmgrAnswerSchema
@@ -22,7 +22,7 @@ async def get_authmgr(request: web.Request) -> web.Response:
     """
     selected = {"authBackendSelection": await selected_backend(context_of(request).database)}
     # The web console takes what is not in `data` for `always_mysql`, and stores that with its next save.
-    return json_answer({**selected, "data": selected})
+    return json_response({**selected, "data": selected})
 
 
 @docs(tags=TAGS, summary="Choose what logins are checked against", operationId="setAuthmgr")

@@ -9,7 +9,7 @@ from postroom.app.openapi.decorators import docs, querystring_schema, response_s
 from postroom.app.transactions.devices import now
 from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from postroom.schemas.dashboard import SeenLastQuerySchema
 from postroom.schemas.responses.dashboard import DashboardSchema, DnsCheckSchema, SeenLastSchema, ServicesSchema
 from postroom.storage.devices import select_seen_last
@@ -25,14 +25,14 @@ SHOWN: Final = 1000
 @response_schema(DashboardSchema(), 200, description="The figures")
 async def get_dashboard(request: web.Request) -> web.Response:
     """Shows the figures of this moment. Leaves out a disk that does not answer."""
-    return json_answer(await context_of(request).machine.figures())
+    return json_response(await context_of(request).machine.figures())
 
 
 @docs(tags=TAGS, summary="The services on this machine", operationId="getServicesList")
 @response_schema(ServicesSchema(), 200, description="The services and their states")
 async def list_services(request: web.Request) -> web.Response:
     """postroom itself, and Postfix, Dovecot and slapd where systemd has them."""
-    return json_answer({"services": await context_of(request).units.services()})
+    return json_response({"services": await context_of(request).units.services()})
 
 
 @docs(tags=["Misc"], summary="The devices that were seen last", operationId="syncTop")
@@ -46,7 +46,7 @@ async def list_seen_last(request: web.Request) -> web.Response:
     data = await select_seen_last(context_of(request).database, since, SHOWN, caller=request[CALLER].user_id)
     limits = {"maxUpdated": within, "maxEnded": query.get("filterEnded")}
     given = {name: value for name, value in limits.items() if value is not None}
-    return json_answer({**given, "data": orjson.Fragment(data)})
+    return json_response({**given, "data": orjson.Fragment(data)})
 
 
 @docs(tags=["Misc"], summary="What the DNS says about a domain", operationId="getDomainDnsCheck")
@@ -54,4 +54,4 @@ async def list_seen_last(request: web.Request) -> web.Response:
 async def get_dns_check(request: web.Request) -> web.Response:
     """Asks the DNS now. All look-ups share one time limit; what is not known by then is null."""
     domainname = await of_domain(request, select_domainname)
-    return json_answer(await context_of(request).dns.check(domainname))
+    return json_response(await context_of(request).dns.check(domainname))

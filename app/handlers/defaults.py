@@ -7,7 +7,7 @@ from postroom.app.openapi.decorators import docs, json_schema, querystring_schem
 from postroom.app.transactions import create_defaults
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
-from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.app.web.responses import json_document, json_response, message, path_id
 from postroom.schemas.create_defaults import CreateDefaultsQuerySchema, CreateDefaultsSchema, overlay
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.defaults import CreateDefaultsAnswerSchema, StoreLangsSchema
@@ -33,7 +33,7 @@ async def get_defaults(request: web.Request) -> web.Response:
         if own is None:
             raise InvalidError.missing("domain", "domain", domain_id)
         defaults = overlay(defaults, own)
-    return json_answer({"data": defaults})
+    return json_response({"data": defaults})
 
 
 @docs(tags=TAGS, summary="Replace the create defaults for all domains", operationId="putCreateParams")
@@ -58,7 +58,7 @@ async def patch_defaults(request: web.Request) -> web.Response:
 @response_schema(CreateDefaultsAnswerSchema(), 200, description="The domain's own defaults")
 async def get_domain_defaults(request: web.Request) -> web.Response:
     """Only what differs from the defaults for all domains."""
-    return json_answer({"data": await of_domain(request, select_defaults)})
+    return json_response({"data": await of_domain(request, select_defaults)})
 
 
 @docs(tags=TAGS, summary="Replace a domain's own create defaults", operationId="putDomainDefaultParams")

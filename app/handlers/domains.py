@@ -104,7 +104,7 @@ async def delete_domain(request: web.Request) -> web.Response:
     domain_id, caller = path_id(request, "domainID"), request[CALLER]
     purge = request[QUERY]["purge"]
     # The row lets in whoever may do the one or the other.
-    if domain_id not in (caller.grants.purge if purge else caller.grants.organise):
+    if domain_id not in (caller.grants.purge if purge else caller.grants.org_admin_domains):
         raise ForbiddenError("You do not have the permission for this")
     database = context_of(request).database
     if purge:

@@ -8,7 +8,7 @@ from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
 from postroom.app.web.keys import QUERY
 from postroom.app.web.lookups import of_domain
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from postroom.schemas.folders import ROOT_FOLDER, FolderTreeQuerySchema
 from postroom.schemas.pages import PageQuerySchema
 from postroom.schemas.responses.common import EmptyListSchema
@@ -23,7 +23,7 @@ _EMPTY = {"count": 0, "data": []}
 @response_schema(EmptyListSchema(), 200, description="An empty list")
 async def list_servers(_request: web.Request) -> web.Response:
     """Always empty: there is no server besides this one."""
-    return json_answer(_EMPTY)
+    return json_response(_EMPTY)
 
 
 @docs(tags=["Domain Admin/MLists"], summary="Mailing lists of a domain: there are none", operationId="getMlists")
@@ -51,12 +51,12 @@ async def get_folder_tree(request: web.Request) -> web.Response:
     folder_id = request[QUERY]["folderID"]
     if folder_id != ROOT_FOLDER:
         raise NotFoundError.of("public folder", folder_id)
-    return json_answer({"folderid": str(ROOT_FOLDER), "name": "IPM_SUBTREE", "container": "IPF.Note", "children": []})
+    return json_response({"folderid": str(ROOT_FOLDER), "name": "IPM_SUBTREE", "container": "IPF.Note", "children": []})
 
 
 async def _empty_of_domain(request: web.Request) -> web.Response:
     await _check_domain(request)
-    return json_answer(_EMPTY)
+    return json_response(_EMPTY)
 
 
 async def _check_domain(request: web.Request) -> None:

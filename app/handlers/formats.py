@@ -4,7 +4,7 @@ from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
 from postroom.app.web.keys import QUERY
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from postroom.schemas.formats import FormatQuerySchema, reason_against_address, reason_against_domain
 from postroom.schemas.responses.defaults import FormatSchema
 
@@ -20,4 +20,4 @@ async def check_format(request: web.Request) -> web.Response:
         answer["email"] = reason_against_address(given["email"])
     if "domain" in given:
         answer["domain"] = reason_against_domain(given["domain"])
-    return json_answer(answer)
+    return json_response(answer)

@@ -5,9 +5,9 @@ from aiohttp import web
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services import ldap_import, ldap_search, orphans
 from postroom.app.services.downsync import downsync_user
-from postroom.app.services.ldap_targets import Where
+from postroom.app.services.ldap_targets import SyncTarget
 from postroom.app.web.keys import CALLER, QUERY, context_of
-from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.app.web.responses import json_document, json_response, message, path_id
 from postroom.schemas.downsync import (
     DownsyncQuerySchema,
     DumpQuerySchema,
@@ -34,7 +34,7 @@ async def search(request: web.Request) -> web.Response:
     people = await ldap_search.search(
         context_of(request), _where(request), query["query"], query["limit"], show_all=query["showAll"]
     )
-    return json_answer({"data": people})
+    return json_response({"data": people})
 
 
 @docs(tags=TAGS, summary="Make a user of an object of the directory", operationId="importLdapUser")
@@ -67,7 +67,7 @@ async def import_user(request: web.Request) -> web.Response:
 @unhurried
 async def check_users(request: web.Request) -> web.Response:
     """Looks up the object of every linked user, and changes nothing."""
-    return json_answer({"orphaned": await orphans.show_orphans(context_of(request), _where(request))})
+    return json_response({"orphaned": await orphans.show_orphans(context_of(request), _where(request))})
 
 
 @docs(tags=TAGS, summary="Delete users whose object is gone", operationId="deleteOrphaned")
@@ -80,7 +80,7 @@ async def delete_orphans(request: web.Request) -> web.Response:
     deleted = await orphans.delete_orphans(
         context_of(request), _where(request), request[CALLER].user_id, query.get("userID"), force=query["force"]
     )
-    return json_answer({"deleted": deleted})
+    return json_response({"deleted": deleted})
 
 
 @docs(tags=TAGS, summary="An object of the directory as LDIF", operationId="dumpLDAP")
@@ -88,7 +88,7 @@ async def delete_orphans(request: web.Request) -> web.Response:
 @response_schema(DumpSchema(), 200, description="The object as LDIF text")
 async def dump(request: web.Request) -> web.Response:
     """Shows all attributes that the directory shows to postroom, without passwords."""
-    return json_answer({"data": await ldap_search.dump(context_of(request), _where(request), request[QUERY]["ID"])})
+    return json_response({"data": await ldap_search.dump(context_of(request), _where(request), request[QUERY]["ID"])})
 
 
 @docs(tags=["Domain Admin/Users", "LDAP"], summary="Update one user from the directory", operationId="putDownsync")
@@ -110,8 +110,8 @@ async def put_downsync(request: web.Request) -> web.Response:
     return json_document(document)
 
 
-def _where(request: web.Request) -> Where:
+def _where(request: web.Request) -> SyncTarget:
     """What the query is about: the same that the route's need looked at."""
     query, grants = request[QUERY], request[CALLER].grants
     org_id = query["organization"] if query["domain"] is None else None
-    return Where(query["domain"], org_id, grants.read if request.method == "GET" else grants.write)
+    return SyncTarget(query["domain"], org_id, grants.read if request.method == "GET" else grants.write)

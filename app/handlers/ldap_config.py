@@ -5,7 +5,7 @@ from aiohttp import web
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.web.keys import BODY, QUERY, context_of
 from postroom.app.web.lookups import of_org
-from postroom.app.web.responses import json_answer, message
+from postroom.app.web.responses import json_response, message
 from postroom.schemas.downsync import ForceQuerySchema
 from postroom.schemas.ldap import LdapConfigSchema, with_defaults
 from postroom.schemas.responses.common import MessageSchema
@@ -76,8 +76,8 @@ async def _get(request: web.Request, org_id: int | None) -> web.Response:
     context = context_of(request)
     row = await select_ldap_config(context.database, org_id)
     if row is None:
-        return json_answer({"ldapAvailable": False, "data": {}})
-    return json_answer({"ldapAvailable": await context.directories.answers(row), "data": with_defaults(row.document)})
+        return json_response({"ldapAvailable": False, "data": {}})
+    return json_response({"ldapAvailable": await context.directories.answers(row), "data": with_defaults(row.document)})
 
 
 async def _put(request: web.Request, org_id: int | None) -> web.Response:

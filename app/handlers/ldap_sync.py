@@ -6,9 +6,9 @@ from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.services.ldap_sync import start_sync
 from postroom.app.services.ldap_sync_run import Options
-from postroom.app.services.ldap_targets import NO_ORG, Where
+from postroom.app.services.ldap_targets import NO_ORG, SyncTarget
 from postroom.app.web.keys import CALLER, QUERY, context_of
-from postroom.app.web.responses import json_answer, json_document, path_id
+from postroom.app.web.responses import json_document, json_response, path_id
 from postroom.schemas.downsync import BulkQuerySchema
 from postroom.schemas.responses.ldap import SyncAnswerSchema
 from postroom.schemas.responses.tasks import QueuedSchema
@@ -24,7 +24,7 @@ TAGS = ["LDAP"]
 @unhurried
 async def sync_all(request: web.Request) -> web.Response:
     """Updates every linked user, each from the directory that counts for their domain."""
-    return await _sync(request, Where())
+    return await _sync(request, SyncTarget())
 
 
 @docs(tags=TAGS, summary="Update the users of a domain from the directory", operationId="updateAllDomainUsers")
@@ -34,7 +34,7 @@ async def sync_all(request: web.Request) -> web.Response:
 @unhurried
 async def sync_domain(request: web.Request) -> web.Response:
     """Updates every linked user of the domain."""
-    return await _sync(request, Where(path_id(request, "domainID"), reach=request[CALLER].grants.write))
+    return await _sync(request, SyncTarget(path_id(request, "domainID"), reach=request[CALLER].grants.write))
 
 
 @docs(tags=TAGS, summary="Update an organisation's users from the directory", operationId="updateOrgLDAPUsers")
@@ -47,17 +47,17 @@ async def sync_org(request: web.Request) -> web.Response:
     org_id = path_id(request, "ID")
     if org_id == NO_ORG:  # in a path it is an organisation, of which none has this ID
         raise NotFoundError.of("organisation", org_id)
-    return await _sync(request, Where(org_id=org_id, reach=request[CALLER].grants.write))
+    return await _sync(request, SyncTarget(org_id=org_id, reach=request[CALLER].grants.write))
 
 
-async def _sync(request: web.Request, where: Where) -> web.Response:
+async def _sync(request: web.Request, sync_target: SyncTarget) -> web.Response:
     context, query = context_of(request), request[QUERY]
     options = Options(query["create"], query["lang"], query["dryRun"], query["unlink"], query["force"])
-    task_id = await start_sync(context, where, options, request[CALLER].user_id)
+    task_id = await start_sync(context, sync_target, options, request[CALLER].user_id)
     if await context.tasks.wait(task_id, query["timeout"]):
         result = await select_result(context.database, task_id)
         if result is None:  # somebody was quick to delete it
             raise NotFoundError.of("task", task_id)
         return json_document(result)
     text = f"The update goes on in the background as task {task_id}"
-    return json_answer({"message": text, "taskID": task_id}, 202)
+    return json_response({"message": text, "taskID": task_id}, 202)

@@ -10,7 +10,7 @@ from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions import oof
 from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.lookups import of_user
-from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.app.web.responses import json_document, json_response, message, path_id
 from postroom.schemas.fields import ADDITION
 from postroom.schemas.oof import OofSchema
 from postroom.schemas.responses.common import MessageSchema
@@ -49,4 +49,4 @@ async def get_oof_of_username(request: web.Request) -> web.Response:
     in_force = oof.is_in_force(
         state["state"], state.get("startTime"), state.get("endTime"), datetime.now(timezone), timezone
     )
-    return json_answer({"data": {"inForce": in_force, **state}})
+    return json_response({"data": {"inForce": in_force, **state}})

@@ -6,7 +6,7 @@ from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions.domains import replace_disabled_plugins
 from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.lookups import of_domain
-from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.app.web.responses import json_document, json_response, message, path_id
 from postroom.schemas.fields import ADDITION
 from postroom.schemas.plugins import PluginNamesSchema
 from postroom.schemas.responses.common import MessageSchema
@@ -49,4 +49,4 @@ async def put_disabled_plugins(request: web.Request) -> web.Response:
 async def get_disabled_plugins_of_username(request: web.Request) -> web.Response:
     """Those of the user's domain. An unknown name gets an empty list: the webmail starts for them as well."""
     found = await select_disabled_plugins_of(context_of(request).database, request.match_info["username"])
-    return json_answer({"data": []}) if found is None else json_document(found)
+    return json_response({"data": []}) if found is None else json_document(found)

@@ -9,7 +9,7 @@ from postroom.app.openapi.decorators import docs, json_schema, querystring_schem
 from postroom.app.transactions import roles
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_role
-from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.app.web.responses import json_document, json_response, message, path_id
 from postroom.schemas.pages import LevelQuerySchema
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.roles import PermissionNamesSchema, RoleListSchema, RoleSchema, UserRolesAnswerSchema
@@ -23,7 +23,7 @@ TAGS = ["System Admin/Roles"]
 @response_schema(PermissionNamesSchema(), 200, description="The names")
 async def list_permissions(_request: web.Request) -> web.Response:
     """Their names, as a role takes them."""
-    return json_answer({"data": list(PERMISSIONS)})
+    return json_response({"data": list(PERMISSIONS)})
 
 
 @docs(tags=TAGS, summary="The roles", operationId="getRoles")

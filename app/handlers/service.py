@@ -11,7 +11,7 @@ from postroom.app.transactions.devices import Origin, WipeReport, now
 from postroom.app.web.inputs import load
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import owner
-from postroom.app.web.responses import json_answer, json_document, message
+from postroom.app.web.responses import json_document, json_response, message
 from postroom.app.web.trust import login_source, source_of
 from postroom.schemas.devices import (
     DevicePathSchema,
@@ -42,7 +42,7 @@ async def get_sync_policy(request: web.Request) -> web.Response:
     """The defaults, then the domain's values, then the user's own. An unknown name gets the defaults, never a 404."""
     # Never 404: the ActiveSync server would remember an empty policy for a day.
     found = await select_policies(context_of(request).database, request.match_info["username"])
-    return json_answer({"data": effective_policy(*orjson.loads(found or "[]"))})
+    return json_response({"data": effective_policy(*orjson.loads(found or "[]"))})
 
 
 @docs(tags=TAGS, summary="The wipe status of a user's devices", operationId="getUserDeviceWipeStatus")
@@ -104,7 +104,7 @@ async def put_sync(request: web.Request) -> web.Response:
     resync, status = await context_of(request).database.write(
         devices.report_device, username, device_id, request[BODY], now()
     )
-    return json_answer({"data": {"resync": resync, "status": status}})
+    return json_response({"data": {"resync": resync, "status": status}})
 
 
 def _found(document: bytes | None, username: str) -> web.Response:

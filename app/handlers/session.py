@@ -7,12 +7,12 @@ from aiohttp import web
 from postroom.app.errors import InvalidError, UnauthenticatedError
 from postroom.app.openapi.decorators import docs, form_schema, json_schema, response_schema
 from postroom.app.services import session
+from postroom.app.web.admission import admit, logged_in
 from postroom.app.web.authentication import token_of
 from postroom.app.web.forms import is_form, parse_form
-from postroom.app.web.guard import admit, logged_in
 from postroom.app.web.inputs import content_type_of, load, parse_json, receive
 from postroom.app.web.keys import BODY, CALLER, context_of
-from postroom.app.web.responses import json_answer, json_document, message
+from postroom.app.web.responses import json_document, json_response, message
 from postroom.app.web.trust import login_source
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.session import LoginAnswerSchema, ProfileSchema
@@ -38,12 +38,12 @@ async def post_login(request: web.Request) -> web.Response:
     given = load(_LOGIN, await _form(request))
     if "user" in given and "pass" in given:
         account = await session.log_in(context, source, given["user"], given["pass"])
-        return json_answer(context.tokens.issue(account, context.presence.saw(account)))
+        return json_response(context.tokens.issue(account, context.presence.saw(account)))
     token, _ = token_of(request)
     if given or token is None:
         raise InvalidError("A login needs user and pass, or a valid cookie to renew")
     account, seen = await session.renew(context, source, token)
-    return json_answer(context.tokens.issue(account, seen))
+    return json_response(context.tokens.issue(account, seen))
 
 
 @docs(tags=["Misc"], summary="The caller's own user and what they may do", operationId="getProfile")

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, response_schema
 from postroom.app.web.keys import CALLER, context_of
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from postroom.schemas.domains import LARGEST_MAX_USER
 from postroom.schemas.responses.status import AboutSchema, LicenseSchema, StatusSchema
 from postroom.storage.domains import select_active_user_count
@@ -22,14 +22,14 @@ async def get_status(request: web.Request) -> web.Response:
     """Asks the database for an answer. `tasq` tells whether tasks are being worked on."""
     context = context_of(request)
     await context.database.check()
-    return json_answer({"message": "API is operational", "database": True, "tasq": context.tasks.open})
+    return json_response({"message": "API is operational", "database": True, "tasq": context.tasks.open})
 
 
 @docs(tags=["Misc"], summary="Versions of the API and of postroom", operationId="getAbout")
 @response_schema(AboutSchema(), 200, description="The versions")
 async def get_about(_request: web.Request) -> web.Response:
     """The version of the API, of postroom itself, and of the database schema."""
-    return json_answer({"API": API_VERSION, "backend": version("postroom"), "schema": latest()})
+    return json_response({"API": API_VERSION, "backend": version("postroom"), "schema": latest()})
 
 
 @docs(
@@ -40,7 +40,7 @@ async def get_about(_request: web.Request) -> web.Response:
 @response_schema(LicenseSchema(), 200, description="No limit, and how many users there are")
 async def get_license(request: web.Request) -> web.Response:
     """`maxUsers` cannot be null, so it is the highest limit that a domain can have."""
-    return json_answer(
+    return json_response(
         {
             "product": "postroom",
             "maxUsers": LARGEST_MAX_USER,

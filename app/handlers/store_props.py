@@ -8,7 +8,7 @@ from postroom.app.openapi.decorators import docs, json_schema, querystring_schem
 from postroom.app.transactions import store_props
 from postroom.app.web.keys import BODY, QUERY, context_of
 from postroom.app.web.lookups import of_user
-from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.app.web.responses import json_document, json_response, message, path_id
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.stores import StorePropsErrorsSchema, StorePropsSchema
 from postroom.schemas.store_props import StorePropsPatchSchema, StorePropsQuerySchema
@@ -38,7 +38,7 @@ async def patch_store_props(request: web.Request) -> web.Response:
         store_props.change, path_id(request, "domainID"), path_id(request, "userID"), change.properties
     )
     text = f"{len(change.properties)} properties of {username} have been set, {len(change.errors)} refused"
-    return json_answer({"message": text, "errors": change.errors})
+    return json_response({"message": text, "errors": change.errors})
 
 
 @docs(tags=TAGS, summary="Remove properties of a user's store", operationId="deleteStoreProps", deprecated=True)

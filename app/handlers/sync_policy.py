@@ -5,7 +5,7 @@ from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, response_schema
 from postroom.app.web.lookups import of_domain
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from postroom.schemas.responses.devices import SyncPolicyAnswerSchema
 from postroom.schemas.sync_policy import effective_policy
 from postroom.storage.domains import select_sync_policy
@@ -17,4 +17,4 @@ async def get_domain_sync_policy(request: web.Request) -> web.Response:
     """The defaults, with the domain's own values in their place."""
     (policy,) = await of_domain(request, select_sync_policy)
     own = orjson.loads(policy) if policy else None
-    return json_answer({"data": effective_policy(own)})
+    return json_response({"data": effective_policy(own)})

@@ -8,7 +8,7 @@ from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.transactions.tasks import delete_task
 from postroom.app.web.keys import CALLER, QUERY, context_of
-from postroom.app.web.responses import json_answer, json_document, message, path_id
+from postroom.app.web.responses import json_document, json_response, message, path_id
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.tasks import TaskListSchema, TaskSchema, TasqStatusSchema
 from postroom.schemas.tasks import StartQuerySchema, StopQuerySchema, TaskListQuerySchema
@@ -23,7 +23,7 @@ async def get_status(request: web.Request) -> web.Response:
     """One worker does the tasks one after the other. There is none after a stop."""
     context = context_of(request)
     queued = await select_queued_count(context.database)
-    return json_answer({"running": context.tasks.open, "queued": queued, "workers": int(context.tasks.open)})
+    return json_response({"running": context.tasks.open, "queued": queued, "workers": int(context.tasks.open)})
 
 
 @docs(tags=TAGS, summary="Start working on tasks", operationId="startTaskq")

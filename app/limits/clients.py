@@ -42,7 +42,7 @@ class Limits:
 
 
 #: Requests that are being worked on at once, by kind (see in_flight.py).
-IN_FLIGHT: Final[Mapping[str, int]] = MappingProxyType({"read": 768, "write": 256, "anonymous": 256})
+MOST_IN_FLIGHT: Final[Mapping[str, int]] = MappingProxyType({"read": 768, "write": 256, "anonymous": 256})
 
 
 class DescriptorsError(Exception):

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from postroom.app.errors import BusyError
-from postroom.app.limits.clients import IN_FLIGHT
+from postroom.app.limits.clients import MOST_IN_FLIGHT
 
 
 class Lane:
@@ -37,7 +37,7 @@ class Lane:
 UNBOUNDED: Final = Lane(sys.maxsize)
 
 
-class UnderWay:
+class InFlight:
     """How many requests have begun and are not answered yet."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class UnderWay:
         #: Set at the end: connections close with their next answer, so that their clients do not keep it from coming.
         self.stopping = False
         self._none = asyncio.Event()
-        self._lanes = {kind: Lane(most) for kind, most in IN_FLIGHT.items()}
+        self._lanes = {kind: Lane(most) for kind, most in MOST_IN_FLIGHT.items()}
 
     def lane(self, method: str, *, anonymous: bool) -> Lane:
         """Where a route's requests are counted. Anybody can send `anonymous` ones, so they keep out nobody else."""
@@ -64,4 +64,4 @@ class UnderWay:
             await self._none.wait()
 
 
-UNDER_WAY: Final = web.AppKey("under_way", UnderWay)
+IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)

@@ -15,8 +15,8 @@ from marshmallow import Schema
 
 from postroom.app.openapi.example_calls import Examples, load
 from postroom.app.openapi.failures import ERRORS, OWN_ERRORS, RETRY_AFTER
+from postroom.app.web.admission import logged_in
 from postroom.app.web.authentication import COOKIE
-from postroom.app.web.guard import logged_in
 from postroom.app.web.routing import AddressOr, Route
 
 if TYPE_CHECKING:
@@ -155,10 +155,10 @@ def _operation(route: Route, examples: Examples) -> JSON:
 
 
 def _security(route: Route) -> list[JSON]:
-    if route.need is None:
+    if route.guard is None:
         return []
     # An empty one says that it may be done without a login: from a trusted address.
-    return [{name: []} for name in _SECURITY] + ([{}] if isinstance(route.need, AddressOr) else [])
+    return [{name: []} for name in _SECURITY] + ([{}] if isinstance(route.guard, AddressOr) else [])
 
 
 def _body(schema: Any) -> Any:
@@ -191,9 +191,9 @@ def _path_text(name: str) -> JSON:
 
 def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
     happens = {
-        401: route.need is not None,
-        # Who writes with a login alone may have come to be allowed less meanwhile: see app/web/guard.py.
-        403: route.need not in (None, logged_in) or (route.need is logged_in and route.method != "GET"),
+        401: route.guard is not None,
+        # Who writes with a login alone may have come to be allowed less meanwhile: see app/web/admission.py.
+        403: route.guard not in (None, logged_in) or (route.guard is logged_in and route.method != "GET"),
         412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
         408: has_body,

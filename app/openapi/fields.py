@@ -79,7 +79,7 @@ _ATTACHMENT_SIZE: Final = type(SyncPolicySchema().fields["maxattsize"])
 
 _ID: Final = {"type": "integer", "minimum": 0}
 
-#: Components beside the schemas: with names of their own generators need not make them up.
+#: Components beside the schemas: with names of their own generators guard not make them up.
 COMPONENTS: Final[dict[str, JSON]] = {
     "IdRef": {
         "description": "An ID, or an object that has one, as reads answer it",

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from postroom.app.limits.clients import Limits
 from postroom.app.limits.sparing import Sparing
 from postroom.app.server.raw_responses import to_bytes
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from postroom.app.web.trust import parse_address
 
 log = logging.getLogger("postroom")
@@ -206,7 +206,7 @@ class _TurnedAway(asyncio.Protocol):
 
 
 def _too_many() -> bytes:
-    response = json_answer({"message": "There are too many connections; try again later"}, 503)
+    response = json_response({"message": "There are too many connections; try again later"}, 503)
     response.headers["Retry-After"] = str(_RETRY_AFTER)
     return to_bytes(response)
 

@@ -19,7 +19,7 @@ from postroom.app.logs import REQUEST_ID
 from postroom.app.server.parsing import ParsingConnection
 from postroom.app.web.endpoints import options_answer
 from postroom.app.web.error_responses import failure
-from postroom.app.web.responses import SECURITY_HEADERS, json_answer
+from postroom.app.web.responses import SECURITY_HEADERS, json_response
 
 if TYPE_CHECKING:
     from postroom.app.server.runner import Server
@@ -149,5 +149,5 @@ class Connection(ParsingConnection):
 def _refuse(error: HttpProcessingError) -> web.Response:
     """Nothing of the request is repeated: it may be anything at all."""
     if isinstance(error, LineTooLong):
-        return json_answer({"message": "The request line or a header is longer than 8190 bytes"}, 400)
-    return json_answer({"message": "This is not a valid HTTP request"}, 400)
+        return json_response({"message": "The request line or a header is longer than 8190 bytes"}, 400)
+    return json_response({"message": "This is not a valid HTTP request"}, 400)

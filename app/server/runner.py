@@ -8,7 +8,7 @@ from aiohttp import HttpVersion10, web
 from postroom.app.limits.clients import Limits
 from postroom.app.server.connections import Connections
 from postroom.app.server.protocol import Connection
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 
 
 def make_runner(app: web.Application, shutdown_timeout: float, limits: Limits | None = None) -> web.AppRunner:
@@ -62,6 +62,6 @@ class Server(web.Server):
 async def _refuse_version(request: web.BaseRequest) -> web.Response:
     # Otherwise the answer would bear the version that it refuses.
     request._cache["version"] = HttpVersion10  # noqa: SLF001 - where aiohttp remembers it
-    response = json_answer({"message": "Only HTTP/1.1 and HTTP/1.0 are spoken here"}, 505)
+    response = json_response({"message": "Only HTTP/1.1 and HTTP/1.0 are spoken here"}, 505)
     response.force_close()
     return response

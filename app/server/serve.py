@@ -14,7 +14,7 @@ from aiohttp import web
 
 from postroom.app.config import Config
 from postroom.app.limits.clients import DescriptorsError, Limits, limits_of, raise_descriptor_limit
-from postroom.app.limits.in_flight import UNDER_WAY
+from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.main import FIRST_LOGIN, create_app
 from postroom.app.server.ending import Ending
 from postroom.app.server.runner import make_runner
@@ -120,11 +120,11 @@ async def _finish(runner: web.AppRunner, seconds: float) -> None:
     """
     for site in list(runner.sites):
         await site.stop()
-    under_way = runner.app[UNDER_WAY]
-    under_way.stopping = True
+    in_flight = runner.app[IN_FLIGHT]
+    in_flight.stopping = True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await under_way.none()
+            await in_flight.none()
 
 
 def _limits(config: Config) -> Limits:

@@ -11,7 +11,7 @@ from aiohttp import web
 from postroom.app.errors import SlowBodyError
 from postroom.app.server.raw_responses import to_bytes
 from postroom.app.web.keys import OVERDUE, UNHURRIED
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 
 if TYPE_CHECKING:
     from postroom.app.server.runner import Server
@@ -91,7 +91,7 @@ class TimedConnection(web.RequestHandler):
         """Answers to a head that does not come to its end."""
         self._broken = True
         self._ends_at = now + self._watched.limits.linger
-        wire.write(to_bytes(json_answer({"message": "The head of the request did not arrive in time"}, 408)))
+        wire.write(to_bytes(json_response({"message": "The head of the request did not arrive in time"}, 408)))
         if wire.can_write_eof():
             wire.write_eof()
 

@@ -12,7 +12,7 @@ from postroom.app.directory.scope import home_of
 from postroom.app.errors import ConflictError, InvalidError, NotFoundError
 from postroom.app.services.context import Context
 from postroom.app.services.downsync import log_warnings
-from postroom.app.services.ldap_targets import Target, Where, is_shown, targets
+from postroom.app.services.ldap_targets import SyncTarget, Target, is_shown, targets
 from postroom.app.transactions import authority
 from postroom.app.transactions.authority import Actor
 from postroom.app.transactions.ldap_users import Linking, create_from_directory, update_from_directory
@@ -31,7 +31,7 @@ class Imported:
 
 
 async def import_user(
-    context: Context, where: Where, object_id: str, *, force: bool, lang: str, actor: Actor
+    context: Context, sync_target: SyncTarget, object_id: str, *, force: bool, lang: str, actor: Actor
 ) -> list[Imported]:
     """Makes a user (or contact) of an object for the actor, or updates the one who is linked to it.
 
@@ -41,26 +41,26 @@ async def import_user(
     actor), UnavailableError.
     """
     raw = parse_object_id(object_id)
-    target, entry = await find_entry(context, where, raw)
+    target, entry = await find_entry(context, sync_target, raw)
     change = Change(actor, system_admin=False, now=context.now())
     imported, warnings = await context.database.write(
-        _import, target, where, entry, escape_object_id(raw), lang, change, force
+        _import, target, sync_target, entry, escape_object_id(raw), lang, change, force
     )
     log_warnings(f"object {escape_object_id(raw)}", warnings)
     return imported
 
 
-async def find_entry(context: Context, where: Where, raw: bytes) -> tuple[Target, Entry]:
+async def find_entry(context: Context, sync_target: SyncTarget, raw: bytes) -> tuple[Target, Entry]:
     """The entry of an object, and where it was found.
 
     Raises NotFoundError, UnavailableError; InvalidError for whoever may not know of every object, whether it is there
     and they may not know of it, or is not there.
     """
-    for target in await targets(context, where):
+    for target in await targets(context, sync_target):
         entry = await target.directory.fetch(raw)
         if entry is not None and is_shown(entry, target):
             return target, entry
-    if not where.reach.everything:
+    if not sync_target.reach.everything:
         raise InvalidError(f"There is no object {escape_object_id(raw)} that could be of a domain of yours")
     raise NotFoundError(f"There is no object {escape_object_id(raw)} in the directory")
 
@@ -82,7 +82,7 @@ def why_not(mapped: MappedUser, target: Target) -> str | None:
 def _import(
     connection: sqlite3.Connection,
     target: Target,
-    where: Where,
+    sync_target: SyncTarget,
     entry: Entry,
     object_id: str,
     lang: str,
@@ -102,7 +102,7 @@ def _import(
         there = {home_of(rows[user.domain_id]): (user.domain_id, user.id) for user in linked}
         places = [there.get(home, (domain_id, None)) for home, domain_id in scope.homes().items()]
         for domain_id, _ in places:
-            if domain_id not in where.reach:
+            if domain_id not in sync_target.reach:
                 raise ConflictError("The contact is in a domain of the organisation already that you may not change")
     else:
         domain_id = scope.all_domains[domain_of(mapped.username)].id

@@ -9,13 +9,15 @@ from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.services.context import Context
 from postroom.app.services.ldap_import import why_not
-from postroom.app.services.ldap_targets import Target, Where, is_shown, targets
+from postroom.app.services.ldap_targets import SyncTarget, Target, is_shown, targets
 
 #: Most entries that a search takes from a directory; what cannot be imported is among them.
 _MOST = 500
 
 
-async def search(context: Context, where: Where, term: str, limit: int, *, show_all: bool) -> list[dict[str, object]]:
+async def search(
+    context: Context, sync_target: SyncTarget, term: str, limit: int, *, show_all: bool
+) -> list[dict[str, object]]:
     """People who can be imported and have the term in one of the configured attributes, at most `limit` of them.
 
     With `show_all` also those who cannot, with the reason, of whom the caller may know. Raises NotFoundError (domain,
@@ -23,8 +25,8 @@ async def search(context: Context, where: Where, term: str, limit: int, *, show_
     """
     people: list[dict[str, object]] = []
     # Of what is found, others' may be the most.
-    most = _MOST if not where.reach.everything else min(limit if show_all else 4 * limit, _MOST)
-    for target in await targets(context, where):
+    most = _MOST if not sync_target.reach.everything else min(limit if show_all else 4 * limit, _MOST)
+    for target in await targets(context, sync_target):
         for entry in await target.directory.search(term, most):
             if not is_shown(entry, target):
                 continue
@@ -34,12 +36,12 @@ async def search(context: Context, where: Where, term: str, limit: int, *, show_
     return people[:limit]
 
 
-async def dump(context: Context, where: Where, object_id: str) -> str:
+async def dump(context: Context, sync_target: SyncTarget, object_id: str) -> str:
     """An entry as LDIF (RFC 2849), without passwords. Raises NotFoundError, also of what the caller may not know of,
     and UnavailableError.
     """
     raw = parse_object_id(object_id)
-    for target in await targets(context, where):
+    for target in await targets(context, sync_target):
         entry = await target.directory.dump(raw)
         if entry is not None and (is_shown(entry, target) or await _is_shown_contact(raw, target)):
             return _ldif(entry)

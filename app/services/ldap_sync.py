@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from postroom.app.directory.plan import Action
 from postroom.app.services.context import Context
 from postroom.app.services.ldap_sync_run import DONE, TO_DO, Options, Report, Run, ignore_progress
-from postroom.app.services.ldap_targets import Target, Where, targets
+from postroom.app.services.ldap_targets import SyncTarget, Target, targets
 from postroom.app.transactions.authority import Actor
 from postroom.storage import tasks
 
@@ -14,7 +14,7 @@ log = logging.getLogger("postroom.ldap")
 
 
 async def start_sync(
-    context: Context, where: Where, options: Options, actor: Actor, report: Report = ignore_progress
+    context: Context, sync_target: SyncTarget, options: Options, actor: Actor, report: Report = ignore_progress
 ) -> int:
     """Starts the update as a task of the user who asked for it; returns its ID.
 
@@ -24,7 +24,7 @@ async def start_sync(
     """
 
     async def find() -> list[Target]:
-        return await targets(context, where, create=options.create, lang=options.lang)
+        return await targets(context, sync_target, create=options.create, lang=options.lang)
 
     async def work(task_id: int) -> str:
         # Anew: while it has waited for its turn, domains and configurations may have changed.
@@ -32,7 +32,12 @@ async def start_sync(
 
     # What is wrong with it is an answer, not the end of a task.
     await find()
-    asked = {"domainID": where.domain_id, "orgID": where.org_id, "import": options.create, "dryRun": options.dry_run}
+    asked = {
+        "domainID": sync_target.domain_id,
+        "orgID": sync_target.org_id,
+        "import": options.create,
+        "dryRun": options.dry_run,
+    }
     params = {name: value for name, value in asked.items() if value is not None}
     return await context.tasks.start("ldapSync", params, actor, work)
 

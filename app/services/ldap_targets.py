@@ -3,8 +3,7 @@
 from collections.abc import Container
 from dataclasses import dataclass
 
-from postroom.app.auth.permissions import EVERYTHING
-from postroom.app.auth.permissions import Scope as Reach
+from postroom.app.auth.permissions import EVERYTHING, IdScope
 from postroom.app.directory.client import Directory
 from postroom.app.directory.mapping import Entry, map_entry
 from postroom.app.directory.scope import Scope
@@ -29,7 +28,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class SyncTarget:
     """A domain, or else an organisation (0: the domains without one), or else (both None) everything.
 
     `reach` are the domains that whoever asks may read, or change; what is beyond is left out.
@@ -37,10 +36,10 @@ class Where:
 
     domain_id: int | None = None
     org_id: int | None = None
-    reach: Reach = EVERYTHING
+    reach: IdScope = EVERYTHING
 
 
-async def where_named(context: Context, domain: str | None, org: str | None) -> Where:
+async def target_named(context: Context, domain: str | None, org: str | None) -> SyncTarget:
     """The place that people call by the name of a domain or of an organisation; "0": the domains without one.
 
     Raises InvalidError (both are given), NotFoundError.
@@ -55,27 +54,27 @@ async def where_named(context: Context, domain: str | None, org: str | None) -> 
         row = await context.database.read(domains.find_domain_by_name, name)
         if row is None:
             raise NotFoundError.of("domain", domain)
-        return Where(domain_id=row.id)
+        return SyncTarget(domain_id=row.id)
     if org is not None:
         org_id = await context.database.read(orgs.find_org_by_name, org)
         if org_id is None and org == str(NO_ORG):
             org_id = NO_ORG
         if org_id is None:
             raise NotFoundError.of("organisation", org)
-        return Where(org_id=org_id)
-    return Where()
+        return SyncTarget(org_id=org_id)
+    return SyncTarget()
 
 
-async def targets(context: Context, where: Where, *, create: bool = False, lang: str = "") -> list[Target]:
+async def targets(context: Context, sync_target: SyncTarget, *, create: bool = False, lang: str = "") -> list[Target]:
     """A target for each directory concerned; deleted domains are left out.
 
     Raises NotFoundError (domain, organisation), ForbiddenError (none of the domains without an organisation is within
     reach), InvalidError (the domain is deleted), MisconfiguredError (there is no directory).
     """
     rows = await context.database.read(domains.list_domains)
-    groups = _groups(where, rows, await ldap_configs.select_configured_orgs(context.database))
-    if where.org_id and not await context.database.read(orgs.is_org, where.org_id):
-        raise NotFoundError.of("organisation", where.org_id)
+    groups = _groups(sync_target, rows, await ldap_configs.select_configured_orgs(context.database))
+    if sync_target.org_id and not await context.database.read(orgs.is_org, sync_target.org_id):
+        raise NotFoundError.of("organisation", sync_target.org_id)
     names = {row.domainname: row for row in rows}
     found = []
     for org_id, members in groups.items():
@@ -86,14 +85,14 @@ async def targets(context: Context, where: Where, *, create: bool = False, lang:
             if len(groups) == 1:
                 raise
             continue
-        scope = Scope({row.id: row for row in members}, names, create, lang, _limited(where.reach))
+        scope = Scope({row.id: row for row in members}, names, create, lang, _limited(sync_target.reach))
         found.append(Target(directory, scope))
     if not found:
         raise MisconfiguredError("No LDAP directory is configured")
     return found
 
 
-async def is_known_to(context: Context, reach: Reach, entry: Entry, directory: Directory) -> bool:
+async def is_known_to(context: Context, reach: IdScope, entry: Entry, directory: Directory) -> bool:
     """The same as is_shown, where there are no targets."""
     rows = await context.database.read(domains.list_domains)
     scope = Scope({}, {row.domainname: row for row in rows}, reach=_limited(reach))
@@ -119,35 +118,35 @@ def is_shown(entry: Entry, target: Target) -> bool:
     return config.contacts and scope.shows(addresses, outside=True)
 
 
-def _limited(reach: Reach) -> Reach | None:
+def _limited(reach: IdScope) -> IdScope | None:
     return None if reach.everything else reach
 
 
-def is_concerned(row: DomainRow, where: Where) -> bool:
+def is_concerned(row: DomainRow, sync_target: SyncTarget) -> bool:
     """Whether the users of a domain are among those that are asked about; of a deleted one they never are."""
-    if row.domain_status == STATUS_DELETED or row.id not in where.reach:
+    if row.domain_status == STATUS_DELETED or row.id not in sync_target.reach:
         return False
-    if where.domain_id is not None:
-        return row.id == where.domain_id
-    return where.org_id is None or (row.org_id or NO_ORG) == where.org_id
+    if sync_target.domain_id is not None:
+        return row.id == sync_target.domain_id
+    return sync_target.org_id is None or (row.org_id or NO_ORG) == sync_target.org_id
 
 
 def _groups(
-    where: Where, rows: list[DomainRow], configured: Container[int | None]
+    sync_target: SyncTarget, rows: list[DomainRow], configured: Container[int | None]
 ) -> dict[int | None, list[DomainRow]]:
     """Organisation whose configuration counts (None: the one for all) -> the domains concerned."""
-    if where.domain_id is not None:
-        row = next((row for row in rows if row.id == where.domain_id), None)
+    if sync_target.domain_id is not None:
+        row = next((row for row in rows if row.id == sync_target.domain_id), None)
         if row is None:
-            raise NotFoundError.of("domain", where.domain_id)
+            raise NotFoundError.of("domain", sync_target.domain_id)
         if row.domain_status == STATUS_DELETED:
             raise InvalidError(f"The domain {row.domainname} is deleted")
         return {row.org_id: [row]}
-    found = [row for row in rows if is_concerned(row, where)]
-    if where.org_id == NO_ORG and not found and not where.reach.everything:
+    found = [row for row in rows if is_concerned(row, sync_target)]
+    if sync_target.org_id == NO_ORG and not found and not sync_target.reach.everything:
         raise ForbiddenError("You do not have the permission for any domain without an organisation")
-    if where.org_id is not None:
-        return {where.org_id or None: found}
+    if sync_target.org_id is not None:
+        return {sync_target.org_id or None: found}
     groups: dict[int | None, list[DomainRow]] = {None: []}
     for row in found:
         groups.setdefault(row.org_id if row.org_id in configured else None, []).append(row)

@@ -10,7 +10,7 @@ from postroom.app.directory.object_id import parse_object_id
 from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import ConflictError, ForbiddenError, NotFoundError
 from postroom.app.services.context import Context
-from postroom.app.services.ldap_targets import Target, Where, is_concerned, targets
+from postroom.app.services.ldap_targets import SyncTarget, Target, is_concerned, targets
 from postroom.app.transactions import authority
 from postroom.app.transactions.users import remove_user
 from postroom.storage import domains, ldap_users, users
@@ -21,12 +21,12 @@ from postroom.storage.ldap_users import Linked
 _BATCH = 500
 
 
-async def show_orphans(context: Context, where: Where) -> list[dict[str, object]]:
+async def show_orphans(context: Context, sync_target: SyncTarget) -> list[dict[str, object]]:
     """The linked users whose object is gone, with what tells a person who they are; what is not set is "".
 
     Raises NotFoundError, ForbiddenError (see targets), UnavailableError when a directory cannot be asked.
     """
-    orphans, _ = await _find_orphans(context, await targets(context, where))
+    orphans, _ = await _find_orphans(context, await targets(context, sync_target))
     ids = [user.id for user in orphans]
     names = await context.database.read(ldap_users.list_texts, ids, DISPLAY_NAME)
     addresses = await context.database.read(ldap_users.list_texts, ids, SMTP_ADDRESS)
@@ -50,14 +50,14 @@ async def gone(directory: Directory, linked: Sequence[Linked]) -> list[Linked]:
 
 
 async def delete_orphans(
-    context: Context, where: Where, caller_id: int, user_id: int | None, *, force: bool
+    context: Context, sync_target: SyncTarget, caller_id: int, user_id: int | None, *, force: bool
 ) -> list[dict[str, object]]:
     """Removes the orphans, or the one who is named, and returns ID and username of each.
 
     Whoever may do more than the caller stays. Raises NotFoundError (the one who is named is no orphan), ConflictError
     (see check_share), ForbiddenError (also when the caller has lost the permission meanwhile), UnavailableError.
     """
-    found = await targets(context, where)
+    found = await targets(context, sync_target)
     orphans, linked = await _find_orphans(context, found)
     if user_id is not None:
         orphans = [user for user in orphans if user.id == user_id]
@@ -69,7 +69,7 @@ async def delete_orphans(
     deleted: list[Linked] = []
     orgs = found[0].scope.orgs()
     for start in range(0, len(orphans), _BATCH):
-        deleted += await context.database.write(_delete, orphans[start : start + _BATCH], where, orgs, caller_id)
+        deleted += await context.database.write(_delete, orphans[start : start + _BATCH], sync_target, orgs, caller_id)
     if user_id is not None and not deleted:
         raise ForbiddenError(
             f"The user {orphans[0].username} may do more than you, or has changed meanwhile, and stays"
@@ -129,7 +129,7 @@ async def _find_orphans(context: Context, found: Sequence[Target]) -> tuple[list
 def _delete(
     connection: sqlite3.Connection,
     orphans: Sequence[Linked],
-    where: Where,
+    sync_target: SyncTarget,
     orgs: Mapping[int, int | None],
     caller_id: int,
 ) -> list[Linked]:
@@ -139,7 +139,7 @@ def _delete(
     for orphan in orphans:
         user = users.find_user(connection, orphan.domain_id, orphan.id)
         # Gone, or linked to something else, or in a domain that is meant no more, since the directory was asked.
-        if user is None or user.ldap_id != orphan.ldap_id or not _is_meant(connection, user.domain_id, where):
+        if user is None or user.ldap_id != orphan.ldap_id or not _is_meant(connection, user.domain_id, sync_target):
             continue
         # Another directory may count for the domain now, and have the user.
         if user.org_id != orgs[user.domain_id]:
@@ -152,6 +152,6 @@ def _delete(
     return deleted
 
 
-def _is_meant(connection: sqlite3.Connection, domain_id: int, where: Where) -> bool:
+def _is_meant(connection: sqlite3.Connection, domain_id: int, sync_target: SyncTarget) -> bool:
     domain = domains.find_domain(connection, domain_id)
-    return domain is not None and is_concerned(domain, where)
+    return domain is not None and is_concerned(domain, sync_target)

@@ -13,7 +13,7 @@ from postroom.app.transactions.tasks import CancelledTaskError, cancel_task, int
 from postroom.storage import tasks
 from postroom.storage.database import Database
 from postroom.storage.faults import is_unavailable
-from postroom.storage.writing import GUARD, Guard
+from postroom.storage.writing import WRITE_CHECK, WriteCheck
 
 log = logging.getLogger("postroom.tasks")
 
@@ -91,8 +91,8 @@ class Tasks:
         except BaseException:
             self._ended(user_id)
             raise
-        guard = GUARD.get()
-        running = asyncio.create_task(self._run(task_id, user_id, work, guard and guard.of_task()))
+        check = WRITE_CHECK.get()
+        running = asyncio.create_task(self._run(task_id, user_id, work, check and check.of_task()))
         self._running[task_id] = running
         running.add_done_callback(lambda ended: self._forget(task_id, user_id, ended))
         return task_id
@@ -137,14 +137,14 @@ class Tasks:
             # Looked at, or asyncio complains of a failure that nobody waited for; the row tells it.
             ended.exception()
 
-    async def _run(self, task_id: int, user_id: int | None, work: Work, guard: Guard | None) -> None:
-        # What has become of the task is stored in any case; the guard is for what the work writes.
-        GUARD.set(None)
+    async def _run(self, task_id: int, user_id: int | None, work: Work, check: WriteCheck | None) -> None:
+        # What has become of the task is stored in any case; the check is for what the work writes.
+        WRITE_CHECK.set(None)
         state, message = tasks.ERROR, "Interrupted: the service was stopped"
         try:
             async with self._begun(user_id):
                 if await self._database.write(tasks.update_task, task_id, tasks.RUNNING, "", self._now()):
-                    message = await _guarded(guard, work(task_id))
+                    message = await _checked(check, work(task_id))
                     state = tasks.COMPLETED
         except PostroomError as error:
             message = error.message
@@ -185,12 +185,12 @@ def _too_many() -> UnavailableError:
     return UnavailableError(f"Already {MOST_UNFINISHED} tasks are waiting; cancel some, or try again later")
 
 
-async def _guarded(guard: Guard | None, working: Awaitable[str]) -> str:
-    token = GUARD.set(guard)
+async def _checked(check: WriteCheck | None, working: Awaitable[str]) -> str:
+    token = WRITE_CHECK.set(check)
     try:
         return await working
     finally:
-        GUARD.reset(token)
+        WRITE_CHECK.reset(token)
 
 
 async def _end(running: Iterable[asyncio.Task[None]]) -> None:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import astuple
 
-from postroom.app.auth.permissions import ADMINISTRATOR, Grants, Permission, Scope, covers, grants, outside
+from postroom.app.auth.permissions import ADMINISTRATOR, Grants, IdScope, Permission, covers, grants, outside
 from postroom.app.auth.tokens import ADMIN_ID, grants_now, make_caller
 from postroom.app.errors import ForbiddenError
 from postroom.storage import auth, domains, role_holders
@@ -64,7 +64,7 @@ def check_may_close(connection: sqlite3.Connection, actor: Actor, domain_id: int
     What somebody may do in that very domain protects nobody: it is what the actor may end.
     """
     own = grants_of(connection, actor)
-    _check_within(own.purge if purge else own.organise, [domain_id])
+    _check_within(own.purge if purge else own.org_admin_domains, [domain_id])
     if own.system_write:
         return
     domains_of_org: dict[int, list[int]] = {}
@@ -89,6 +89,6 @@ def _covers(own: Grants, account: Account) -> bool:
     return own != Grants() and covers(own, make_caller(account).grants)
 
 
-def _check_within(scope: Scope, domain_ids: Iterable[int | None]) -> None:
+def _check_within(scope: IdScope, domain_ids: Iterable[int | None]) -> None:
     if any(domain_id not in scope for domain_id in domain_ids):
         raise ForbiddenError("You do not have the permission for this")

@@ -27,7 +27,7 @@ from postroom.storage.users import UserRow
 LINKS = "changes their link to LDAP, or their names from there"
 
 #: Nobody's ID: a user to be has none yet.
-_NOBODY = -1
+_NEW_USER = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ def create_from_directory(
     status = STATUS_CONTACT if mapped.is_contact else STATUS_NORMAL
     check_unmoved(linking.orgs, domain_id, find_domain_or_raise(connection, domain_id).org_id)
     _check_object(connection, domain_id, linking.object_id, None)
-    nobody = StoredUser(_NOBODY, domain_id, mapped.username, status, "", None)
-    changes, warnings = _differences(connection, nobody, linking)
+    new_user = StoredUser(_NEW_USER, domain_id, mapped.username, status, "", None)
+    changes, warnings = _differences(connection, new_user, linking)
     properties: dict[int, Value | None] = {**dict.fromkeys(mapped.removed), **changes.properties}
     if mapped.default_quota is not None and not mapped.is_contact:
         properties[STORAGE_QUOTA] = mapped.default_quota

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from functools import cache
 
-from postroom.app.auth.permissions import Scope
+from postroom.app.auth.permissions import IdScope
 from postroom.app.errors import InvalidError
 from postroom.app.transactions import authority
 from postroom.app.transactions.authority import Actor
@@ -27,7 +27,7 @@ def may_have(connection: sqlite3.Connection, own: str, actor: Actor) -> MayHave:
     """
 
     @cache
-    def writes() -> Scope:
+    def writes() -> IdScope:
         return authority.grants_of(connection, actor).write
 
     @cache

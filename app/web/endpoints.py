@@ -12,34 +12,36 @@ from collections.abc import Iterable, Sequence
 from aiohttp import web
 
 from postroom.app.errors import ForbiddenError, UnauthenticatedError
-from postroom.app.limits.in_flight import UNBOUNDED, Lane, UnderWay
+from postroom.app.limits.in_flight import UNBOUNDED, InFlight, Lane
+from postroom.app.web.admission import admit
 from postroom.app.web.error_responses import failure, shown_path
-from postroom.app.web.guard import admit
 from postroom.app.web.inputs import input_loader, reads_body, receive
 from postroom.app.web.keys import CALLER
 from postroom.app.web.responses import message
-from postroom.app.web.routing import AddressOr, Handler, Need
+from postroom.app.web.routing import AddressOr, Guard, Handler
 from postroom.app.web.trust import is_trusted
-from postroom.storage.writing import GUARD
+from postroom.storage.writing import WRITE_CHECK
 
 request_log = logging.getLogger("postroom.requests")
 
 
-def endpoint(handler: Handler, need: Need, under_way: UnderWay, lane: Lane = UNBOUNDED, *, access_log: bool) -> Handler:
+def endpoint(
+    handler: Handler, guard: Guard, in_flight: InFlight, lane: Lane = UNBOUNDED, *, access_log: bool
+) -> Handler:
     """The handler with all that stands around it. What it takes is read from aiohttp-apispec's decorators."""
     load_input = input_loader(handler)
     has_body = reads_body(handler)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
-        under_way.count += 1
+        in_flight.count += 1
         try:
             # Nobody's body is received who may not do this anyway.
-            await _admit(request, need)
-            if has_body and need is not None and request.body_exists:
+            await _admit(request, guard)
+            if has_body and guard is not None and request.body_exists:
                 await receive(request)
                 # It may have taken its time: whoever was let in for it may have been put out meanwhile.
-                await _admit(request, need)
+                await _admit(request, guard)
             if load_input is not None:
                 await load_input(request)
             lane.enter()
@@ -50,8 +52,8 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, lane: Lane = UNB
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
             response = failure(request, error)
         finally:
-            under_way.left()
-        if under_way.stopping:
+            in_flight.left()
+        if in_flight.stopping:
             response.force_close()
         if access_log:
             duration = (time.perf_counter() - started) * 1000
@@ -61,18 +63,18 @@ def endpoint(handler: Handler, need: Need, under_way: UnderWay, lane: Lane = UNB
     return serve
 
 
-async def _admit(request: web.Request, need: Need) -> None:
-    if need is None:
+async def _admit(request: web.Request, guard: Guard) -> None:
+    if guard is None:
         return
     try:
         # A login first, and only one that is enough by itself: a handler that finds a caller may go by their password.
-        await admit(request, need)
+        await admit(request, guard)
     except (UnauthenticatedError, ForbiddenError):
-        if not (isinstance(need, AddressOr) and is_trusted(request)):
+        if not (isinstance(guard, AddressOr) and is_trusted(request)):
             raise
         # Who is trusted by address has no caller, also when the login was enough a moment ago.
         request.pop(CALLER, None)
-        GUARD.set(None)
+        WRITE_CHECK.set(None)
 
 
 async def not_found(_request: web.Request) -> web.StreamResponse:

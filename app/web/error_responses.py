@@ -19,7 +19,7 @@ from postroom.app.errors import (
 from postroom.app.limits.sparing import Sparing
 from postroom.app.logs import REQUEST_ID
 from postroom.app.web.keys import OVERDUE
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from postroom.schemas.values.text import printable
 from postroom.storage.faults import (
     CrowdedError,
@@ -75,7 +75,7 @@ def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError)
         return _unavailable(request, error, request_id)
     # With the body, or a header, a password would stand in the log: only the way and the traceback do.
     log.error("Request %s, %s %s failed", request_id, request.method, shown_path(request), exc_info=error)
-    return json_answer({"message": "An internal error has happened; the log has more under the request ID",
+    return json_response({"message": "An internal error has happened; the log has more under the request ID",
                         "requestID": request_id}, 500)  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _known_failure(error: PostroomError) -> web.Response:
         document["error"] = printable("; ".join(error.errors))
     elif error.errors:
         document["errors"] = [printable(reason) for reason in error.errors]
-    response = json_answer(document, error.status)
+    response = json_response(document, error.status)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
@@ -129,7 +129,7 @@ def _unavailable(request: web.BaseRequest, error: Exception, request_id: str) ->
 
 
 def _with_id(request_id: str, error: PostroomError) -> web.Response:
-    return json_answer({"message": error.message, "requestID": request_id}, error.status)
+    return json_response({"message": error.message, "requestID": request_id}, error.status)
 
 
 def _http_failure(request: web.BaseRequest, error: web.HTTPException) -> web.Response:
@@ -140,7 +140,7 @@ def _http_failure(request: web.BaseRequest, error: web.HTTPException) -> web.Res
         413: "The body is larger than 1 MiB",
         417: "The header Expect has a value that is not supported",
     }.get(error.status, error.reason)
-    response = json_answer({"message": text}, error.status)
+    response = json_response({"message": text}, error.status)
     if isinstance(error, web.HTTPMethodNotAllowed):
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
     return response

@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
-from postroom.app.auth.permissions import Scope
+from postroom.app.auth.permissions import IdScope
 from postroom.app.auth.tokens import Caller
 from postroom.app.services.ldap_targets import NO_ORG
 from postroom.app.web.responses import path_id
@@ -31,18 +31,18 @@ def domain_write(caller: Caller, request: web.Request) -> bool:
     return path_id(request, "domainID") in caller.grants.write
 
 
-def domain_organise(caller: Caller, request: web.Request) -> bool:
+def domain_org_admin(caller: Caller, request: web.Request) -> bool:
     """Changing the domain itself: its organisation's administrators."""
-    return path_id(request, "domainID") in caller.grants.organise
+    return path_id(request, "domainID") in caller.grants.org_admin_domains
 
 
 def domain_remove(caller: Caller, request: web.Request) -> bool:
     """Marking the domain as deleted, or purging it: the handler knows which is asked for."""
     domain_id = path_id(request, "domainID")
-    return domain_id in caller.grants.organise or domain_id in caller.grants.purge
+    return domain_id in caller.grants.org_admin_domains or domain_id in caller.grants.purge
 
 
-def org_organise(caller: Caller, request: web.Request) -> bool:
+def org_admin(caller: Caller, request: web.Request) -> bool:
     """Administering the organisation of the path."""
     return path_id(request, "ID") in caller.grants.orgs
 
@@ -57,7 +57,7 @@ def directory_write(caller: Caller, request: web.Request) -> bool:
     return caller.grants.system_write or _names_own(caller, request, caller.grants.write)
 
 
-def _names_own(caller: Caller, request: web.Request, own: Scope) -> bool:
+def _names_own(caller: Caller, request: web.Request, own: IdScope) -> bool:
     if "domain" in request.query:
         return _number(request.query["domain"]) in own
     if "organization" not in request.query:

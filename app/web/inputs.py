@@ -25,7 +25,7 @@ from postroom.schemas.fields import CommaSeparated
 
 #: Largest body that is read, in bytes.
 MAX_BODY: Final = 1024 * 1024
-#: Values in one body, and fields of an object in it: far more than the longest lists of the schemas need.
+#: Values in one body, and fields of an object in it: far more than the longest lists of the schemas guard.
 MOST_VALUES: Final = 100_000
 MOST_FIELDS: Final = 2_000
 #: Bytes of a body that is loaded on the event loop. A longer one would make everybody wait for it.

@@ -35,14 +35,14 @@ def json_document(document: bytes, status: int = 200, *, version: bool = False) 
     return response
 
 
-def json_answer(data: Any, status: int = 200) -> web.Response:
+def json_response(data: Any, status: int = 200) -> web.Response:
     """An answer made from Python data."""
     return json_document(orjson.dumps(data), status)
 
 
 def message(text: str, status: int = 200, *, version_of: bytes | None = None) -> web.Response:
     """A bare success, with a body all the same: clients parse every answer. The ETag is that of what was stored."""
-    response = json_answer({"message": text}, status)
+    response = json_response({"message": text}, status)
     if version_of is not None:
         response.headers["ETag"] = f'"{etag(version_of)}"'
     return response

@@ -9,19 +9,19 @@ from postroom.app.auth.tokens import Caller
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Whether a caller may do this. None stands for "nobody needs to be logged in".
-Need = Callable[[Caller, web.Request], bool] | None
+Guard = Callable[[Caller, web.Request], bool] | None
 
-public: Final[Need] = None
+public: Final[Guard] = None
 
 
 class AddressOr:
-    """A need that a trusted source address meets as well; whoever comes from elsewhere has to meet the one given."""
+    """A guard that a trusted source address passes as well; whoever comes from elsewhere has to pass the one given."""
 
-    def __init__(self, need: Callable[[Caller, web.Request], bool]) -> None:
-        self.need = need
+    def __init__(self, guard: Callable[[Caller, web.Request], bool]) -> None:
+        self.guard = guard
 
     def __call__(self, caller: Caller, request: web.Request) -> bool:
-        return self.need(caller, request)
+        return self.guard(caller, request)
 
 
 class Route(NamedTuple):
@@ -30,4 +30,4 @@ class Route(NamedTuple):
     method: str
     path: str
     handler: Handler
-    need: Need
+    guard: Guard

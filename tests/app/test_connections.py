@@ -17,8 +17,8 @@ from urllib.request import urlopen
 import pytest
 
 from postroom.app.config import Config
-from postroom.app.limits.clients import IN_FLIGHT, LOOPBACK, DescriptorsError, Limits, limits_of
-from postroom.app.limits.in_flight import UNDER_WAY
+from postroom.app.limits.clients import LOOPBACK, MOST_IN_FLIGHT, DescriptorsError, Limits, limits_of
+from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.routes import BASE
 from postroom.app.server.connections import _source_of
 from tests.app.test_cli import POSTROOM, Running, fails, stopped_at_the_end
@@ -95,7 +95,7 @@ async def test_one_connection_too_many(start_service: StartService, caplog: pyte
     """Beyond the bound each connection is told so at once, without a request, and those that are there go on."""
     service = await start_service(limits=Limits(connections=8, tick=0.05))
     busy = [await come(service, BUSY) for _ in range(8)]
-    await wait_for(lambda: service.app[UNDER_WAY].count == 8)
+    await wait_for(lambda: service.app[IN_FLIGHT].count == 8)
     for sent in (b"", STATUS, BUSY, b"\x16\x03\x01"):
         await refused(await come(service, sent))
     # They have not heard of it.
@@ -113,7 +113,7 @@ async def test_a_refusal_is_read_by_clients_that_still_send(start_service: Start
     """Whoever sends a megabyte meanwhile reads the refusal all the same, every time."""
     service = await start_service(limits=Limits(connections=1))
     first = await come(service, BUSY)
-    await wait_for(lambda: service.app[UNDER_WAY].count == 1)
+    await wait_for(lambda: service.app[IN_FLIGHT].count == 1)
     for _ in range(50):
         reader, writer = await come(service, b"")
         writer.write(b"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b" " * 1_000_000)
@@ -125,7 +125,7 @@ async def test_many_that_are_refused_and_stay(start_service: StartService) -> No
     """Those who are refused and do not go away are cut off, so that they use up nothing; each was told why."""
     service = await start_service(limits=Limits(connections=1, linger=30, tick=0.05))
     first = await come(service, BUSY)
-    await wait_for(lambda: service.app[UNDER_WAY].count == 1)
+    await wait_for(lambda: service.app[IN_FLIGHT].count == 1)
     stay = [await come(service, b"") for _ in range(200)]
     assert [(await served(streams, b"")).status for streams in stay[-60:]] == [503] * 60
     assert len(watched(service)._turned_away) <= 64
@@ -156,7 +156,7 @@ async def test_connections_of_one_source(start_service: StartService) -> None:
     """One source has so many connections and no more, however it opens them, and leaves the others to others."""
     service = await start_service(limits=Limits(connections=20, per_source=5, exempt=(), tick=0.05))
     greedy = [await come(service, BUSY, "127.0.0.2") for _ in range(5)]
-    await wait_for(lambda: service.app[UNDER_WAY].count == 5)
+    await wait_for(lambda: service.app[IN_FLIGHT].count == 5)
     for _ in range(20):
         await refused(await come(service, STATUS, "127.0.0.2"))
     others = [await come(service, b"", "127.0.0.3") for _ in range(5)]
@@ -293,8 +293,8 @@ async def test_requests_in_flight(service: Service, kind: str, method: str, path
         "anonymous": ("GET", "/defaults/storeLangs"),
         "read": ("GET", "/system/orgs"),
     }
-    lane = service.app[UNDER_WAY]._lanes[kind]
-    assert lane.most == IN_FLIGHT[kind]
+    lane = service.app[IN_FLIGHT]._lanes[kind]
+    assert lane.most == MOST_IN_FLIGHT[kind]
     lane.count = lane.most
     answer = await admin.call(method, path)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
@@ -320,11 +320,11 @@ async def test_reads_go_on_while_writes_are_saturated(start_service: StartServic
         free.wait(PATIENCE)
 
     held = asyncio.create_task(service.context.database.write(hold_up))
-    most = IN_FLIGHT["write"]
+    most = MOST_IN_FLIGHT["write"]
     login = admin.headers["Authorization"]
     write = f"DELETE {BASE}/system/mconf/authmgr HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n\r\n".encode()
     writes = [await come(service, write) for _ in range(most + 40)]
-    lane = service.app[UNDER_WAY]._lanes["write"]
+    lane = service.app[IN_FLIGHT]._lanes["write"]
     await wait_for(lambda: lane.count == most)
     for _ in range(20):
         async with asyncio.timeout(PATIENCE):
@@ -334,15 +334,15 @@ async def test_reads_go_on_while_writes_are_saturated(start_service: StartServic
     await held
     statuses = [(await served(streams, b"")).status for streams in writes]
     assert sorted(statuses) == [200] * most + [503] * 40
-    assert lane.count == service.app[UNDER_WAY].count == 0
+    assert lane.count == service.app[IN_FLIGHT].count == 0
 
 
 async def test_bodies_that_are_on_their_way_keep_nobody_out(service: Service) -> None:
     """More logins than may be worked on, none of them complete, are no reason to refuse one that is."""
-    slow = [await come(service, BUSY) for _ in range(IN_FLIGHT["anonymous"] + 10)]
-    await wait_for(lambda: service.app[UNDER_WAY].count == len(slow))
+    slow = [await come(service, BUSY) for _ in range(MOST_IN_FLIGHT["anonymous"] + 10)]
+    await wait_for(lambda: service.app[IN_FLIGHT].count == len(slow))
     await service.login("admin", ADMIN_PASSWORD)
     for _, writer in slow:
         writer.close()
     async with asyncio.timeout(PATIENCE):
-        await service.app[UNDER_WAY].none()
+        await service.app[IN_FLIGHT].none()

@@ -18,7 +18,7 @@ from postroom.app.services import directories, tasks
 from postroom.app.transactions.devices import Origin, change_wipe, report_device
 from postroom.app.transactions.wipe import Event, Kind
 from postroom.schemas.values.proptags import find
-from postroom.storage import device_states, devices, ldap_configs, properties, users
+from postroom.storage import device_states, ldap_configs, properties, users
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
 from tests.conftest import StartService

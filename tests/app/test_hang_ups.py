@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from postroom.app.limits.in_flight import UNDER_WAY
+from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.web.routing import Route
@@ -60,10 +60,10 @@ def bytes_of(route: Route, login: str, number: int) -> bytes:
 
 async def settled(service: Service) -> None:
     """Waits until nothing is under way, and asserts that no count has been left behind."""
-    under_way = service.app[UNDER_WAY]
+    in_flight = service.app[IN_FLIGHT]
     async with asyncio.timeout(PATIENCE):
-        await under_way.none()
-    assert [lane.count for lane in under_way._lanes.values()] == [0, 0, 0]
+        await in_flight.none()
+    assert [lane.count for lane in in_flight._lanes.values()] == [0, 0, 0]
 
 
 async def assert_consistent(service: Service) -> None:
@@ -117,7 +117,7 @@ async def test_what_waits_is_given_up(service: Service, monkeypatch: pytest.Monk
             await began.get()
             end(writer)
             await ended.get()
-            await service.app[UNDER_WAY].none()
+            await service.app[IN_FLIGHT].none()
         writer.close()
     # Those that came after the first on the same connection have never begun.
     assert began.empty()
@@ -138,12 +138,12 @@ async def test_a_write_that_has_not_begun_never_begins(stored: Service) -> None:
     sent = f"DELETE {BASE}/domains/1/users/2 HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n\r\n"
     _, writer = await connect(stored)
     writer.write(sent.encode())
-    lane = stored.app[UNDER_WAY]._lanes["write"]
+    lane = stored.app[IN_FLIGHT]._lanes["write"]
     async with asyncio.timeout(PATIENCE):
         while not lane.count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         reset(writer)
-        await stored.app[UNDER_WAY].none()
+        await stored.app[IN_FLIGHT].none()
     free.set()
     await held
     assert (await admin.call("GET", "/domains/1/users/2")).status == 200

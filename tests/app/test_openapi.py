@@ -23,7 +23,7 @@ from postroom.app.main import create_app
 from postroom.app.openapi.document import build
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.server.runner import make_runner
-from postroom.app.web.guard import logged_in
+from postroom.app.web.admission import logged_in
 from postroom.app.web.routing import AddressOr, Route, public
 
 PASSWORD = "a long enough password"
@@ -350,9 +350,9 @@ def test_operation_tells_who_may_use_it(document: dict[str, Any], route: Route) 
     """An operation asks for the cookie or a Bearer exactly where its row has a need that an address cannot meet."""
     either: list[dict[str, list[str]]] = [{"JWTCookie": []}, {"bearer": []}]
 
-    if isinstance(route.need, AddressOr):
+    if isinstance(route.guard, AddressOr):
         either.append({})
-    assert operation(document, route)["security"] == ([] if route.need is public else either)
+    assert operation(document, route)["security"] == ([] if route.guard is public else either)
 
 
 def test_deprecated_operations_are_marked(document: dict[str, Any]) -> None:
@@ -401,10 +401,10 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     """Every operation lists the errors that can happen to it, and no others: no 401 where everybody may, and so on."""
     found = operation(document, route)
     expected = {"400", "500", "503"}
-    expected |= {"401"} if route.need is not public or route.path in ("/login", "/passwd") else set()
+    expected |= {"401"} if route.guard is not public or route.path in ("/login", "/passwd") else set()
     # A write is refused when its caller may do less than when they were let in, also where a login is enough.
-    read = route.need is logged_in and route.method == "GET"
-    expected |= {"403"} if (route.need is not public and not read) or route.path == "/passwd" else set()
+    read = route.guard is logged_in and route.method == "GET"
+    expected |= {"403"} if (route.guard is not public and not read) or route.path == "/passwd" else set()
     # The ActiveSync server must never be told that there is no such user.
     expected |= {"404"} if "{" in route.path and route.path != "/service/syncPolicy/{username}" else set()
     # Domains and objects stand in the query.

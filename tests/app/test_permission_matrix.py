@@ -16,7 +16,7 @@ def test_every_operation_has_its_row() -> None:
 
 def test_every_writing_operation_can_be_told_allowed_from_refused() -> None:
     """Whoever may do everything is answered otherwise than whoever may do nothing, in every line but public ones."""
-    public = {f"{route.method} {route.path}" for route in ROUTES if route.need is None}
+    public = {f"{route.method} {route.path}" for route in ROUTES if route.guard is None}
     rows = matrix.read()
     for operation, row in rows.items():
         if operation.split("?", maxsplit=1)[0] not in public:

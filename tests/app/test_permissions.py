@@ -33,7 +33,7 @@ TABLE = {
 def test_each_permission_allows_what_the_table_says(permission: Permission, expected: tuple[int, ...]) -> None:
     """A single permission allows exactly its row of the contract."""
     held = grants([permission], ORGS)
-    in_domain = tuple(10 in scope for scope in (held.read, held.write, held.organise, held.purge))
+    in_domain = tuple(10 in scope for scope in (held.read, held.write, held.org_admin_domains, held.purge))
     assert (*in_domain, held.system_read, held.system_write, held.reset_passwords) == tuple(map(bool, expected))
 
 
@@ -42,7 +42,7 @@ def test_every_pair_allows_what_either_does() -> None:
     for one, first in TABLE.items():
         for other, second in TABLE.items():
             held = grants([one, other], ORGS)
-            in_domain = tuple(10 in scope for scope in (held.read, held.write, held.organise, held.purge))
+            in_domain = tuple(10 in scope for scope in (held.read, held.write, held.org_admin_domains, held.purge))
             allowed = (*in_domain, held.system_read, held.system_write, held.reset_passwords)
             assert allowed == tuple(bool(a or b) for a, b in zip(first, second, strict=True)), (one, other)
 
@@ -61,7 +61,7 @@ def test_capabilities_are_known_for_every_permission() -> None:
 
 def test_public_rows_are_these_and_no_others() -> None:
     """Only what has to work without a login does."""
-    open_rows = {(route.method, route.path) for route in ROUTES if route.need is public}
+    open_rows = {(route.method, route.path) for route in ROUTES if route.guard is public}
     assert open_rows == {
         ("GET", "/status"),
         ("GET", "/about"),
@@ -79,9 +79,9 @@ def test_rows_of_a_domains_users_ask_for_that_domain() -> None:
     """Reading needs read, everything else write on the domain in the path; roles are a system administrator's."""
     for route in ROUTES:
         if route.path.endswith("/roles"):
-            assert route.need is (system_read if route.method == "GET" else system_write), route
+            assert route.guard is (system_read if route.method == "GET" else system_write), route
         elif route.path.startswith("/domains/{domainID}"):
-            assert route.need is (domain_read if route.method == "GET" else domain_write), route
+            assert route.guard is (domain_read if route.method == "GET" else domain_write), route
 
 
 def test_what_covers_what() -> None:

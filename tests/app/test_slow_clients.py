@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from postroom.app.limits.clients import Limits
-from postroom.app.limits.in_flight import UNDER_WAY
+from postroom.app.limits.in_flight import IN_FLIGHT
 from tests.support.raw import RawAnswer, assert_shape, connect, parse
 from tests.support.service import Service
 
@@ -35,7 +35,7 @@ async def quick(start_service: StartService, caplog: pytest.LogCaptureFixture) -
     service = await start_service(limits=QUICK)
     yield service
     async with asyncio.timeout(PATIENCE):
-        await service.app[UNDER_WAY].none()
+        await service.app[IN_FLIGHT].none()
     assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
 
 

@@ -114,7 +114,7 @@ def calls() -> list[tuple[str, str, Any]]:
 
 def test_rows_are_for_the_service() -> None:
     """Every row below /service has the need that asks where a request comes from, and no other row has."""
-    assert [route for route in ROUTES if isinstance(route.need, AddressOr)] == ROWS
+    assert [route for route in ROUTES if isinstance(route.guard, AddressOr)] == ROWS
 
 
 async def start_with_jane(start_service: StartService, **settings: Any) -> Service:

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from postroom.app.handlers import status
-from postroom.app.web.responses import json_answer
+from postroom.app.web.responses import json_response
 from tests.support.conformance import EXCEPTIONS, Conformance, Exception_
 from tests.support.description import Description, own, reference
 from tests.support.service import Api, Service
@@ -25,7 +25,7 @@ async def test_answer_that_is_not_as_described(
     service: Service, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], code: int, found: str
 ) -> None:
     """A wrong type, a missing field, an additional one and an unknown status of an answer are each noticed."""
-    monkeypatch.setattr(status, "json_answer", lambda _: json_answer(answer, code))
+    monkeypatch.setattr(status, "json_response", lambda _: json_response(answer, code))
     async with service.session.get(f"{service.url}/api/v1/status"):
         pass
     (first, *_) = service.conformance.breaches
@@ -50,7 +50,7 @@ class _Request:
 
     def __init__(self, method: str, path: str, body: Any) -> None:
         self.method, self.path = method, path
-        self._read_bytes = json_answer(body).body
+        self._read_bytes = json_response(body).body
 
 
 @pytest.mark.parametrize("exception", EXCEPTIONS, ids=lambda each: f"{each.direction} {each.operation} {each.where}")

@@ -175,7 +175,7 @@ async def test_waiting_counts(tmp_path: Path) -> None:
 
 async def test_a_caller_has_so_many(patient: Database) -> None:
     """One search more than may wait is refused at once; when some are gone, there is room again."""
-    tasks = endless(patient, 1, searches.UNDER_WAY)
+    tasks = endless(patient, 1, searches.IN_FLIGHT)
     await until(lambda: running(patient) == searches.SLOW)
     with pytest.raises(CrowdedError, match="100 searches"):
         await patient.search(1, "SELECT 7")

@@ -54,7 +54,7 @@ async def test_matrix(
 async def test_every_row_but_the_public_ones_needs_a_login(service: Service) -> None:
     """Without a login every operation that is not public answers 401, before it looks at anything else."""
     for route in ROUTES:
-        if route.need is not public and not isinstance(route.need, AddressOr):
+        if route.guard is not public and not isinstance(route.guard, AddressOr):
             path = route.path.format(domainID=1, userID=1, ID=1, deviceID="phone", username="jane")
             await service.api.refused(401, route.method, path, {"nonsense": 1})
 
@@ -68,8 +68,8 @@ async def test_a_role_without_permissions_may_only_log_in(service: Service, admi
     assert await caller.get("/tasq/tasks") == {"count": 0, "data": []}
     for route in ROUTES:
         if (
-            route.need is public
-            or isinstance(route.need, AddressOr)
+            route.guard is public
+            or isinstance(route.guard, AddressOr)
             or (route.path in ("/profile", "/domains", "/system/domains", "/tasq/tasks") and route.method == "GET")
         ):
             continue

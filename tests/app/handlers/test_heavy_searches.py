@@ -99,12 +99,12 @@ async def test_a_search_that_takes_too_long(start_service: StartService) -> None
 @pytest.mark.usefixtures("endless")
 async def test_too_many_searches(start_service: StartService, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what one caller may have under way it is a 503 with the time after which to try again."""
-    monkeypatch.setattr(searches, "UNDER_WAY", 10)
+    monkeypatch.setattr(searches, "IN_FLIGHT", 10)
     service = await start_service(search_timeout=3600)
     admin = await service.login("admin", ADMIN_PASSWORD)
-    tasks = [asyncio.create_task(admin.call("GET", "/system/users")) for _ in range(searches.UNDER_WAY)]
+    tasks = [asyncio.create_task(admin.call("GET", "/system/users")) for _ in range(searches.IN_FLIGHT)]
     own = service.context.database._searches._callers
-    await until(lambda: 0 in own and own[0].under_way == searches.UNDER_WAY)
+    await until(lambda: 0 in own and own[0].in_flight == searches.IN_FLIGHT)
     answer = await admin.call("GET", "/system/users")
     assert answer.status == 503
     assert_failure(answer)

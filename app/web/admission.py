@@ -18,10 +18,10 @@ from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
 from postroom.storage.lanes import ASKER
-from postroom.storage.writing import GUARD, find_auth_generation
+from postroom.storage.writing import WRITE_CHECK, find_auth_generation
 
 #: Whether a caller may do this.
-Need = Callable[[Caller, web.Request], bool]
+Guard = Callable[[Caller, web.Request], bool]
 
 _LOST: Final = "What you may do has changed while this was under way; nothing was stored"
 
@@ -31,30 +31,30 @@ def logged_in(_caller: Caller, _request: web.Request) -> bool:
     return True
 
 
-async def admit(request: web.Request, need: Need) -> Caller:
-    """The caller, who meets the need now, and has to meet it in every write of the request as well.
+async def admit(request: web.Request, guard: Guard) -> Caller:
+    """The caller, who passes the guard now, and has to pass it in every write of the request as well.
 
     Raises UnauthenticatedError, ForbiddenError.
     """
     # Of a moment before the caller is looked up, so that no change since then is overlooked.
     generation = context_of(request).database.auth_generation
     caller = await identify(request)
-    if not need(caller, request):
+    if not guard(caller, request):
         raise ForbiddenError("You do not have the permission for this")
     request[CALLER] = caller
     ASKER.set(caller.user_id)
-    GUARD.set(Guard(request, need, generation))
+    WRITE_CHECK.set(RequestCheck(request, guard, generation))
     return caller
 
 
-class _Asking:
+class _Check:
     """Asks again only when somebody's authority has changed since the caller was let in; else it is one look-up."""
 
-    __slots__ = ("_generation", "_need", "_request")
+    __slots__ = ("_generation", "_guard", "_request")
 
-    def __init__(self, request: web.Request, need: Need, generation: int) -> None:
+    def __init__(self, request: web.Request, guard: Guard, generation: int) -> None:
         self._request = request
-        self._need = need
+        self._guard = guard
         self._generation = generation
 
     def __call__(self, connection: sqlite3.Connection) -> None:
@@ -62,16 +62,16 @@ class _Asking:
         if find_auth_generation(connection) != self._generation:
             self._ask(connection)
 
-    def of_task(self) -> "TaskGuard":
+    def of_task(self) -> "TaskCheck":
         """That of a task which the request starts, and which may go on for longer than its login does."""
-        return TaskGuard(self._request, self._need, self._generation)
+        return TaskCheck(self._request, self._guard, self._generation)
 
     def _ask(self, connection: sqlite3.Connection) -> None:
         raise NotImplementedError
 
 
-class Guard(_Asking):
-    """Of a request: its caller's login still counts, meets the need, and reaches no less than when it was let in.
+class RequestCheck(_Check):
+    """Of a request: its caller's login still counts, meets the guard, and reaches no less than when it was let in.
 
     That it reaches no less makes right whatever a handler has concluded from the caller's grants before the write.
     """
@@ -81,14 +81,14 @@ class Guard(_Asking):
     def _ask(self, connection: sqlite3.Connection) -> None:
         token, _ = token_of(self._request)
         caller = context_of(self._request).tokens.caller_inside(connection, token or "")
-        if not self._need(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
+        if not self._guard(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
             raise ForbiddenError(_LOST)
 
 
-class TaskGuard(_Asking):
+class TaskCheck(_Check):
     """Of a task: who has started it may still do so. What becomes of the login is no matter: a new password ends none.
 
-    What the task is about is in the need; whatever else its starter loses meanwhile has nothing to do with it.
+    What the task is about is in the guard; whatever else its starter loses meanwhile has nothing to do with it.
     """
 
     __slots__ = ()
@@ -96,5 +96,5 @@ class TaskGuard(_Asking):
     def _ask(self, connection: sqlite3.Connection) -> None:
         starter = self._request[CALLER]
         now = replace(starter, grants=grants_now(connection, starter.user_id))
-        if not self._need(now, self._request):
+        if not self._guard(now, self._request):
             raise ForbiddenError("Stopped: whoever has started this may no longer do it")
