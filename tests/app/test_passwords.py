@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import legacycrypt
 import pytest
 
-from postroom.app.auth.passwords import _NOBODY, Passwords, check_new_password, verify_hash
+from postroom.app.auth.passwords import _DUMMY_HASH, Passwords, check_new_password, verify_hash
 from postroom.app.errors import InvalidError
 from tests.support.service import ADMIN_PASSWORD, Service
 
@@ -50,7 +50,7 @@ def test_what_is_no_hash_never_verifies(stored: str) -> None:
 
 def test_the_hash_of_nobody_costs_as_much_as_any() -> None:
     """What unknown names are checked against has the costs of a hash made today."""
-    assert not Passwords.needs_rehash(_NOBODY)
+    assert not Passwords.needs_rehash(_DUMMY_HASH)
 
 
 @pytest.mark.parametrize("stored", ["$argon2id$broken", *SALTS])
@@ -64,7 +64,7 @@ async def test_foreign_hashes_cost_no_less(passwords: Passwords, stored: str, mo
 
     monkeypatch.setattr("postroom.app.auth.passwords.verify_hash", verify)
     assert not await passwords.verify(stored, "x")
-    assert costs == [stored, _NOBODY]
+    assert costs == [stored, _DUMMY_HASH]
 
 
 async def test_no_hash_is_a_no(passwords: Passwords) -> None:
