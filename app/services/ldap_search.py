@@ -86,7 +86,7 @@ def _ldif(entry: Entry) -> str:
 
 def _line(name: str, value: str | bytes) -> str:
     # For people: text of any script is shown as it is, only what is no text, or would not survive, is base64.
-    if isinstance(value, str) and value.isprintable() and not value.startswith((" ", ":", "<")):
+    if isinstance(value, str) and value.isprintable() and not value.startswith((" ", ":", "<")) and value[-1:] != " ":
         return f"{name}: {value}"
     raw = value if isinstance(value, bytes) else value.encode()
     return f"{name}:: {base64.b64encode(raw).decode()}"

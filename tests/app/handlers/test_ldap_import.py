@@ -1,6 +1,7 @@
 """Looking into the directory, taking people over, and finding out who is gone, against a real OpenLDAP server."""
 
 import asyncio
+import base64
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -155,6 +156,16 @@ async def test_dump(admin: Api, slapd: Slapd, domain: int) -> None:
     assert "userPassword" not in text
     assert LDAP_PASSWORD not in text
     await admin.refused(404, "GET", DUMP, params={"ID": "nobody"})
+
+
+async def test_dump_keeps_every_character(admin: Api, slapd: Slapd, domain: int) -> None:
+    """What would not survive being written as it is, such as a space at the end, is base64, so it can be read back."""
+    texts = [" begins", "ends ", ":colon", "<less", "two\nlines", "Zoë", "plain"]
+    add_person(slapd, "anna", *(f"description:: {base64.b64encode(text.encode()).decode()}" for text in texts))
+    lines = (await admin.get(DUMP, params={"ID": "anna"}))["data"].splitlines()
+    shown = [line.removeprefix("description:") for line in lines if line.startswith("description:")]
+    assert [line for line in shown if not line.startswith(":")] == [" Zoë", " plain"]
+    assert [base64.b64decode(line[1:]).decode() for line in shown if line.startswith(":")] == texts[:5]
 
 
 async def test_orphans(admin: Api, slapd: Slapd, domain: int) -> None:
