@@ -35,7 +35,10 @@ class Connection(aiosqlite.Connection):
     """An aiosqlite connection that runs a whole function on its thread."""
 
     async def run(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
-        """`function(connection, *args)` in one hop."""
+        """`function(connection, *args)` in one hop.
+
+        The only use of private parts of aiosqlite, which has no public way to this: its own cursors do the same.
+        """
         result: T = await self._execute(function, self._conn, *args)  # type: ignore[no-untyped-call]
         return result
 

@@ -54,15 +54,24 @@ def verify_hash(stored: str, password: str) -> bool:
             return False
     if not stored.startswith("$") or "\0" in password:
         return False
-    # Imported when first needed: finding the library is slow, and foreign hashes are replaced at the first login.
-    # It calls crypt_r through ctypes, so threads neither share a buffer nor hold the interpreter.
+    computed = _crypt(password, stored)
+    return computed is not None and hmac.compare_digest(computed.encode(), stored.encode())
+
+
+def _crypt(password: str, stored: str) -> str | None:
+    """What crypt() of the system makes of a password with the salt of a stored hash; None when it knows no such kind.
+
+    The only use of legacycrypt. It calls crypt_r through ctypes, so threads neither share a buffer nor hold the
+    interpreter. Imported when first needed: finding the library is slow, and foreign hashes are replaced at the first
+    login.
+    """
     import legacycrypt
 
     try:
-        computed = legacycrypt.crypt(password, stored)
+        computed: str | None = legacycrypt.crypt(password, stored)
     except (OSError, ValueError):
-        return False
-    return bool(computed) and hmac.compare_digest(computed.encode(), stored.encode())
+        return None
+    return computed or None
 
 
 def _verify_evenly(stored: str, password: str) -> bool:

@@ -28,8 +28,14 @@ class _Entry(bonsai.LDAPEntry):
         conn.arrived.append(self)
 
 
-# bonsai has no setting for this: it looks the class up here, by name, when the first entry arrives.
-bonsai.ldapentry.LDAPEntry = _Entry  # type: ignore[misc, assignment]
+def _remember_entries() -> None:
+    """Has bonsai make our entries. It has no setting for this: it looks the class up by its name and that of its
+    module, when the first entry arrives.
+    """
+    bonsai.ldapentry.LDAPEntry = _Entry  # type: ignore[misc, assignment]
+
+
+_remember_entries()
 
 
 class Connection(AIOLDAPConnection):
@@ -49,7 +55,8 @@ class Connection(AIOLDAPConnection):
         """The answer to an operation that is under way."""
         return await self._poll(message)
 
-    # The signature is bonsai's; time limits come from the caller's asyncio.timeout.
+    # Overrides a private method of bonsai, through which it waits for every answer; there is no public way to wait
+    # otherwise. The signature is bonsai's; time limits come from the caller's asyncio.timeout.
     async def _poll(self, msg_id: int, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109
         if self.closed:
             # Still opening: asking before the helper thread is done would sleep 5 ms in the loop.
