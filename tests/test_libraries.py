@@ -1,0 +1,92 @@
+"""Every dependency is thought about: docs/design.md has a row for each, and nothing is used that is not declared."""
+
+import ast
+import re
+import sys
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+#: Used without being imported: files of the package, data that Python looks for, the loop's own choice.
+NOT_IMPORTED = {"swagger-ui-py", "tzdata"}
+
+
+def setup_cfg() -> ConfigParser:
+    """What the package declares."""
+    found = ConfigParser()
+    found.read(ROOT / "setup.cfg")
+    return found
+
+
+def names(requirements: str) -> set[str]:
+    """`aiohttp>=3.14,<4` on a line of its own -> aiohttp."""
+    return {re.split(r"[^\w.-]", line.strip(), maxsplit=1)[0] for line in requirements.splitlines() if line.strip()}
+
+
+def declared() -> dict[str, set[str]]:
+    """`run` and each extra -> its dependencies."""
+    config = setup_cfg()
+    lists = {"run": config["options"]["install_requires"], **config["options.extras_require"]}
+    return {extra: names(text) for extra, text in lists.items()}
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of the table below a heading of docs/design.md, without its first two lines."""
+    section = (ROOT / "docs" / "design.md").read_text("utf-8").split(f"\n### {title}\n")[1].split("\n#")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize(
+    ("title", "extras"),
+    [("Needed to run", ["run"]), ("For tests and quality: the extras `test` and `dev`", ["test", "dev"])],
+)
+def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
+    """Each says what it is for, who keeps it, what happens without it and what would replace it; no row is too many."""
+    found = rows(title)
+    libraries = [name for row in found for name in re.findall(r"`([^`]+)`", row[0])]
+    assert len(libraries) == len(set(libraries))
+    assert set(libraries) == set().union(*(declared()[extra] for extra in extras))
+    assert set(declared()) == {"run", "test", "dev"}, "an extra without a table"
+    for row in found:
+        assert len(row) == 5, row
+        assert all(row), row
+
+
+def imported() -> dict[str, set[str]]:
+    """Top-level package of somebody else's -> the files of postroom that import it."""
+    found: dict[str, set[str]] = {}
+    for path in (path for folder in ("app", "schemas", "storage") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module or ""]
+            for module in modules:
+                found.setdefault(module.partition(".")[0], set()).add(str(path.relative_to(ROOT)))
+    return {name: files for name, files in found.items() if name not in {*sys.stdlib_module_names, "postroom"}}
+
+
+def test_whatever_is_imported_is_declared() -> None:
+    """No package is used that is there only because another one wants it, and none is declared in vain."""
+    homes = packages_distributions()
+    used = {distribution for package in imported() for distribution in homes[package]}
+    assert used - declared()["run"] == set(), "imported, and not in install_requires"
+    assert declared()["run"] - used == NOT_IMPORTED
+
+
+def test_what_private_parts_are_used_of_has_an_upper_bound() -> None:
+    """A library whose private parts are in use is not upgraded beyond what the tests have seen a part of."""
+    from tests.test_private_parts import PARTS
+
+    lines = (setup_cfg()["options"]["install_requires"]).splitlines()
+    bounded = {next(iter(names(line))) for line in lines if re.search(r"<\d|==", line)}
+    assert {library for library, _ in PARTS} <= bounded
+
+
+def test_no_warning_of_a_library_is_ignored() -> None:
+    """In the tests every warning is an error, without an exception for anybody."""
+    assert setup_cfg()["tool:pytest"]["filterwarnings"].split() == ["error"]
