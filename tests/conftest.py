@@ -1,5 +1,6 @@
 """A running service for tests: real HTTP, a real database in memory (or in a file, where that is the point)."""
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,11 +12,24 @@ from hypothesis import HealthCheck, settings
 from postroom.app.config import Config
 from postroom.app.limits.clients import Limits
 from postroom.storage.database import Database
+from tests.support.cheap import choose_prices
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
 # The same examples in every run, and no judgement by the clock: a busy machine is no failure.
 settings.register_profile("postroom", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("postroom")
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what stays until the end: thousands of tests, and all that is imported."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Chooses how much is done for each test in earnest."""
+    choose_prices(item)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from postroom.app.auth.passwords import _DUMMY_HASH, Passwords, check_new_passwo
 from postroom.app.errors import InvalidError
 from tests.support.service import ADMIN_PASSWORD, Service
 
+pytestmark = pytest.mark.genuine
+
 SALTS = ["$6$saltsalt", "$5$saltsalt", "$2b$04$abcdefghijklmnopqrstuu", "$y$j75$abcdefghijklmnop$"]
 
 

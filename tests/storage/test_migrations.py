@@ -22,6 +22,8 @@ from postroom.storage.faults import DatabaseError, WrongDatabaseError
 from postroom.storage.migrations import Migration, MigrationError, latest, statements
 from postroom.storage.user_list import select_users
 
+pytestmark = pytest.mark.genuine
+
 DATA = Path(__file__).parents[1] / "data"
 
 #: What a migration changes on purpose: table -> the rows that are to stay as they were. A contact's username changes.

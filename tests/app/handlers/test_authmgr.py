@@ -124,6 +124,7 @@ async def test_it_counts_in_every_process(start_service: StartService, slapd: Sl
     assert (await (await three.login("admin", ADMIN_PASSWORD)).get(AUTHMGR))["authBackendSelection"] == "always_ldap"
 
 
+@pytest.mark.genuine
 @pytest.mark.slapd
 @pytest.mark.parametrize(("backend", "names"), [("always_ldap", (LOCAL, "nobody@example.com")),
                                                 ("always_mysql", (LOCAL, LINKED, "nobody@example.com"))])  # fmt: skip

@@ -68,6 +68,7 @@ async def test_wrong_logins_look_the_same(service: Service, admin: Api, domain: 
     assert all(body == bodies[0] for body in bodies)
 
 
+@pytest.mark.genuine
 async def test_unknown_names_cost_as_much_as_known_ones(
     service: Service, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +329,7 @@ async def test_who_cannot_change_by_name(service: Service, admin: Api, domain: i
     assert await refusal("jane@example.org") == expected
 
 
+@pytest.mark.genuine
 async def test_changes_at_the_same_time(service: Service, admin: Api, domain: int) -> None:
     """Of two changes with the same old password one succeeds, and a reset that came between is not undone."""
     jane = await admin.make_user(domain, "jane")

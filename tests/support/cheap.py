@@ -1,0 +1,45 @@
+"""What most tests need without being about it, at a small price: hashes of passwords, and new databases in memory."""
+
+import sqlite3
+from threading import Lock
+from typing import Final
+
+import argon2
+import pytest
+
+from postroom.app import passwords
+from postroom.storage import connections
+from postroom.storage.migrations import Backup, Migration, migrate, migrations, version_of
+
+_HASHER: Final = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+_NOBODY: Final = _HASHER.hash("nobody knows this")
+_GENUINE: Final = passwords._HASHER, passwords._NOBODY
+
+#: An empty database for each list of migrations that made one.
+_MADE: Final[dict[tuple[Migration, ...], sqlite3.Connection]] = {}
+_MAKING: Final = Lock()
+
+
+def choose_prices(item: pytest.Item) -> None:
+    """To be called before any fixture of a test: one that is `genuine`, attacks or measures pays the full price.
+
+    That is 30 ms for a hash, and 10 ms for the migrations: too much for thousands of tests that start a service.
+    """
+    genuine = any(item.get_closest_marker(name) for name in ("genuine", "attack", "slow"))
+    passwords._HASHER, passwords._NOBODY = _GENUINE if genuine else (_HASHER, _NOBODY)
+    connections.migrate = migrate if genuine else _copy_or_migrate  # type: ignore[attr-defined]
+
+
+def _copy_or_migrate(connection: sqlite3.Connection, backup: Backup) -> None:
+    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if journal != "memory" or version_of(connection):
+        migrate(connection, backup)
+        return
+    with _MAKING:
+        made = _MADE.get(migrations())
+        if made is not None:
+            made.backup(connection)
+            return
+        migrate(connection, backup)
+        made = _MADE[migrations()] = sqlite3.connect(":memory:", check_same_thread=False)
+        connection.backup(made)
