@@ -1,6 +1,9 @@
 """A running service for tests: real HTTP, a real database in memory (or in a file, where that is the point)."""
 
 import gc
+import os
+import resource
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -24,6 +27,17 @@ def pytest_collection_finish() -> None:
     """Spares the garbage collector what stays until the end: thousands of tests, and all that is imported."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tells what the tests have cost, in one line; what each of the workers has used is known once it has ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu = sum(each.ru_utime + each.ru_stime for each in used)
+    largest = max(each.ru_maxrss for each in used) >> 10
+    terminalreporter.write_line(
+        f"Took {time.time() - _BEGUN:.0f} s, and {cpu:.0f} s of CPU. Largest process: {largest} MiB, "
+        f"workers: {config.getoption('numprocesses', 0) or 1}, cores: {len(os.sched_getaffinity(0))}."
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -50,6 +64,8 @@ async def file_database(tmp_path: Path) -> AsyncIterator[Database]:
 
 #: Nobody listens there: no test asks a resolver outside of this machine.
 NO_RESOLVER = (("127.0.0.1", 9),)
+
+_BEGUN = time.time()
 
 StartService = Callable[..., Awaitable[Service]]
 

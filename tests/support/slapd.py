@@ -12,7 +12,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 from types import TracebackType
 from typing import Any, Self
 
@@ -158,14 +160,16 @@ class Slapd:
 
     def stop(self) -> None:
         """Ends the server; connections break. Does nothing when it is not running."""
+        if self._process is not None:
+            self._process.terminate()
+            # With SIGTERM slapd first waits for its clients, so a short time is all it gets.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=0.3)
+        self._kill()
+
+    def _kill(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        # With SIGTERM slapd first waits for its clients, so a short time is all it gets.
-        process.terminate()
-        try:
-            process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
+        if process is not None:
             process.kill()
             process.wait()
 
@@ -182,8 +186,7 @@ class Slapd:
 
     def close(self) -> None:
         """Ends the server and removes its files."""
-        self.resume()
-        self.stop()
+        self._kill()
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -293,9 +296,12 @@ def _program(name: str) -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # Below those that the system gives to clients and to servers without a wish: before slapd has started, or while it
+    # is stopped, another test would get the same.
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", SystemRandom().randrange(10_000, 32_000)))
+            return int(probe.getsockname()[1])
 
 
 _GIVEN = [
