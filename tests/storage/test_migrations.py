@@ -429,14 +429,15 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-async def test_a_migration_waits_for_another_process(old: Path) -> None:
+async def test_a_migration_waits_for_another_process(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start does not fail because another process holds the lock for longer than a request would wait."""
+    monkeypatch.setattr("postroom.storage.connections.BUSY_TIMEOUT", 0.4)
     with connected(old) as holding:
         holding.execute("PRAGMA journal_mode = WAL").fetchall()
         holding.execute("BEGIN IMMEDIATE")
         waiting = asyncio.create_task(opened_once(old))
         begun = time.monotonic()
-        await asyncio.sleep(6)
+        await asyncio.sleep(1.5)
         assert not waiting.done()
         holding.execute("ROLLBACK")
         await waiting

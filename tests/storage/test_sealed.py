@@ -97,8 +97,9 @@ def test_an_old_database_is_taken_over(old: Path, caplog: pytest.LogCaptureFixtu
         assert connection.execute("SELECT remnants FROM sealing").fetchone() == (0,)
 
 
-def test_erasing_is_made_up_for(old: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_erasing_is_made_up_for(old: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """While somebody reads the old contents they cannot be erased: a warning, and the next start does it."""
+    monkeypatch.setattr("postroom.storage.connections.BUSY_TIMEOUT", 0.4)
     pause_before_erasing(old)
     (old.parent / f"{old.name}.schema-1.backup").unlink()
     with contextlib.closing(sqlite3.connect(old, isolation_level=None)) as reading:

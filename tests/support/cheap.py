@@ -1,4 +1,4 @@
-"""What most tests need without being about it, at a small price: hashes of passwords, and new databases in memory."""
+"""What most tests need without being about it, at a small price: hashes, logins that fail, new databases in memory."""
 
 import sqlite3
 from threading import Lock
@@ -8,12 +8,13 @@ import argon2
 import pytest
 
 from postroom.app import passwords
+from postroom.app.services import logins
 from postroom.storage import connections
 from postroom.storage.migrations import Backup, Migration, migrate, migrations, version_of
 
 _HASHER: Final = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-_NOBODY: Final = _HASHER.hash("nobody knows this")
-_GENUINE: Final = passwords._HASHER, passwords._NOBODY
+_CHEAP: Final = _HASHER, _HASHER.hash("nobody knows this"), 0.01
+_GENUINE: Final = passwords._HASHER, passwords._NOBODY, logins._STEP
 
 #: An empty database for each list of migrations that made one.
 _MADE: Final[dict[tuple[Migration, ...], sqlite3.Connection]] = {}
@@ -23,10 +24,11 @@ _MAKING: Final = Lock()
 def choose_prices(item: pytest.Item) -> None:
     """To be called before any fixture of a test: one that is `genuine`, attacks or measures pays the full price.
 
-    That is 30 ms for a hash, and 10 ms for the migrations: too much for thousands of tests that start a service.
+    That is 30 ms for a hash, 250 ms for a login that fails, and 10 ms for the migrations: too much for thousands of
+    tests that start a service.
     """
     genuine = any(item.get_closest_marker(name) for name in ("genuine", "attack", "slow"))
-    passwords._HASHER, passwords._NOBODY = _GENUINE if genuine else (_HASHER, _NOBODY)
+    passwords._HASHER, passwords._NOBODY, logins._STEP = _GENUINE if genuine else _CHEAP  # type: ignore[misc]
     connections.migrate = migrate if genuine else _copy_or_migrate  # type: ignore[attr-defined]
 
 

@@ -140,8 +140,12 @@ async def test_whether_the_server_answers(admin: Api, slapd: Slapd, path: str) -
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_configuration_can_be_read_whatever_its_server_does(admin: Api, path: str, mode: str) -> None:
+async def test_a_configuration_can_be_read_whatever_its_server_does(
+    admin: Api, path: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A broken server is not available, which is known within two seconds, and the configuration is shown."""
+    assert directories._PROBE_TIMEOUT <= 2
+    monkeypatch.setattr(directories, "_PROBE_TIMEOUT", 0.4)
     async with fault_server(mode) as address:
         await admin.put(f"{path}?force=true", plain(address))
         begun = time.monotonic()
