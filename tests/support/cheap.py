@@ -7,7 +7,7 @@ from typing import Final
 import argon2
 import pytest
 
-from postroom.app import passwords
+from postroom.app.auth import passwords
 from postroom.app.services import logins
 from postroom.storage import connections
 from postroom.storage.migrations import Backup, Migration, migrate, migrations, version_of
