@@ -14,7 +14,7 @@ from postroom.storage.migrations import Backup, Migration, migrate, migrations, 
 
 _HASHER: Final = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 _CHEAP: Final = _HASHER, _HASHER.hash("nobody knows this"), 0.01
-_GENUINE: Final = passwords._HASHER, passwords._NOBODY, logins._STEP
+_GENUINE: Final = passwords._HASHER, passwords._DUMMY_HASH, logins._STEP
 
 #: An empty database for each list of migrations that made one.
 _MADE: Final[dict[tuple[Migration, ...], sqlite3.Connection]] = {}
@@ -28,7 +28,7 @@ def choose_prices(item: pytest.Item) -> None:
     tests that start a service.
     """
     genuine = any(item.get_closest_marker(name) for name in ("genuine", "attack", "slow"))
-    passwords._HASHER, passwords._NOBODY, logins._STEP = _GENUINE if genuine else _CHEAP  # type: ignore[misc]
+    passwords._HASHER, passwords._DUMMY_HASH, logins._STEP = _GENUINE if genuine else _CHEAP  # type: ignore[misc]
     connections.migrate = migrate if genuine else _copy_or_migrate  # type: ignore[attr-defined]
 
 
