@@ -1,4 +1,4 @@
-"""The rules of create defaults. services/users.py and services/domains.py apply them."""
+"""The rules of create defaults. users.py and domains.py apply them."""
 
 import sqlite3
 
