@@ -38,13 +38,17 @@ HANDLER, SITE = web.RequestHandler, web.SockSite
 PARTS: dict[tuple[str, str], dict[str, str]] = {
     ("aiohttp", "RequestHandler"): {
         "_handle_request": "gives a request its ID before its task begins (app/server/protocol.py)",
-        "_messages": "sees what the parser has found, and what waits (protocol.py, timed.py)",
-        "_waiter": "tells a connection that is idle (protocol.py, timed.py)",
-        "_request_count": "tells whether a head has begun since the last request (protocol.py, timed.py)",
-        "_current_request": "tells what is being worked on (protocol.py, timed.py)",
-        "_task_handler": "cancels what takes too long, or whose client has gone (protocol.py, timed.py)",
+        "_messages": "sees what the parser has found, and what waits (parsing.py, timed.py)",
+        "_waiter": "tells a connection that is idle (parsing.py, timed.py)",
+        "_request_count": "tells whether a head has begun since the last request (parsing.py, timed.py)",
+        "_current_request": "tells what is being worked on (parsing.py, timed.py)",
+        "_task_handler": "cancels what takes too long, or whose client has gone (parsing.py, timed.py)",
         "_next_keepalive_close_time": "tells which connection has been idle for longest (timed.py)",
-        "_loop": "asks for the time (protocol.py)",
+        "_loop": "asks for the time (parsing.py)",
+        "_pause_transport_reading": "reads nothing while a long piece waits to be parsed (parsing.py)",
+        "_resume_transport_reading": "goes on reading once it is parsed (parsing.py)",
+        "_reading_paused": "tells that aiohttp has paused reading (parsing.py)",
+        "_buffer_paused": "tells that a body nobody takes has paused reading (parsing.py)",
     },
     ("aiohttp", "BaseRunner"): {
         "_make_server": "puts connections of our own in the place of aiohttp's (app/server/runner.py)",
