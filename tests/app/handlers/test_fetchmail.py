@@ -258,9 +258,12 @@ async def test_options_from_before(admin: Api, service: Service, path: str) -> N
     assert await admin.patch(path, user) == user
     first, second = user["fetchmail"]
     await admin.patch(path, {"fetchmail": [{**first, "active": False}, second]})
+    # Read again, because the date of an entry is that of its last change.
+    first, second = (await admin.get(path))["fetchmail"]
     await admin.refused(400, "PATCH", path, {"fetchmail": [first, {**second, "extraOptions": old}]})
     await admin.patch(path, {"fetchmail": [{**first, "extraOptions": None}, second]})
-    await admin.refused(400, "PATCH", path, {"fetchmail": [first, second]})
+    first, second = (await admin.get(path))["fetchmail"]
+    await admin.refused(400, "PATCH", path, {"fetchmail": [{**first, "extraOptions": old}, second]})
 
 
 async def test_mailbox_from_before(admin: Api, service: Service, path: str) -> None:
