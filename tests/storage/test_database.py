@@ -220,6 +220,24 @@ async def test_databases_in_memory_are_apart() -> None:
     await other.close()
 
 
+def contents(connection: sqlite3.Connection) -> list[object]:
+    """The version, the schema and all rows, but for secrets that are made up."""
+    schema = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").fetchall()
+    tables = [name for kind, name, _, sql in schema if kind == "table" and "VIRTUAL" not in sql and name != "settings"]
+    rows = [connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables if name != "sealing"]
+    return [connection.execute("PRAGMA user_version").fetchone(), schema, rows]
+
+
+async def test_a_copied_database_is_like_a_migrated_one(tmp_path: Path) -> None:
+    """The databases in memory that most tests begin with are what the migrations make of a new file."""
+    found = []
+    for path in (str(tmp_path / "a.sqlite3"), ":memory:", ":memory:"):
+        database = await Database.open(path)
+        found.append(await database.read(contents))
+        await database.close()
+    assert found[0] == found[1] == found[2]
+
+
 async def test_migrations_are_remembered(tmp_path: Path) -> None:
     """Opening a database again changes nothing in it."""
     path = str(tmp_path / "a.sqlite3")
