@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import secrets
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from functools import cache, partial
@@ -34,6 +33,7 @@ from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
 from postroom.storage.keyring import UnreadableSecretError
+from postroom.storage.sqlite import sqlite3
 
 log = logging.getLogger("postroom")
 

@@ -1,13 +1,13 @@
 """What logging in and checking permissions need to know of a user."""
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
 from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

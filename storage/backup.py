@@ -6,12 +6,12 @@ import glob
 import logging
 import os
 import re
-import sqlite3
 from itertools import count
 from pathlib import Path
 
 from postroom.storage.files import flush, removed_at_the_end
 from postroom.storage.migrations import MigrationError
+from postroom.storage.sqlite import sqlite3
 
 #: From this schema on secrets are stored encrypted.
 SEALED_SINCE = 7

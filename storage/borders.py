@@ -4,8 +4,9 @@ The domains of either side are given by their IDs, or by their names as they sta
 """
 
 import json
-import sqlite3
 from collections.abc import Collection
+
+from postroom.storage.sqlite import sqlite3
 
 #: `IN` these: IDs or names, one parameter however many there are.
 _AMONG = "IN (SELECT value FROM json_each(?))"

@@ -1,12 +1,13 @@
 """Opening the SQLite file; the only module that knows aiosqlite."""
 
+import asyncio
 import contextlib
 import logging
 import os
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -15,9 +16,10 @@ import aiosqlite
 from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.backup import back_up, plain_text_copies
-from postroom.storage.faults import DatabaseError, NoDatabaseError
-from postroom.storage.keyring import Keyring
-from postroom.storage.migrations import check_current, migrate, version_of
+from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
+from postroom.storage.keyring import KeyFileError, Keyring
+from postroom.storage.migrations import WrongSchemaError, check_current, migrate, version_of
+from postroom.storage.sqlite import sqlite3
 
 log = logging.getLogger("postroom.storage")
 
@@ -25,9 +27,6 @@ Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for a lock that another process holds
-#: Largest document that a reader makes, in bytes: SQLite builds each in one piece.
-LARGEST_DOCUMENT = 128 * 1024 * 1024
-
 IN_MEMORY = ":memory:"
 
 
@@ -50,12 +49,40 @@ async def wrap(raw: sqlite3.Connection) -> Connection:
     return connection
 
 
+async def connect(
+    path: str, keyring: Keyring, readers: int, *, create: bool, unlock: bool
+) -> tuple[list[Connection], list[sqlite3.Connection]]:
+    """The writer and so many readers, each on a thread of its own; and the same without their threads.
+
+    Raises DatabaseError, WrongDatabaseError.
+    """
+    uri = uri_of(path)
+    raw: list[sqlite3.Connection] = []
+    connections: list[Connection] = []
+    try:
+        # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself, which it
+        # cannot do quietly once the event loop is closed.
+        writer = partial(connect_writer, uri, path, keyring, create=create, unlock=unlock)
+        for each in (writer, *[partial(connect_reader, uri, keyring)] * readers):
+            raw.append(await asyncio.to_thread(each))
+            connections.append(await wrap(raw[-1]))
+    except BaseException as error:
+        for connection in connections:
+            await connection.close()
+        if isinstance(error, sqlite3.Error):
+            kind = WrongDatabaseError if isinstance(error, WrongSchemaError) else DatabaseError
+            raise kind(f"Cannot open the database {path}: {error}") from None
+        if isinstance(error, KeyFileError):
+            raise WrongDatabaseError(str(error)) from None
+        raise
+    return connections, raw
+
+
 def connect_reader(uri: str, keyring: Keyring) -> sqlite3.Connection:
     """A connection that cannot change anything."""
     connection = _connect(uri, keyring)
     with _closed_on_failure(connection):
         connection.execute("PRAGMA query_only = ON").fetchall()
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_DOCUMENT)
     return connection
 
 

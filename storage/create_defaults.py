@@ -1,11 +1,10 @@
 """What new users and domains get when nobody says otherwise: for all domains, and per domain what differs."""
 
-import sqlite3
-
 import orjson
 
 from postroom.schemas.values.create_defaults import NONE, Defaults
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 
 async def select_defaults(database: Database, domain_id: int | None) -> Defaults | None:

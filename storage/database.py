@@ -14,33 +14,28 @@ A write runs from beginning to end on the writer's thread, so a cancelled caller
 either it has not begun, and then it never does, or it is committed as a whole.
 """
 
-import asyncio
 import contextlib
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, ClassVar, TypeVar, TypeVarTuple
 
+from postroom.storage.claim import Claim
 from postroom.storage.connections import (
     IN_MEMORY,
     Connection,
-    connect_reader,
-    connect_writer,
+    connect,
     prepare_file,
-    uri_of,
-    wrap,
 )
 from postroom.storage.faults import (
     DatabaseError,
-    WrongDatabaseError,
 )
-from postroom.storage.keyring import KeyFileError, Keyring
+from postroom.storage.keyring import Keyring
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes, run_reads
-from postroom.storage.migrations import WrongSchemaError
 from postroom.storage.presence import Presence
 from postroom.storage.searches import SEARCH_TIMEOUT, Reader, Searches, fetch_all, fetch_row, fetch_value
+from postroom.storage.sqlite import VERSION, sqlite3
 from postroom.storage.writing import WRITE_CHECK, find_auth_generation, run_checked
 
 Ts = TypeVarTuple("Ts")
@@ -53,13 +48,23 @@ READERS = 3
 class Database:
     """One open SQLite database: `open()`, then what the table above has, then `close()`."""
 
+    #: What stores the data, for people.
+    engine: ClassVar[str] = f"SQLite {VERSION}"
+
     def __init__(
-        self, writer: Connection, lanes: Sequence[Connection], searches: Searches, presence: Presence, generation: int
+        self,
+        writer: Connection,
+        lanes: Sequence[Connection],
+        searches: Searches,
+        presence: Presence,
+        claim: Claim,
+        generation: int,
     ) -> None:
         self._writes = Lane(writer, self._run_writes)
         self._look_ups, self._keyed_reads = (Lane(connection, run_reads) for connection in lanes)
         self._searches = searches
         self._presence = presence
+        self._claim = claim
         self._closed = False
         self._generation = generation
         self._generation_lock = threading.Lock()
@@ -84,29 +89,17 @@ class Database:
         unless they are not to be unlocked.
         """
         prepare_file(path, create=create)
+        claim = Claim(path, in_memory=path == IN_MEMORY)
         keyring = Keyring(key_file or (f"{path}.key" if path != IN_MEMORY else None))
-        uri = uri_of(path)
-        raw: list[sqlite3.Connection] = []
-        connections: list[Connection] = []
         try:
-            # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself, which
-            # it cannot do quietly once the event loop is closed.
-            writer = partial(connect_writer, uri, path, keyring, create=create, unlock=unlock)
-            for connect in (writer, *[partial(connect_reader, uri, keyring)] * (2 + READERS)):
-                raw.append(await asyncio.to_thread(connect))
-                connections.append(await wrap(raw[-1]))
+            connections, raw = await connect(path, keyring, 2 + READERS, create=create, unlock=unlock)
             generation = await connections[0].run(find_auth_generation)
-        except BaseException as error:
-            for connection in connections:
-                await connection.close()
-            if isinstance(error, sqlite3.Error):
-                kind = WrongDatabaseError if isinstance(error, WrongSchemaError) else DatabaseError
-                raise kind(f"Cannot open the database {path}: {error}") from None
-            if isinstance(error, KeyFileError):
-                raise WrongDatabaseError(str(error)) from None
+        except BaseException:
+            claim.release()
             raise
         readers = [Reader(*both) for both in zip(connections[3:], raw[3:], strict=True)]
-        return cls(connections[0], connections[1:3], Searches(readers, search_timeout), Presence(path), generation)
+        searches = Searches(readers, search_timeout)
+        return cls(connections[0], connections[1:3], searches, Presence(path), claim, generation)
 
     @property
     def auth_generation(self) -> int:
@@ -209,6 +202,7 @@ class Database:
         with contextlib.suppress(sqlite3.Error):
             await self._writes.connection.run(fetch_all, "PRAGMA optimize", ())
         await self._writes.connection.close()
+        self._claim.release()
 
     def _read_generation(self, connection: sqlite3.Connection) -> int:
         self._presence.look()

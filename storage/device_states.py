@@ -1,8 +1,9 @@
 """Writing the states of ActiveSync devices, what is due to them, and the history of wipes; inside a transaction."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
+
+from postroom.storage.sqlite import sqlite3
 
 #: Devices that are known of a user at most: anybody with the user's password can make up new ones.
 MOST_DEVICES = 1000

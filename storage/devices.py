@@ -1,11 +1,11 @@
 """ActiveSync devices: their states, what is due to them, and the history of wipes."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_documents import boolean
 
 _DEVICE = """json_object(

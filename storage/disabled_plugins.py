@@ -1,11 +1,11 @@
 """Plugins of the webmail that are disabled in a domain: a list of names in the domain's row."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 _SELECT = """SELECT CAST('{"data":' || disabled_plugins || '}' AS BLOB) FROM domains WHERE id = ?"""
 # A name is somebody's as username or as alias, as everywhere in /service.

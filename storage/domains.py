@@ -1,12 +1,12 @@
 """Mail domains: documents for answers, rows for rules."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postroom.schemas.values.queries import DomainQuery
 from postroom.storage.database import Database
 from postroom.storage.lists import among, list_statement
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_documents import boolean
 
 #: Fields that are one column each: name in the API -> column.

@@ -1,8 +1,7 @@
 """What can go wrong with the database, and how that is told from a fault of postroom itself."""
 
-import sqlite3
-
 from postroom.storage.keyring import KeyFileError
+from postroom.storage.sqlite import sqlite3
 
 
 class DatabaseError(Exception):

@@ -1,11 +1,11 @@
 """Accounts elsewhere whose mail is fetched for a user."""
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 
 from postroom.storage.keyring import UnreadableSecretError
 from postroom.storage.sealed import FORGOTTEN, place_of, seal, unseal
+from postroom.storage.sqlite import sqlite3
 
 #: name in the API -> column; `ID` and `date` are the store's own.
 COLUMNS = {

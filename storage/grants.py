@@ -1,10 +1,10 @@
 """Who may send mail for a user: delegates and send-as, as lists of addresses in order."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 DELEGATE, SENDAS = "delegate", "sendas"
 

@@ -5,8 +5,9 @@ overlooked: it is the input that breaks a rule then, too, and not the database t
 """
 
 import re
-import sqlite3
 from typing import Final
+
+from postroom.storage.sqlite import sqlite3
 
 _NAME = ("username, aliases or altnames", "One of these names is in use already.")
 

@@ -1,7 +1,6 @@
 """Connections whose callers share hops: whatever waits at the same time is run together, caller by caller."""
 
 import asyncio
-import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Any
 
 from postroom.storage.connections import Connection
 from postroom.storage.faults import of_batch
+from postroom.storage.sqlite import sqlite3
 
 #: Most jobs of one hop, and most write transactions that share one commit. Beyond this the gain in fsyncs is gone and
 #: only the wait grows.

@@ -1,13 +1,13 @@
 """Configurations of directories: one for all, and organisations' own."""
 
 import json
-import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
 from postroom.storage.database import Database
 from postroom.storage.keyring import UnreadableSecretError
 from postroom.storage.sealed import place_of, seal, unseal
+from postroom.storage.sqlite import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """What is stored of users who come from a directory, as an update from there needs it."""
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from postroom.schemas.values.proptags import Value
 from postroom.schemas.values.text import fold
+from postroom.storage.sqlite import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

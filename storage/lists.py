@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from postroom.schemas.values.queries import ListQuery
 from postroom.schemas.values.text import fold
+from postroom.storage.searches import gathered
 
 #: A condition, and the values of its placeholders.
 Filter = tuple[str, Sequence[object]]
@@ -40,7 +41,7 @@ def list_statement(
     sql = f"""
         WITH matched AS MATERIALIZED (SELECT {alias}.* FROM {table} WHERE {where})
         SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
-               SELECT group_concat(document)
+               SELECT {gathered(query.limit)}
                  FROM (SELECT {document} AS document
                          FROM matched {alias}
                         ORDER BY {", ".join([*order, f"{alias}.id"])} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)

@@ -1,11 +1,11 @@
 """Out of office: one row a user, once anything was ever set; without a row it is off."""
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 #: name in the API -> column.
 COLUMNS = {

@@ -1,12 +1,12 @@
 """Organisations: groups of domains that share administrators, aliases and a directory."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 
 from postroom.schemas.values.queries import OrgQuery
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.lists import list_statement
+from postroom.storage.sqlite import sqlite3
 
 #: Field -> what it is sorted by.
 _SORT_COLUMNS = {"ID": "o.id", "name": "o.name", "description": "o.description"}

@@ -1,7 +1,6 @@
 """The property store: one row a property, one store per user, whichever operation writes it."""
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
@@ -9,6 +8,7 @@ from itertools import chain
 from postroom.schemas.values.proptags import Kind, PropTag, Value
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_documents import PROPERTY_VALUE
 
 

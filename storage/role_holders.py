@@ -1,10 +1,10 @@
 """Who has which roles."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 
 from postroom.storage.roles import PermissionRow
+from postroom.storage.sqlite import sqlite3
 
 
 def set_role_users(connection: sqlite3.Connection, role_id: int, user_ids: Sequence[int]) -> None:

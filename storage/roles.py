@@ -1,6 +1,5 @@
 """Roles, their permissions, and who has them: documents for answers, rows for rules."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from postroom.schemas.values.roles import LONGEST_NAME
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.lists import list_statement
+from postroom.storage.sqlite import sqlite3
 
 #: Field -> what it is sorted by.
 SORT_COLUMNS = {"ID": "r.id", "name": "r.key", "description": "r.description"}

@@ -7,11 +7,11 @@ changes the key file holds the database's write lock.
 import contextlib
 import logging
 import secrets
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from postroom.storage.keyring import Key, KeyFileError, Keyring, MissingKeyFileError, UnreadableSecretError
+from postroom.storage.sqlite import sqlite3
 
 log = logging.getLogger("postroom.storage")
 

@@ -8,13 +8,13 @@ one of the others, so whoever asks for something quick never waits for what othe
 """
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
 from postroom.storage.connections import Connection
-from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError, primary_code
+from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
+from postroom.storage.sqlite import sqlite3
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
@@ -29,6 +29,10 @@ RUNNING = 2
 SLOW = 1
 #: Searches of one caller that are under way, those that wait for their turn included.
 IN_FLIGHT = 100
+#: Characters of the documents on one page: SQLite builds it in one piece.
+LARGEST_PAGE = 64 * 1024 * 1024
+#: Documents that are put together without being measured, because so few cannot be too much.
+FEW = 100
 #: Steps of SQLite's virtual machine between two questions whether to go on: some milliseconds. Each of them needs the
 #: interpreter, which the event loop may just have.
 _STEPS = 100_000
@@ -36,6 +40,13 @@ _STEPS = 100_000
 
 class _OverdueError(Exception):
     """A search has taken all the seconds that it has on this reader."""
+
+
+def gathered(limit: int | None) -> str:
+    """SQL that joins the documents of a page of so many (None: of all) with commas, for a search."""
+    if limit is not None and limit <= FEW:
+        return "group_concat(document)"
+    return "group_concat(iif(is_room(length(document)), document, NULL))"
 
 
 class _Turn:
@@ -68,7 +79,10 @@ class Reader:
         # Each is written by one thread only, so neither needs a lock.
         self._asked = self._done = 0
         self._closed = False
+        #: Characters that there is still room for on the page that is being made.
+        self._room = LARGEST_PAGE
         raw.set_progress_handler(self._is_over, _STEPS)
+        raw.create_function("is_room", 1, self._is_room)
 
     @property
     def pending(self) -> int:
@@ -97,16 +111,25 @@ class Reader:
                 return None
             turn.begin()
             self._turn = turn
+            self._room = LARGEST_PAGE
             return function(connection, *args)
         except sqlite3.OperationalError:
             if self._closed:
                 raise DatabaseError("The database is closed") from None
+            if self._room < 0:
+                raise LargeAnswerError("This is too much for one answer; ask for fewer entries at a time") from None
             if turn.is_overdue():
                 raise _OverdueError from None
             raise
         finally:
             self._turn = None
             self._done += 1
+
+    def _is_room(self, length: int) -> bool:
+        self._room -= length
+        if self._room < 0:
+            raise LargeAnswerError  # ends the statement
+        return True
 
     def _is_over(self) -> bool:
         turn = self._turn
@@ -160,10 +183,6 @@ class Searches:
                         return await _least_busy(self.readers[1:]).run(turn, fetch_value, sql, params)
         except TimeoutError:
             raise self._too_slow(turn) from None
-        except sqlite3.DataError as error:
-            if primary_code(error) != sqlite3.SQLITE_TOOBIG:
-                raise
-            raise LargeAnswerError("This is too much for one answer; ask for fewer entries at a time") from None
         finally:
             own.in_flight -= 1
             if not own.in_flight:

@@ -1,11 +1,11 @@
 """Who may open a user's store."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 DISPLAY_NAME = 0x3001001F
 

@@ -1,7 +1,6 @@
 """Tasks: work that may take longer than a request, and what became of each thing it touched."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from postroom.schemas.values.queries import TASK_SORT_FIELDS, TaskQuery
 from postroom.storage.database import Database
 from postroom.storage.lists import Filter, list_statement
+from postroom.storage.sqlite import sqlite3
 
 QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
 UNFINISHED = (0, 1, 2)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from postroom.schemas.values.queries import UserQuery
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.searches import gathered
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 
 #: What `match` looks at besides properties, and what `matchFields` may narrow it to.
@@ -36,7 +37,7 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
     if not filters:
         sql = f"""
             SELECT CAST('{{"count":' || ({count}) || ',"data":[' || coalesce((
-                       SELECT group_concat(document)
+                       SELECT {gathered(query.limit)}
                          FROM (SELECT {user} AS document
                                  FROM users u {joins}
                                 WHERE {belongs}
@@ -48,7 +49,7 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
     sql = f"""
         WITH matched (id) AS MATERIALIZED (SELECT u.id FROM users u WHERE {belongs} AND {" AND ".join(filters)})
         SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
-                   SELECT group_concat(document)
+                   SELECT {gathered(query.limit)}
                      FROM (SELECT {user} AS document
                              FROM matched CROSS JOIN users u ON u.id = matched.id {joins}
                             ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)

@@ -1,7 +1,6 @@
 """Rows of users: reading one as a document, writing single fields. The rules are in app/transactions/users.py."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +8,7 @@ from itertools import chain
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 
 _SELECT = {

@@ -1,10 +1,11 @@
 """What belongs to a write: its check, savepoints, and the number that grows with every change of authority."""
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
+
+from postroom.storage.sqlite import sqlite3
 
 T = TypeVar("T")
 

@@ -47,6 +47,8 @@ ROOMS: dict[str, set[str]] = {
 #: Libraries that one module alone knows.
 ONLY_IN = {
     "aiosqlite": {"storage/connections.py"},
+    "pysqlite3": {"storage/sqlite.py"},
+    "sqlite3": {"storage/sqlite.py"},
     "bonsai": {"app/directory/connection.py", "app/directory/session.py"},
     "legacycrypt": {"app/auth/passwords.py"},
     "argon2": {"app/auth/passwords.py"},

@@ -6,7 +6,6 @@ has changed and what postroom did with it. Mend that place, or keep to the versi
 
 import asyncio
 import inspect
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from postroom.app.server.protocol import Connection
 from postroom.app.server.runner import make_runner
 from postroom.schemas.ldap_text import server_addresses
 from postroom.storage import connections
+from postroom.storage.sqlite import sqlite3
 from tests.support.private_names import Use, modules, uses
 from tests.support.slapd import BIND_DN, BIND_PASSWORD, PEOPLE_DN, Slapd, people_ldif
 

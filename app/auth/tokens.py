@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import sqlite3
 import time
 import uuid
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from postroom.app.errors import UnauthenticatedError
 from postroom.app.limits.memory import remember
 from postroom.storage.auth import Account, find_account, select_account
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 ADMIN_ID = 0
 _ALGORITHM = "HS256"

@@ -110,12 +110,12 @@ def reset(
 def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None, *, unlock: bool) -> None:
     """Does it on the open database, and prints what it answers or, in one line, what is wrong."""
     import asyncio
-    import sqlite3
 
     from postroom.app.config import SettingError, load_config
     from postroom.storage.database import Database
     from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
     from postroom.storage.keyring import KeyFileError, UnreadableSecretError
+    from postroom.storage.sqlite import sqlite3
 
     async def run() -> str:
         config = load_config({"database": database})

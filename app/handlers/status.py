@@ -19,10 +19,16 @@ API_VERSION = "1.20.0"
 @docs(tags=["Misc"], summary="Whether the service works", operationId="getStatus")
 @response_schema(StatusSchema(), 200, description="The service works")
 async def get_status(request: web.Request) -> web.Response:
-    """Asks the database for an answer. `tasq` tells whether tasks are being worked on."""
+    """Asks the database for an answer. `tasq`: whether tasks are being worked on; `engine`: what stores the data."""
     context = context_of(request)
     await context.database.check()
-    return json_response({"message": "API is operational", "database": True, "tasq": context.tasks.open})
+    state = {
+        "message": "API is operational",
+        "database": True,
+        "tasq": context.tasks.open,
+        "engine": context.database.engine,
+    }
+    return json_response(state)
 
 
 @docs(tags=["Misc"], summary="Versions of the API and of postroom", operationId="getAbout")

@@ -20,6 +20,7 @@ from postroom.app.server.ending import Ending
 from postroom.app.server.runner import make_runner
 from postroom.app.server.service_socket import ServiceSocket, ServiceSocketError, ServiceSocketSite
 from postroom.app.server.tls import Tls, TlsError, TlsSite
+from postroom.app.web.keys import CONTEXT
 
 log = logging.getLogger("postroom")
 
@@ -194,4 +195,4 @@ def _greet(config: Config, runner: web.AppRunner, sockets: list[socket.socket], 
     told = runner.app[FIRST_LOGIN]
     if told is not None:
         say(f"First start: log in as admin with the password {told}")
-    say(f"Database: {config.database}. Stop with Ctrl+C.")
+    say(f"Database: {config.database} ({runner.app[CONTEXT].database.engine}). Stop with Ctrl+C.")

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Any
@@ -22,6 +21,7 @@ from postroom.schemas.ldap_text import server_addresses
 from postroom.storage import ldap_configs, orgs
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
+from postroom.storage.sqlite import sqlite3
 
 log = logging.getLogger("postroom.ldap")
 

@@ -1,7 +1,6 @@
 """Updating one user from the directory."""
 
 import logging
-import sqlite3
 
 from postroom.app.auth.tokens import Caller
 from postroom.app.directory.config import DirectoryConfig
@@ -17,6 +16,7 @@ from postroom.app.transactions.ldap_users import Linking, update_from_directory
 from postroom.app.transactions.lookups import find_domain_or_raise, user_not_found
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import users
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 log = logging.getLogger("postroom.ldap")

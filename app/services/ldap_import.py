@@ -1,6 +1,5 @@
 """Taking over one person of the directory."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from postroom.app.transactions.ldap_users import Linking, create_from_directory,
 from postroom.app.transactions.users import Change
 from postroom.schemas.addresses import domain_of
 from postroom.storage import ldap_users, users
+from postroom.storage.sqlite import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from postroom.app.transactions.users import Change
 from postroom.storage import ldap_users, tasks, users
 from postroom.storage.faults import DatabaseError
 from postroom.storage.ldap_users import Linked
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.tasks import Item
 from postroom.storage.writing import savepoint
 

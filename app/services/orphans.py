@@ -1,6 +1,5 @@
 """Users whose object is no longer in the directory."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -16,6 +15,7 @@ from postroom.app.transactions.users import remove_user
 from postroom.storage import domains, ldap_users, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.ldap_users import Linked
+from postroom.storage.sqlite import sqlite3
 
 #: Users that are looked up, and removed, together.
 _BATCH = 500

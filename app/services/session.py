@@ -1,7 +1,5 @@
 """Logging in, and changing passwords: one's own, and those of others."""
 
-import sqlite3
-
 from postroom.app.auth.passwords import check_new_password
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import Caller, is_active, may_log_in
@@ -12,6 +10,7 @@ from postroom.app.transactions import authority
 from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
+from postroom.storage.sqlite import sqlite3
 
 
 async def log_in(context: Context, source: LoginSource, name: str, password: str) -> Account:

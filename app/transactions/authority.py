@@ -5,7 +5,6 @@ roles may be others by then than when the request began. What counts of the user
 their status: a suspended administrator is one again as soon as the status changes.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import astuple
 
@@ -14,6 +13,7 @@ from postroom.app.auth.tokens import ADMIN_ID, grants_now, make_caller
 from postroom.app.errors import ForbiddenError
 from postroom.storage import auth, domains, role_holders
 from postroom.storage.auth import Account
+from postroom.storage.sqlite import sqlite3
 
 #: The ID of the user on whose behalf something is changed. None: whoever owns the machine, and uses the command there.
 Actor = int | None

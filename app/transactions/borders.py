@@ -1,6 +1,5 @@
 """What goes when domains no longer share an organisation: all that users of the one have of the other."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ from postroom.schemas.addresses import parse_domain
 from postroom.schemas.values.text import fold
 from postroom.storage import borders, domains, users
 from postroom.storage.domains import DomainRow
+from postroom.storage.sqlite import sqlite3
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """The rules of create defaults. users.py and domains.py apply them."""
 
-import sqlite3
-
 from postroom.app.transactions.lookups import find_domain_or_raise
 from postroom.schemas.create_defaults import overlay
 from postroom.schemas.values.create_defaults import NONE, Defaults
 from postroom.storage.create_defaults import read_defaults, replace_defaults
+from postroom.storage.sqlite import sqlite3
 
 
 def put_defaults(connection: sqlite3.Connection, domain_id: int | None, data: Defaults) -> None:

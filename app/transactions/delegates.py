@@ -1,11 +1,11 @@
 """The rules of delegates and send-as; one transaction."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from postroom.app.transactions.lookups import user_not_found
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.storage import grants
+from postroom.storage.sqlite import sqlite3
 
 
 def replace_grants(

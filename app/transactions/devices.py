@@ -1,6 +1,5 @@
 """The rules of ActiveSync devices; each function is one transaction."""
 
-import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.app.transactions.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
 from postroom.storage import device_states as devices
 from postroom.storage.devices import find_owner
+from postroom.storage.sqlite import sqlite3
 
 
 @dataclass(frozen=True, slots=True)

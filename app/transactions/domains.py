@@ -1,6 +1,5 @@
 """The rules of mail domains; each function is one transaction."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from postroom.app.transactions.lookups import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY
 from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.storage import create_defaults, disabled_plugins, domains, grants, orgs, roles
+from postroom.storage.sqlite import sqlite3
 
 
 def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:

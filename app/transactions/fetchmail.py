@@ -1,6 +1,5 @@
 """The rules of fetchmail entries: replaced as a whole, each known one updated by its ID."""
 
-import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from postroom.app.errors import InvalidError
 from postroom.schemas.fetchmail_options import check_options
 from postroom.schemas.values.text import fold
 from postroom.storage import fetchmail
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 #: What a new entry has where the request says nothing. Mail is kept where it was: losing it must be asked for.

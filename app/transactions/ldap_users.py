@@ -1,6 +1,5 @@
 """Writing what the directory says of one user. Each function is part of one transaction."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import ldap_users, users
 from postroom.storage.integrity import rule_of
 from postroom.storage.ldap_users import StoredUser
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 #: What is done to a user whose link or names change, for the sentence of authority.refusal().

@@ -1,11 +1,10 @@
 """What a transaction is about, or the reason why it cannot be."""
 
-import sqlite3
-
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import domains, users
 from postroom.storage.domains import DomainRow
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 

@@ -1,6 +1,5 @@
 """The rules of names: usernames, aliases, altnames, and what refers to them."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,6 +8,7 @@ from postroom.schemas.addresses import domain_of, normalise_address, spells_admi
 from postroom.schemas.values.text import fold
 from postroom.storage import domains, fetchmail, grants, users
 from postroom.storage.domains import DomainRow
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 

@@ -1,6 +1,5 @@
 """The rules of out of office: what may be set, and when it is in force."""
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -9,6 +8,7 @@ from postroom.app.errors import InvalidError
 from postroom.app.transactions.lookups import find_mailbox_or_raise
 from postroom.schemas.oof import STATE_OFF, STATE_SCHEDULED
 from postroom.storage import oof
+from postroom.storage.sqlite import sqlite3
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

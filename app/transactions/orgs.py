@@ -1,12 +1,12 @@
 """The rules of organisations; each function is one transaction."""
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.transactions import borders
 from postroom.storage import domains, orgs
+from postroom.storage.sqlite import sqlite3
 
 
 def create_org(connection: sqlite3.Connection, data: Mapping[str, Any]) -> bytes:

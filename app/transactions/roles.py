@@ -3,7 +3,6 @@
 Whoever comes here holds SystemAdmin, and with that everything a role can give.
 """
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.schemas.roles import EVERYTHING
 from postroom.storage import domains, orgs, role_holders, roles, users
 from postroom.storage.roles import PermissionRow
+from postroom.storage.sqlite import sqlite3
 
 
 def create_role(connection: sqlite3.Connection, data: Mapping[str, Any]) -> bytes:

@@ -1,6 +1,5 @@
 """The rules of access to a store; each function is one transaction."""
 
-import sqlite3
 from collections.abc import Sequence
 
 from postroom.app.errors import InvalidError, NotFoundError
@@ -8,6 +7,7 @@ from postroom.app.transactions.lookups import find_mailbox_or_raise
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.delegates import LONGEST_LIST
 from postroom.storage import store_access
+from postroom.storage.sqlite import sqlite3
 
 
 def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:

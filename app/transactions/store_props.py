@@ -1,11 +1,11 @@
 """The property store on its own; one transaction, as in users.py."""
 
-import sqlite3
 from collections.abc import Mapping
 
 from postroom.app.transactions.lookups import find_mailbox_or_raise
 from postroom.app.transactions.users import set_properties
 from postroom.schemas.values.proptags import PropTag, Value
+from postroom.storage.sqlite import sqlite3
 
 
 def change(

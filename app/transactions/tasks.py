@@ -1,10 +1,10 @@
 """The rows of tasks; services/tasks.py runs them."""
 
 import os
-import sqlite3
 
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.storage import tasks
+from postroom.storage.sqlite import sqlite3
 
 
 class CancelledTaskError(Exception):

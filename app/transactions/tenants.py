@@ -3,7 +3,6 @@
 Part of the transaction that gives it, with what the caller may do by then.
 """
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from functools import cache
 
@@ -14,6 +13,7 @@ from postroom.app.transactions.authority import Actor
 from postroom.schemas.addresses import domain_part
 from postroom.schemas.values.text import fold
 from postroom.storage import domains
+from postroom.storage.sqlite import sqlite3
 
 #: Whether a user may be given a name.
 MayHave = Callable[[str], bool]

@@ -1,6 +1,5 @@
 """Changing who a user is: whether the caller may, and how a name moves."""
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import users
 from postroom.storage.domains import DomainRow
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 #: What of a body changes who a user is, or whether they are anybody.

@@ -1,6 +1,5 @@
 """The rules of users. Each function is one transaction: it runs on the writer, all of it or nothing."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -25,6 +24,7 @@ from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import create_defaults, grants, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.properties import count_octets, delete_property, write_properties
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import Name, UserRow
 
 #: displaytypeex ([MS-OXOAB] 2.2.3.12): a mail user, a remote mail user.

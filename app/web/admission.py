@@ -5,7 +5,6 @@ hashed, a directory is asked, other writes are ahead of it; meanwhile the caller
 have lost a role.
 """
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -18,6 +17,7 @@ from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
 from postroom.storage.lanes import ASKER
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.writing import WRITE_CHECK, find_auth_generation
 
 #: Whether a caller may do this.

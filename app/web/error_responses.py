@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 from typing import Final
 
 from aiohttp import web
@@ -30,6 +29,7 @@ from postroom.storage.faults import (
     primary_code,
 )
 from postroom.storage.integrity import rule_of
+from postroom.storage.sqlite import sqlite3
 
 #: What the log has said lately of the database.
 SPARING: Final = web.AppKey("sparing", Sparing)

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from postroom.schemas.fields import Input, Int
+from postroom.schemas.fields import ADDITION, Input, Int
 
 
 class StatusSchema(Input):
@@ -11,6 +11,7 @@ class StatusSchema(Input):
     message = fields.String(required=True)
     database = fields.Boolean(required=True)
     tasq = fields.Boolean(required=True)
+    engine = fields.String(required=True, metadata=ADDITION)
 
 
 class AboutSchema(Input):

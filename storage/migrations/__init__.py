@@ -4,11 +4,12 @@ Before a database that is in use is changed, a complete copy is written beside i
 """
 
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+from postroom.storage.sqlite import sqlite3
 
 #: Called with the schema's version before anything is changed in a database that is in use.
 Backup = Callable[[int], object]

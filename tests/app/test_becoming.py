@@ -5,7 +5,6 @@ A new row of the route table needs its entry in AIMS, or the first test fails.
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ from postroom.app.auth import passwords
 from postroom.app.directory.client import Directory
 from postroom.app.errors import ForbiddenError
 from postroom.app.routes import ROUTES
+from postroom.storage.sqlite import sqlite3
 from tests.support.people import CONFIG, add_person, document
 from tests.support.service import USER_PASSWORD, Api, Service
 from tests.support.slapd import Slapd

@@ -8,7 +8,6 @@ import pty
 import re
 import signal
 import socket
-import sqlite3
 import struct
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from postroom.storage.sqlite import sqlite3
 from tests.app.test_bytes import CUTS, MALFORMED
 
 POSTROOM = Path(sys.executable).with_name("postroom")

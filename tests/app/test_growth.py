@@ -4,7 +4,6 @@ import ast
 import asyncio
 import importlib
 import pkgutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from postroom.schemas.values.proptags import find
 from postroom.storage import device_states, ldap_configs, properties, users
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
+from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
 from tests.support.directory import directory
 from tests.support.service import ADMIN_PASSWORD, Api, Service

@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from postroom.app.config import Config
 from postroom.app.wiring import opened
 from postroom.storage import domains, ldap_configs, orgs, tasks
 from postroom.storage.ldap_configs import LdapConfigRow
+from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
 from tests.support.damage import damage
 from tests.support.service import ADMIN_PASSWORD

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import shutil
-import sqlite3
 import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
@@ -15,6 +14,7 @@ import pytest
 from postroom.app.routes import ROUTES
 from postroom.storage.database import Database
 from postroom.storage.faults import LostDatabaseError
+from postroom.storage.sqlite import sqlite3
 from tests.support.service import ADMIN_PASSWORD, Api, Service, assert_failure
 
 StartService = Callable[..., Awaitable[Service]]

@@ -1,7 +1,6 @@
 """Sessions of users of a directory: what begins and ends them, against a real OpenLDAP server."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from postroom.app.directory.client import Directory
 from postroom.app.limits.memory import remember
 from postroom.app.services import presence
 from postroom.storage import auth, domains, users
+from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
 from tests.support.people import CONFIG, add_person, document, sync
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service

@@ -6,7 +6,6 @@ that writes, a system administrator tries the very same call and is stopped half
 
 import asyncio
 import json
-import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +18,7 @@ from postroom.app.errors import ForbiddenError
 from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.storage import auth, role_holders, roles, tasks, users
+from postroom.storage.sqlite import sqlite3
 from tests.conformance.examples import ANNA, SERVER, method_of
 from tests.conftest import StartService
 from tests.support.people import CONFIG, document

@@ -1,6 +1,5 @@
 """The database that is measured: a small domain and a large one."""
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -9,6 +8,7 @@ from postroom.schemas.values.proptags import PropTag, Value, find
 from postroom.storage.database import Database
 from postroom.storage.domains import insert_domain
 from postroom.storage.properties import write_properties
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import insert_address, insert_user
 from tests.bench.people import Person, people
 

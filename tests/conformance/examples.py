@@ -35,6 +35,7 @@ VOLATILE: Final[dict[str, Any]] = {
     "updated": "2026-07-01 09:10:01",
     "backend": "0.1.0",
     "schema": 1,
+    "engine": "SQLite 3.53.4",
     "requestID": "5f0c9d3ab1e84c27",
 }
 #: Stands for a UNIX time of just now.

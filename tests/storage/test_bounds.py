@@ -1,13 +1,13 @@
 """What is a number has its bounds in the schema itself: no code path can store another."""
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 
 #: Any whole number is one of these.
 UNBOUNDED = {"properties.number"}

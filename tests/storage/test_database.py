@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -16,6 +15,7 @@ import pytest
 from postroom.storage.database import Database
 from postroom.storage.faults import DatabaseError, NoDatabaseError, TransactionError
 from postroom.storage.migrations import latest
+from postroom.storage.sqlite import sqlite3
 
 
 def add_pair(connection: sqlite3.Connection, name: str) -> str:

@@ -1,12 +1,12 @@
 """What a constraint of the database means to a client."""
 
-import sqlite3
 from typing import Any
 
 import pytest
 
 from postroom.storage.database import Database
 from postroom.storage.integrity import RULES, rule_of
+from postroom.storage.sqlite import sqlite3
 
 #: Unique indexes that no input can offend: whoever writes there replaces what there is, or makes the number itself.
 INTERNAL = {

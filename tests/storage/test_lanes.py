@@ -1,7 +1,6 @@
 """Connections that are shared: one caller after the other, and no hop longer than a moment."""
 
 import asyncio
-import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ from postroom.storage import database as database_module
 from postroom.storage import lanes
 from postroom.storage.database import Database
 from postroom.storage.lanes import ASKER
+from postroom.storage.sqlite import sqlite3
 
 pytestmark = pytest.mark.attack
 

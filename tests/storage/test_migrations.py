@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import resource
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -20,6 +19,7 @@ from postroom.storage import migrations
 from postroom.storage.database import Database
 from postroom.storage.faults import DatabaseError, WrongDatabaseError
 from postroom.storage.migrations import Migration, MigrationError, latest, statements
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_list import select_users
 
 pytestmark = pytest.mark.genuine
@@ -239,7 +239,8 @@ def test_without_room_for_the_copy_nothing_is_changed(old: Path) -> None:
 
 
 KILLED = """
-    import sys, sqlite3, time
+    import sys, time
+    from postroom.storage.sqlite import sqlite3
     from postroom.storage import migrations
     from postroom.storage.connections import connect_writer, uri_of
     from postroom.storage.keyring import Keyring

@@ -1,13 +1,12 @@
 """How SQLite runs the hot statements: by index, whatever the size of the domain."""
 
-import sqlite3
-
 import pytest
 
 from postroom.schemas.values.queries import UserQuery
 from postroom.storage import create_defaults, devices, disabled_plugins, grants, ldap_users, oof, store_access, users
 from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_list import list_statement
 
 HOT_LISTS = {

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sqlite3
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +19,7 @@ from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.fetchmail import list_fetchmail
 from postroom.storage.keyring import Keyring, UnreadableSecretError
 from postroom.storage.ldap_configs import find_ldap_config
+from postroom.storage.sqlite import sqlite3
 
 DATA = Path(__file__).parents[1] / "data"
 TOKEN_KEY = "0123456789abcdef" * 4

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import pytest
 from postroom.storage import searches
 from postroom.storage.database import READERS, Database
 from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
+from postroom.storage.searches import FEW, gathered
+from postroom.storage.sqlite import sqlite3
 
 pytestmark = pytest.mark.attack
 
@@ -198,9 +199,19 @@ async def test_a_stop_hits_nobody_else(patient: Database) -> None:
 
 
 async def test_an_answer_has_a_size(database: Database) -> None:
-    """What would be larger than a reader may make is an error of its own, not a failure."""
-    with pytest.raises(LargeAnswerError, match="fewer entries"):
-        await database.search(1, "SELECT CAST(zeroblob(134217729) AS TEXT)")
+    """What would be larger than a page may be is an error of its own, and the next search starts anew."""
+    rows = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {})"
+    page = f"{rows} SELECT length({gathered(None)}) FROM (SELECT printf('%.*c', 1048576, 'x') AS document FROM n)"
+    for _ in range(2):
+        with pytest.raises(LargeAnswerError, match="fewer entries"):
+            await database.search(1, page.format(65))
+        assert await database.search(1, page.format(64)) == 64 * 1048576 + 63
+
+
+async def test_few_documents_are_not_measured(database: Database) -> None:
+    """A page of as many as clients ask for costs nothing more."""
+    assert "is_room" not in gathered(FEW)
+    assert "is_room" in gathered(FEW + 1)
 
 
 async def test_closing_stops_searches(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import resource
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from postroom.storage.database import Database
 from postroom.storage.faults import DatabaseError, TransactionError, is_unavailable
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.writing import savepoint
 from tests.support.damage import damage, limited_files
 
@@ -46,7 +46,7 @@ def without_room(path: Path) -> None:
 
 
 def on_a_disk_that_refuses(path: Path) -> None:
-    """SQLITE_IOERR_WRITE."""
+    """SQLITE_IOERR."""
     with closing(connect(path)) as connection, limited_files(4096):
         connection.execute("CREATE TABLE a AS SELECT zeroblob(100000)")
 

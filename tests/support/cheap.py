@@ -1,6 +1,5 @@
 """What most tests need without being about it, at a small price: hashes, logins that fail, new databases in memory."""
 
-import sqlite3
 from threading import Lock
 from typing import Final
 
@@ -11,6 +10,7 @@ from postroom.app.auth import passwords
 from postroom.app.services import logins
 from postroom.storage import connections
 from postroom.storage.migrations import Backup, Migration, migrate, migrations, version_of
+from postroom.storage.sqlite import sqlite3
 
 _HASHER: Final = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 _CHEAP: Final = _HASHER, _HASHER.hash("nobody knows this"), 0.01

@@ -1,10 +1,11 @@
 """Disks and files as they are on bad days."""
 
 import resource
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+from postroom.storage.sqlite import sqlite3
 
 
 @contextmanager

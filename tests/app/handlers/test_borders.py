@@ -1,7 +1,6 @@
 """Domains that no longer share an organisation: nothing of the one reaches into the other, and all can be sent back."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 from postroom.app.config import Config
 from postroom.app.directory.client import Directory
 from postroom.app.services.tasks import Tasks
+from postroom.storage.sqlite import sqlite3
 from tests.support.people import CONFIG, add_person, document
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import Slapd

@@ -1,7 +1,6 @@
 """A database that cannot be used is a 503 and one line in the log; a wrong statement is a 500 with its traceback."""
 
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from postroom.app.routes import ROUTES
 from postroom.app.web.routing import Route
 from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
 from tests.support.damage import damage, limited_files
 from tests.support.service import ADMIN_PASSWORD, Answer, Api, Service
 

@@ -1,7 +1,6 @@
 """Failures: one shape for all, nothing of the inside, and never a 500 on input."""
 
 import logging
-import sqlite3
 from io import BytesIO
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from postroom.app.routes import ROUTES
 from postroom.app.web.routing import Route
+from postroom.storage.sqlite import sqlite3
 from tests.support.service import Answer, Api, Service
 
 

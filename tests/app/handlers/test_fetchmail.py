@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sqlite3
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from postroom.schemas.fetchmail_options import FLAGS, NUMBERS
 from postroom.storage.fetchmail import COLUMNS, list_fetchmail
+from postroom.storage.sqlite import sqlite3
 from tests.support.service import Api, Service
 
 ENTRY = {"srcServer": "mail.example.net", "srcUser": "jane", "srcPassword": "s3cret"}

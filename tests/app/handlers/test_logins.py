@@ -5,7 +5,6 @@ import asyncio
 import json
 import os
 import random
-import sqlite3
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from postroom.app.auth.passwords import verify_hash
 from postroom.app.routes import ROUTES
 from postroom.app.services import logins
 from postroom.app.web.routing import Route
+from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
 from tests.demo import PASSWORD, running_postroom
 from tests.support.certificates import make_authority

@@ -1,6 +1,5 @@
 """Entries of a directory that nobody would make on purpose: each is skipped or made the best of, and stops no other."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -10,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from postroom.app.services import ldap_sync_run
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.tasks import COMPLETED
 from tests.support.faults import answering, fault_server
 from tests.support.people import CONFIG, item_of, sync

@@ -1,7 +1,6 @@
 """`organization=0`, the domains without an organisation: whom it reaches, and how many may be removed at once."""
 
 import asyncio
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from postroom.app.routes import ROUTES
 from postroom.app.web.routing import Route
 from postroom.storage import users
+from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
 from tests.support.faults import waiting_server
 from tests.support.people import CONFIG, actions, add_person, document, item_of, sync
