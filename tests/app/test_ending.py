@@ -25,7 +25,7 @@ pytestmark = pytest.mark.attack
 
 SCRIPT = """
 import asyncio, sys, threading, time
-from postroom.app import cli
+from postroom.app.cli import main as cli
 from postroom.storage.database import Database
 
 def forever(*_):
