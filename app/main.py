@@ -115,7 +115,7 @@ async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> No
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
         try:
-            await database.refresh_auth_generation()
+            await database.check()
             await first.forget_when_changed()
             stored = await database.look_up_by(auth.find_sealed_token_key)
             if stored != token_key:

@@ -15,7 +15,6 @@ either it has not begun, and then it never does, or it is committed as a whole.
 """
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,12 +30,13 @@ from postroom.storage.connections import (
 from postroom.storage.faults import (
     DatabaseError,
 )
+from postroom.storage.generation import Generation, find_auth_generation
 from postroom.storage.keyring import Keyring
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes, run_reads
 from postroom.storage.presence import Presence
 from postroom.storage.searches import SEARCH_TIMEOUT, Reader, Searches, fetch_all, fetch_row, fetch_value
 from postroom.storage.sqlite import VERSION, sqlite3
-from postroom.storage.writing import WRITE_CHECK, find_auth_generation, run_checked
+from postroom.storage.writing import WRITE_CHECK, run_checked
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
@@ -58,16 +58,15 @@ class Database:
         searches: Searches,
         presence: Presence,
         claim: Claim,
-        generation: int,
+        generation: Generation,
     ) -> None:
         self._writes = Lane(writer, self._run_writes)
-        self._look_ups, self._keyed_reads = (Lane(connection, run_reads) for connection in lanes)
+        self._look_ups, self._keyed_reads = (Lane(connection, self._run_reads) for connection in lanes)
         self._searches = searches
         self._presence = presence
         self._claim = claim
         self._closed = False
-        self._generation = generation
-        self._generation_lock = threading.Lock()
+        self.generation = generation
 
     @classmethod
     async def open(
@@ -93,25 +92,13 @@ class Database:
         keyring = Keyring(key_file or (f"{path}.key" if path != IN_MEMORY else None))
         try:
             connections, raw = await connect(path, keyring, 2 + READERS, create=create, unlock=unlock)
-            generation = await connections[0].run(find_auth_generation)
+            generation = Generation(await connections[0].run(find_auth_generation))
         except BaseException:
             claim.release()
             raise
-        readers = [Reader(*both) for both in zip(connections[3:], raw[3:], strict=True)]
+        readers = [Reader(*both, generation) for both in zip(connections[3:], raw[3:], strict=True)]
         searches = Searches(readers, search_timeout)
         return cls(connections[0], connections[1:3], searches, Presence(path), claim, generation)
-
-    @property
-    def auth_generation(self) -> int:
-        """Grows whenever the answer to "who may do what" may have changed (see the triggers in the schema)."""
-        return self._generation
-
-    @auth_generation.setter
-    def auth_generation(self, generation: int) -> None:
-        # The writer's thread and the watch both tell, and a read that began before a commit may tell after it: going
-        # back would give out what was remembered before the commit.
-        with self._generation_lock:
-            self._generation = max(self._generation, generation)
 
     async def look_up(self, sql: str, params: Sequence[object] = ()) -> Any:
         """The row of an account or a setting, or None: what decides who somebody is and what they may do.
@@ -180,13 +167,8 @@ class Database:
         return result
 
     async def check(self) -> None:
-        """Looks for the file and reads something from it; raises what stands in the way."""
-        await self._look_ups.run(self._read_generation, ())
-
-    async def refresh_auth_generation(self) -> None:
-        """Learns what another process (a command on the same file) has changed, and whether the file is still there."""
-        generation = await self._look_ups.run(self._read_generation, ())
-        self.auth_generation = generation
+        """Looks for the file, and learns what other processes have changed; raises what stands in the way."""
+        await self._look_ups.run(self._look, ())
 
     async def close(self) -> None:
         """Finishes what was accepted, stops searches, and closes every connection. Twice is fine."""
@@ -204,13 +186,18 @@ class Database:
         await self._writes.connection.close()
         self._claim.release()
 
-    def _read_generation(self, connection: sqlite3.Connection) -> int:
+    def _look(self, _connection: sqlite3.Connection) -> None:
+        # The generation has been looked at for the batch.
         self._presence.look()
-        return find_auth_generation(connection)
+
+    def _run_reads(self, connection: sqlite3.Connection, batch: list[Job]) -> Outcomes:
+        self.generation.look(connection)
+        return run_reads(connection, batch)
 
     def _run_writes(self, connection: sqlite3.Connection, batch: list[Job]) -> Outcomes:
         outcomes: Outcomes = []
         self._presence.look()
+        mark = self.generation.mark()
         try:
             connection.execute("BEGIN IMMEDIATE")
             until = time.monotonic() + BATCH_SECONDS
@@ -234,7 +221,7 @@ class Database:
                 connection.execute("ROLLBACK")
             raise
         # Known before anybody is answered, so that what was revoked is revoked from then on.
-        self.auth_generation = generation
+        self.generation.learn(generation, mark)
         # The commit went into the file that was opened. If that is lost, nobody is told that anything was stored.
         self._presence.look()
         return outcomes

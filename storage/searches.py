@@ -14,6 +14,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from postroom.storage.connections import Connection
 from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
+from postroom.storage.generation import Generation
 from postroom.storage.sqlite import sqlite3
 
 Ts = TypeVarTuple("Ts")
@@ -73,8 +74,9 @@ class _Turn:
 class Reader:
     """A connection that does one thing after the other, and nothing for those who have gone."""
 
-    def __init__(self, connection: Connection, raw: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection, raw: sqlite3.Connection, generation: Generation) -> None:
         self.connection = connection
+        self._generation = generation
         self._turn: _Turn | None = None
         # Each is written by one thread only, so neither needs a lock.
         self._asked = self._done = 0
@@ -112,6 +114,7 @@ class Reader:
             turn.begin()
             self._turn = turn
             self._room = LARGEST_PAGE
+            self._generation.look(connection)
             return function(connection, *args)
         except sqlite3.OperationalError:
             if self._closed:

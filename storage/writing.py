@@ -1,4 +1,4 @@
-"""What belongs to a write: its check, savepoints, and the number that grows with every change of authority."""
+"""What belongs to a write: its check, and savepoints."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -36,12 +36,6 @@ def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("RELEASE part")
         raise
     connection.execute("RELEASE part")
-
-
-def find_auth_generation(connection: sqlite3.Connection) -> int:
-    """The number that grows with every change of who may do what, as it stands inside a transaction."""
-    (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
-    return int(generation)
 
 
 def run_checked(check: WriteCheck, function: Callable[..., T], connection: sqlite3.Connection, *args: object) -> T:

@@ -30,7 +30,7 @@ class FirstPassword:
 
     async def forget_when_changed(self) -> None:
         """Removes the file when the administrator's password is no longer the first one."""
-        generation = self._database.auth_generation
+        generation = self._database.generation.value
         if self.path is None or generation == self._generation:
             return
         if not await asyncio.to_thread(self.path.exists):

@@ -117,7 +117,7 @@ class Tokens:
 
         Raises UnauthenticatedError when it does not count (any more).
         """
-        generation = self._database.auth_generation
+        generation = self._database.generation.value
         if generation != self._generation:
             self._known.clear()
             self._generation = generation
@@ -125,7 +125,7 @@ class Tokens:
         if known is None:
             known = await self._check(token)
             # Whatever changed while the account was read must not be remembered as if it were new.
-            if self._database.auth_generation == generation == self._generation:
+            if self._database.generation.value == generation == self._generation:
                 remember(self._known, token, known, _REMEMBERED)
         if known.expires <= time.time():
             self._known.pop(token, None)

@@ -7,7 +7,7 @@ have lost a role.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
@@ -16,13 +16,16 @@ from postroom.app.auth.tokens import Caller, grants_now
 from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
+from postroom.storage.generation import find_auth_generation
 from postroom.storage.lanes import ASKER
 from postroom.storage.sqlite import sqlite3
-from postroom.storage.writing import WRITE_CHECK, find_auth_generation
+from postroom.storage.writing import WRITE_CHECK
 
 #: Whether a caller may do this.
 Guard = Callable[[Caller, web.Request], bool]
 
+_READS: Final = frozenset({"GET", "HEAD"})
+_REVOKED: Final = "What you may do has changed while this was read"
 _LOST: Final = "What you may do has changed while this was under way; nothing was stored"
 
 
@@ -37,14 +40,45 @@ async def admit(request: web.Request, guard: Guard) -> Caller:
     Raises UnauthenticatedError, ForbiddenError.
     """
     # Of a moment before the caller is looked up, so that no change since then is overlooked.
-    generation = context_of(request).database.auth_generation
+    known = context_of(request).database.generation
+    generation, since = known.value, known.mark()
     caller = await identify(request)
     if not guard(caller, request):
         raise ForbiddenError("You do not have the permission for this")
     request[CALLER] = caller
     ASKER.set(caller.user_id)
     WRITE_CHECK.set(RequestCheck(request, guard, generation))
+    request[ADMITTED] = Admission(guard, generation, since)
     return caller
+
+
+class Admission(NamedTuple):
+    """On what grounds a caller was let in: by what was known at which moment."""
+
+    guard: Guard
+    generation: int
+    since: int
+
+
+ADMITTED: Final = web.RequestKey("admitted", Admission)
+
+
+async def confirm(request: web.Request) -> None:
+    """Looks again at the caller of a read, if authority has changed anywhere since they were let in.
+
+    Another process may have revoked it, so the database has to have been asked since; nearly always the read itself has
+    done that. What a write may do is asked inside its transaction. Raises UnauthenticatedError, ForbiddenError.
+    """
+    admitted = request.get(ADMITTED)
+    if admitted is None or request.method not in _READS:
+        return
+    database = context_of(request).database
+    if not database.generation.was_seen_since(admitted.since):
+        await database.check()
+    if database.generation.value != admitted.generation:
+        caller = await identify(request)
+        if not admitted.guard(caller, request) or not covers(caller.grants, request[CALLER].grants):
+            raise ForbiddenError(_REVOKED)
 
 
 class _Check:

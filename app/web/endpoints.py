@@ -13,7 +13,7 @@ from aiohttp import web
 
 from postroom.app.errors import ForbiddenError, UnauthenticatedError
 from postroom.app.limits.in_flight import UNBOUNDED, InFlight, Lane
-from postroom.app.web.admission import admit
+from postroom.app.web.admission import ADMITTED, admit, confirm
 from postroom.app.web.error_responses import failure, shown_path
 from postroom.app.web.inputs import input_loader, reads_body, receive
 from postroom.app.web.keys import CALLER
@@ -47,6 +47,7 @@ def endpoint(
             lane.enter()
             try:
                 response = await handler(request)
+                await confirm(request)
             finally:
                 lane.leave()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
@@ -74,6 +75,7 @@ async def _admit(request: web.Request, guard: Guard) -> None:
             raise
         # Who is trusted by address has no caller, also when the login was enough a moment ago.
         request.pop(CALLER, None)
+        request.pop(ADMITTED, None)
         WRITE_CHECK.set(None)
 
 

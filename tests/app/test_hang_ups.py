@@ -126,7 +126,7 @@ async def test_what_waits_is_given_up(service: Service, monkeypatch: pytest.Monk
 async def test_a_write_that_has_not_begun_never_begins(stored: Service) -> None:
     """A change whose client hangs up while it waits for the writer is not made."""
     admin = await populated(stored)
-    before = stored.context.database.auth_generation
+    before = stored.context.database.generation.value
     free, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def hold_up(_connection: Any) -> None:
@@ -147,7 +147,7 @@ async def test_a_write_that_has_not_begun_never_begins(stored: Service) -> None:
     free.set()
     await held
     assert (await admin.call("GET", "/domains/1/users/2")).status == 200
-    assert stored.context.database.auth_generation == before
+    assert stored.context.database.generation.value == before
 
 
 async def test_a_task_is_started_as_a_whole(stored: Service) -> None:

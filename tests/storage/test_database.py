@@ -266,10 +266,10 @@ async def test_a_late_answer_never_sets_the_generation_back(
         return value
 
     monkeypatch.setattr(database._look_ups, "run", late)
-    watch = asyncio.create_task(database.refresh_auth_generation())
+    watch = asyncio.create_task(database.check())
     await read.wait()
     await database.write(count_up)
-    after = database.auth_generation
+    after = database.generation.value
     go_on.set()
     await watch
-    assert database.auth_generation == after
+    assert database.generation.value == after

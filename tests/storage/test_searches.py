@@ -158,7 +158,7 @@ async def test_no_search_is_in_the_way_of_a_login(patient: Database) -> None:
         for _ in range(20):
             assert await patient.look_up("SELECT 7") == (7,)
             assert await patient.fetch_by_key("SELECT 7", ()) == 7
-            await patient.refresh_auth_generation()
+            await patient.check()
             await patient.write(lambda c: c.execute("SELECT 7").close())
     await end(*tasks)
 
