@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
-from postroom.app.errors import ForbiddenError, UnauthenticatedError
+from postroom.app.errors import ForbiddenError, PostroomError, UnauthenticatedError
 from postroom.app.limits.in_flight import UNBOUNDED, InFlight, Lane
 from postroom.app.web.admission import ADMITTED, admit, confirm
 from postroom.app.web.error_responses import failure, shown_path
@@ -46,7 +46,12 @@ def endpoint(
                 await load_input(request)
             lane.enter()
             try:
-                response = await handler(request)
+                try:
+                    response = await handler(request)
+                except PostroomError:
+                    # What is not there, or is wrong, is told to nobody either who may not know any more.
+                    await confirm(request)
+                    raise
                 await confirm(request)
             finally:
                 lane.leave()

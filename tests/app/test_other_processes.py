@@ -1,0 +1,130 @@
+"""What another process revokes counts with the next response, without a wait and whatever is remembered here.
+
+The other process is a database of its own on the same file: it shares nothing with the service but that. The service
+looks at the file by itself once in an hour.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Collection
+from pathlib import Path
+
+import pytest
+
+from postroom.app import main
+from postroom.app.routes import ROUTES
+from postroom.app.web.routing import AddressOr, Route, public
+from postroom.storage import auth, role_holders, users
+from postroom.storage.database import Database
+from postroom.storage.sqlite import sqlite3
+from tests.conftest import StartService
+from tests.support.service import USER_PASSWORD, Api, Service
+
+READS = [route for route in ROUTES if route.method == "GET" and route.guard is not public]
+
+#: What another process does to the user with this ID -> whether it leaves them nothing at all.
+REVOCATIONS: dict[str, Callable[[sqlite3.Connection, int], object]] = {
+    "deletes": users.delete_user,
+    "takes the roles of": lambda connection, user_id: role_holders.set_user_roles(connection, user_id, []),
+    "suspends": lambda connection, user_id: users.update_fields(connection, user_id, {"status": 1}),
+    "gives another password to": lambda connection, user_id: auth.set_password(connection, user_id, "$none"),
+}
+
+
+@pytest.fixture
+async def service(start_service: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """A service on a file, which trusts no address."""
+    monkeypatch.setattr(main, "WATCH_INTERVAL", 3600)
+    return await start_service(database=str(tmp_path / "postroom.sqlite3"), service_networks=())
+
+
+@pytest.fixture
+async def other(service: Service, tmp_path: Path) -> AsyncIterator[Database]:
+    """The other process."""
+    database = await Database.open(str(tmp_path / "postroom.sqlite3"), create=False)
+    yield database
+    await database.close()
+
+
+def path_of(route: Route, domain: int, user: int) -> str:
+    """The path with what is there filled in."""
+    known = {"domainID": str(domain), "userID": str(user), "username": "jane@example.org", "deviceID": "phone"}
+    path = re.sub(r"{(\w+)}", lambda name: known.get(name[1], "1"), route.path)
+    needed = {"/domains/ldap/search": "?query=jane", "/domains/ldap/dump": "?ID=1"}
+    return path + needed.get(route.path, "")
+
+
+async def ids_of(admin: Api, domain: int, but: Collection[int] = ()) -> list[int]:
+    """The IDs of the domain's users."""
+    return [user["ID"] for user in (await admin.get(f"/domains/{domain}/users"))["data"] if user["ID"] not in but]
+
+
+@pytest.mark.parametrize("route", READS, ids=lambda route: route.path)
+async def test_a_read_after_another_process_has_revoked(
+    service: Service, other: Database, admin: Api, domain: int, route: Route
+) -> None:
+    """Whoever has just lost their role elsewhere gets nothing, from no operation that reads."""
+    jane = await admin.make_user(domain, "jane")
+    caller = await service.login_with(domain, ("SystemAdmin", {}))
+    path = path_of(route, domain, jane["ID"])
+    before = await caller.call("GET", path)
+    assert before.status not in (401, 403)
+    (caller_id,) = [
+        user["ID"] for user in (await admin.get(f"/domains/{domain}/users"))["data"] if user["ID"] != jane["ID"]
+    ]
+
+    await other.write(role_holders.set_user_roles, caller_id, [])
+
+    after = await caller.call("GET", path)
+    assert after.status in (401, 403), after.body
+
+
+@pytest.mark.parametrize("kind", REVOCATIONS)
+async def test_every_way_of_revoking(service: Service, other: Database, admin: Api, domain: int, kind: str) -> None:
+    """A login ends at once, also for what comes out of memory, and for whoever sends a body."""
+    caller = await service.login_with(domain, ("SystemAdmin", {}))
+    (user,) = (await admin.get(f"/domains/{domain}/users"))["data"]
+    await caller.get("/profile")
+    await other.write(REVOCATIONS[kind], user["ID"])
+    for method, path in (("GET", "/profile"), ("GET", f"/system/domains/{domain}"), ("PATCH", f"/system/domains/{domain}")):
+        answer = await caller.call(method, path, {"title": "taken over"} if method == "PATCH" else None)
+        assert answer.status in (401, 403), path
+    assert (await admin.get(f"/system/domains/{domain}"))["title"] == ""
+
+
+async def test_others_notice_nothing(service: Service, other: Database, admin: Api, domain: int) -> None:
+    """Whoever keeps what they have is let in again without a word; a lesser role counts for what it still allows."""
+    keeper = await service.login_with(domain, ("DomainAdmin", {"domain_id": domain}), name="keeper")
+    loser = await service.login_with(domain, ("SystemAdmin", {}), name="loser")
+    ids = {user["username"]: user["ID"] for user in (await admin.get(f"/domains/{domain}/users"))["data"]}
+    await loser.get("/system/roles")
+    await keeper.get(f"/domains/{domain}/users")
+
+    def lessen(connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "UPDATE role_permissions SET permission = 'SystemAdminRO' WHERE role_id IN "
+            "(SELECT role_id FROM user_roles WHERE user_id = ?)",
+            (ids["loser@example.org"],),
+        )
+
+    await other.write(lessen)
+    # The first is let in with what was known here, which is more than what is left.
+    statuses = [(await loser.call("GET", "/system/roles")).status for _ in range(2)]
+    assert statuses == [403, 200]
+    await keeper.get(f"/domains/{domain}/users")
+
+
+async def test_a_password_that_another_process_has_set(
+    service: Service, other: Database, admin: Api, domain: int
+) -> None:
+    """Logins are looked at where they are stored: the old password is worth nothing at once."""
+    await service.login_with(domain, ("SystemAdmin", {}))
+    (user,) = (await admin.get(f"/domains/{domain}/users"))["data"]
+    await other.write(auth.set_password, user["ID"], "$none")
+    answer = await Api(service, {}).call("POST", "/login", data={"user": user["username"], "pass": USER_PASSWORD})
+    assert answer.status == 401
+
+
+def test_every_read_is_tried() -> None:
+    """Also those that the ActiveSync server asks for by its address alone."""
+    assert len(READS) > 40
+    assert any(isinstance(route.guard, AddressOr) for route in READS)
