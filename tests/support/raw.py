@@ -18,6 +18,8 @@ from tests.support.service import Answer, Service, assert_failure
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3}) [A-Za-z .-]+")
 #: Seconds without a byte after which a connection is taken to stay open.
 QUIET = 0.4
+#: The same before the first byte, for which a busy machine may take its time.
+PATIENCE = 5.0
 
 
 @dataclass
@@ -67,7 +69,7 @@ async def talk(service: Service, *parts: bytes, head: bool = False, quiet: float
             writer.write(part)
             await writer.drain()
         while not closed:
-            async with asyncio.timeout(quiet):
+            async with asyncio.timeout(quiet if received else max(quiet, PATIENCE)):
                 read = await reader.read(65536)
             received += read
             closed = not read
