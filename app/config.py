@@ -80,6 +80,8 @@ class Config:
     #: Connections at once, all together and from one source; None: as many as open files allow, up to 1000, a tenth.
     max_connections: int | None = None
     max_connections_per_source: int | None = None
+    #: Processes that serve the same addresses from the same database.
+    workers: int = 1
 
 
 def load_config(options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Config:
@@ -240,4 +242,5 @@ _PARSERS = {
     "access_log": _flag,
     "max_connections": _connections,
     "max_connections_per_source": _connections,
+    "workers": lambda text: _whole(text, 1, 64, "a number of workers between 1 and 64"),
 }

@@ -55,8 +55,11 @@ DOCS = [
 ]
 
 
-def create_app(config: Config) -> web.Application:
-    """An application ready to be served. The database is opened when it starts and closed when it stops."""
+def create_app(config: Config, *, prepared: bool = False) -> web.Application:
+    """An application ready to be served. The database is opened when it starts and closed when it stops.
+
+    `prepared`: it was brought up to date already, by `prepare`.
+    """
     app = web.Application(client_max_size=MAX_BODY)
     in_flight = app[IN_FLIGHT] = InFlight()
     app[SPARING] = Sparing()
@@ -88,24 +91,38 @@ def create_app(config: Config) -> web.Application:
     app.router.add_route("*", r"/{path:[\s\S]*}", ready(not_found, public))
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        async for _ in _run(app, config):
+        async for _ in _run(app, config, prepared=prepared):
             yield
 
     app.cleanup_ctx.append(run)
     return app
 
 
-async def _run(app: web.Application, config: Config) -> AsyncIterator[None]:
+async def _run(app: web.Application, config: Config, *, prepared: bool) -> AsyncIterator[None]:
     async with opened(config) as context:
-        await context.tasks.recover()
-        app[CONTEXT] = context
         first = FirstPassword(context.database, config.database)
-        app[FIRST_LOGIN] = await _ensure_administrator(context, first)
+        app[CONTEXT] = context
+        app[FIRST_LOGIN] = None if prepared else await _prepare(context, first)
         watch = asyncio.create_task(_watch(context, first, app[SPARING]))
         try:
             yield
         finally:
             watch.cancel()
+
+
+async def prepare(config: Config) -> str | None:
+    """Brings the database up to date before the first of several workers uses it; tells the first password.
+
+    Raises DatabaseError.
+    """
+    async with opened(config) as context:
+        return await _prepare(context, FirstPassword(context.database, config.database))
+
+
+async def _prepare(context: Context, first: FirstPassword) -> str | None:
+    await context.tasks.recover()
+    await context.tasks.resume()
+    return await _ensure_administrator(context, first)
 
 
 async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> None:

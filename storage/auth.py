@@ -148,6 +148,12 @@ async def select_setting(database: Database, name: str) -> str | None:
     return row[0] if row else None
 
 
+def find_setting(connection: sqlite3.Connection, name: str) -> str | None:
+    """The same on a connection."""
+    row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return str(row[0]) if row else None
+
+
 def set_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
     """Stores a setting."""
     connection.execute(

@@ -41,6 +41,24 @@ class TaskRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that works on a task. `id` is its own alone; `pid` counts on its `node` only."""
+
+    id: str
+    node: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A task that has not come to an end, whose it is, and the UNIX time of the last sign of life of that process."""
+
+    id: int
+    owner: Owner
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """What became of one entry; `changes` is field -> [before, after], None where nobody wants to know."""
 
@@ -109,7 +127,13 @@ async def select_queued_count(database: Database) -> int:
 
 
 def insert_task(
-    connection: sqlite3.Connection, command: str, params: Mapping[str, object], user_id: int | None, pid: int, now: str
+    connection: sqlite3.Connection,
+    command: str,
+    params: Mapping[str, object],
+    user_id: int | None,
+    owner: Owner,
+    seen: int,
+    now: str,
 ) -> int:
     """A new task that waits for its turn; the oldest finished ones make room. Returns the ID."""
     connection.execute("DELETE FROM tasks WHERE state > 2 AND id <= (SELECT max(id) FROM tasks) - ?", (_KEPT,))
@@ -123,9 +147,11 @@ def insert_task(
     )
     (task_id,) = connection.execute(
         """
-        INSERT INTO tasks (command, params, user_id, pid, created, updated) VALUES (?, ?, ?, ?, ?, ?) RETURNING id
+        INSERT INTO tasks (command, params, user_id, owner, node, pid, seen, created, updated)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        RETURNING id
         """,
-        (command, json.dumps(params), user_id, pid, now, now),
+        (command, json.dumps(params), user_id, owner.id, owner.node, owner.pid, seen, now, now),
     ).fetchone()
     return int(task_id)
 
@@ -136,9 +162,27 @@ def find_task(connection: sqlite3.Connection, task_id: int) -> TaskRow | None:
     return TaskRow(*row) if row else None
 
 
-def list_unfinished(connection: sqlite3.Connection) -> list[tuple[int, int]]:
-    """(ID, process ID) of every task that has not come to an end."""
-    return connection.execute("SELECT id, pid FROM tasks WHERE state <= 2").fetchall()
+def count_unfinished(connection: sqlite3.Connection, user_id: int | None) -> tuple[int, int]:
+    """How many tasks have not come to an end: of all, and of the user."""
+    sql = "SELECT count(*), coalesce(sum(user_id IS ?), 0) FROM tasks WHERE state <= 2"
+    everybodys, own = connection.execute(sql, (user_id,)).fetchone()
+    return everybodys, own
+
+
+def list_unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
+    """Every task that has not come to an end."""
+    rows = connection.execute("SELECT id, owner, node, pid, seen FROM tasks WHERE state <= 2 ORDER BY id")
+    return [Unfinished(task_id, Owner(owner, node, pid), seen) for task_id, owner, node, pid, seen in rows]
+
+
+def is_any_running(connection: sqlite3.Connection) -> bool:
+    """Whether a task is being worked on, by whatever process."""
+    return connection.execute("SELECT 1 FROM tasks WHERE state = ?", (RUNNING,)).fetchone() is not None
+
+
+def update_seen(connection: sqlite3.Connection, owner_id: str, seen: int) -> None:
+    """A sign of life of a process, on all of its tasks."""
+    connection.execute("UPDATE tasks SET seen = ? WHERE owner = ? AND state <= 2", (seen, owner_id))
 
 
 def update_task(connection: sqlite3.Connection, task_id: int, state: int, message: str, now: str) -> bool:

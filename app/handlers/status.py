@@ -25,7 +25,7 @@ async def get_status(request: web.Request) -> web.Response:
     state = {
         "message": "API is operational",
         "database": True,
-        "tasq": context.tasks.open,
+        "tasq": await context.tasks.is_open(),
         "engine": context.database.engine,
     }
     return json_response(state)

@@ -22,8 +22,8 @@ TAGS = ["TasQ"]
 async def get_status(request: web.Request) -> web.Response:
     """One worker does the tasks one after the other. There is none after a stop."""
     context = context_of(request)
-    queued = await select_queued_count(context.database)
-    return json_response({"running": context.tasks.open, "queued": queued, "workers": int(context.tasks.open)})
+    queued, running = await select_queued_count(context.database), await context.tasks.is_open()
+    return json_response({"running": running, "queued": queued, "workers": int(running)})
 
 
 @docs(tags=TAGS, summary="Start working on tasks", operationId="startTaskq")
@@ -31,7 +31,7 @@ async def get_status(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="Tasks are worked on")
 async def start_queue(request: web.Request) -> web.Response:
     """Tasks that wait get their turn again, from one worker."""
-    context_of(request).tasks.resume()
+    await context_of(request).tasks.resume()
     return message("The task queue has been started")
 
 

@@ -3,98 +3,96 @@
 import asyncio
 import logging
 import os
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+import platform
+import secrets
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 
 from postroom.app.errors import PostroomError, UnavailableError
 from postroom.app.limits.turns import Turns
-from postroom.app.transactions.tasks import CancelledTaskError, cancel_task, interrupt_orphans
-from postroom.storage import tasks
+from postroom.app.transactions.tasks import (
+    MOST_UNFINISHED,
+    STOPPED,
+    CancelledTaskError,
+    add_task,
+    begin_task,
+    cancel_task,
+    interrupt_orphans,
+    unix_now,
+)
+from postroom.storage import auth, tasks
 from postroom.storage.database import Database
 from postroom.storage.faults import is_unavailable
 from postroom.storage.writing import WRITE_CHECK, WriteCheck
 
 log = logging.getLogger("postroom.tasks")
 
-#: Tasks that wait for their turn or are worked on, at most.
-MOST_UNFINISHED = 100
-#: The same of one user.
-MOST_UNFINISHED_EACH = 20
+#: Seconds between two questions whether a task may begin.
+ASK_AGAIN = 0.25
+#: Seconds between two signs of life.
+SHOW_LIFE = 5.0
 
 #: Does the work of the task with this ID and returns the sentence that sums it up.
 Work = Callable[[int], Awaitable[str]]
 
 
 class Tasks:
-    """The tasks of this process. `now` writes times as the API does."""
+    """The tasks that this process has begun; one task at a time is worked on, of those of all processes.
+
+    `now` writes times as the API does.
+    """
 
     def __init__(self, database: Database, now: Callable[[], str]) -> None:
         self._database = database
         self._now = now
+        self._owner = tasks.Owner(secrets.token_hex(8), node(), os.getpid())
         #: Users have their turns one after the other; each one's own tasks keep their order.
         self._turns = Turns(1, _too_many, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
-        #: Set unless the queue is stopped: then whoever has the turn waits for it.
-        self._open = asyncio.Event()
-        self._open.set()
-        #: Set while no task is being worked on.
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._running: dict[int, asyncio.Task[None]] = {}
-        #: User -> how many of theirs have not ended, those included whose row is on its way; none is 0.
-        self._unfinished: Counter[int | None] = Counter()
+        self._beat: asyncio.Task[None] | None = None
 
-    @property
-    def open(self) -> bool:
+    async def is_open(self) -> bool:
         """Whether tasks that wait get their turn."""
-        return self._open.is_set()
+        return await auth.select_setting(self._database, STOPPED) is None
 
-    def resume(self) -> None:
-        """Tasks get their turn again; so they do at every start of the process."""
-        self._open.set()
+    async def resume(self) -> None:
+        """Tasks get their turn again; so they do at every start of the service."""
+        await self._database.write(auth.delete_setting, STOPPED)
 
     async def stop(self, seconds: float) -> bool:
         """No further task begins; one that is being worked on goes on, and has so many seconds to end.
 
         Returns whether it has.
         """
-        self._open.clear()
+        await self._database.write(auth.set_setting, STOPPED, "1")
         try:
             async with asyncio.timeout(seconds):
-                await self._idle.wait()
+                while await self._database.read(tasks.is_any_running):  # noqa: ASYNC110 - perhaps in another process
+                    await asyncio.sleep(ASK_AGAIN)
         except TimeoutError:
             return False
         return True
 
     async def recover(self) -> None:
-        """Says of tasks whose process is gone that they were interrupted; to be called before the first start."""
-        await self._database.write(interrupt_orphans, self._now())
+        """Says of tasks whose process is gone that they were interrupted."""
+        await self._database.write(interrupt_orphans, self._owner, self._now())
 
     async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
         """Queues a task and returns its ID. Raises UnavailableError when very many wait already, or many of the user.
 
         A caller who goes away meanwhile leaves a task that runs, never a row that nobody works on.
         """
-        if self._unfinished.total() >= MOST_UNFINISHED:
-            raise _too_many()
-        if self._unfinished[user_id] >= MOST_UNFINISHED_EACH:
-            raise UnavailableError(
-                f"Already {MOST_UNFINISHED_EACH} tasks of yours are waiting; cancel some, or try again later"
-            )
-        # Counted at once: many may start while the row of the first is being written.
-        self._unfinished[user_id] += 1
         return await asyncio.shield(self._start(command, params, user_id, work))
 
     async def _start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        try:
-            task_id = await self._database.write(tasks.insert_task, command, params, user_id, os.getpid(), self._now())
-        except BaseException:
-            self._ended(user_id)
-            raise
+        task_id = await self._database.write(add_task, command, params, user_id, self._owner, self._now())
         check = WRITE_CHECK.get()
         running = asyncio.create_task(self._run(task_id, user_id, work, check and check.of_task()))
         self._running[task_id] = running
-        running.add_done_callback(lambda ended: self._forget(task_id, user_id, ended))
+        running.add_done_callback(lambda ended: self._forget(task_id, ended))
+        if self._beat is None:
+            self._beat = asyncio.create_task(self._show_life())
         return task_id
 
     async def wait(self, task_id: int, seconds: float | None = None) -> bool:
@@ -125,25 +123,34 @@ class Tasks:
     async def close(self) -> None:
         """Stops what is under way; its rows say so."""
         await _end(self._running.values())
+        if self._beat is not None:
+            await _end([self._beat])
 
-    def _ended(self, user_id: int | None) -> None:
-        self._unfinished[user_id] -= 1
-        self._unfinished += Counter()  # keeps what is more than 0
-
-    def _forget(self, task_id: int, user_id: int | None, ended: asyncio.Task[None]) -> None:
+    def _forget(self, task_id: int, ended: asyncio.Task[None]) -> None:
         self._running.pop(task_id, None)
-        self._ended(user_id)
         if not ended.cancelled():
             # Looked at, or asyncio complains of a failure that nobody waited for; the row tells it.
             ended.exception()
+
+    async def _show_life(self) -> None:
+        """Shows that this process lives, as long as it has tasks, and looks for tasks of others that do not."""
+        WRITE_CHECK.set(None)
+        while self._running:
+            await asyncio.sleep(SHOW_LIFE)
+            try:
+                await self._database.write(tasks.update_seen, self._owner.id, unix_now())
+                await self.recover()
+            except Exception as error:  # noqa: BLE001 - the next one may work; whoever works on a task notices by itself
+                log.warning("Tasks could not show a sign of life: %s", error)
+        self._beat = None
 
     async def _run(self, task_id: int, user_id: int | None, work: Work, check: WriteCheck | None) -> None:
         # What has become of the task is stored in any case; the check is for what the work writes.
         WRITE_CHECK.set(None)
         state, message = tasks.ERROR, "Interrupted: the service was stopped"
         try:
-            async with self._begun(user_id):
-                if await self._database.write(tasks.update_task, task_id, tasks.RUNNING, "", self._now()):
+            async with self._turns.turn(user_id):
+                if await self._begin(task_id):
                     message = await _checked(check, work(task_id))
                     state = tasks.COMPLETED
         except PostroomError as error:
@@ -161,16 +168,13 @@ class Tasks:
         finally:
             await self._finish(task_id, state, message)
 
-    @asynccontextmanager
-    async def _begun(self, user_id: int | None) -> AsyncIterator[None]:
-        # In this order: whoever came first has the turn and waits, so the order is kept over a stop.
-        async with self._turns.turn(user_id):
-            await self._open.wait()
-            self._idle.clear()
-            try:
-                yield
-            finally:
-                self._idle.set()
+    async def _begin(self, task_id: int) -> bool:
+        """Waits until no other task is worked on in any process; whether this one is still wanted by then."""
+        while True:
+            begun = await self._database.write(begin_task, task_id, self._now())
+            if begun is not None:
+                return begun
+            await asyncio.sleep(ASK_AGAIN)
 
     async def _finish(self, task_id: int, state: int, message: str) -> None:
         try:
@@ -200,3 +204,12 @@ async def _end(running: Iterable[asyncio.Task[None]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=1)
+
+
+def node() -> str:
+    """This machine since its start, and the container: where the number of a process means something."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return f"{platform.node()} {uuid.getnode():x}"

@@ -1,10 +1,23 @@
 """The rows of tasks; services/tasks.py runs them."""
 
 import os
+import time
+from collections.abc import Mapping
+from typing import Final
 
-from postroom.app.errors import InvalidError, NotFoundError
-from postroom.storage import tasks
+from postroom.app.errors import InvalidError, NotFoundError, UnavailableError
+from postroom.storage import auth, tasks
 from postroom.storage.sqlite import sqlite3
+from postroom.storage.tasks import Owner, Unfinished
+
+#: Tasks that wait for their turn or are worked on, at most, of all processes.
+MOST_UNFINISHED = 100
+#: The same of one user.
+MOST_UNFINISHED_EACH = 20
+#: Seconds without a sign of life after which a process on another machine is taken to be gone.
+SILENT = 30
+#: The setting that says that the queue is stopped, for all processes.
+STOPPED: Final = "tasks_stopped"
 
 
 class CancelledTaskError(Exception):
@@ -40,14 +53,57 @@ def _find(connection: sqlite3.Connection, task_id: int) -> tasks.TaskRow:
     return task
 
 
-def interrupt_orphans(connection: sqlite3.Connection, now: str) -> None:
+def add_task(
+    connection: sqlite3.Connection,
+    command: str,
+    params: Mapping[str, object],
+    user_id: int | None,
+    owner: Owner,
+    now: str,
+) -> int:
+    """Stores a task that waits for its turn; returns its ID. Raises UnavailableError when too many wait already."""
+    everybodys, own = tasks.count_unfinished(connection, user_id)
+    if everybodys >= MOST_UNFINISHED:
+        raise UnavailableError(f"Already {MOST_UNFINISHED} tasks are waiting; cancel some, or try again later")
+    if own >= MOST_UNFINISHED_EACH:
+        raise UnavailableError(
+            f"Already {MOST_UNFINISHED_EACH} tasks of yours are waiting; cancel some, or try again later"
+        )
+    return tasks.insert_task(connection, command, params, user_id, owner, unix_now(), now)
+
+
+def begin_task(connection: sqlite3.Connection, task_id: int, now: str) -> bool | None:
+    """Begins a task, if no other is being worked on in any process and the queue is not stopped.
+
+    None: it has to wait. False: somebody has cancelled it.
+    """
+    task = tasks.find_task(connection, task_id)
+    if task is None or task.state not in tasks.UNFINISHED:
+        return False
+    if tasks.is_any_running(connection) or auth.find_setting(connection, STOPPED) is not None:
+        return None
+    return tasks.update_task(connection, task_id, tasks.RUNNING, "", now)
+
+
+def interrupt_orphans(connection: sqlite3.Connection, own: Owner, now: str) -> None:
     """Marks the unfinished tasks of processes that are gone as interrupted."""
-    for task_id, pid in tasks.list_unfinished(connection):
-        # This process has not begun any yet: what bears its number is of one before it.
-        if pid == os.getpid() or not _is_running(pid):
+    for task in tasks.list_unfinished(connection):
+        if task.owner.id != own.id and not _lives(task, own):
             tasks.update_task(
-                connection, task_id, tasks.ERROR, "Interrupted: the process that worked on it is gone", now
+                connection, task.id, tasks.ERROR, "Interrupted: the process that worked on it is gone", now
             )
+
+
+def _lives(task: Unfinished, own: Owner) -> bool:
+    if task.owner.node == own.node:
+        # What bears the number of this process, and not its name, is of one before it.
+        return task.owner.pid != own.pid and _is_running(task.owner.pid)
+    return task.seen > unix_now() - SILENT
+
+
+def unix_now() -> int:
+    """This moment as UNIX time."""
+    return int(time.time())
 
 
 def _is_running(pid: int) -> bool:

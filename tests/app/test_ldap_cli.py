@@ -25,6 +25,7 @@ from postroom.storage.ldap_configs import LdapConfigRow
 from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
 from tests.support.damage import damage
+from tests.support.owners import elsewhere
 from tests.support.service import ADMIN_PASSWORD
 from tests.support.slapd import PEOPLE_DN, Slapd, config_document, people_ldif
 
@@ -459,7 +460,9 @@ async def test_beside_a_running_service(bare: Store, small: Slapd, start_service
     await asyncio.to_thread(bare.configure, small)
     service = await start_service(database=str(bare.path))
     admin = await service.login("admin", ADMIN_PASSWORD)
-    others = await service.context.database.write(tasks.insert_task, "x", {}, None, 1, service.context.now())
+    others = await service.context.database.write(
+        tasks.insert_task, "x", {}, None, elsewhere(), 0, service.context.now()
+    )
     await asyncio.to_thread(bare.run, "sync", "--import")
     assert (await admin.get("/domains/1/users"))["count"] == 12
     listed = (await admin.get("/tasq/tasks"))["data"]

@@ -85,7 +85,8 @@ async def test_every_way_of_revoking(service: Service, other: Database, admin: A
     (user,) = (await admin.get(f"/domains/{domain}/users"))["data"]
     await caller.get("/profile")
     await other.write(REVOCATIONS[kind], user["ID"])
-    for method, path in (("GET", "/profile"), ("GET", f"/system/domains/{domain}"), ("PATCH", f"/system/domains/{domain}")):
+    one = f"/system/domains/{domain}"
+    for method, path in (("GET", "/profile"), ("GET", one), ("PATCH", one)):
         answer = await caller.call(method, path, {"title": "taken over"} if method == "PATCH" else None)
         assert answer.status in (401, 403), path
     assert (await admin.get(f"/system/domains/{domain}"))["title"] == ""

@@ -21,6 +21,7 @@ from postroom.storage import auth, role_holders, roles, tasks, users
 from postroom.storage.sqlite import sqlite3
 from tests.conformance.examples import ANNA, SERVER, method_of
 from tests.conftest import StartService
+from tests.support.owners import elsewhere
 from tests.support.people import CONFIG, document
 from tests.support.raw import connect, parse
 from tests.support.service import ADMIN_PASSWORD, Api, Service
@@ -186,7 +187,7 @@ async def prepare(service: Service, entry: dict[str, Any]) -> dict[str, Any]:
         await database.write(lambda connection: users.update_fields(connection, 2, {"ldapID": "gone"}))
         return {**entry, "at": f"{entry['at']}&force=true"}
     if entry["operation"] == "cancelTask":
-        task_id = await database.write(tasks.insert_task, "ldapSync", {}, 0, 1, "2026-01-01 00:00:00")
+        task_id = await database.write(tasks.insert_task, "ldapSync", {}, 0, elsewhere(), 0, "2026-01-01 00:00:00")
         return {**entry, "at": f"/tasq/tasks/{task_id}/cancel"}
     return entry
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from postroom.app.config import Config
 from postroom.app.routes import ROUTES
 from postroom.storage import tasks
+from tests.support.owners import elsewhere
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Answer, Api, Service
 
 FILE: Final = Path(__file__).parents[1] / "data" / "permission_matrix.tsv"
@@ -199,7 +200,7 @@ class World:
             return NOBODY
         owner = self.callers_id if place == "own" else 0
         database, now = self.service.context.database, "2026-01-01 00:00:00"
-        task_id = await database.write(lambda it: tasks.insert_task(it, "ldapSync", {}, owner, 1, now))
+        task_id = await database.write(lambda it: tasks.insert_task(it, "ldapSync", {}, owner, elsewhere(), 0, now))
         return int(task_id)
 
 

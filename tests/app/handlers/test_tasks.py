@@ -9,6 +9,7 @@ import pytest
 
 from postroom.storage import tasks
 from tests.conftest import StartService
+from tests.support.owners import elsewhere
 from tests.support.people import CONFIG, document, sync
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import Slapd, people_ldif
@@ -249,7 +250,7 @@ async def test_a_crash_is_reported(start_service: StartService, tmp_path: Path, 
     database = str(tmp_path / "store.sqlite3")
     service = await start_service(database=database)
     write = service.context.database.write
-    task_id = await write(tasks.insert_task, "ldapSync", {}, None, pid, "2026-01-01 00:00:00")
+    task_id = await write(tasks.insert_task, "ldapSync", {}, None, elsewhere(pid), 0, "2026-01-01 00:00:00")
     await write(tasks.update_task, task_id, tasks.RUNNING, "100 entries read", "2026-01-01 00:00:01")
     again = await start_service(database=database)
     admin = await again.login("admin", ADMIN_PASSWORD)
@@ -265,7 +266,7 @@ async def test_old_tasks_make_room(service: Service, slapd: Slapd) -> None:
     await sync(admin)
     write = service.context.database.write
     for _ in range(100):
-        task_id = await write(tasks.insert_task, "test", {}, None, 1, "2026-01-01 00:00:00")
+        task_id = await write(tasks.insert_task, "test", {}, None, elsewhere(), 0, "2026-01-01 00:00:00")
         await write(tasks.update_task, task_id, COMPLETED, "", "2026-01-01 00:00:00")
     listed = await admin.get(TASKS, params={"limit": "1000"})
     assert listed["count"] == 101
