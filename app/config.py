@@ -123,6 +123,10 @@ def _whole(text: str, low: int, high: int, what: str) -> int:
     return int(_number(text, low, high, what))
 
 
+def _workers(text: str) -> int:
+    return _whole(text, 1, 64, "a number of workers between 1 and 64")
+
+
 def _hosts(text: str) -> tuple[str, ...]:
     hosts = tuple(host.strip().removeprefix("[").removesuffix("]") for host in text.split(",") if host.strip())
     if not hosts:
@@ -242,5 +246,5 @@ _PARSERS = {
     "access_log": _flag,
     "max_connections": _connections,
     "max_connections_per_source": _connections,
-    "workers": lambda text: _whole(text, 1, 64, "a number of workers between 1 and 64"),
+    "workers": _workers,
 }

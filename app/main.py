@@ -33,7 +33,7 @@ from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
 from postroom.storage.keyring import UnreadableSecretError
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.sqlite import VERSION, has_wal_reset_bug, sqlite3
 
 log = logging.getLogger("postroom")
 
@@ -110,13 +110,19 @@ async def _run(app: web.Application, config: Config, *, prepared: bool) -> Async
             watch.cancel()
 
 
-async def prepare(config: Config) -> str | None:
-    """Brings the database up to date before the first of several workers uses it; tells the first password.
+async def prepare(config: Config) -> tuple[str | None, str]:
+    """Brings the database up to date before the first of several workers uses it; (first password, engine).
 
     Raises DatabaseError.
     """
+    if has_wal_reset_bug():
+        raise DatabaseError(
+            f"SQLite {VERSION} can damage a database that several workers use; install a newer one "
+            "(pip install pysqlite3), or serve with one worker"
+        )
     async with opened(config) as context:
-        return await _prepare(context, FirstPassword(context.database, config.database))
+        first = FirstPassword(context.database, config.database)
+        return await _prepare(context, first), context.database.engine
 
 
 async def _prepare(context: Context, first: FirstPassword) -> str | None:

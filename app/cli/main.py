@@ -37,6 +37,7 @@ Every setting can also be given as POSTROOM_<NAME> in the environment; docs/conf
 Examples:
   postroom serve
   postroom serve --port 8081 --database /var/lib/postroom/postroom.sqlite3
+  postroom serve --workers 4
   postroom serve --host 0.0.0.0 --port 8443 --tls-cert fullchain.pem --tls-key privkey.pem
   POSTROOM_ADMIN_PASSWORD=secret postroom serve --database :memory:
 """
@@ -66,22 +67,35 @@ def serve(
     database: Annotated[str | None, typer.Option(help="SQLite file, or :memory: [postroom.sqlite3].")] = None,
     tls_cert: Annotated[str | None, typer.Option(help="PEM file of the certificate with its chain, for HTTPS.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    workers: Annotated[str | None, typer.Option(help="Processes that serve together [1].")] = None,
 ) -> None:
     """Starts the service and runs until SIGINT or SIGTERM."""
     # Imported here, so that --help and mistakes in options answer at once.
     from postroom.app import logs
     from postroom.app.config import SettingError, load_config
-    from postroom.app.server.serve import StartError, run
+    from postroom.app.server.binding import StartError
+    from postroom.app.server.serve import run
     from postroom.storage.faults import DatabaseError
 
     try:
         config = load_config(
-            {"host": host, "port": port, "database": database, "tls_cert": tls_cert, "tls_key": tls_key}
+            {
+                "host": host,
+                "port": port,
+                "database": database,
+                "tls_cert": tls_cert,
+                "tls_key": tls_key,
+                "workers": workers,
+            }
         )
     except SettingError as error:
         _fail(str(error))
     logs.set_up(logging.INFO)
     try:
+        if config.workers > 1:
+            from postroom.app.server.workers import run_workers
+
+            raise typer.Exit(run_workers(config, _say))
         import uvloop
 
         uvloop.run(run(config, _say))

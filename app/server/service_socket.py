@@ -53,6 +53,10 @@ class ServiceSocket:
             if mine is not None and _identity(self.path) == mine:
                 self.path.unlink()
 
+    def forget(self) -> None:
+        """Leaves the file to another process that listens on the same socket."""
+        self._file = None
+
     def close(self) -> None:
         """Removes the file and ends listening."""
         self.remove()

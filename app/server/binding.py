@@ -1,0 +1,101 @@
+"""The sockets that a service listens on."""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from postroom.app.config import Config
+from postroom.app.server.service_socket import ServiceSocket, ServiceSocketError
+
+
+class StartError(Exception):
+    """The service cannot start; the text is one line for the person who started it."""
+
+
+#: What one process listens on: a socket for each address, and the Unix socket.
+Listening = tuple[list[socket.socket], ServiceSocket | None]
+
+
+@contextlib.contextmanager
+def bound(config: Config) -> Iterator[list[Listening]]:
+    """What the settings say to listen on, for each worker, as long as the block runs. Raises StartError."""
+    with contextlib.ExitStack() as stack:
+        groups = bind(config.host, config.port, config.workers)
+        for sockets in groups:
+            for listening in sockets:
+                stack.callback(listening.close)
+        service_socket = None
+        if config.service_socket is not None:
+            try:
+                service_socket = ServiceSocket.open(config.service_socket, config.service_socket_group)
+            except ServiceSocketError as error:
+                raise StartError(str(error)) from None
+            stack.callback(service_socket.close)
+        yield [(sockets, service_socket) for sockets in groups]
+
+
+def bind(hosts: tuple[str, ...], port: int, workers: int = 1) -> list[list[socket.socket]]:
+    """For each worker a socket for each address, all on one port. Raises StartError naming the address.
+
+    With several the kernel shares connections out among their sockets (SO_REUSEPORT), so each has its own queue.
+
+    IPv6 loopback is passed over where the machine has none, as long as something is left to listen on.
+    """
+    sockets: list[socket.socket] = []
+    groups = [sockets]
+    try:
+        for host in hosts:
+            try:
+                sockets.append(_bind_one(host, sockets[0].getsockname()[1] if sockets and port == 0 else port))
+            except OSError as error:
+                if host == "::1" and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT) and len(hosts) > 1:
+                    continue
+                raise StartError(_reason(host, port, error)) from None
+        if not sockets:
+            raise StartError(f"There is no address to listen on among {', '.join(hosts)}")
+        if workers > 1:
+            # Bound alone first: two services that share a port would both be content.
+            addresses = [(listening.family, listening.getsockname()) for listening in sockets]
+            for listening in sockets:
+                listening.close()
+            groups = [[_listen(*address, shared=True) for address in addresses] for _ in range(workers)]
+    except BaseException:
+        for opened in sockets:
+            opened.close()
+        raise
+    return groups
+
+
+def _bind_one(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    return _listen(family, address)
+
+
+def _listen(family: socket.AddressFamily | int, address: Any, *, shared: bool = False) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # Otherwise "::" would take the port of 0.0.0.0 as well.
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        # Listening already shows a port in use that binding alone lets pass.
+        listening.listen(1024)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _reason(host: str, port: int, error: OSError) -> str:
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Cannot listen on {shown}: the port is in use; choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"Cannot listen on {shown}: ports below 1024 need more rights; choose another with --port"
+    return f"Cannot listen on {shown}: {error.strerror or os.strerror(error.errno or 0)}"

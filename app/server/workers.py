@@ -1,0 +1,231 @@
+"""Several processes that serve the same addresses from the same database, and the one that keeps them.
+
+The keeper binds, brings the database up to date once, and starts the workers. It has no thread and no event loop, so it
+can fork at any time. It passes signals on, and starts another worker for one that dies. Connections that a dead worker
+had not accepted wait for the next one: its sockets stay open here.
+"""
+
+import asyncio
+import json
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final, NoReturn
+
+from postroom.app.config import Config
+from postroom.app.main import create_app, prepare
+from postroom.app.server.binding import Listening, StartError, bound
+from postroom.app.server.ending import Ending
+from postroom.app.server.serve import check_limits, greet, load_tls, serve_on, tell
+
+log = logging.getLogger("postroom")
+
+_SIGNALS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD})
+#: Seconds until another worker takes the place of one that died: at first, at most; and how long one has to have lived
+#: for the next to start at once again.
+_SOON: Final = 0.1
+_LATEST: Final = 10.0
+_LONG: Final = 30.0
+#: Seconds beyond the time of a shutdown after which a worker is killed.
+_PATIENCE: Final = 5.0
+
+
+def run_workers(config: Config, say: Callable[[str], None]) -> int:
+    """Serves with so many workers until SIGINT or SIGTERM; returns the exit code. Raises StartError."""
+    if config.database == ":memory:":
+        raise StartError("Several workers need a database in a file; a database in memory has one process")
+    check_limits(config)
+    load_tls(config)
+    with bound(config) as groups:
+        told, engine = _in_child(lambda: asyncio.run(prepare(config)))
+        keeper = _Keeper(_share_of(config), groups)
+        try:
+            keeper.start()
+            greet(config, groups[0][0], told, engine, say)
+            return keeper.keep()
+        finally:
+            keeper.end()
+
+
+def _share_of(config: Config) -> Config:
+    """The settings of one worker: what is counted in each of them counts for all together."""
+
+    def share(whole: int | None) -> int | None:
+        return whole and math.ceil(whole / config.workers)
+
+    return replace(
+        config,
+        login_failures=share(config.login_failures) or 0,
+        max_connections=share(config.max_connections),
+        max_connections_per_source=share(config.max_connections_per_source),
+    )
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A place for a worker: what it listens on, its process (None: none), and when there is to be one."""
+
+    listening: Listening
+    pid: int | None = None
+    born: float = 0.0
+    due: float = 0.0
+    delay: float = _SOON
+
+
+class _Keeper:
+    def __init__(self, config: Config, groups: list[Listening]) -> None:
+        self._config = config
+        self._workers = [_Worker(listening) for listening in groups]
+        self._stopping = False
+        self._kill_at = math.inf
+        self._failed = False
+        # Workers notice by its end that there is no keeper any more, whatever has ended it.
+        self._lifeline, self._held = os.pipe()
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+    def start(self) -> None:
+        """Starts the workers that are due."""
+        now = time.monotonic()
+        for worker in self._workers:
+            if worker.pid is None and worker.due <= now and not self._stopping:
+                worker.born = now
+                worker.pid = os.fork() or self._work(worker)
+
+    def keep(self) -> int:
+        """Keeps them until a signal ends all; returns the exit code."""
+        while True:
+            self.start()
+            told = signal.sigtimedwait(_SIGNALS, self._seconds())
+            if told is not None and told.si_signo == signal.SIGHUP:
+                self._tell(signal.SIGHUP)
+            elif told is not None and told.si_signo != signal.SIGCHLD:
+                self._stop()
+            self._bury()
+            if self._stopping and not any(worker.pid for worker in self._workers):
+                return 1 if self._failed else 0
+            if time.monotonic() >= self._kill_at:
+                self._failed = True
+                self._tell(signal.SIGKILL)
+
+    def end(self) -> None:
+        """Leaves no worker behind."""
+        os.close(self._held)
+        os.close(self._lifeline)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def _seconds(self) -> float:
+        """How long to wait for a signal at most."""
+        due = [worker.due for worker in self._workers if worker.pid is None and not self._stopping]
+        return max(0.0, min([self._kill_at, *due, time.monotonic() + 60]) - time.monotonic())
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            log.info("Stopping %d workers", sum(worker.pid is not None for worker in self._workers))
+            self._kill_at = time.monotonic() + self._config.shutdown_timeout + _PATIENCE
+        self._stopping = True
+        service_socket = self._workers[0].listening[1]
+        if service_socket is not None:
+            service_socket.remove()
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: signal.Signals) -> None:
+        for worker in self._workers:
+            if worker.pid is not None:
+                os.kill(worker.pid, number)
+
+    def _bury(self) -> None:
+        """Looks for workers that have ended, and says when others take their places."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for worker in self._workers:
+                if worker.pid == pid:
+                    self._replace(worker, os.waitstatus_to_exitcode(status))
+
+    def _replace(self, worker: _Worker, code: int) -> None:
+        pid, worker.pid = worker.pid, None
+        if self._stopping:
+            self._failed = self._failed or code != 0
+            return
+        now = time.monotonic()
+        worker.delay = _SOON if now - worker.born > _LONG else min(worker.delay * 2, _LATEST)
+        worker.due = now + worker.delay
+        reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
+        log.error("Worker %s %s; another takes its place in %.1f s", pid, reason, worker.delay)
+
+    def _work(self, worker: _Worker) -> NoReturn:
+        code = 1
+        try:
+            os.close(self._held)
+            # Ctrl+C on a terminal is for the keeper, which tells the workers once.
+            os.setpgid(0, 0)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+            for other in self._workers:
+                if other is not worker:
+                    for listening in other.listening[0]:
+                        listening.close()
+            _run(_serve(self._config, worker.listening, self._lifeline))
+            code = 0
+        except Exception:
+            log.exception("A worker could not go on")
+        finally:
+            logging.shutdown()
+            os._exit(code)
+
+
+async def _serve(config: Config, listening: Listening, lifeline: int) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(lifeline, stop.set)
+    ending = Ending(config.shutdown_timeout)
+    ending.watch(lambda: tell(loop, stop))
+    sockets, service_socket = listening
+    if service_socket is not None:
+        # The keeper's to remove: others go on listening.
+        service_socket.forget()
+    try:
+        await serve_on(config, (sockets, service_socket), create_app(config, prepared=True), stop, ending)
+    finally:
+        ending.closed()
+
+
+def _run(main: Any) -> None:
+    import uvloop
+
+    uvloop.run(main)
+
+
+def _in_child(function: Callable[[], tuple[str | None, str]]) -> tuple[str | None, str]:
+    """What a function returns in a process of its own, which leaves no thread behind here. Raises StartError."""
+    reads, writes = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(reads)
+            try:
+                said: dict[str, Any] = {"done": function()}
+            except Exception as error:  # noqa: BLE001 - it is told by the process that waits
+                said = {"error": str(error)}
+            with os.fdopen(writes, "w", encoding="utf-8") as pipe:
+                json.dump(said, pipe)
+            code = 0
+        finally:
+            logging.shutdown()
+            os._exit(code)
+    os.close(writes)
+    with os.fdopen(reads, encoding="utf-8") as pipe:
+        told = pipe.read()
+    os.waitpid(pid, 0)
+    answer = json.loads(told or '{"error": "The database could not be brought up to date"}')
+    if "error" in answer:
+        raise StartError(answer["error"])
+    first_password, engine = answer["done"]
+    return first_password, engine
