@@ -1,4 +1,4 @@
-"""Settings. No other module reads the environment; `docs/configuration.md` describes each one."""
+"""The settings. Only this module reads the environment; `docs/configuration.md` describes each setting."""
 
 import grp
 import ipaddress
@@ -13,7 +13,7 @@ PREFIX = "POSTROOM_"
 
 
 class SettingError(Exception):
-    """A setting cannot be used; the text names it and says why, in one line."""
+    """A setting cannot be used; the text names it and gives the reason, in one line."""
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -28,56 +28,57 @@ UTC = zoneinfo.ZoneInfo("UTC")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that can be set, with its default. Each field is read from POSTROOM_<NAME>."""
+    """All settings with their defaults. Each field is read from POSTROOM_<NAME>."""
 
     host: tuple[str, ...] = ("127.0.0.1", "::1")
     port: int = 8080
     database: str = "postroom.sqlite3"
-    #: The keys of stored secrets; None: beside the database, named like it with `.key` at the end.
+    #: The file with the keys of stored secrets; None: beside the database, with its name and `.key` at the end.
     key_file: str | None = None
-    #: PEM files of a certificate with its chain and of its key, for TLS; None: plain HTTP.
+    #: For TLS, PEM files: the certificate with its chain, and its key; None: plain HTTP.
     tls_cert: str | None = None
     tls_key: str | None = None
-    #: None: one is made up at the first start, and shown on a terminal or written to a file.
+    #: None: the first start generates one and shows it on the terminal or writes it to a file.
     admin_password: str | None = None
     timezone: zoneinfo.ZoneInfo = UTC
     #: Seconds.
     token_lifetime: int = 7 * 24 * 3600
     password_min_length: int = 6
-    #: Failures of a name from one address after which logins are slowed down; 0: never.
+    #: Failed logins of one name from one address until further ones are slowed down; 0: never.
     login_failures: int = 10
-    #: The longest that one has to wait then, in seconds.
+    #: The longest delay after failed logins, in seconds.
     login_delay: float = 60.0
     #: Peers that may use /service without a login.
     service_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
     #: Peers whose X-Forwarded-For says where a request comes from.
     trusted_proxies: tuple[Network, ...] = ()
-    #: Names, beside localhost and addresses, that Host may have where a source address is to be enough.
+    #: Allowed values of Host, besides localhost and IP addresses, for requests that only their source address admits.
     service_hosts: frozenset[str] = frozenset()
     #: A Unix socket on which /service needs no login; None: there is none.
     service_socket: str | None = None
-    #: ID of the group that may use the socket, too; None: its owner alone.
+    #: ID of the group that may also use the socket; None: only its owner may.
     service_socket_group: int | None = None
-    #: Seconds within which a directory server has to answer.
+    #: Seconds that a directory server may take to answer.
     ldap_timeout: float = 5.0
     #: A PEM file with the CA of the directory servers; None: the system's.
     ldap_ca_file: str | None = None
-    #: Seconds for which logins are renewed while the directory that knows their users is away.
+    #: Seconds for which users of a directory can renew their logins while it is unreachable.
     ldap_grace: float = 3600.0
     #: Percent of the linked users that may be removed at once because their objects are gone.
     ldap_orphan_share: float = 10.0
-    #: Resolvers (address, port) that look-ups in the DNS go to; none: the system's.
+    #: DNS resolvers (address, port); none: the system's.
     dns_servers: tuple[Server, ...] = ()
-    #: Resolvers that show what the internet sees; none: that is not looked up.
+    #: DNS resolvers that show what the internet sees; none: the DNS check leaves that out.
     dns_external: tuple[Server, ...] = ()
-    #: Seconds that all look-ups for a domain take together at most.
+    #: Time limit for all DNS look-ups of one domain together, in seconds.
     dns_timeout: float = 3.0
     #: Seconds that a search or a list may take.
     search_timeout: float = 5.0
-    #: Seconds that requests under way get to finish at a stop.
+    #: Seconds that requests in flight get to finish when the service stops.
     shutdown_timeout: float = 10.0
     access_log: bool = False
-    #: Connections at once, all together and from one source; None: as many as open files allow, up to 1000, a tenth.
+    #: Most open connections in all, and from one source. None: in all what the limit of open files allows, at most
+    #: 1000; from one source a tenth of that.
     max_connections: int | None = None
     max_connections_per_source: int | None = None
     #: Processes that serve the same addresses from the same database.
@@ -85,7 +86,7 @@ class Config:
 
 
 def load_config(options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Config:
-    """The settings from the environment; `options` (by field name, None: not given) go before them.
+    """Reads the settings from the environment; `options` (by field name, None: not given) override them.
 
     Raises SettingError naming the variable or option.
     """
@@ -170,7 +171,7 @@ def _servers(text: str) -> tuple[Server, ...]:
 
 
 def _server(text: str) -> Server:
-    """An address, of IPv6 in brackets or not, with a port or without. Names would need a resolver themselves."""
+    """An IP address with or without a port, IPv6 with or without brackets. A name would itself need a resolver."""
     found = re.fullmatch(r"\[(.*)\](?::(.*))?", text) or re.fullmatch(r"([^:]*)(?::([^:]*))?", text)
     host, port = found.groups() if found else (text, None)
     number = 53 if port is None else _whole(port, 1, 65535, "a port number between 1 and 65535")

@@ -1,7 +1,7 @@
-"""What can go wrong, as exceptions that know nothing of HTTP, and the one map from them to a status.
+"""The errors that a client gets: exceptions that know nothing of HTTP except their status.
 
-Every message is a plain English sentence for the person who made the call: it names the thing and the reason, and
-holds no secret, since it is shown to the client as it stands.
+Every message is a plain English sentence for the person who made the call. It names the thing and the reason. The
+client sees it unchanged, so it holds no secret.
 """
 
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from typing import ClassVar
 
 
 class PostroomError(Exception):
-    """Something a caller is told about. `errors` lists single reasons as "field: reason"."""
+    """An error that the client is told about. `errors` lists single reasons as "field: reason"."""
 
     status: ClassVar[int]
-    #: Seconds after which it may be tried again, where that is known.
+    #: Seconds until the client may try again, if known.
     retry_after: int | None = None
 
     def __init__(self, message: str, errors: Sequence[str] = ()) -> None:
@@ -28,76 +28,76 @@ class InvalidError(PostroomError):
 
     @classmethod
     def field(cls, field: str, reason: str) -> "InvalidError":
-        """One field is wrong: the message and the list both name it."""
+        """The error for one wrong field; the message and the list both name the field."""
         text = f"{field}: {reason}"
         return cls(f"Invalid input: {text}", [text])
 
     @classmethod
     def missing(cls, field: str, thing: str, key: object) -> "InvalidError":
-        """A field names what is not there."""
+        """The error for a field that refers to a `thing` that does not exist."""
         return cls.field(field, f"There is no {thing} {key}.")
 
 
 class CutOffError(Exception):
-    """The client has gone before its request was complete: there is nothing to do, and nobody to tell."""
+    """The client disconnected before its request was complete. Nothing is done, and no response is sent."""
 
 
 class UnauthenticatedError(PostroomError):
-    """Nobody is logged in, or the login does not count (any more)."""
+    """The request has no login, or one that is not valid (any more)."""
 
     status = 401
 
 
 class LoginFailedError(UnauthenticatedError):
-    """A login attempt failed. One text for every reason, so that nobody learns which names exist."""
+    """A login attempt failed. The text is the same for every reason, so that it does not tell which names exist."""
 
     def __init__(self) -> None:
         super().__init__("Login failed", ["Invalid username or password"])
 
 
 class ForbiddenError(PostroomError):
-    """The caller is known and may not do this."""
+    """The caller is logged in but may not do this."""
 
     status = 403
 
 
 class NotFoundError(PostroomError):
-    """There is no such thing, or none in the domain of the path."""
+    """The object does not exist, or not in the domain of the path."""
 
     status = 404
 
     @classmethod
     def of(cls, thing: str, key: object) -> "NotFoundError":
-        """The one sentence for a `thing` (domain, role, user) that nothing has the ID or name of."""
+        """The error for a `thing` (domain, role, user) when none has this ID or name."""
         return cls(f"There is no {thing} {key}")
 
 
 class ConflictError(PostroomError):
-    """What is there stands in the way, and nobody has said that it may be overruled; nothing was changed."""
+    """The change conflicts with what is stored, and the request did not force it; nothing was changed."""
 
     status = 409
 
 
 class TooLargeError(PostroomError):
-    """The body is longer than is read of one."""
+    """The body is larger than the limit."""
 
     status = 413
 
 
 class UnsupportedError(PostroomError):
-    """The body is encoded in a way that is not read."""
+    """The body has an encoding that is not supported."""
 
     status = 415
 
 
 class PreconditionFailedError(PostroomError):
-    """What the client has read is no longer what is stored; nothing was changed."""
+    """The stored object has changed since the client read it; nothing was changed."""
 
     status = 412
 
 
 class ThrottledError(PostroomError):
-    """Too many attempts, or too many at once; nothing was looked at. The next may begin after so many seconds."""
+    """Too many attempts, or too many at once; this one was not checked. The next may follow after `seconds`."""
 
     status = 429
 
@@ -107,24 +107,24 @@ class ThrottledError(PostroomError):
 
 
 def too_many_logins() -> ThrottledError:
-    """More wait for their password to be checked than may."""
+    """The error when too many logins wait for their password check."""
     return ThrottledError("Too many logins at once", 1)
 
 
 class UnavailableError(PostroomError):
-    """Something postroom needs (the database, a directory server) is away; trying again later may work."""
+    """Something that postroom needs (the database, a directory server) is unavailable; a retry may work."""
 
     status = 503
 
 
 class BusyError(UnavailableError):
-    """There is too much to do already; nothing was done."""
+    """The service is overloaded; nothing was done."""
 
     retry_after = 1
 
 
 class OverdueError(UnavailableError):
-    """A request took too long and was given up. A change that had begun is stored as a whole, or not at all."""
+    """A request took too long and was cancelled. A change that had begun is stored completely or not at all."""
 
     retry_after = 5
 
@@ -136,4 +136,4 @@ class SlowBodyError(PostroomError):
 
 
 class MisconfiguredError(UnavailableError):
-    """The directory is not configured, or does not work as it is: trying again helps once that has been mended."""
+    """The directory is not configured, or not correctly; a retry helps only after the configuration is fixed."""

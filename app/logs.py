@@ -1,19 +1,19 @@
-"""The log: a line for each thing that is said, with the request that it is about, and nothing that forges another."""
+"""The log: each record is one line with the ID of its request. A record's text cannot forge another line."""
 
 import logging
 import sys
 from contextvars import ContextVar
 from typing import Final
 
-#: The ID of the request that is being answered. What a request starts and does not wait for bears it, too.
+#: The ID of the current request. Background work that a request starts keeps it.
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="-")
 
 
 class LineFormatter(logging.Formatter):
-    """Whatever is said, by whomever, becomes one line. A traceback follows indented, line by line."""
+    """Makes every record one line. A traceback follows, each of its lines indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and the lines of the traceback if there is one."""
+        """The line of the record, and the lines of its traceback if there is one."""
         head = f"{self.formatTime(record)} {record.levelname} {record.name} [{REQUEST_ID.get()}]:"
         lines = [one_line(f"{head} {record.getMessage()}")]
         # Not record.exc_text, which another handler may have filled.
@@ -25,19 +25,19 @@ class LineFormatter(logging.Formatter):
 
 
 def one_line(text: str) -> str:
-    """The text with everything escaped that a terminal obeys, a reader of lines splits at, or nobody sees."""
+    """The text with all unprintable characters escaped: terminal controls, line breaks, invisible characters."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
 def set_up(level: int) -> None:
-    """From now on everything that is logged from that level on goes to the standard error, in this form."""
+    """Sends records of `level` and above to standard error in this format from now on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter())
     logging.basicConfig(level=level, handlers=[handler])
 
 
 def _indented(text: str) -> list[str]:
-    # The message of an exception may have lines; none of them begins as a line of the log does.
+    # An exception's message may have several lines. Indented, none of them looks like a log line of its own.
     return [f"  | {one_line(line)}" for line in text.split("\n")]
 
 

@@ -1,4 +1,4 @@
-"""create_app: the application around what app/wiring.py puts together."""
+"""create_app(): the HTTP application around the parts from app/wiring.py."""
 
 import asyncio
 import logging
@@ -40,14 +40,14 @@ log = logging.getLogger("postroom")
 #: Seconds until a change of permissions by another process takes effect.
 WATCH_INTERVAL = 1.0
 
-#: How whoever started the service gets to know the password made up at the first start; None when there is none.
+#: Tells the person who started the service where to find the generated first password; None if there is none.
 FIRST_LOGIN = web.AppKey[str | None]("first_login", str | None)  # type: ignore[arg-type]
 
-#: Paths whose requests are never too many: the state, which is to be seen always, and the login. That reads its body by
-#: itself, so slow ones would keep others out; what it costs has a queue of its own.
-_ALWAYS_TAKEN = ("/status", "/login")
+#: Paths without a limit of requests in flight: the status, which must always be visible, and the login. The login
+#: handler reads its body itself, so slow clients would lock out others; password checks have their own queue.
+_UNLIMITED = ("/status", "/login")
 
-#: The page stands beside the API, and is not described by it.
+#: The page with the API description. It is not part of the API, so the OpenAPI document leaves it out.
 DOCS = [
     Route("GET", "/docs", docs.get_page, public),
     Route("GET", "/docs/start.js", docs.get_start, public),
@@ -56,7 +56,7 @@ DOCS = [
 
 
 def create_app(config: Config, *, prepared: bool = False) -> web.Application:
-    """An application ready to be served. The database is opened when it starts and closed when it stops.
+    """The application, ready to be served. It opens the database when it starts and closes it when it stops.
 
     `prepared`: it was brought up to date already, by `prepare`.
     """
@@ -75,19 +75,19 @@ def create_app(config: Config, *, prepared: bool = False) -> web.Application:
     for route in DOCS:
         paths.setdefault(route.path, []).append(route)
     for path, routes in paths.items():
-        # By itself aiohttp takes no braces in a part of a path, which an address may hold.
+        # An address may hold braces, but aiohttp's default pattern for a part of a path does not match them.
         resource = app.router.add_resource(path.replace("}", ":[^/]+}"))
         allowed = allowed_methods(route.method for route in routes)
         for route in routes:
             lane = in_flight.lane(route.method, anonymous=route.guard is public)
-            serve = ready(route.handler, route.guard, UNBOUNDED if route.path in _ALWAYS_TAKEN else lane)
+            serve = ready(route.handler, route.guard, UNBOUNDED if route.path in _UNLIMITED else lane)
             resource.add_route(route.method, serve)
             if route.method == "GET":
-                # aiohttp leaves the body out by itself.
+                # aiohttp itself leaves out the body of the response.
                 resource.add_route("HEAD", serve)
         resource.add_route("OPTIONS", ready(options(allowed), public))
         resource.add_route("*", ready(not_allowed(allowed), public))
-    # A dot would not stand for a line break.
+    # A dot would not match a line break.
     app.router.add_route("*", r"/{path:[\s\S]*}", ready(not_found, public))
 
     async def run(app: web.Application) -> AsyncIterator[None]:
@@ -132,8 +132,8 @@ async def _prepare(context: Context, first: FirstPassword) -> str | None:
 
 
 async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> None:
-    # What this process changes it knows at once; of another one on the same file it learns here, and whether the file
-    # is still there.
+    # This process knows its own changes at once. Here it learns about changes by other processes on the same file, and
+    # whether the file still exists.
     database, token_key = context.database, None
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
@@ -142,11 +142,11 @@ async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> No
             await first.forget_when_changed()
             stored = await database.look_up_by(auth.find_sealed_token_key)
             if stored != token_key:
-                # Somebody has rotated the keys. What cannot be decrypted is told once.
+                # Somebody has rotated the keys. An unreadable key is logged once.
                 token_key = stored
                 context.tokens.use_key(await database.look_up_by(auth.find_token_key))
         except LostDatabaseError:
-            continue  # the log has said so
+            continue  # already logged
         except Exception as error:
             if isinstance(error, UnreadableSecretError) or sparing.due(_watch) is not None:
                 expected = is_unavailable(error) or isinstance(error, (OSError, UnreadableSecretError))
@@ -156,10 +156,10 @@ async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> No
 
 
 async def _ensure_administrator(context: Context, first: FirstPassword) -> str | None:
-    """Sees to it that `admin` is there, with the configured password if there is one.
+    """Creates `admin` if missing, and sets the configured password if there is one.
 
-    One that is made up is shown on a terminal or kept in a file, and never in what a journal may store; how it can be
-    known is returned.
+    A generated password is shown on a terminal or written to a file, but never printed where a journal may store it.
+    Returns how to find it, or None.
     """
     database, passwords, given = context.database, context.passwords, context.config.admin_password
     if await auth.select_account(database, ADMIN_ID) is None:
@@ -167,14 +167,14 @@ async def _ensure_administrator(context: Context, first: FirstPassword) -> str |
         keep = None if given or shown else first.keep
         if await database.write(_make_administrator, await passwords.hash(password), password, keep):
             if keep is None:
-                await asyncio.to_thread(first.forget)  # of a database that is gone
+                await asyncio.to_thread(first.forget)  # left by a database that is gone
             if given:
                 return None
             return f"{password} - it is shown this once" if shown else f"in {first.path} - change it, and the file goes"
-    # It was there before, or another process has just made it, which then tells the password.
+    # The account existed before, or another process has just created it and shows the password itself.
     account = await auth.select_account(database, ADMIN_ID)
     if given and account is not None and not await passwords.verify(account.password, given):
-        # Whoever sets the variable owns the machine; this is also the way back in when the password is lost.
+        # Only the owner of the machine can set the variable. This is also the way back in when the password is lost.
         await database.write(auth.set_password, ADMIN_ID, await passwords.hash(given))
     return None
 
@@ -183,7 +183,7 @@ def _make_administrator(
     connection: sqlite3.Connection, hashed: str, password: str, keep: Callable[[str], None] | None
 ) -> bool:
     made = auth.ensure_administrator(connection, hashed)
-    # Before the commit: an administrator whose password nobody knows would be worse than a file about nobody.
+    # Before the commit: a left-over file is better than an administrator whose password nobody knows.
     if made and keep is not None:
         try:
             keep(password)

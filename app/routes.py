@@ -1,6 +1,6 @@
-"""The route table: every operation in one row, with what is needed to use it.
+"""The route table: one row for each operation, with the guard that decides who may use it.
 
-A row without a guard does not exist: `public` has to be said.
+Every row has a guard; an operation without a login says `public`.
 """
 
 from typing import Final
@@ -57,7 +57,7 @@ _USERS = "/domains/{domainID}/users"
 _USER = "/domains/{domainID}/users/{userID}"
 _DEVICE = f"{_USER}/sync/{{deviceID}}"
 
-# aiohttp tries the routes of one prefix in order: what is asked for most stands first.
+# aiohttp tries the routes of one prefix in order, so the most frequent ones come first.
 ROUTES: Final = [
     Route("GET", _USER, users.get_user, domain_read),
     Route("PATCH", _USER, users.patch_user, domain_write),
@@ -91,10 +91,10 @@ ROUTES: Final = [
     Route("GET", "/openapi.json", docs.get_openapi, public),
     Route("POST", "/login", session.post_login, public),
     Route("GET", "/profile", session.get_profile, logged_in),
-    # With `user` and `old` in the body this is a login of its own; without, the handler asks who is calling.
+    # `user` and `old` in the body are a login of their own. Without them the handler itself requires a login.
     Route("PUT", "/passwd", session.put_passwd, public),
     Route("GET", "/domains", domains.list_own_domains, logged_in),
-    # Shows to each the domains they may read, which may be none.
+    # Shows callers only the domains that they may read.
     Route("GET", "/system/domains", domains.list_domains, logged_in),
     Route("POST", "/system/domains", domains.create_domain, system_write),
     Route("GET", "/system/domains/{domainID}", domains.get_domain, domain_read),
@@ -133,12 +133,12 @@ ROUTES: Final = [
     Route("GET", "/tasq/status", tasks.get_status, public),
     Route("POST", "/tasq/start", tasks.start_queue, system_write),
     Route("POST", "/tasq/stop", tasks.stop_queue, system_write),
-    # Everyone who is logged in sees the tasks they have started; the handlers ask whose they are.
+    # Callers see the tasks that they have started; the handlers check the owner.
     Route("GET", "/tasq/tasks", tasks.list_tasks, logged_in),
     Route("GET", "/tasq/tasks/{ID}", tasks.get_task, logged_in),
     Route("DELETE", "/tasq/tasks/{ID}", tasks.remove_task, logged_in),
     Route("POST", "/tasq/tasks/{ID}/cancel", tasks.cancel_task, logged_in),
-    # The operations around users that a client needs.
+    # Operations around users that clients rely on.
     Route("GET", "/system/users", users.list_all_users, system_read),
     Route("GET", "/system/roles/permissions", roles.list_permissions, system_read),
     Route("GET", "/system/roles", roles.list_roles, system_read),
@@ -146,11 +146,11 @@ ROUTES: Final = [
     Route("GET", "/system/roles/{ID}", roles.get_role, system_read),
     Route("PATCH", "/system/roles/{ID}", roles.patch_role, system_write),
     Route("DELETE", "/system/roles/{ID}", roles.delete_role, system_write),
-    # Whoever writes in the domain only must not give themselves a role.
+    # Not domain_write: the administrators of a domain must not give themselves roles.
     Route("PATCH", f"{_USER}/roles", roles.patch_user_roles, system_write),
     Route("GET", "/users", passwords.list_usernames, usernames_read),
     Route("PUT", "/passwd/{username}", passwords.put_passwd_of, passwords_reset),
-    # The web console of a domain administrator shows nothing without these two.
+    # Without these two the web console shows a domain administrator nothing.
     Route("GET", "/defaults/createParams", defaults.get_defaults, domains_read),
     Route("GET", "/system/servers", empty.list_servers, domains_read),
     Route("PUT", "/defaults/createParams", defaults.put_defaults, system_write),

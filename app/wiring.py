@@ -1,4 +1,4 @@
-"""What a service and a command on the same database have in common, put together in one place."""
+"""Builds the parts that the service and the commands share."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,10 +22,10 @@ from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
 @asynccontextmanager
 async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Context]:
-    """The parts, with the database open; at the end tasks are stopped and all is closed.
+    """The parts with the database open. Stops tasks and closes everything at the end.
 
-    Without `create` a database is neither made nor brought up to date: a service may be running on it. Raises
-    DatabaseError, NoDatabaseError, WrongDatabaseError.
+    `create`: creates a missing database and migrates an old one. Commands set it to False, because a service may be
+    running on the database. Raises DatabaseError, NoDatabaseError, WrongDatabaseError.
     """
     database = await Database.open(
         config.database, create=create, key_file=config.key_file, search_timeout=config.search_timeout
