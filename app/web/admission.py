@@ -1,8 +1,8 @@
-"""Letting callers in, and asking again inside the transaction of every write whether they may still do this.
+"""Checks the guard when a request arrives, and again inside the transaction of every write.
 
-A request is let in by what is known when its head has come. Until it writes, its body has to arrive, a password is
-hashed, a directory is asked, other writes are ahead of it; meanwhile the caller may have been deleted, suspended or
-have lost a role.
+The first check happens as soon as the head of the request has arrived. Before the write, the body has to arrive, a
+password may be hashed, a directory queried, other writes may be ahead in the queue. In that time the caller may have
+been deleted or suspended, or have lost a role.
 """
 
 from collections.abc import Callable
@@ -21,25 +21,25 @@ from postroom.storage.lanes import ASKER
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.writing import WRITE_CHECK
 
-#: Whether a caller may do this.
+#: Tells whether a caller may use the operation.
 Guard = Callable[[Caller, web.Request], bool]
 
 _READS: Final = frozenset({"GET", "HEAD"})
-_REVOKED: Final = "What you may do has changed while this was read"
-_LOST: Final = "What you may do has changed while this was under way; nothing was stored"
+_REVOKED: Final = "Your permissions have changed while this request was in flight"
+_LOST: Final = "Your permissions have changed while this request was in flight; nothing was stored"
 
 
 def logged_in(_caller: Caller, _request: web.Request) -> bool:
-    """Whoever is logged in."""
+    """Every caller with a login."""
     return True
 
 
 async def admit(request: web.Request, guard: Guard) -> Caller:
-    """The caller, who passes the guard now, and has to pass it in every write of the request as well.
+    """Identifies the caller and checks the guard, now and again in every write of the request.
 
     Raises UnauthenticatedError, ForbiddenError.
     """
-    # Of a moment before the caller is looked up, so that no change since then is overlooked.
+    # Read before the caller is looked up, so that no later change is missed.
     known = context_of(request).database.generation
     generation, since = known.value, known.mark()
     caller = await identify(request)
@@ -53,7 +53,7 @@ async def admit(request: web.Request, guard: Guard) -> Caller:
 
 
 class Admission(NamedTuple):
-    """On what grounds a caller was let in: by what was known at which moment."""
+    """Why a caller was admitted: the guard, and what was known of all authority at which moment."""
 
     guard: Guard
     generation: int
@@ -64,10 +64,10 @@ ADMITTED: Final = web.RequestKey("admitted", Admission)
 
 
 async def confirm(request: web.Request) -> None:
-    """Looks again at the caller of a read, if authority has changed anywhere since they were let in.
+    """Checks the caller of a read once more if anybody's authority has changed since they were admitted.
 
-    Another process may have revoked it, so the database has to have been asked since; nearly always the read itself has
-    done that. What a write may do is asked inside its transaction. Raises UnauthenticatedError, ForbiddenError.
+    Another process may have revoked theirs, so the database must have been asked since then; nearly always the read
+    itself has done that. A write is checked inside its transaction. Raises UnauthenticatedError, ForbiddenError.
     """
     admitted = request.get(ADMITTED)
     if admitted is None or request.method not in _READS:
@@ -82,7 +82,7 @@ async def confirm(request: web.Request) -> None:
 
 
 class _Check:
-    """Asks again only when somebody's authority has changed since the caller was let in; else it is one look-up."""
+    """Repeats the check only if anybody's authority has changed since the first one; otherwise it is one look-up."""
 
     __slots__ = ("_generation", "_guard", "_request")
 
@@ -97,7 +97,7 @@ class _Check:
             self._ask(connection)
 
     def of_task(self) -> "TaskCheck":
-        """That of a task which the request starts, and which may go on for longer than its login does."""
+        """The check for a task that the request starts. The task may outlive the login."""
         return TaskCheck(self._request, self._guard, self._generation)
 
     def _ask(self, connection: sqlite3.Connection) -> None:
@@ -105,9 +105,9 @@ class _Check:
 
 
 class RequestCheck(_Check):
-    """Of a request: its caller's login still counts, meets the guard, and reaches no less than when it was let in.
+    """For a request: the login is still valid, passes the guard, and has no fewer grants than at the first check.
 
-    That it reaches no less makes right whatever a handler has concluded from the caller's grants before the write.
+    With fewer grants, a decision that the handler took before the write could be wrong.
     """
 
     __slots__ = ()
@@ -120,9 +120,9 @@ class RequestCheck(_Check):
 
 
 class TaskCheck(_Check):
-    """Of a task: who has started it may still do so. What becomes of the login is no matter: a new password ends none.
+    """For a task: the user who started it still passes the guard. Their login may end meanwhile: the task goes on.
 
-    What the task is about is in the guard; whatever else its starter loses meanwhile has nothing to do with it.
+    The guard covers the object of the task, so other grants that the user loses meanwhile do not matter.
     """
 
     __slots__ = ()
@@ -131,4 +131,4 @@ class TaskCheck(_Check):
         starter = self._request[CALLER]
         now = replace(starter, grants=grants_now(connection, starter.user_id))
         if not self._guard(now, self._request):
-            raise ForbiddenError("Stopped: whoever has started this may no longer do it")
+            raise ForbiddenError("Stopped: the user who started this is no longer allowed to do it")

@@ -1,4 +1,4 @@
-"""Who makes a request: by Bearer, or by the cookie together with its CSRF token."""
+"""Authentication: by Bearer token, or by the cookie together with its CSRF token."""
 
 import hmac
 from typing import Final
@@ -14,13 +14,13 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 async def identify(request: web.Request) -> Caller:
-    """Who makes the request, by Bearer or by cookie. Raises UnauthenticatedError."""
+    """The caller, by Bearer token or cookie. Raises UnauthenticatedError."""
     context = context_of(request)
     token, from_cookie = token_of(request)
     if token is None:
         raise UnauthenticatedError("Access denied", ["You are not logged in"])
     caller = await context.tokens.caller(token)
-    # A browser sends the cookie along whatever page made the request; the header shows that it was the client itself.
+    # A browser sends the cookie for requests of any page. Only the client itself can know the value of the header.
     if from_cookie and request.method not in _SAFE_METHODS:
         given = request.headers.get("X-Csrf-Token", "")
         if not hmac.compare_digest(given.encode("utf-8", "replace"), csrf_token(token).encode()):
@@ -29,14 +29,14 @@ async def identify(request: web.Request) -> Caller:
 
 
 def token_of(request: web.Request) -> tuple[str | None, bool]:
-    """(the token or None, whether it came in the cookie)."""
+    """The token or None, and whether it came in the cookie."""
     authorization = request.headers.get("Authorization")
     if authorization is not None and authorization[:7].lower() == "bearer ":
         return authorization[7:].strip(), False
     cookie = request.headers.get("Cookie")
     if cookie is None:
         return None, True
-    # Nearly always it is the only cookie; then there is nothing to parse.
+    # It is nearly always the only cookie; then nothing needs to be parsed.
     if cookie.startswith(f"{COOKIE}=") and ";" not in cookie:
         return cookie[len(COOKIE) + 1 :].strip('" ') or None, True
     return request.cookies.get(COOKIE) or None, True

@@ -1,7 +1,7 @@
-"""What stands around every handler: who is calling, may they, is the input right; and errors to JSON.
+"""Authentication, authorisation, validation and error responses for every handler.
 
-It is put around each handler when the routes are made, not around every request as a middleware: that is a tenth of the
-time that a single read takes.
+Each handler is wrapped once, when the routes are made. A middleware would run for every request, which costs a tenth of
+the time of a single read.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ request_log = logging.getLogger("postroom.requests")
 def endpoint(
     handler: Handler, guard: Guard, in_flight: InFlight, lane: Lane = UNBOUNDED, *, access_log: bool
 ) -> Handler:
-    """The handler with all that stands around it. What it takes is read from aiohttp-apispec's decorators."""
+    """Wraps a handler with these checks. aiohttp-apispec's decorators on the handler declare its input."""
     load_input = input_loader(handler)
     has_body = reads_body(handler)
 
@@ -36,11 +36,11 @@ def endpoint(
         started = time.perf_counter()
         in_flight.count += 1
         try:
-            # Nobody's body is received who may not do this anyway.
+            # Before the body is received: a caller who may not do this need not send it.
             await _admit(request, guard)
             if has_body and guard is not None and request.body_exists:
                 await receive(request)
-                # It may have taken its time: whoever was let in for it may have been put out meanwhile.
+                # Receiving the body may have taken long, and the caller may have lost the permission meanwhile.
                 await _admit(request, guard)
             if load_input is not None:
                 await load_input(request)
@@ -73,30 +73,31 @@ async def _admit(request: web.Request, guard: Guard) -> None:
     if guard is None:
         return
     try:
-        # A login first, and only one that is enough by itself: a handler that finds a caller may go by their password.
+        # A login comes first, and counts only if it passes the guard by itself: a handler that has a caller may check
+        # that caller's password.
         await admit(request, guard)
     except (UnauthenticatedError, ForbiddenError):
         if not (isinstance(guard, AddressOr) and is_trusted(request)):
             raise
-        # Who is trusted by address has no caller, also when the login was enough a moment ago.
+        # A request that is trusted by address has no caller, even if its login passed a moment ago.
         request.pop(CALLER, None)
         request.pop(ADMITTED, None)
         WRITE_CHECK.set(None)
 
 
 async def not_found(_request: web.Request) -> web.StreamResponse:
-    """For every path that leads nowhere."""
+    """The handler for every unknown path."""
     raise web.HTTPNotFound
 
 
 def allowed_methods(methods: Iterable[str]) -> list[str]:
-    """What can be asked of a path that has these methods."""
+    """All methods of a path whose routes have these methods, with OPTIONS and HEAD."""
     named = {*methods, "OPTIONS"}
     return sorted(named | {"HEAD"} if "GET" in named else named)
 
 
 def options(allowed: Sequence[str]) -> Handler:
-    """For OPTIONS on a path that has these methods."""
+    """The OPTIONS handler of a path with these methods."""
 
     async def answer(_request: web.Request) -> web.StreamResponse:
         return options_answer(allowed)
@@ -105,14 +106,14 @@ def options(allowed: Sequence[str]) -> Handler:
 
 
 def options_answer(allowed: Sequence[str]) -> web.Response:
-    """Which methods there are. Nothing here lets pages of other origins in."""
+    """The response to OPTIONS. It has no CORS headers, so pages of other origins get no access."""
     response = message(f"Possible here: {', '.join(allowed)}")
     response.headers["Allow"] = ", ".join(allowed)
     return response
 
 
 def not_allowed(allowed: Sequence[str]) -> Handler:
-    """For the methods that a path does not have."""
+    """The handler for all methods that a path does not have."""
 
     async def refuse(request: web.Request) -> web.StreamResponse:
         raise web.HTTPMethodNotAllowed(request.method, allowed)

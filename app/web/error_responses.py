@@ -1,4 +1,4 @@
-"""Failures as answers: one shape, and nothing of the inside."""
+"""Turns errors into responses: all have one shape, and none reveals internals."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ from postroom.storage.faults import (
 from postroom.storage.integrity import rule_of
 from postroom.storage.sqlite import sqlite3
 
-#: What the log has said lately of the database.
+#: Keeps repeated database errors out of the log.
 SPARING: Final = web.AppKey("sparing", Sparing)
 
 log = logging.getLogger("postroom")
@@ -39,16 +39,16 @@ request_log = logging.getLogger("postroom.requests")
 
 
 def shown_path(request: web.BaseRequest) -> str:
-    """The path as it may stand in answers and logs: percent-encoded, so that it is of one line, and not too long."""
-    # What CONNECT is asked for has no path.
+    """The path for responses and logs: percent-encoded, so it is one line, and at most 200 characters."""
+    # The target of CONNECT has no path.
     return request.rel_url.raw_path[:200] or "/"
 
 
 def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError) -> web.Response:
-    """The answer for whatever a handler raised; what is not the caller's fault is logged under a request ID.
+    """The response for an error that a handler raised. Logs an error of the service under the request ID.
 
-    Raises ConnectionResetError when nobody is there to be answered: then the connection ends, quietly; and a
-    cancellation that has no answer.
+    Raises ConnectionResetError when the client has disconnected: then the connection ends quietly. Raises `error` again
+    when it is a cancellation that needs no response.
     """
     if isinstance(error, asyncio.CancelledError):
         return _given_up(request, error)
@@ -60,20 +60,18 @@ def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError)
     if isinstance(error, web.HTTPException):
         return _http_failure(request, error)
     if isinstance(error, sqlite3.IntegrityError):
-        # The text names tables and columns, and no values.
-        log.warning(
-            "%s %s broke a rule that only the database looked at: %s", request.method, shown_path(request), error
-        )
+        # The text names tables and columns, but no values.
+        log.warning("%s %s broke a rule that only the database checks: %s", request.method, shown_path(request), error)
         return _known_failure(_broken_rule(error))
     if isinstance(error, SearchError):
         return _known_failure(_of_search(error))
     if isinstance(error, LostDatabaseError):
-        # The log has said so, once for all requests.
+        # Already logged, once for all requests.
         return _known_failure(UnavailableError(str(error)))
     request_id = REQUEST_ID.get()
     if is_unavailable(error):
         return _unavailable(request, error, request_id)
-    # With the body, or a header, a password would stand in the log: only the way and the traceback do.
+    # The body and the headers may hold a password, so only the path and the traceback are logged.
     log.error("Request %s, %s %s failed", request_id, request.method, shown_path(request), exc_info=error)
     return json_response({"message": "An internal error has happened; the log has more under the request ID",
                         "requestID": request_id}, 500)  # fmt: skip
@@ -85,7 +83,7 @@ def _given_up(request: web.BaseRequest, error: asyncio.CancelledError) -> web.Re
         task.uncancel()
         return failure(request, OverdueError("This took too long and was given up; it may have been done all the same"))
     if not request.content.is_eof():
-        # The connection ended before the request did.
+        # The connection ended before the request was complete.
         return failure(request, CutOffError())
     raise error
 
@@ -96,7 +94,7 @@ def _broken_rule(error: sqlite3.IntegrityError) -> InvalidError:
 
 
 def _known_failure(error: PostroomError) -> web.Response:
-    # They may name what the client has sent.
+    # Messages may quote what the client has sent.
     document: dict[str, object] = {"message": printable(error.message)}
     if isinstance(error, UnauthenticatedError):
         document["error"] = printable("; ".join(error.errors))
@@ -111,21 +109,21 @@ def _known_failure(error: PostroomError) -> web.Response:
 def _of_search(error: SearchError) -> PostroomError:
     if isinstance(error, LargeAnswerError):
         return InvalidError(str(error))
-    # Whoever is told when to come again does so, and what was too slow would be too slow again.
+    # No Retry-After for a search that was too slow: a retry would be too slow again.
     return BusyError(str(error)) if isinstance(error, CrowdedError) else UnavailableError(str(error))
 
 
 def _unavailable(request: web.BaseRequest, error: Exception, request_id: str) -> web.Response:
-    answer = UnavailableError("The database cannot be used at the moment; try again later")
+    unavailable = UnavailableError("The database cannot be used at the moment; try again later")
     kind = primary_code(error.__cause__ or error) or type(error)
     since = request.app[SPARING].due(kind) if isinstance(request, web.Request) else 0
     if since is None:
-        return _known_failure(answer)
-    more = f" (the same has happened {since} more times since it was said last)" if since else ""
+        return _known_failure(unavailable)
+    more = f" (happened {since} more times since the last such line)" if since else ""
     log.error(
         "Request %s, %s %s: the database failed: %s%s", request_id, request.method, shown_path(request), error, more
     )
-    return _with_id(request_id, answer)
+    return _with_id(request_id, unavailable)
 
 
 def _with_id(request_id: str, error: PostroomError) -> web.Response:

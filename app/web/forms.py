@@ -1,7 +1,7 @@
-"""Forms, read from a body that has arrived: a login, which anybody may send, is the only one.
+"""Parses forms. The login is the only form, and anybody may send one.
 
-aiohttp reads forms in whatever character set the client names, and Python has some whose decoders need minutes for a
-megabyte. Here it is UTF-8 or nothing, and every step takes time in proportion to the bytes.
+aiohttp decodes forms with any character set that the client names, and some decoders of Python need minutes for a
+megabyte. This parser takes UTF-8 only, and every step takes time in proportion to the bytes.
 """
 
 import re
@@ -15,9 +15,9 @@ from postroom.app.errors import InvalidError, UnsupportedError
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
 
-#: Fields of a form, or parts.
+#: Most fields of a form, or parts of a multipart form.
 _MOST_FIELDS: Final = 32
-#: Bytes of the headers of one part.
+#: Most bytes in the headers of one part.
 _LONGEST_HEAD: Final = 1024
 #: RFC 2046 5.1.1.
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
@@ -30,7 +30,7 @@ def is_form(content_type: str) -> bool:
 
 
 def parse_form(raw: bytes, content_type_header: str) -> Mapping[str, str]:
-    """The fields of a form; of several with one name the last. Raises InvalidError, UnsupportedError (not UTF-8)."""
+    """The fields of a form; the last one of a name counts. Raises InvalidError, UnsupportedError (not UTF-8)."""
     kind = Message()
     kind["Content-Type"] = content_type_header
     charset = str(kind.get_param("charset", "utf-8")).lower()
@@ -46,10 +46,10 @@ def parse_form(raw: bytes, content_type_header: str) -> Mapping[str, str]:
 
 
 def _parts(raw: bytes, boundary: str) -> dict[str, str]:
-    """The fields of a form in parts. ValueError when it is none: no boundary, no end, a file, too many parts."""
+    """The fields of a multipart form. Raises ValueError: no boundary, no end, a file, too many parts."""
     if not _BOUNDARY.fullmatch(boundary):
         raise ValueError("There is no boundary")
-    # What stands before the first boundary, and after the last one, is for nobody.
+    # RFC 2046 5.1.1: the text before the first boundary and after the last one is ignored.
     _, *parts = (b"\r\n" + raw).split(b"\r\n--" + boundary.encode("ascii"), _MOST_FIELDS + 2)
     if not parts or not parts[-1].startswith(b"--"):
         raise ValueError("The form has no end, or too many parts")
@@ -60,7 +60,7 @@ def _parts(raw: bytes, boundary: str) -> dict[str, str]:
             raise ValueError("A part has no headers, or too long ones")
         named = [found for line in head.split(b"\r\n") if (found := _NAME.fullmatch(line))]
         if len(named) != 1:
-            # A part with a filename is a file, and there is none to be sent here.
+            # A part with a filename is a file, and no operation takes files.
             raise ValueError("A part is no field")
         fields[named[0][1].decode("utf-8")] = value.decode("utf-8")
     return fields

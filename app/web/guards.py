@@ -17,7 +17,7 @@ def system_read(caller: Caller, _request: web.Request) -> bool:
 
 
 def system_write(caller: Caller, _request: web.Request) -> bool:
-    """Everything."""
+    """Reading and changing everything."""
     return caller.grants.system_write
 
 
@@ -32,12 +32,12 @@ def domain_write(caller: Caller, request: web.Request) -> bool:
 
 
 def domain_org_admin(caller: Caller, request: web.Request) -> bool:
-    """Changing the domain itself: its organisation's administrators."""
+    """Changing the domain itself: for administrators of its organisation."""
     return path_id(request, "domainID") in caller.grants.org_admin_domains
 
 
 def domain_remove(caller: Caller, request: web.Request) -> bool:
-    """Marking the domain as deleted, or purging it: the handler knows which is asked for."""
+    """Marking the domain as deleted, or purging it; the handler checks which of the two the request asks for."""
     domain_id = path_id(request, "domainID")
     return domain_id in caller.grants.org_admin_domains or domain_id in caller.grants.purge
 
@@ -48,12 +48,12 @@ def org_admin(caller: Caller, request: web.Request) -> bool:
 
 
 def directory_read(caller: Caller, request: web.Request) -> bool:
-    """Reading what the query names by `domain` or `organization`; without either, reading everything."""
+    """Reading in the `domain` or `organization` of the query; without either, reading everything."""
     return caller.grants.system_read or _names_own(caller, request, caller.grants.read)
 
 
 def directory_write(caller: Caller, request: web.Request) -> bool:
-    """Writing there."""
+    """Writing in the `domain` or `organization` of the query; without either, changing everything."""
     return caller.grants.system_write or _names_own(caller, request, caller.grants.write)
 
 
@@ -64,44 +64,44 @@ def _names_own(caller: Caller, request: web.Request, own: IdScope) -> bool:
         return False
     org_id = _number(request.query["organization"])
     if org_id == NO_ORG:
-        # The operation finds out which domains these are, and keeps to those of the caller.
+        # The operation finds these domains, and leaves out those that the caller may not use.
         return own.everything or bool(own.ids)
     return org_id in caller.grants.orgs
 
 
 def _number(text: str) -> int | None:
-    # What is no number is nobody's; who may do everything is told so when the query is checked.
+    # None, which is in nobody's grants, for anything but a number. Callers with all rights get the error of the schema.
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def domains_read(caller: Caller, _request: web.Request) -> bool:
-    """Reading in any domain at all."""
+    """Reading in at least one domain, whichever it is."""
     return "DomainAdminRead" in caller.grants.capabilities
 
 
 def passwords_reset(caller: Caller, _request: web.Request) -> bool:
-    """Setting passwords everywhere, or writing in any domain at all: the handler knows of whom."""
+    """Setting passwords everywhere, or writing in at least one domain; the handler checks the user concerned."""
     return caller.grants.reset_passwords or "DomainAdminWrite" in caller.grants.capabilities
 
 
 def usernames_read(caller: Caller, request: web.Request) -> bool:
-    """Whoever may set passwords, and who reads everything."""
+    """Setting passwords (see passwords_reset), or reading everything."""
     return passwords_reset(caller, request) or caller.grants.system_read
 
 
 def _system(caller: Caller, request: web.Request) -> bool:
-    """Reading everything, or everything, as the method has it."""
+    """Reading everything for GET and HEAD, changing everything for other methods."""
     reading = request.method in ("GET", "HEAD")
     return caller.grants.system_read if reading else caller.grants.system_write
 
 
 def policy_read(caller: Caller, request: web.Request) -> bool:
-    """Reading everything; the defaults for all, which are nobody's, with any domain to read."""
+    """Reading everything; for the policy `default`, which belongs to no user, reading in one domain is enough."""
     defaults = request.match_info["username"] == "default"
     return caller.grants.system_read or (defaults and domains_read(caller, request))
 
 
-#: The ActiveSync server, by its address; others need to be allowed to read or change everything.
+#: Admits the ActiveSync server by its address; other callers must be allowed to read or change everything.
 from_service: Final = AddressOr(_system)
-#: The same; a console's page of a domain wants the default policy.
+#: The same, but a domain administrator may read the default policy: the web console's page of a domain shows it.
 policy_from_service: Final = AddressOr(policy_read)

@@ -1,8 +1,8 @@
-"""What a handler declared to take, loaded and checked before it runs.
+"""Loads and validates the input of a handler before the handler runs.
 
-The declarations are those of aiohttp-apispec's decorators. Its own validation middleware is not used: it parses every
-location for every request, which is the dearest thing on the way to a single read, and reports errors through a
-callback that all applications of a process share.
+aiohttp-apispec's decorators declare the input. Its own validation middleware is not used: it parses every location for
+every request, which is the most expensive part of a single read, and it reports errors through a callback that all
+applications of a process share.
 """
 
 import asyncio
@@ -23,24 +23,24 @@ from postroom.app.errors import CutOffError, InvalidError, TooLargeError, Unsupp
 from postroom.app.web.keys import BODY, QUERY
 from postroom.schemas.fields import CommaSeparated
 
-#: Largest body that is read, in bytes.
+#: Largest body, in bytes.
 MAX_BODY: Final = 1024 * 1024
-#: Values in one body, and fields of an object in it: far more than the longest lists of the schemas guard.
+#: Most values in one body, and most fields in one object: far more than the longest lists of the schemas need.
 MOST_VALUES: Final = 100_000
 MOST_FIELDS: Final = 2_000
-#: Bytes of a body that is loaded on the event loop. A longer one would make everybody wait for it.
+#: Largest body that is loaded on the event loop, in bytes. A larger one would block all other requests.
 LOADED_AT_ONCE: Final = 4 * 1024
 
-#: Longest list of reasons in one answer.
+#: Most reasons in one response.
 _MOST_ERRORS = 50
 
-#: Loads long bodies. They share the interpreter with the event loop, which gets its turn every 5 ms: the fewer the
-#: better, and two, so that nobody's long body holds up everybody's.
+#: Loads large bodies. The threads share the interpreter with the event loop, which gets its turn every 5 ms, so few are
+#: better. Two, so that one large body does not hold up all others.
 _loaders = ThreadPoolExecutor(2, thread_name_prefix="postroom-bodies")
 
 
 def load(schema: Schema, data: Any) -> Any:
-    """`data` as the schema loads it. Raises InvalidError that lists every "field: reason"."""
+    """Loads `data` by the schema. Raises InvalidError with a list of all "field: reason"."""
     try:
         return schema.load(data)
     except ValidationError as error:
@@ -51,7 +51,7 @@ def load(schema: Schema, data: Any) -> Any:
 def _flatten(messages: Any, path: str = "") -> Iterator[str]:
     if isinstance(messages, dict):
         for key, value in messages.items():
-            # "_schema" is marshmallow's word for "the whole": there is no field to name.
+            # marshmallow's "_schema" stands for the whole object: there is no field to name.
             name = path if key == "_schema" else f"{path}.{key}" if path else str(key)
             yield from _flatten(value, name[:200])
         return
@@ -60,7 +60,7 @@ def _flatten(messages: Any, path: str = "") -> Iterator[str]:
 
 
 def input_loader(handler: object) -> Callable[[web.Request], Awaitable[None]] | None:
-    """Loads what the handler has declared into request[QUERY] and request[BODY]; None when it has declared nothing."""
+    """A function that loads a handler's input into request[QUERY] and request[BODY]; None if it declares no input."""
     schemas = {entry["location"]: entry["schema"] for entry in getattr(handler, "__schemas__", ())}
     load_query = query_loader(schemas["querystring"]) if "querystring" in schemas else None
     body_schema = schemas.get("json")
@@ -75,7 +75,7 @@ def input_loader(handler: object) -> Callable[[web.Request], Awaitable[None]] | 
             if body_schema is not None:
                 request[BODY] = await load_body(request, body_schema)
         except InvalidError:
-            # What is not there is not there, whatever else is wrong. Asked only now, because it costs a look-up.
+            # A missing object is a 404 even if the input is invalid. Checked only now, because it costs a look-up.
             if look_up is not None:
                 await look_up(request)
             raise
@@ -84,13 +84,13 @@ def input_loader(handler: object) -> Callable[[web.Request], Awaitable[None]] | 
 
 
 def query_loader(schema: Schema) -> Callable[[web.Request], Any]:
-    """Loads the query of requests by a schema, ignoring parameters it does not know.
+    """A function that loads the query of a request by a schema and ignores unknown parameters.
 
-    Lists are polled with the same query over and over, so what it loaded to is remembered.
+    Clients poll lists with the same query over and over, so results are cached.
     """
     names = [field.data_key or name for name, field in schema.fields.items()]
     several = {field.data_key or name for name, field in schema.fields.items() if isinstance(field, fields.List)}
-    # Clients that do not read how a list is written repeat the name: all of the values count, not one of them.
+    # Some clients repeat the name instead of writing a comma-separated list: all values count, not only the first.
     joined = {field.data_key or name for name, field in schema.fields.items() if isinstance(field, CommaSeparated)}
 
     def value(query: MultiDict[str], name: str) -> Any:
@@ -101,29 +101,30 @@ def query_loader(schema: Schema) -> Callable[[web.Request], Any]:
         query: MultiDict[str] = MultiDict(URL(f"/?{raw}", encoded=True).query)
         return load(schema, {name: value(query, name) for name in names if name in query})
 
-    remembered = lru_cache(maxsize=256)(parse)
+    cached = lru_cache(maxsize=256)(parse)
 
     def load_query(request: web.Request) -> Any:
         raw = request.rel_url.raw_query_string
-        return remembered(raw) if len(raw) <= 256 else parse(raw)
+        return cached(raw) if len(raw) <= 256 else parse(raw)
 
     return load_query
 
 
 def reads_body(handler: object) -> bool:
-    """Whether the handler has declared that it takes a body."""
+    """Whether the handler declares a body."""
     return any(entry["location"] in ("json", "form") for entry in getattr(handler, "__schemas__", ()))
 
 
 async def receive(request: web.Request, most: int = MAX_BODY) -> bytes:
-    """The body, which is read once. Its bytes are as they came: nothing is inflated, and no character set is believed.
+    """The raw body of at most `most` bytes, read once: neither decompressed nor decoded.
 
-    Raises UnsupportedError, TooLargeError, InvalidError for one that is not encoded as its header says, CutOffError.
+    Raises UnsupportedError, TooLargeError, CutOffError, and InvalidError when the body is not encoded as its header
+    says.
     """
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity"):
         raise UnsupportedError("The body is compressed; only bodies without a Content-Encoding are read")
-    # Before the body is here, if it says so itself.
+    # Refuses by the declared length before the body arrives.
     if (request.content_length or 0) > most:
         raise _too_large(most)
     try:
@@ -144,9 +145,9 @@ def _too_large(most: int) -> TooLargeError:
 
 
 def parse_json(raw: bytes, content_type: str | None) -> Any:
-    """A body as JSON, None when there is none. Raises InvalidError when it is something else, or too much of it.
+    """Parses a body as JSON; None if it is empty. Raises InvalidError when it is not JSON, or has too many values.
 
-    `content_type`: None when the request says none.
+    `content_type`: None when the request has none.
     """
     if not raw.strip():
         return None
@@ -158,21 +159,21 @@ def parse_json(raw: bytes, content_type: str | None) -> Any:
         reason = f"{error.msg} at line {error.lineno} column {error.colno}"
         raise InvalidError(f"The body is no valid JSON: {reason}") from None
     if data is None:
-        # Otherwise it would pass for a body that is not there.
+        # Otherwise it would count as an empty body.
         raise InvalidError("The body is null, where a JSON object is needed")
-    # In less than that there is no room for too many. How deep they are nested, orjson looks at: 1,024 is too much.
+    # A smaller body has no room for too many values. orjson itself limits nesting: it refuses 1,024 levels.
     if len(raw) > LOADED_AT_ONCE and isinstance(data, (dict, list)):
         _check_size(data)
     return data
 
 
 def content_type_of(request: web.Request) -> str | None:
-    """The content type that the request says its body has; None when it says none."""
+    """The content type of the body as the request declares it; None when it declares none."""
     return request.content_type if "Content-Type" in request.headers else None
 
 
 def _check_size(data: Any) -> None:
-    """Raises InvalidError for JSON of more values, or objects of more fields, than any schema takes."""
+    """Raises InvalidError for JSON with more values, or an object with more fields, than any schema takes."""
     values, unseen = 0, [data]
     while unseen:
         each = unseen.pop()
@@ -194,16 +195,16 @@ def _narrowed(schema: Schema, names: frozenset[str]) -> Schema:
 
 
 def _for_fields(schema: Schema, names: Iterable[str]) -> Schema:
-    """The schema for a body with these fields of a PATCH, where any may be missing; unknown ones are still refused.
+    """The schema of a PATCH, narrowed to the fields in the body; it still refuses unknown fields.
 
-    marshmallow looks at every field of a schema, also at those that are not there: for one field of a user that is most
-    of the time that loading takes. Which fields come together is remembered.
+    marshmallow visits every field of a schema, even missing ones: for one field of a user that is most of the loading
+    time. Narrowed schemas are cached by their set of fields.
     """
     return _narrowed(schema, frozenset(name for name in names if name in schema.fields))
 
 
 async def load_body(request: web.Request, schema: Schema) -> Any:
-    """The body as the schema loads it. Raises InvalidError, and what receive() raises."""
+    """Loads the body by the schema. Raises InvalidError, and the errors of receive()."""
     raw = await receive(request)
     if len(raw) <= LOADED_AT_ONCE:
         return _load(raw, content_type_of(request), schema, request.method)
@@ -215,7 +216,7 @@ def _load(raw: bytes, content_type: str | None, schema: Schema, method: str) -> 
     data = parse_json(raw, content_type)
     if data is None and getattr(schema, "optional", False):
         data = {}
-    # A body that is a bare array is loaded as the field that the schema names.
+    # A bare array is loaded as the field that the schema names in `bare_list`.
     bare_list = getattr(schema, "bare_list", None)
     if bare_list is not None:
         if not isinstance(data, list):

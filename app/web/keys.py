@@ -1,4 +1,4 @@
-"""What a request and the application carry, under aiohttp's keys."""
+"""The keys of the values that requests and the application carry."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,11 +15,11 @@ CALLER: Final = web.RequestKey("caller", Caller)
 QUERY: Final = web.RequestKey[Any]("query", object)
 BODY: Final = web.RequestKey[Any]("body", Mapping)
 
-#: Set on a request that may take longer than others (see Limits), and on one that has taken too long.
+#: UNHURRIED is set on a request that may take longer than others (see Limits), OVERDUE on one that took too long.
 UNHURRIED: Final = web.RequestKey("unhurried", bool)
 OVERDUE: Final = web.RequestKey("overdue", bool)
 
 
 def context_of(request: web.Request) -> Context:
-    """The service that a request came to."""
+    """The context of the application that handles the request."""
     return request.app[CONTEXT]

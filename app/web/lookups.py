@@ -1,4 +1,4 @@
-"""Look up or 404, for what belongs to the domain or the user in the path."""
+"""Looks up the object that the path names, or raises NotFoundError (404)."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 async def owner(request: web.Request) -> None:
-    """Raises NotFoundError unless the username in the path is somebody's username or alias."""
+    """Raises NotFoundError unless a user has the username in the path as username or alias."""
     username = request.match_info["username"]
     if await select_owner(context_of(request).database, username) is None:
         raise NotFoundError.of("user", repr(username[:100]))
 
 
-#: What a lookup asks the database: the ID in the path, and what is found, or None when there is nothing of that ID.
+#: A query by the ID in the path; returns None when no object has that ID.
 Select = Callable[[Database, int], Awaitable[T | None]]
 
 
@@ -53,8 +53,8 @@ async def _found(request: web.Request, thing: str, parameter: str, select: Selec
 async def of_user(request: web.Request, select: Callable[[Database, int, int], Awaitable[bytes | None]]) -> bytes:
     """What `select(database, domain ID, user ID)` finds.
 
-    Raises NotFoundError when the domain has no such user, InvalidError when what is asked for belongs to a store and
-    the user is a contact.
+    Raises NotFoundError when the domain has no such user. Raises InvalidError when the query is about a store and the
+    user is a contact, which has none.
     """
     database = context_of(request).database
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")

@@ -1,4 +1,4 @@
-"""JSON answers, and the parts of a path: the few things every handler needs."""
+"""JSON responses, and IDs from the path: the helpers that every handler needs."""
 
 from typing import Any, Final
 
@@ -10,25 +10,25 @@ from postroom.app.errors import NotFoundError
 from postroom.app.transactions.versions import etag
 from postroom.schemas.fields import INT64_MAX
 
-#: Every response has these; app/server/protocol.py sees to it. Nothing here is a page, so nothing may be loaded or
-#: framed by it.
+#: app/server/protocol.py adds these to every response that does not set them itself. JSON is not a page, so it may
+#: neither load anything nor be framed.
 SECURITY_HEADERS: Final = CIMultiDict(
     {
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
         "Referrer-Policy": "no-referrer",
         "Cross-Origin-Resource-Policy": "same-origin",
-        # In its place aiohttp would tell its version, and Python's.
+        # Otherwise aiohttp would reveal its version and Python's.
         "Server": "postroom",
     }
 )
 
-#: Nothing here may be kept by a proxy or a browser: it is about people, and depends on who asks.
+#: Proxies and browsers must not cache responses: they are about people, and depend on the caller.
 _HEADERS = CIMultiDict({"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"})
 
 
 def json_document(document: bytes, status: int = 200, *, version: bool = False) -> web.Response:
-    """An answer that is JSON already; with `version`, its ETag goes along, for a later If-Match."""
+    """A response whose body is already JSON; with `version`, it has an ETag for a later If-Match."""
     response = web.Response(body=document, status=status, headers=_HEADERS)
     if version:
         response.headers["ETag"] = f'"{etag(document)}"'
@@ -36,12 +36,12 @@ def json_document(document: bytes, status: int = 200, *, version: bool = False) 
 
 
 def json_response(data: Any, status: int = 200) -> web.Response:
-    """An answer made from Python data."""
+    """A JSON response made from Python data."""
     return json_document(orjson.dumps(data), status)
 
 
 def message(text: str, status: int = 200, *, version_of: bytes | None = None) -> web.Response:
-    """A bare success, with a body all the same: clients parse every answer. The ETag is that of what was stored."""
+    """A response with a message only, because clients parse every body. `version_of`: what was stored, for the ETag."""
     response = json_response({"message": text}, status)
     if version_of is not None:
         response.headers["ETag"] = f'"{etag(version_of)}"'
@@ -49,7 +49,7 @@ def message(text: str, status: int = 200, *, version_of: bytes | None = None) ->
 
 
 def path_id(request: web.Request, name: str) -> int:
-    """An ID in the path. Raises NotFoundError for what is no 64-bit integer: nothing has such an ID."""
+    """An ID in the path. Raises NotFoundError unless it is a 64-bit integer: no object has any other ID."""
     text = request.match_info[name]
     if text.isascii() and text.isdigit() and len(text) < 20 and (number := int(text)) <= INT64_MAX:
         return number

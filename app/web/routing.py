@@ -1,4 +1,4 @@
-"""A row of the route table, and the types of what stands in it."""
+"""The types of the route table."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -8,14 +8,14 @@ from aiohttp import web
 from postroom.app.auth.tokens import Caller
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-#: Whether a caller may do this. None stands for "nobody needs to be logged in".
+#: Tells whether a caller may use the operation. None: it needs no login.
 Guard = Callable[[Caller, web.Request], bool] | None
 
 public: Final[Guard] = None
 
 
 class AddressOr:
-    """A guard that a trusted source address passes as well; whoever comes from elsewhere has to pass the one given."""
+    """A guard that also admits trusted source addresses without a login; all others must pass `guard`."""
 
     def __init__(self, guard: Callable[[Caller, web.Request], bool]) -> None:
         self.guard = guard
@@ -25,7 +25,7 @@ class AddressOr:
 
 
 class Route(NamedTuple):
-    """One row of the table."""
+    """One row of the route table."""
 
     method: str
     path: str

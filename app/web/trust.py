@@ -1,4 +1,4 @@
-"""Where a request comes from, and whether that alone is enough to be served."""
+"""Where a request comes from, and whether its source makes a login unnecessary."""
 
 import re
 import socket
@@ -15,9 +15,9 @@ from postroom.app.web.keys import context_of
 
 Address = IPv4Address | IPv6Address
 
-#: All that clients send which ask directly. Proxies have dozens of headers to say for whom they ask, and invent more:
-#: any header that is not named here is taken for the mark of one. Nothing may be added that a proxy or a tracing agent
-#: adds by itself, or that shows a browser.
+#: The headers that direct clients send. Proxies have dozens of headers to name their client, and invent more, so any
+#: header that is not in this list counts as the sign of a proxy. Never add a header that a proxy or a tracing agent
+#: adds by itself, or that only browsers send.
 DIRECT_HEADERS: Final = frozenset({
     "accept",
     "accept-encoding",
@@ -30,14 +30,14 @@ DIRECT_HEADERS: Final = frozenset({
     "expect",
     "host",
     "if-match",
-    # Node.js sends it, and it alone; a browser sends Sec-Fetch-Site with it.
+    # Node.js sends this one alone; a browser also sends Sec-Fetch-Site.
     "sec-fetch-mode",
     "transfer-encoding",
     "user-agent",
     "x-csrf-token",
 })  # fmt: skip
 
-#: By these a browser shows itself, also through a proxy: any page of the internet can make it ask.
+#: Headers that reveal a browser, also behind a proxy: any page on the internet can make it send requests here.
 _BROWSER_HEADERS: Final = ("Origin", "Referer", "Sec-Fetch-Site")
 
 #: An IPv6 address in brackets, or a name or IPv4 address; a port may follow.
@@ -46,7 +46,7 @@ _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An address as far as it is known. It may be relied on only when it is `certain`."""
+    """The source address of a request, if known. Rely on it only when it is `certain`."""
 
     address: Address | None
     certain: bool
@@ -62,21 +62,21 @@ class Source:
 def find_source(
     peer: str | None, forwarded_for: Sequence[str], *, direct: bool, unreadable: bool, proxies: Sequence[Network]
 ) -> Source:
-    """The source of a connection from `peer` with these X-Forwarded-For headers.
+    """The source of a request that `peer` sent with these X-Forwarded-For headers.
 
-    `direct`: nothing shows that a proxy was in between; `unreadable`: a header that is not understood here may be the
-    one in which the proxy says for whom it asks.
+    `direct`: there is no sign of a proxy in between. `unreadable`: the proxy may have named its client in a header that
+    is not parsed here.
     """
     address = parse_address(peer or "")
     if not _is_in(address, proxies):
-        # A proxy on this host that nobody told us about has a loopback address, so with it the whole internet would
-        # have one. Whoever is behind it is unknown, and so is whether a header is its own or the client's.
+        # A proxy on this host that is not configured has a loopback address, so the whole internet would share it. Its
+        # client is unknown, and so is whether a header comes from the proxy or from the client.
         return Source(address, address is not None and direct)
     if not forwarded_for:
-        # A proxy that forgot the header: whoever is behind it would have its address.
+        # The proxy did not set the header: every client behind it would have the proxy's address.
         return Source(address, False)
     hops = [part.strip() for header in forwarded_for for part in header.split(",")]
-    # From the right: each proxy appends whom it has seen, and what stands further left anybody may have made up.
+    # From the right: each proxy appends the address that it saw, and a client can forge everything further left.
     for hop in reversed(hops):
         address = parse_address(hop)
         if not _is_in(address, proxies):
@@ -85,7 +85,7 @@ def find_source(
 
 
 def source_of(request: web.Request) -> Source:
-    """The source of a request."""
+    """The source of a request, by its peer and headers."""
     return find_source(
         request.remote,
         request.headers.getall("X-Forwarded-For", ()),
@@ -96,9 +96,9 @@ def source_of(request: web.Request) -> Source:
 
 
 def is_trusted(request: web.Request) -> bool:
-    """Whether the request needs no login for /service: by the socket that it came over, or by its source."""
+    """Whether the request needs no login for /service, because of the socket that it came over or its source."""
     if _came_over_the_service_socket(request):
-        # Whoever may open the file may ask; there is no address, and no browser that could be lured.
+        # The permissions of the file decide who can connect. There is no address, and no browser to trick.
         return True
     config = context_of(request).config
     return (
@@ -109,24 +109,24 @@ def is_trusted(request: web.Request) -> bool:
 
 
 def _came_over_the_service_socket(request: web.Request) -> bool:
-    # There is no other Unix socket that this service listens on.
+    # The service listens on no other Unix socket.
     connection = None if request.transport is None else request.transport.get_extra_info("socket")
     return connection is not None and connection.family == socket.AF_UNIX
 
 
 def _looks_direct(request: web.Request) -> bool:
-    # nginx asks with HTTP/1.0 unless it is told otherwise, and adds no header at all.
+    # nginx speaks HTTP/1.0 to its backend by default, and adds no header at all.
     return request.version >= HttpVersion11 and all(name.lower() in DIRECT_HEADERS for name in request.headers)
 
 
 def _is_addressed_here(request: web.Request, names: Container[str]) -> bool:
-    """Whether Host is a name that nobody outside can point to this machine.
+    """Whether Host is a name that no outsider can point to this machine. This prevents DNS rebinding.
 
-    A page from http://evil.example may have its name resolved to 127.0.0.1 once it has been loaded, and then asks as a
-    page of the same origin. Its browser still says Host: evil.example.
+    The owner of http://evil.example can let the name resolve to 127.0.0.1 once a page of it is loaded. Requests of the
+    page to this service then count as same-origin, but the browser still sends Host: evil.example.
     """
     hosts = request.headers.getall("Host", ())
-    # The whole URL in place of the path names a host of its own.
+    # A full URL in place of the path would name a second host.
     found = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 and request.raw_path.startswith("/") else None
     if found is None:
         return False
@@ -137,26 +137,26 @@ def _is_addressed_here(request: web.Request, names: Container[str]) -> bool:
 
 
 def login_source(request: web.Request) -> LoginSource:
-    """The source of a request as failed logins are counted by it: of IPv6 the /64, within which hosts choose freely.
+    """The source by which failed logins are counted: of an IPv6 address the /64, in which hosts choose freely.
 
-    Behind loopback may be a proxy that is not configured, and so may everybody: it is not throttled as a whole, and
-    neither is a server whose users all come from it.
+    A loopback address may be a proxy that is not configured, with all clients behind it, so it is not throttled as a
+    whole. Neither are the addresses in POSTROOM_SERVICE_NETWORKS: all users of such a server share its address.
     """
     source = source_of(request)
-    # Also when it is not certain: otherwise any header would be a way around it.
+    # Counted even if it is not certain: otherwise any extra header would bypass the throttle.
     address = source.address
     if address is None:
         return LoginSource(b"", "-", shared=True)
     key = address.packed if isinstance(address, IPv4Address) else address.packed[:8]
     shared = address.is_loopback or source.is_in(context_of(request).config.service_networks)
-    # The zone of a link-local address may be any text at all.
+    # The zone of a link-local address can be any text, so it is cut off.
     return LoginSource(key, str(address).partition("%")[0], shared)
 
 
 def parse_address(text: str) -> Address | None:
-    """The address, or None for what is none."""
+    """The IP address, or None if the text is not one. A mapped IPv4 address becomes plain IPv4."""
     address = _literal(text)
-    # A socket that listens on :: shows IPv4 peers as ::ffff:127.0.0.1; networks are written as IPv4.
+    # A socket on :: shows IPv4 peers as ::ffff:127.0.0.1, but the configured networks are plain IPv4.
     return getattr(address, "ipv4_mapped", None) or address
 
 

@@ -244,7 +244,7 @@ async def test_tasks_of_whoever_is_revoked_meanwhile(service: Service, admin: Ap
         assert (task["state"], people["count"]) == (tasks.COMPLETED, 2)
     else:
         assert (task["state"], people["count"]) == (tasks.ERROR, 0)
-        assert task["message"] == "Stopped: whoever has started this may no longer do it"
+        assert task["message"] == "Stopped: the user who started this is no longer allowed to do it"
 
 
 async def test_a_caller_who_may_do_less_than_when_they_were_let_in(start_service: StartService, tmp_path: Path) -> None:
