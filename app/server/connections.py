@@ -1,6 +1,6 @@
-"""All connections of a service: how many there may be, and one look at each of them every second.
+"""All connections of a service: limits their number, and looks at each of them once a second.
 
-One timer for all of them: a timer for each request would be on the way of every request.
+One timer serves all connections: a timer for each request would slow down every request.
 """
 
 import asyncio
@@ -18,48 +18,48 @@ from postroom.app.web.trust import parse_address
 
 log = logging.getLogger("postroom")
 
-#: Connections that are told that there are too many, at once; one more takes the place of the one told first.
+#: Most refused connections that are kept open to read the refusal; beyond, the oldest one is cut off.
 _MOST_TURNED_AWAY: Final = 64
-#: Seconds after which a connection may be tried again, as the answer says.
+#: Value of Retry-After for refused connections, in seconds.
 _RETRY_AFTER: Final = 5
-#: Seconds without another search for an idle connection, after one that has found none.
+#: Seconds until the next search for an idle connection, after one that found none.
 _PAUSE: Final = 0.1
-#: Seconds for which the event loop parses what is long, and seconds that are kept for everything else after that.
+#: Seconds in which the event loop parses long input, and seconds for everything else after that.
 _PARSING, _ELSE = 0.003, 0.006
 
 
 class Watched(Protocol):
-    """A connection as it is seen from here."""
+    """The part of a connection that this module uses."""
 
     def look(self, now: float) -> int:
-        """Ends what has had its time; returns how much of an answer waits to be taken."""
+        """Ends what has exceeded its time limit; returns how many bytes of a response the client has not read."""
 
     def idle_since(self) -> float | None:
-        """Since when nothing is asked on it; None while something is."""
+        """When the connection became idle; None during a request."""
 
     def end(self) -> None:
-        """Ends an idle one."""
+        """Ends an idle connection."""
 
     def cut_off(self) -> None:
-        """Ends it at once, whatever is on its way."""
+        """Ends the connection at once, even during a request."""
 
     def parse_piece(self) -> bool:
-        """Parses a piece of what has arrived; whether there is more that can be parsed now."""
+        """Parses one piece of the waiting bytes; returns whether more can be parsed now."""
 
 
 class Pieces:
-    """Parses what is long, one piece of each connection after the other.
+    """Parses long input: one piece of each connection in turn.
 
-    A body in chunks of a byte takes a hundred times as long as its bytes, and many can arrive at the same moment.
+    A body in chunks of one byte takes a hundred times as long to parse, and many can arrive at the same moment.
     """
 
     def __init__(self) -> None:
-        #: In the order of their turns.
+        #: The queue, in the order of turns.
         self._waiting: dict[Watched, None] = {}
         self._going = False
 
     def add(self, connection: Watched) -> None:
-        """It has its turn as well; twice is fine."""
+        """Queues the connection; adding it twice is fine."""
         self._waiting[connection] = None
         if not self._going:
             self._going = True
@@ -71,7 +71,7 @@ class Pieces:
             connection = next(iter(self._waiting))
             del self._waiting[connection]
             if connection.parse_piece():
-                self._waiting[connection] = None  # stands last now
+                self._waiting[connection] = None  # at the end of the queue
             if time.monotonic() > until:
                 break
         self._going = bool(self._waiting)
@@ -80,35 +80,35 @@ class Pieces:
 
 
 class Connections:
-    """The connections that are open. Call `start()` in the loop that has them, and `stop()`."""
+    """The open connections. Call `start()` in their event loop, and `stop()` at the end."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.pieces = Pieces()
         #: Connection -> its source, which a transport forgets when it is closed.
         self._open: dict[Watched, str | None] = {}
-        #: Source -> its connections, of those that are counted by source.
+        #: Source -> its connections; exempt sources are not counted.
         self._of_source: dict[str, set[Watched]] = {}
-        #: Turned away -> until when it may read that.
+        #: Refused connection -> until when it may read the refusal.
         self._turned_away: dict[_TurnedAway, float] = {}
         self._none_idle_until = 0.0
         self._sparing = Sparing()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begins to look at them."""
+        """Starts to look at the connections."""
         self._timer = asyncio.get_running_loop().call_later(self.limits.tick, self._tick)
 
     def stop(self) -> None:
-        """Ends that, and those that were turned away."""
+        """Stops looking, and cuts off the refused connections."""
         if self._timer is not None:
             self._timer.cancel()
         for turned_away in [*self._turned_away]:
             turned_away.cut_off()
 
     def admit(self, connection: Watched, transport: asyncio.Transport) -> bool:
-        """Whether there is room for a new connection; if not, the client is told, and the transport has got another
-        protocol.
+        """Whether there is room for a new connection. If not, gives the transport another protocol, which tells the
+        client.
         """
         source = _source_of(transport, self.limits)
         of_source = () if source is None else self._of_source.get(source, ())
@@ -123,7 +123,7 @@ class Connections:
         return True
 
     def left(self, connection: Watched) -> None:
-        """A connection has ended; twice is fine."""
+        """Removes a connection that has ended; calling it twice is fine."""
         source = self._open.pop(connection, None)
         if source is not None:
             of_source = self._of_source[source]
@@ -137,12 +137,12 @@ class Connections:
             return False
         if self._make_room(self._open):
             return True
-        # Whoever opens many of them must not buy a walk over all with each.
+        # A client that opens many connections must not cause a search of all connections with each.
         self._none_idle_until = now + _PAUSE
         return False
 
     def _make_room(self, among: Iterable[Watched]) -> bool:
-        """Ends some of those on which nothing is asked, the longest idle first; False when there are none."""
+        """Ends some idle connections, the longest idle first; False when none is idle."""
         idle = sorted(
             ((since, id(one), one) for one in among if (since := one.idle_since()) is not None),
         )
@@ -184,24 +184,24 @@ class Connections:
 
 
 class _TurnedAway(asyncio.Protocol):
-    """Tells a client at once that there are too many, and hears nothing of what it says."""
+    """Tells a client at once that there are too many connections, and ignores what the client sends."""
 
     def __init__(self, among: "dict[_TurnedAway, float]", transport: asyncio.Transport) -> None:
         self._among = among
         self._transport = transport
         transport.set_protocol(self)
         transport.write(_TOO_MANY)
-        # Closing while bytes come in resets the connection, and the client may never see the answer.
+        # Closing while bytes arrive resets the connection, and the client may never see the response.
         if transport.can_write_eof():
             transport.write_eof()
 
     def cut_off(self) -> None:
-        """Ends it."""
+        """Ends the connection."""
         self._among.pop(self, None)
         self._transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended
-        """Makes room for the next."""
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the reason does not matter
+        """Makes room for the next refused connection."""
         self._among.pop(self, None)
 
 
@@ -215,7 +215,7 @@ _TOO_MANY: Final = _too_many()
 
 
 def _source_of(transport: asyncio.Transport, limits: Limits) -> str | None:
-    """Whom a connection is counted for: an IPv4 address, or the /64 that one customer has. None: for nobody."""
+    """The source that a connection counts for: an IPv4 address, or an IPv6 /64, which one customer has. None: none."""
     peer = transport.get_extra_info("peername")
     if not isinstance(peer, tuple) or not peer[0]:  # a Unix socket
         return None

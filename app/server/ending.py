@@ -1,8 +1,8 @@
-"""The end of the process: when it has been told to end, it ends in time, whatever still runs.
+"""The shutdown deadline: after SIGINT or SIGTERM the process ends in time, even if something hangs.
 
-Python waits for its threads at the end, and one that asks a disk or a library that hangs never comes back. So a thread
-of its own keeps the time: it needs neither the event loop nor any other thread. The database bears it: whatever was
-answered is on disk, and what was not is undone at the next start.
+Python waits for its threads at exit, and a thread that waits for a hanging disk or library never returns. So a separate
+thread watches the deadline; it needs neither the event loop nor any other thread. This is safe for the database: every
+change that a response has confirmed is on disk, and the next start rolls back the others.
 """
 
 import logging
@@ -17,36 +17,36 @@ from typing import Final
 
 log = logging.getLogger("postroom")
 
-#: Seconds for threads to end once everything is closed. Nothing of theirs is needed any more.
+#: Seconds for threads to end once everything is closed. Their results are not needed any more.
 _THREADS: Final = 0.5
-#: What is written instead of a number of a signal: everything is closed.
+#: Written to the pipe in place of a signal number: everything is closed.
 _CLOSED: Final = 0
-#: Of the time, the part that is kept for cutting off and closing, and how much of it is enough.
+#: Share of the time that is reserved for cutting off requests and closing, and its upper bound in seconds.
 _SHARE: Final = 0.4
 _ENOUGH: Final = 2.0
 
 
 class Ending:
-    """Waits for SIGINT or SIGTERM, then ends the process within so many seconds; a second signal ends it at once."""
+    """Waits for SIGINT or SIGTERM, then ends the process within `seconds`; a second signal ends it at once."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._until = 0.0
-        # Whatever a signal handler does has to be possible while the main thread holds any lock: a write to a pipe is.
+        # A signal handler must not need a lock, because the main thread may hold it. Writing to a pipe needs none.
         self._reads, self._writes = os.pipe()
 
     def watch(self, told: Callable[[], None]) -> None:
-        """From now on; `told` is called on another thread. To be called on the main one."""
+        """Starts to watch. Call it on the main thread; the first signal calls `told` on another thread."""
         Thread(target=self._watch, args=(told,), name="postroom-ending", daemon=True).start()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._handle)
 
     def left_for_requests(self) -> float:
-        """Seconds that requests under way may still take, so that there is time to close everything."""
+        """Seconds that requests in flight may still take; the reserve for closing everything is left out."""
         return max(self._until - time.monotonic() - min(_ENOUGH, _SHARE * self._seconds), 0)
 
     def closed(self) -> None:
-        """Everything is closed: what may still run is nobody's."""
+        """Reports that everything is closed: threads that still run are not needed any more."""
         os.write(self._writes, bytes([_CLOSED]))
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
@@ -54,7 +54,7 @@ class Ending:
 
     def _watch(self, told: Callable[[], None]) -> None:
         first = self._next(None)
-        if first == _CLOSED:  # the start has failed
+        if first == _CLOSED:  # the service failed to start
             return
         self._until = time.monotonic() + self._seconds
         told()
@@ -69,6 +69,6 @@ class Ending:
         os._exit(128 + second)
 
     def _next(self, seconds: float | None) -> int | None:
-        """What comes next: the number of a signal, or that all is closed; None when nothing has come in time."""
+        """The next signal number or _CLOSED; None when nothing came within `seconds`."""
         ready, _, _ = select.select([self._reads], [], [], seconds)
         return os.read(self._reads, 1)[0] if ready else None

@@ -1,7 +1,7 @@
-"""The edge of HTTP: what the parser refuses and what no route sees is answered in the one shape, too.
+"""The edge of HTTP: requests that the parser refuses or that match no route get a JSON error response, too.
 
-aiohttp answers such requests by itself, in plain text that repeats their bytes, and logs them as errors of the server.
-What becomes of a request whose client has gone is decided here, too; `timed.py` knows how long each part may take.
+aiohttp itself responds in plain text that repeats the bytes of the request, and logs an error of the server. This
+module also decides what happens to a request whose client has disconnected. `timed.py` has the time limits.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 _REQUEST_ID: Final = istr("X-Request-ID")
 
 
-#: On the way of every request, where super() takes its time.
-_handle = web.RequestHandler._handle_request  # noqa: SLF001 - whatever is answered, this is called once
+#: Called for every request, where super() would cost time.
+_handle = web.RequestHandler._handle_request  # noqa: SLF001 - aiohttp calls this once for each response
 _finish = web.RequestHandler.finish_response
 
 
 class Connection(ParsingConnection):
-    """A connection that answers everything in the one shape, whatever comes in on it."""
+    """A connection that responds to everything in one shape, also to what is not HTTP."""
 
     __slots__ = ("_begun", "_lost", "_methods", "_name")
 
     def __init__(self, manager: "Server", **options: Any) -> None:
         super().__init__(manager, **options)
         self._methods = manager.methods
-        #: IDs of requests are the name of their connection and a number. Clients have no say in them: what a client may
-        #: choose, two can choose alike.
+        #: A request ID is the random name of the connection and a number. Clients cannot choose it: two could choose
+        #: the same one.
         self._name = secrets.token_hex(6)
         self._begun = 0
         self._lost: asyncio.Future[None] | None = None
@@ -52,7 +52,7 @@ class Connection(ParsingConnection):
         start_time: float | None,
         request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        """Gives the request its ID, also one that is no HTTP, before its task begins."""
+        """Gives every request its ID before its task begins, even if it is not HTTP."""
         self._begun += 1
         REQUEST_ID.set(f"{self._name}-{self._begun}")
         return _handle(self, request, start_time, request_handler)
@@ -60,39 +60,39 @@ class Connection(ParsingConnection):
     def handle_error(
         self,
         request: web.BaseRequest,
-        status: int = 500,  # noqa: ARG002 - what has happened tells
+        status: int = 500,  # noqa: ARG002 - the exception decides the status
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - repeats the bytes that were refused
     ) -> web.StreamResponse:
-        """The answer to what is no HTTP, and to what went wrong outside of all endpoints; it ends the connection."""
+        """The response to what is not HTTP, and to errors outside of all endpoints. It ends the connection."""
         if isinstance(exc, ConnectionError):
-            raise exc  # nobody is there to be answered
+            raise exc  # the client has disconnected
         if request.writer.output_size > 0:
-            raise ConnectionError("Something of an answer has been sent already")
+            raise ConnectionError("A part of the response has been sent already")
         if isinstance(exc, HttpProcessingError):
             response = _refuse(exc)
         else:
-            response = failure(request, exc if isinstance(exc, Exception) else RuntimeError("There is no answer"))
+            response = failure(request, exc if isinstance(exc, Exception) else RuntimeError("There is no response"))
         response.force_close()
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Logs what is a fault of ours: anybody can send what is no HTTP, or hang up."""
+        """Logs only errors of the service: any client can send invalid HTTP, or disconnect."""
         error = kw.get("exc_info")
         if isinstance(error, (ConnectionError, HttpProcessingError, web.RequestPayloadError)):
             return
         if isinstance(error, RuntimeError) and (self.transport is None or self.transport.is_closing()):
-            return  # asyncio says so when it was about to send a file
+            return  # asyncio raises this when the client disconnects before a file is sent
         super().log_exception(*args, **kw)
 
     def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
-        """Sends the answer, with the headers that every answer has.
+        """Sends the response with the headers that every response has.
 
-        What aiohttp has raised because there is no route is turned into one first.
+        Replaces what aiohttp raised for an unknown route with our error response first.
         """
-        # No coroutine of its own: this is on the way of every answer.
+        # Not a coroutine of its own: this runs for every response.
         self._body = request.content
         if resp.status >= 400 or self._broken:
             if isinstance(resp, web.HTTPException):
@@ -114,7 +114,7 @@ class Connection(ParsingConnection):
             error = web.HTTPMethodNotAllowed("CONNECT", self._methods)
         response = failure(request, error)
         if request.method == "CONNECT":
-            # What follows is meant for somebody else.
+            # The bytes that follow are meant for another server.
             response.force_close()
         return response
 
@@ -122,7 +122,7 @@ class Connection(ParsingConnection):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         finished = await super().finish_response(request, resp, start_time)
-        # Closing while bytes come in resets the connection, and the client may never see the answer.
+        # Closing while bytes arrive resets the connection, and the client may never see the response.
         self.close()
         if self.transport is not None:
             self._lost = asyncio.get_running_loop().create_future()
@@ -133,21 +133,21 @@ class Connection(ParsingConnection):
         return finished
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Gives up what the client has asked for, and the wait for one that has been told that it is over."""
+        """Cancels the request that is being handled, and ends the wait in _finish_and_linger()."""
         self._watched.left(self)
         self._wire = None
         self._later = b""
-        # What is still asked costs nothing any more. An answer that is being sent ends by itself, with its file closed.
-        asked = self._task_handler if self._current_request is not None else None
+        # A cancelled request costs nothing any more. A response that is being sent ends by itself and closes its file.
+        handling = self._task_handler if self._current_request is not None else None
         super().connection_lost(exc)
-        if asked is not None:
-            asked.cancel()
+        if handling is not None:
+            handling.cancel()
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
 
 
 def _refuse(error: HttpProcessingError) -> web.Response:
-    """Nothing of the request is repeated: it may be anything at all."""
+    """The response to invalid HTTP. It repeats nothing of the request, which may hold any bytes."""
     if isinstance(error, LineTooLong):
         return json_response({"message": "The request line or a header is longer than 8190 bytes"}, 400)
     return json_response({"message": "This is not a valid HTTP request"}, 400)

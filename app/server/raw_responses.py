@@ -1,4 +1,4 @@
-"""Answers to what is no request (yet), as the bytes that go out: aiohttp makes them for requests only."""
+"""Responses as raw bytes, for connections without a complete request: aiohttp sends responses to requests only."""
 
 import secrets
 from email.utils import formatdate
@@ -11,7 +11,7 @@ from postroom.app.web.responses import SECURITY_HEADERS
 
 
 def to_bytes(response: web.Response) -> bytes:
-    """The answer as it stands on the wire. It ends the connection."""
+    """The bytes of the response, with headers that end the connection."""
     body = cast("bytes", response.body)
     headers = {
         **response.headers,

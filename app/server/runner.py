@@ -1,4 +1,4 @@
-"""Serving an application with connections of our own, in the program and in its tests alike."""
+"""Serves an application with our own connection class, in the program and in its tests alike."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -12,7 +12,7 @@ from postroom.app.web.responses import json_response
 
 
 def make_runner(app: web.Application, shutdown_timeout: float, limits: Limits | None = None) -> web.AppRunner:
-    """What serves the application, in the program and in its tests alike."""
+    """The runner that serves the application; the program and its tests use the same."""
     return _Runner(app, Connections(limits or Limits()), shutdown_timeout=shutdown_timeout)
 
 
@@ -32,7 +32,7 @@ class _Runner(web.AppRunner):
 
 
 class Server(web.Server):
-    """Hands requests to an application's own server, and takes connections by itself."""
+    """Accepts connections, and passes their requests to the application's own server."""
 
     def __init__(self, server: web.Server, methods: Sequence[str], watched: Connections) -> None:
         super().__init__(
@@ -41,12 +41,12 @@ class Server(web.Server):
             keepalive_timeout=watched.limits.idle,
             # The access log is written in endpoints.py.
             access_log=None,
-            # No body is inflated, not even to be thrown away: a little of it can become very much.
+            # Bodies are never decompressed, not even to discard them: a few bytes can become very many.
             auto_decompress=False,
         )
         self._route = server.request_handler
         self._time = asyncio.get_running_loop().time
-        #: All that any path has.
+        #: All methods of all paths.
         self.methods = methods
         self.watched = watched
 
@@ -54,13 +54,13 @@ class Server(web.Server):
         return Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
 
     def _take(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        # No coroutine of its own: this is on the way of every request.
+        # Not a coroutine of its own: this runs for every request.
         request.protocol.began = self._time()  # type: ignore[attr-defined]
         return self._route(request) if request.version[0] == 1 else _refuse_version(request)
 
 
 async def _refuse_version(request: web.BaseRequest) -> web.Response:
-    # Otherwise the answer would bear the version that it refuses.
+    # Otherwise the response would have the version that it refuses.
     request._cache["version"] = HttpVersion10  # noqa: SLF001 - where aiohttp remembers it
     response = json_response({"message": "Only HTTP/1.1 and HTTP/1.0 are spoken here"}, 505)
     response.force_close()

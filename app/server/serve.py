@@ -1,4 +1,4 @@
-"""Serving an application on its addresses until it is told to stop."""
+"""Runs the service on its addresses until a signal stops it."""
 
 import asyncio
 import contextlib
@@ -23,15 +23,16 @@ from postroom.app.web.keys import CONTEXT
 
 log = logging.getLogger("postroom")
 
-#: Part of the time of a shutdown in which a request that is cut off ends, which aiohttp waits for twice; and at most.
+#: How long a cancelled request may take to end; aiohttp waits for this twice. A share of the shutdown time, and the
+#: maximum in seconds.
 _CUT_OFF_SHARE = 0.05
 _CUT_OFF = 0.5
 
 
 async def run(config: Config, say: Callable[[str], None]) -> None:
-    """Serves until SIGINT or SIGTERM, then lets requests under way finish and closes the database.
+    """Serves until SIGINT or SIGTERM, then lets requests in flight finish and closes the database.
 
-    `say` gets the lines that tell where the service is and how to log in. Raises StartError, DatabaseError.
+    `say` gets the lines about the service's addresses and the first login. Raises StartError, DatabaseError.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -52,7 +53,7 @@ def tell(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 async def _serve(config: Config, say: Callable[[str], None], stop: asyncio.Event, ending: Ending) -> None:
     if config.database == ":memory:" and config.admin_password is None and not sys.stdout.isatty():
         raise StartError("There is no terminal to show a first password on, and no file: set POSTROOM_ADMIN_PASSWORD")
-    # Bound before anything else: a port in use must not cost a migration or print a password.
+    # Bind before anything else: with a port in use, the start must neither migrate the database nor print a password.
     with bound(config) as (listening,):
         app = create_app(config)
 
@@ -112,9 +113,9 @@ def _site(runner: web.AppRunner, listening: socket.socket, tls: Tls | None) -> w
 
 
 async def _finish(runner: web.AppRunner, seconds: float) -> None:
-    """Stops listening and waits until the requests under way are answered, for so many seconds at most.
+    """Stops listening and waits for the requests in flight, at most `seconds`.
 
-    aiohttp by itself would cut off a request whose body is still on its way.
+    aiohttp alone would cut off a request whose body is still arriving.
     """
     for site in list(runner.sites):
         await site.stop()

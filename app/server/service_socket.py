@@ -1,4 +1,4 @@
-"""The Unix socket on which /service needs no login: the permissions of a file decide who may ask."""
+"""The Unix socket on which /service needs no login: the permissions of its file decide who may connect."""
 
 import asyncio
 import fcntl
@@ -12,16 +12,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-#: Seconds that another start in the same folder may take until it has its socket.
-_PATIENCE = 2.0
+#: Seconds to wait for the lock while another process creates its socket in the same folder.
+_LOCK_TIMEOUT = 2.0
 
 
 class ServiceSocketError(Exception):
-    """The socket cannot be had; the text is one line for the person who started the service."""
+    """The socket cannot be created; the text is one line for the person who started the service."""
 
 
 class ServiceSocket:
-    """A socket that listens, and the file by which it is reached."""
+    """A listening socket and its file."""
 
     def __init__(self, path: Path, listening: socket.socket) -> None:
         self.path = path
@@ -30,10 +30,10 @@ class ServiceSocket:
 
     @classmethod
     def open(cls, path: str, group_id: int | None) -> "ServiceSocket":
-        """Listens at the path, for its owner alone or for a group as well.
+        """Listens at the path. Its owner may connect, and the group if one is given.
 
-        What a crash has left is replaced; what another process listens on, or is no socket, never. Raises
-        ServiceSocketError.
+        Replaces the socket file that a crash has left, but never one on which another process listens, nor any other
+        kind of file. Raises ServiceSocketError.
         """
         where = Path(path)
         try:
@@ -44,10 +44,10 @@ class ServiceSocket:
             raise ServiceSocketError(f"Cannot listen on {path}: {error.strerror or error}") from None
 
     def remove(self) -> None:
-        """Removes the file unless it is another's by now. To be called while the socket still listens: until then
-        nobody takes the file for a left-over and puts their own there.
+        """Removes the file unless another process has replaced it. Call it while the socket still listens: otherwise
+        another process may take the file for a left-over and put its own in the same place.
         """
-        # Once only: later the number of the file may be another's.
+        # Once only: later the inode number may belong to another file.
         mine, self._file = self._file, None
         with suppress(OSError):
             if mine is not None and _identity(self.path) == mine:
@@ -58,13 +58,13 @@ class ServiceSocket:
         self._file = None
 
     def close(self) -> None:
-        """Removes the file and ends listening."""
+        """Removes the file and stops listening."""
         self.remove()
         self.listening.close()
 
 
 class ServiceSocketSite(web.BaseSite):
-    """Serves what comes over the socket. aiohttp has a site for a path only, and would bind by itself."""
+    """Serves connections to the socket. aiohttp's own class for Unix sockets takes only a path and binds by itself."""
 
     def __init__(self, runner: web.BaseRunner, listening: socket.socket) -> None:
         super().__init__(runner)
@@ -72,11 +72,11 @@ class ServiceSocketSite(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """What aiohttp calls it."""
+        """The name of the site, as aiohttp writes it."""
         return f"http://unix:{self._listening.getsockname()}:"
 
     async def start(self) -> None:
-        """Begins to take connections."""
+        """Starts to accept connections."""
         await super().start()
         serve = self._runner.server
         if serve is None:
@@ -87,7 +87,7 @@ class ServiceSocketSite(web.BaseSite):
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Of two starts at once the later one waits, or both would find the same left-over and replace each other."""
+    """Locks the folder. Without the lock, two processes that start at once could replace each other's socket."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _lock(opened)
@@ -97,7 +97,7 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _lock(folder: int) -> None:
-    limit = time.monotonic() + _PATIENCE
+    limit = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -110,7 +110,7 @@ def _lock(folder: int) -> None:
 
 
 def _make_room(path: Path) -> None:
-    """Removes a socket on which nobody listens. Raises ServiceSocketError for anything else that is there."""
+    """Removes a socket on which nobody listens. Raises ServiceSocketError for any other file at the path."""
     try:
         there = path.lstat()
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def _make_room(path: Path) -> None:
 
 def _is_left_over(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        # One that is too busy to answer is there, too.
+        # A process that is too busy to accept still listens, so BlockingIOError means: not a left-over.
         client.setblocking(False)
         try:
             client.connect(str(path))
@@ -137,7 +137,7 @@ def _is_left_over(path: Path) -> bool:
 
 def _listen(path: Path, group_id: int | None) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # From its first moment on the file is the owner's alone.
+    # From the first moment only the owner may connect.
     mask = os.umask(0o177)
     try:
         listening.bind(str(path))

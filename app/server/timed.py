@@ -1,6 +1,6 @@
-"""How long a connection may take: for a head, for a body, for a request, and to take an answer.
+"""The time limits of a connection: for a head, for a body, for a request, and for the client to read the response.
 
-One look a second at all connections is cheaper than a timer for each request.
+Checking all connections once a second is cheaper than a timer for each request.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TimedConnection(web.RequestHandler):
-    """A connection that ends what has had its time whenever it is looked at."""
+    """A connection whose look() enforces the time limits."""
 
     __slots__ = (
         "_broken", "_ends_at", "_head_number", "_head_since", "_later", "_unread", "_unread_since", "_watched", "_wire",
@@ -28,32 +28,32 @@ class TimedConnection(web.RequestHandler):
     def __init__(self, manager: "Server", **options: Any) -> None:
         super().__init__(manager, **options)
         self._watched = manager.watched
-        #: Whether there was something that is no HTTP: nothing after it can be understood.
+        #: Whether the client sent something that is not HTTP: nothing after it can be parsed.
         self._broken = False
-        #: What is not forgotten at the end, as `transport` is, although something may still have to be sent.
+        #: The transport. aiohttp's own `transport` is reset at the end, when something may still have to be sent.
         self._wire: asyncio.Transport | None = None
-        #: What has arrived and waits for its turn to be parsed. Nothing more is read meanwhile.
+        #: Bytes that wait for their turn to be parsed. Reading is paused meanwhile.
         self._later = b""
-        #: When the request that is being worked on began.
+        #: When the current request began.
         self.began = 0.0
-        #: When the head began that is not complete, and how many came before it.
+        #: When the incomplete head began, and how many heads came before it.
         self._head_since = 0.0
         self._head_number = -1
-        #: How much was waiting to be taken by the client at the last look, and since when it has not become less.
+        #: How many bytes the client had not read at the last look, and since when this has not become less.
         self._unread = 0
         self._unread_since = 0.0
-        #: When the client has had its time to read why the connection ends.
+        #: When the time is over in which the client can read why the connection ends.
         self._ends_at: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the connection, if there is room for it."""
+        """Accepts the connection if there is room for it."""
         wire = cast("asyncio.Transport", transport)
         if self._watched.admit(self, wire):
             self._wire = wire
             super().connection_made(transport)
 
     def look(self, now: float) -> int:
-        """Ends what has had its time; returns how much of an answer waits to be taken."""
+        """Ends what has exceeded its time limit; returns how many bytes of a response the client has not read."""
         wire = self._wire
         if wire is None:
             return 0
@@ -79,8 +79,8 @@ class TimedConnection(web.RequestHandler):
             body.set_exception(SlowBodyError("The body of the request did not arrive in time"))
         elif taken > limits.request and UNHURRIED not in request and self._task_handler is not None:
             request[OVERDUE] = True
-            # It waits for the handler, and hands the cancellation on. Said again at the next look, in case one was just
-            # inside a library that took it for something else.
+            # This task waits for the handler and passes the cancellation on. The next look repeats it, in case a
+            # library has swallowed this one.
             self._task_handler.cancel()
             self._task_handler.uncancel()
 
@@ -88,7 +88,7 @@ class TimedConnection(web.RequestHandler):
         return self._waiter is not None and self._head_number == self._request_count and not self._messages
 
     def _time_out(self, wire: asyncio.Transport, now: float) -> None:
-        """Answers to a head that does not come to its end."""
+        """Responds to a head that stays incomplete."""
         self._broken = True
         self._ends_at = now + self._watched.limits.linger
         wire.write(to_bytes(json_response({"message": "The head of the request did not arrive in time"}, 408)))
@@ -96,22 +96,22 @@ class TimedConnection(web.RequestHandler):
             wire.write_eof()
 
     def parse_piece(self) -> bool:
-        """Parses a piece of what waits; whether there is more that can be parsed now."""
+        """Parses one piece of the waiting bytes; returns whether more can be parsed now."""
         raise NotImplementedError
 
     def idle_since(self) -> float | None:
-        """Since when nothing is asked on it; None while something is, or when it is ending."""
+        """When the connection became idle; None during a request, or when the connection is ending."""
         waits = self._waiter is not None and not self._waiter.done() and not self._messages and not self._later
         if not waits or self._ends_at is not None or self._head_number == self._request_count:
             return None
         return self._next_keepalive_close_time
 
     def end(self) -> None:
-        """Ends it while nothing is asked on it."""
+        """Ends the connection while it is idle."""
         self._watched.left(self)
         self.force_close()
 
     def cut_off(self) -> None:
-        """Ends it at once, whatever is on its way."""
+        """Ends the connection at once, even during a request."""
         if self._wire is not None:
             self._wire.abort()

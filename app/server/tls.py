@@ -1,4 +1,4 @@
-"""TLS by itself: what is offered, and taking up a renewed certificate without dropping anybody."""
+"""TLS: protocol versions and ciphers, and loading a renewed certificate without closing connections."""
 
 import asyncio
 import logging
@@ -12,50 +12,50 @@ from cryptography import x509
 
 log = logging.getLogger("postroom.tls")
 
-#: Of TLS 1.2: forward secrecy and authenticated encryption only. All of TLS 1.3 is like that.
+#: For TLS 1.2: only ciphers with forward secrecy and authenticated encryption. All ciphers of TLS 1.3 have both.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-#: Seconds that a client may take to shake hands, and to say goodbye.
+#: Seconds that a client may take for the TLS handshake, and for the TLS shutdown.
 HANDSHAKE_TIMEOUT = 10.0
 _SHUTDOWN_TIMEOUT = 5.0
 
 
 class TlsError(Exception):
-    """The certificate or its key cannot be used; the text says why in one line."""
+    """The certificate or its key cannot be used; the text gives the reason in one line."""
 
 
 class Tls:
-    """The context of a listening socket, whose certificate can be exchanged. Raises TlsError."""
+    """The TLS context of a listening socket. Its certificate can be replaced while it runs. Raises TlsError."""
 
     def __init__(self, certificate: str, key: str) -> None:
         self._files = certificate, key
         self._current = _load(certificate, key)
         _check_dates(certificate)
-        #: Connections are accepted with this one; each takes its certificate from the one loaded last.
+        #: Accepts the connections; each one then switches to the context that was loaded last.
         self.context = _load(certificate, key)
         self.context.sni_callback = self._take_current
 
     def _take_current(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: object) -> None:
-        # Called for clients that name no server as well. Loaded into a context in use, a new pair that turns out to be
-        # broken would leave it without any.
+        # OpenSSL also calls this for clients that name no server. The new pair is not loaded into the context in use:
+        # if it were broken, the context would be left without a certificate.
         connection.context = self._current
 
     def reload(self) -> None:
-        """Takes up what the files hold now; when that cannot be used, what was there before stays in use."""
+        """Loads the files again. If they cannot be used, the current certificate stays in use."""
         try:
             self._current = _load(*self._files)
             _check_dates(self._files[0])
         except TlsError as error:
-            log.error("The certificate in use stays: %s", error)  # noqa: TRY400 - the line says it all
+            log.error("The certificate in use stays: %s", error)  # noqa: TRY400 - the line is enough
         else:
             log.info("New connections get the certificate in %s", self._files[0])
 
 
 class TlsSite(web.SockSite):
-    """A listening socket whose clients have to shake hands in time."""
+    """A listening socket with time limits for the TLS handshake and shutdown."""
 
     async def start(self) -> None:
         """Starts to accept connections."""
-        # What web.SockSite does; it has no option for the times.
+        # Does what web.SockSite does, which has no option for the time limits.
         await web.BaseSite.start(self)
         server = self._runner.server
         if server is None:
@@ -79,7 +79,7 @@ def _load(certificate: str, key: str) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
 
     def refuse() -> str:
-        # Otherwise OpenSSL would ask the terminal.
+        # Otherwise OpenSSL would ask for the passphrase on the terminal.
         raise TlsError(f"The key {key} is encrypted; postroom needs it without a passphrase")
 
     try:
@@ -98,7 +98,7 @@ def _check_key_file(key: str) -> None:
         mode = stat.S_IMODE(Path(key).stat().st_mode)
     except OSError as error:
         raise TlsError(f"The key {key} cannot be read: {error.strerror}") from None
-    # A group may read it: Debian has one for that, ssl-cert.
+    # A group may read it: Debian has the group ssl-cert for this.
     if mode & 0o027:
         raise TlsError(f"Others may use the key {key} (mode {mode:04o}): chmod 600, or 640 for a group that reads it")
 
