@@ -1,4 +1,4 @@
-"""The password made up for the administrator at the first start, when there is no terminal to show it on."""
+"""The administrator's generated first password, kept in a file when there is no terminal to show it on."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ from postroom.storage.files import write_private
 
 
 class FirstPassword:
-    """A file beside the database, its owner's alone, which goes away as soon as the password is another."""
+    """A file beside the database that only its owner can read. It is removed when the password changes."""
 
     def __init__(self, database: Database, path: str) -> None:
         self._database = database
@@ -18,13 +18,13 @@ class FirstPassword:
         self._generation: int | None = None
 
     def keep(self, password: str) -> None:
-        """Writes the file; what is left of an older database's goes. OSError."""
+        """Writes the file, and replaces one that an older database has left. Raises OSError."""
         if self.path is not None:
             database = self.path.with_suffix("")
             write_private(self.path, f"{password}\n".encode(), owner_of=database, replace=True)
 
     def forget(self) -> None:
-        """Removes the file; none there is fine."""
+        """Removes the file if it exists."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
@@ -37,7 +37,7 @@ class FirstPassword:
             self._generation = generation
             return
         account = await auth.select_account(self._database, ADMIN_ID)
-        # A new password begins another epoch.
+        # A new password increases the epoch.
         if account is None or account.token_epoch > 0:
             await asyncio.to_thread(self.forget)
         self._generation = generation

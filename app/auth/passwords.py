@@ -1,4 +1,4 @@
-"""Hashing and checking passwords, off the event loop, several at a time but not without bound."""
+"""Hashes and checks passwords in threads, with a limit on how many run and wait at once."""
 
 import asyncio
 import contextlib
@@ -18,22 +18,22 @@ from postroom.schemas.session import LONGEST_PASSWORD
 #: OWASP Password Storage Cheat Sheet, Argon2id: 19 MiB, two passes, one lane.
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-#: What a login with an unknown name is checked against, so that it takes as long as one with a known name: a hash of
-#: random bytes that nobody kept, with the costs above.
+#: A login with an unknown name is checked against this hash, so that it takes as long as one with a known name. It is a
+#: hash of random bytes that were thrown away, with the costs above.
 _DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$lKPkGaeXzNLKBx69WY/Ycw$ghZR++HhaQa7louYyGfbjjQjJBnUUZ8igrPRz1BC9KA"
 
 
-#: Most checks that wait for their turn, in all and of one source: a second or two of work, also on a small machine.
+#: Most checks that wait for their turn, in all and of one source: a second or two of work, even on a small machine.
 _MOST_CHECKS, _MOST_CHECKS_EACH = 1024, 64
-#: The same for new hashes, which only those can ask for who are logged in or have given their password.
+#: Most new hashes that wait. Only users who are logged in or have given their password can cause one.
 _MOST_HASHES = 1024
 
-#: malloc.h: blocks of this size and more are mapped, and unmapped when freed.
+#: From malloc.h: malloc() maps blocks of this size and above, and unmaps them when they are freed.
 _M_MMAP_THRESHOLD = -3
 
 
 def check_new_password(password: str | None, minimum: int, field: str) -> str:
-    """Returns the password when it may be set. Raises InvalidError naming the field, never the password."""
+    """Returns the password if it is acceptable. Raises InvalidError naming the field, never the password."""
     if not password:
         raise InvalidError.field(field, "A password is needed.")
     if "\0" in password:
@@ -46,7 +46,7 @@ def check_new_password(password: str | None, minimum: int, field: str) -> str:
 
 
 def verify_hash(stored: str, password: str) -> bool:
-    """Whether the password belongs to a stored hash: Argon2, or what crypt() knows ($6$, $5$, $2b$, $y$)."""
+    """Whether the password matches a stored hash: Argon2, or a kind that crypt() knows ($6$, $5$, $2b$, $y$)."""
     if stored.startswith("$argon2"):
         try:
             return _HASHER.verify(stored, password)
@@ -59,11 +59,10 @@ def verify_hash(stored: str, password: str) -> bool:
 
 
 def _crypt(password: str, stored: str) -> str | None:
-    """What crypt() of the system makes of a password with the salt of a stored hash; None when it knows no such kind.
+    """Hashes a password with the system's crypt() and the salt of a stored hash; None if crypt() lacks its kind.
 
-    The only use of legacycrypt. It calls crypt_r through ctypes, so threads neither share a buffer nor hold the
-    interpreter. Imported when first needed: finding the library is slow, and foreign hashes are replaced at the first
-    login.
+    The only use of legacycrypt, which calls crypt_r through ctypes: threads share no buffer and release the
+    interpreter. Imported at the first use, because finding the library is slow, and a login replaces a foreign hash.
     """
     import legacycrypt
 
@@ -75,7 +74,10 @@ def _crypt(password: str, stored: str) -> str | None:
 
 
 def _verify_evenly(stored: str, password: str) -> bool:
-    """The same, with a hash of today's costs beside a foreign one, which may take far less; it is there once only."""
+    """Like verify_hash(), but a foreign hash, which may be far cheaper, also costs a check of the dummy hash.
+
+    This happens once for each foreign hash, because a login replaces it.
+    """
     matches = verify_hash(stored, password)
     if Passwords.needs_rehash(stored):
         verify_hash(_DUMMY_HASH, password)
@@ -83,7 +85,7 @@ def _verify_evenly(stored: str, password: str) -> bool:
 
 
 def _return_large_blocks() -> None:
-    """Has the C library give the 19 MiB of each hash back to the system: glibc would keep them for good."""
+    """Makes the C library return the 19 MiB of each hash to the system; glibc would keep them for good."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
@@ -93,13 +95,13 @@ def _too_many_hashes() -> ThrottledError:
 
 
 class Passwords:
-    """Threads that check passwords and others that hash new ones, so that neither waits for the other. `close()` when
-    done.
+    """Separate thread pools for checking passwords and for hashing new ones, so that neither waits for the other. Call
+    `close()` at the end.
     """
 
     def __init__(self, threads: int | None = None) -> None:
         _return_large_blocks()
-        # One core is left to the event loop where there are several; each thread takes 19 MiB.
+        # Leaves one core to the event loop if there are several. Each thread takes 19 MiB.
         threads = threads or min(max(len(os.sched_getaffinity(0)) - 1, 1), 4)
         self._checking = ThreadPoolExecutor(threads, thread_name_prefix="postroom-logins")
         self._hashing = ThreadPoolExecutor(threads, thread_name_prefix="postroom-passwords")
@@ -107,18 +109,18 @@ class Passwords:
         self._hashes = Turns(threads, _too_many_hashes, most=_MOST_HASHES, most_each=_MOST_HASHES)
 
     def turn(self, source: Hashable) -> AbstractAsyncContextManager[None]:
-        """The right to check one password, source by source. Raises ThrottledError when too many wait."""
+        """A turn to check one password; sources take turns. Raises ThrottledError when too many wait."""
         return self._checks.turn(source)
 
     async def hash(self, password: str, owner: Hashable = None) -> str:
-        """An Argon2id hash; those who wait (`owner`) have their turns one after the other. Raises ThrottledError."""
+        """Hashes a password with Argon2id; waiting owners take turns. Raises ThrottledError when too many wait."""
         async with self._hashes.turn(owner):
             return await asyncio.get_running_loop().run_in_executor(self._hashing, _HASHER.hash, password)
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Whether the password belongs to the hash; with None the same time passes and the answer is no.
+        """Whether the password matches the hash; False for None, after the same time.
 
-        What comes from outside is checked in a turn().
+        Call it inside a turn() for passwords that a client sent.
         """
         loop = asyncio.get_running_loop()
         matches = await loop.run_in_executor(self._checking, _verify_evenly, stored or _DUMMY_HASH, password)
@@ -126,13 +128,13 @@ class Passwords:
 
     @staticmethod
     def needs_rehash(stored: str) -> bool:
-        """Whether the hash is of another kind, or of other costs, than those made today."""
+        """Whether the hash has another kind or other costs than new hashes."""
         try:
             return not stored.startswith("$argon2") or _HASHER.check_needs_rehash(stored)
         except argon2.exceptions.InvalidHashError:
             return True
 
     def close(self) -> None:
-        """Lets the hashing under way end and stops the threads."""
+        """Stops the threads after their current hash."""
         for pool in (self._checking, self._hashing):
             pool.shutdown(wait=False, cancel_futures=True)

@@ -1,14 +1,14 @@
-"""What roles allow. Pure functions: no database, no web.
+"""What roles allow. Pure functions: no database, no HTTP.
 
-A role holds permissions, each about a domain, an organisation, everything ("*") or nothing in particular; together they
-become the Grants of whoever has the role.
+A role has permissions, each for a domain, an organisation, everything ("*") or without a target. The permissions of all
+roles of a user become the user's Grants.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-#: The names that a role may hold, and what their `params` name.
+#: The permissions that a role can have, and the kind of object in their `params`.
 PERMISSIONS: Final[Mapping[str, str | None]] = {
     "SystemAdmin": None,
     "SystemAdminRO": None,
@@ -43,7 +43,7 @@ CAPABILITIES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class IdScope:
-    """Some domains or organisations, or (`everything`) all there are and will be."""
+    """Some domains or organisations; with `everything` all of them, also future ones."""
 
     ids: frozenset[int] = frozenset()
     everything: bool = False
@@ -54,7 +54,7 @@ class IdScope:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One permission of a role: about a domain, or an organisation, or everything, or (all unset) nothing."""
+    """One permission of a role, for a domain, an organisation or everything; all unset: without a target."""
 
     name: str
     domain_id: int | None = None
@@ -64,15 +64,15 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """All that somebody may do."""
+    """Everything that a user may do."""
 
     system_read: bool = False
     system_write: bool = False
     read: IdScope = IdScope()
     write: IdScope = IdScope()
-    #: Domains of which the caller administers the organisation.
+    #: Domains of the organisations that the user administers.
     org_admin_domains: IdScope = IdScope()
-    #: Organisations that the caller administers.
+    #: Organisations that the user administers.
     orgs: IdScope = IdScope()
     purge: IdScope = IdScope()
     reset_passwords: bool = False
@@ -83,7 +83,7 @@ EVERYTHING = IdScope(everything=True)
 
 
 def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Iterable[int]]) -> Grants:
-    """What the permissions allow together. `domains_of_org`: organisation ID -> IDs of its domains."""
+    """The grants that the permissions give together. `domains_of_org`: organisation ID -> IDs of its domains."""
     held = [permission for permission in permissions if permission.name in PERMISSIONS]
     names = {permission.name for permission in held}
     capabilities = {capability for name in names for capability in CAPABILITIES[name]}
@@ -105,7 +105,7 @@ def grants(permissions: Iterable[Permission], domains_of_org: Mapping[int, Itera
 
 
 def covers(one: Grants, other: Grants) -> bool:
-    """Whether whoever has `one` may do all that `other` allows."""
+    """Whether `one` allows everything that `other` allows."""
     scopes = ("read", "write", "org_admin_domains", "orgs", "purge")
     flags = ("system_read", "system_write", "reset_passwords")
     return all(_contains(getattr(one, name), getattr(other, name)) for name in scopes) and all(
@@ -114,7 +114,7 @@ def covers(one: Grants, other: Grants) -> bool:
 
 
 def outside(allowed: Grants, domain_id: int) -> Grants:
-    """What of the grants is left when nothing in this one domain counts."""
+    """The grants without those for this one domain."""
     return replace(
         allowed,
         read=_without(allowed.read, domain_id),
@@ -157,5 +157,5 @@ def _union(one: IdScope, other: IdScope) -> IdScope:
     return IdScope(one.ids | other.ids, one.everything or other.everything)
 
 
-#: The system administrator, user 0, has no roles and needs none.
+#: The grants of the system administrator, user 0, who needs no role.
 ADMINISTRATOR = grants([Permission("SystemAdmin")], {})

@@ -1,7 +1,7 @@
-"""How often a password may be tried: by name, by source, and by name from one source.
+"""The rate limit for failed logins: by name, by source, and by name from one source.
 
-Everything is in memory, bounded, and forgotten a quarter of an hour after the last failure. What a name is counted by
-is the name as it was given: a name that nobody has is counted like any other.
+The counters are in memory and bounded. They expire a quarter of an hour after the last failure. They use the name as it
+was typed: an unknown name counts like any other.
 """
 
 import hashlib
@@ -19,23 +19,23 @@ from postroom.schemas.values.text import fold, printable
 
 log = logging.getLogger("postroom.logins")
 
-#: A source, and a name from everywhere, may fail so many times as often as a name from one source.
+#: A source, and a name from all sources, may fail this many times as often as a name from one source.
 _SHARED: Final = 5
-#: Seconds without a failure after which all is forgotten.
+#: Seconds without a failure until a counter expires.
 _FORGOTTEN: Final = 15 * 60
-#: Seconds for which a source is known to be one of a user's own.
+#: Seconds for which a source counts as one of the user's own.
 _KNOWN: Final = 30 * 24 * 3600
-#: Entries of each kind; beyond, the one that failed least lately makes room.
+#: Most counters of each kind; beyond, the one with the oldest attempt is dropped.
 _MOST: Final = 10_000
-#: Characters of a name in a line of the log.
+#: Most characters of a name in a log line.
 _SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class LoginSource:
-    """Where a password comes from. `key` is what is counted, an address or the first half of one of IPv6.
+    """Where a login comes from. `key` identifies it: an IPv4 address, or the first half of an IPv6 address.
 
-    `shared`: many people are behind it whom nothing tells apart, so it is not throttled as a whole.
+    `shared`: many people may share it, so it is not throttled as a whole.
     """
 
     key: bytes
@@ -44,7 +44,7 @@ class LoginSource:
 
 
 class Tried:
-    """An attempt that goes on; whoever makes it says so when it was right."""
+    """An attempt in progress; its maker sets `matched` when the password was right."""
 
     __slots__ = ("matched",)
 
@@ -53,8 +53,8 @@ class Tried:
 
 
 class Throttle:
-    """After `free` failures of a name from one source each further one doubles the time until the next is looked at, up
-    to `longest` seconds. `free` 0: nothing is ever refused. `clock` counts seconds.
+    """Delays logins after failures. After `free` failures of a name from one source, each further one doubles the
+    delay, up to `longest` seconds. `free` 0: no attempt is ever refused. `clock` counts seconds.
     """
 
     def __init__(self, free: int, longest: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,18 +63,18 @@ class Throttle:
         self._pairs = _Counters(free, longest)
         self._sources = _Counters(_SHARED * free, longest)
         self._names = _Counters(_SHARED * free, longest)
-        #: Pairs of name and source that were right -> when that was, the one longest ago first.
+        #: Name and source of successful logins -> when the last one was, the oldest first.
         self._known: dict[bytes, float] = {}
 
     def check(self, name: str, source: LoginSource) -> None:
-        """Raises ThrottledError when the name may not be tried from there at the moment."""
+        """Raises ThrottledError when this name may not log in from this source at the moment."""
         self._check(self._counters(_digest(name), source), name, source)
 
     @contextmanager
     def attempt(self, name: str, source: LoginSource) -> Iterator[Tried]:
-        """Counts what is done inside as a failure, from its beginning on, until it turns out to have been right.
+        """Counts the block as a failed login unless it sets `matched`; while it runs, it counts already.
 
-        Raises ThrottledError. A failed login is one line in the log.
+        Raises ThrottledError. Logs a failed login as one line.
         """
         key, tried = _digest(name), Tried()
         counted = self._counters(key, source)
@@ -94,11 +94,11 @@ class Throttle:
                 self._recognise(key, source)
 
     def recognise(self, name: str, source: LoginSource) -> None:
-        """The source is one of the user's own: a token of theirs has come from it."""
+        """Marks the source as one of the user's own: a token of the user has come from it."""
         self._recognise(_digest(name), source)
 
     def _counters(self, key: bytes, source: LoginSource) -> "list[tuple[_Counters, bytes]]":
-        """What an attempt is counted in. A user's own source is in no way of what strangers do elsewhere."""
+        """The counters of an attempt. Failures of strangers elsewhere do not block a user's own source."""
         if self._off:
             return []
         pair = key + source.key
@@ -116,7 +116,7 @@ class Throttle:
         longest = max(waits, default=0.0)
         if longest <= 0:
             return
-        # Once for each time that has to pass, or whoever goes on would fill the log.
+        # Logged once for each delay: otherwise a client that goes on could fill the log.
         counters, each = counted[waits.index(longest)]
         if counters.tell(each):
             log.warning("Login refused from %s for %s", source.shown, _quoted(name))
@@ -124,12 +124,12 @@ class Throttle:
 
     def _recognise(self, key: bytes, source: LoginSource) -> None:
         if source.shared:
-            return  # it is everybody's
+            return  # many people share it
         remember(self._known, key + source.key, self._clock(), _MOST)
 
 
 class _Counter:
-    """Failures of one name, source or pair, and how many attempts go on whose outcome is open."""
+    """Failures of one name, source or pair, and how many attempts are in progress."""
 
     __slots__ = ("blocked_until", "failures", "in_flight", "last", "told")
 
@@ -145,19 +145,19 @@ class _Counters:
     def __init__(self, free: int, longest: float) -> None:
         self._free = free
         self._longest = longest
-        #: The one that failed least lately first.
+        #: The one with the oldest attempt first.
         self._counters: dict[bytes, _Counter] = {}
 
     def wait(self, key: bytes, now: float) -> float:
-        """Seconds until the next attempt may begin; none are left of what is forgotten."""
+        """Seconds until the next attempt may begin; 0 when the counter has expired."""
         counter = self._counters.get(key)
         if counter is None or self._over(counter, now) or counter.failures + counter.in_flight < self._free:
             return 0.0
-        # Of several at once, only as many go on as may fail.
+        # Attempts in progress count as failures until they end, so no more start at once than may fail.
         return max(counter.blocked_until - now, 1.0 if counter.in_flight else 0.0)
 
     def begin(self, key: bytes, now: float) -> None:
-        """An attempt goes on."""
+        """Counts the begin of an attempt."""
         counter = self._counters.get(key)
         if counter is None or self._over(counter, now):
             counter = _Counter()
@@ -166,7 +166,7 @@ class _Counters:
         counter.last = now
 
     def end(self, key: bytes, now: float, *, failed: bool) -> None:
-        """It is over; nothing is counted where it has made room meanwhile."""
+        """Counts the end of an attempt, unless its counter has been dropped meanwhile."""
         counter = self._counters.get(key)
         if counter is None:
             return
@@ -176,18 +176,18 @@ class _Counters:
             counter.last = now
             counter.told = False
             if counter.failures >= self._free:
-                # Doubling beyond what a float holds would be an error.
+                # The exponent is bounded, because a float would overflow.
                 counter.blocked_until = now + min(2.0 ** min(counter.failures - self._free, 30), self._longest)
 
     def forget(self, key: bytes) -> None:
-        """The failures were somebody's own."""
+        """Resets the failures: the login succeeded, so they were the user's own."""
         counter = self._counters.get(key)
         if counter is not None:
             counter.failures = 0
             counter.blocked_until = 0.0
 
     def tell(self, key: bytes) -> bool:
-        """Whether this time of waiting has not been told yet."""
+        """Whether this delay has not been logged yet; marks it as logged."""
         counter = self._counters[key]
         told, counter.told = counter.told, True
         return not told
@@ -198,11 +198,11 @@ class _Counters:
 
 
 def _digest(name: str) -> bytes:
-    # Of one length, and no text that somebody typed into the wrong field is kept.
+    # Has a fixed length, and does not keep a password that somebody typed into the wrong field.
     return hashlib.blake2b(fold(name).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _quoted(name: str) -> str:
-    """On one line, in quotes that it cannot end."""
+    """The name on one line, in quotes that it cannot close."""
     shown = printable(name[:_SHOWN]).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{shown}"'

@@ -1,4 +1,4 @@
-"""Tokens: signed on login, checked from memory, and worth nothing at once when what they say is no longer so."""
+"""Tokens: signed at login, checked from a cache, and invalid at once when the account changes."""
 
 import base64
 import hashlib
@@ -19,26 +19,26 @@ from postroom.storage.sqlite import sqlite3
 
 ADMIN_ID = 0
 _ALGORITHM = "HS256"
-#: Tokens remembered at a time; beyond, the oldest makes room.
+#: Most tokens in the cache; beyond, the oldest is dropped.
 _REMEMBERED = 10_000
-#: Characters of a token. Those made here have about 250; spelt otherwise, one may be as long as a header.
+#: Most characters of a token. Ours have about 250; the same token can be encoded in longer forms, up to a whole header.
 _LONGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request, and what they may do."""
+    """The user who makes a request, and what they may do."""
 
     user_id: int
     username: str
     grants: Grants
-    #: Of the token that the request was made with.
+    #: The ID of the request's token.
     session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a token says: whose it is, its ID, when it expires, when a directory was last seen to have the user."""
+    """The content of a token: its account, its ID, when it expires, when its user was last seen in the directory."""
 
     account: Account
     id: str | None
@@ -48,7 +48,7 @@ class Session:
 
 
 class _Claims(NamedTuple):
-    """What stands in a token: `expires` and `seen` as in Session."""
+    """The claims of a token; `expires` and `seen` as in Session."""
 
     user_id: int
     epoch: int
@@ -64,22 +64,22 @@ class _Known:
 
 
 def is_active(account: Account) -> bool:
-    """Whether the account's password is good for anything: the status is normal, and the domain is in use."""
+    """Whether the account is in use: its status is normal, and its domain is active."""
     return account.id == ADMIN_ID or (account.status == 0 and account.domain_status == 0)
 
 
 def may_log_in(account: Account) -> bool:
-    """The administrator always may; others with a role, while they are active."""
+    """Whether the account may log in: the administrator always may, other users need a role and must be active."""
     return account.id == ADMIN_ID or (is_active(account) and account.permissions is not None)
 
 
 def csrf_token(token: str) -> str:
-    """What the header X-Csrf-Token must be for a token in a cookie: base64 of its SHA3-256."""
+    """The value of X-Csrf-Token for a token in a cookie: base64 of the token's SHA3-256."""
     return base64.b64encode(hashlib.sha3_256(token.encode()).digest()).decode()
 
 
 class Tokens:
-    """Issues and checks tokens. The key stays the same over restarts; `lifetime` is in seconds."""
+    """Issues and checks tokens. The key stays the same across restarts; `lifetime` is in seconds."""
 
     def __init__(self, database: Database, key: str, lifetime: int) -> None:
         self._database = database
@@ -89,15 +89,15 @@ class Tokens:
         self._generation = 0
 
     def use_key(self, key: str) -> None:
-        """Signs and checks with this key from now on; tokens signed with another are worth nothing."""
+        """Signs and checks with this key from now on; tokens of any other key become invalid."""
         if key != self._key:
             self._key = key
             self._known.clear()
 
     def issue(self, account: Account, seen: float | None = None) -> dict[str, str]:
-        """The answer to a login: the token, and what X-Csrf-Token has to be with it.
+        """The response to a login: the token, and its value for X-Csrf-Token.
 
-        `seen`: the UNIX time at which the directory had the user last; None for users of no directory.
+        `seen`: UNIX time when the user was last seen in the directory; None for users of no directory.
         """
         now = int(time.time())
         claims: dict[str, object] = {
@@ -113,9 +113,9 @@ class Tokens:
         return {"grommunioAuthJwt": token, "csrf": csrf_token(token)}
 
     async def caller(self, token: str) -> Caller:
-        """Whose token it is. From memory, without a look into the database, unless something changed meanwhile.
+        """The owner of the token, from the cache unless an account or a role has changed since.
 
-        Raises UnauthenticatedError when it does not count (any more).
+        Raises UnauthenticatedError when the token is not valid (any more).
         """
         generation = self._database.generation.value
         if generation != self._generation:
@@ -124,7 +124,7 @@ class Tokens:
         known = self._known.get(token)
         if known is None:
             known = await self._check(token)
-            # Whatever changed while the account was read must not be remembered as if it were new.
+            # If anything changed while the account was read, the result may be outdated and is not cached.
             if self._database.generation.value == generation == self._generation:
                 remember(self._known, token, known, _REMEMBERED)
         if known.expires <= time.time():
@@ -133,10 +133,10 @@ class Tokens:
         return known.caller
 
     async def session(self, token: str) -> Session:
-        """What is behind a token that counts. Raises UnauthenticatedError otherwise."""
+        """The session of a valid token. Raises UnauthenticatedError for any other."""
         claims, key = self._read(token), self._key
         account = _counting(await select_account(self._database, claims.user_id), claims)
-        if key != self._key:  # another one counts since then
+        if key != self._key:  # the key was replaced meanwhile
             raise UnauthenticatedError("Access denied", ["The login has been revoked"])
         return Session(account, claims.session_id, claims.expires, claims.seen)
 
@@ -145,13 +145,13 @@ class Tokens:
         return _Known(replace(make_caller(session.account), session_id=session.id), session.expires)
 
     def caller_inside(self, connection: sqlite3.Connection, token: str) -> Caller:
-        """Whose token it is as it stands inside a transaction. Raises UnauthenticatedError when it does not count."""
+        """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
         claims = self._read(token)
         account = _counting(find_account(connection, claims.user_id), claims)
         return replace(make_caller(account), session_id=claims.session_id)
 
     def _read(self, token: str) -> _Claims:
-        """What a token of ours says. Raises UnauthenticatedError for any other."""
+        """The claims of a token that we signed. Raises UnauthenticatedError for any other."""
         if len(token) > _LONGEST:
             raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
         try:
@@ -173,7 +173,7 @@ class Tokens:
 
 
 def _counting(account: Account | None, claims: _Claims) -> Account:
-    """The account, if a token that says this counts for it. Raises UnauthenticatedError otherwise."""
+    """Returns the account if a token with these claims is valid for it. Raises UnauthenticatedError otherwise."""
     if account is None or not may_log_in(account) or not _counts(account, claims.epoch, claims.session_id):
         raise UnauthenticatedError("Access denied", ["The login has been revoked"])
     return account
@@ -185,7 +185,7 @@ def _counts(account: Account, epoch: int, session_id: str | None) -> bool:
 
 
 def make_caller(account: Account) -> Caller:
-    """The account's grants worked out."""
+    """The caller for an account, with the grants that its roles give."""
     if account.id == ADMIN_ID:
         return Caller(account.id, account.username, permissions.ADMINISTRATOR)
     held = [Permission(*permission) for permission in account.permissions or ()]
@@ -193,6 +193,6 @@ def make_caller(account: Account) -> Caller:
 
 
 def grants_now(connection: sqlite3.Connection, user_id: int) -> Grants:
-    """What a user may do as it stands inside a transaction; nothing for who may not log in (any more)."""
+    """The grants of a user as a transaction sees them; none for a user who may not log in (any more)."""
     account = find_account(connection, user_id)
     return make_caller(account).grants if account is not None and may_log_in(account) else Grants()

@@ -1,4 +1,4 @@
-"""How long a client may take, and how many may be there at once: what keeps one of them from stopping the others."""
+"""Time limits for clients, and limits of connections and requests: no client can block the others."""
 
 import resource
 from collections.abc import Mapping
@@ -14,62 +14,62 @@ LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network(":
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times are in seconds, sizes in bytes. The defaults are those of the service; tests have shorter ones."""
+    """Times are in seconds, sizes in bytes. The defaults are for the service; tests use shorter times."""
 
     #: From the first byte of a request's head to its last.
     head: float = 10.0
-    #: From the head to the end of the body; whoever sends at `rate` has a second more for each `rate` bytes received.
+    #: From the head to the end of the body, plus a second for each `rate` bytes received.
     body: float = 30.0
     rate: int = 1024
-    #: A connection on which nothing is asked.
+    #: How long an idle connection stays open.
     idle: float = 75.0
-    #: From the head to the answer, unless the operation is known to take longer (`unhurried` in endpoints.py).
+    #: From the head to the response, except for operations that may take longer (`unhurried` in decorators.py).
     request: float = 60.0
-    #: Without a byte taken of an answer that waits to be taken.
+    #: How long a client may read no byte of a response that waits for it.
     answer: float = 30.0
-    #: In which a client may read why its connection ends, while it still sends.
+    #: How long a client may read why its connection ends, while it still sends.
     linger: float = 1.0
-    #: Between two looks at all connections. Each of the times above may be longer by one.
+    #: Between two looks at all connections. Each of the times above may be exceeded by this much.
     tick: float = 1.0
 
-    #: Connections, all together and from one source. Sources in `exempt` and Unix sockets are not counted by source: a
-    #: proxy is there, and everybody behind it.
+    #: Most connections, in all and from one source. Sources in `exempt` and Unix sockets count only in all: a proxy may
+    #: connect from there, with all clients behind it.
     connections: int = 1000
     per_source: int = 100
     exempt: tuple[Network, ...] = LOOPBACK
-    #: Answers that wait to be taken, all together.
+    #: Most bytes of responses that clients have not read, over all connections.
     unread: int = 64 * 1024 * 1024
 
 
-#: Requests that are being worked on at once, by kind (see in_flight.py).
+#: Most requests in flight, by kind (see in_flight.py).
 MOST_IN_FLIGHT: Final[Mapping[str, int]] = MappingProxyType({"read": 768, "write": 256, "anonymous": 256})
 
 
 class DescriptorsError(Exception):
-    """The process may have too few open files; the text is one line for the person who started it."""
+    """The limit of open files is too low; the text is one line for the person who started the process."""
 
 
-#: Connections to serve unless the configuration says otherwise, and the fewest that make sense.
+#: The default number of connections, and the fewest that make sense.
 _WANTED: Final = 1000
 _FEWEST: Final = 16
-#: Open files beside the connections: the database with its readers, directories, look-ups in the DNS, what is turned
-#: away, standard streams, libraries that are loaded late.
+#: Open files besides the connections: the database with its readers, directories, DNS look-ups, refused connections,
+#: standard streams, libraries that are loaded late.
 _RESERVED: Final = 224
 
 
 def raise_descriptor_limit() -> int:
-    """Raises the limit of open files to what is allowed, and returns it."""
+    """Raises the soft limit of open files to the hard limit, and returns the limit that holds now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # a hard limit beyond what the kernel has
+        except (ValueError, OSError):  # the hard limit is above the kernel's own
             return soft
     return hard
 
 
 def limits_of(config: Config, descriptors: int) -> Limits:
-    """The limits of a configuration for a process that may have so many open files. Raises DescriptorsError."""
+    """The limits of a configuration for a process with at most `descriptors` open files. Raises DescriptorsError."""
     room = descriptors - _RESERVED if descriptors != resource.RLIM_INFINITY else _WANTED * 1000
     wanted = config.max_connections or min(_WANTED, room)
     if room < max(wanted, _FEWEST):
@@ -82,6 +82,6 @@ def limits_of(config: Config, descriptors: int) -> Limits:
         connections=wanted,
         per_source=config.max_connections_per_source or max(wanted // 10, 1),
         exempt=LOOPBACK + config.trusted_proxies,
-        # Whoever allows a directory so much time wants its answer.
+        # A configured directory timeout must be able to pass within the request.
         request=max(Limits().request, config.ldap_timeout + 30),
     )

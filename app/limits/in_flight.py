@@ -1,4 +1,4 @@
-"""How many requests are being worked on, and how many may be."""
+"""Counts the requests in flight, and limits them."""
 
 import asyncio
 import sys
@@ -11,9 +11,9 @@ from postroom.app.limits.clients import MOST_IN_FLIGHT
 
 
 class Lane:
-    """Requests of one kind, so that those of another get through when there are very many of these.
+    """A limit of requests in flight of one kind, so that very many of them do not lock out another kind.
 
-    They are counted once they are complete and allowed: a body that is on its way keeps nobody out.
+    A request counts once its body has arrived and its caller is admitted: slow bodies lock out nobody.
     """
 
     __slots__ = ("count", "most")
@@ -23,42 +23,42 @@ class Lane:
         self.most = most
 
     def enter(self) -> None:
-        """One more; raises BusyError instead when there is no room."""
+        """Counts one more request. Raises BusyError when there is no room."""
         if self.count >= self.most:
             raise BusyError(f"As many as {self.most} requests of this kind are being worked on; try again later")
         self.count += 1
 
     def leave(self) -> None:
-        """One of them is done."""
+        """Counts one request less."""
         self.count -= 1
 
 
-#: For what never waits for anything.
+#: The lane of routes without a limit.
 UNBOUNDED: Final = Lane(sys.maxsize)
 
 
 class InFlight:
-    """How many requests have begun and are not answered yet."""
+    """The number of requests that have begun and have no response yet."""
 
     def __init__(self) -> None:
         self.count = 0
-        #: Set at the end: connections close with their next answer, so that their clients do not keep it from coming.
+        #: Set at shutdown: each connection closes after its next response, so that clients cannot delay the shutdown.
         self.stopping = False
         self._none = asyncio.Event()
         self._lanes = {kind: Lane(most) for kind, most in MOST_IN_FLIGHT.items()}
 
     def lane(self, method: str, *, anonymous: bool) -> Lane:
-        """Where a route's requests are counted. Anybody can send `anonymous` ones, so they keep out nobody else."""
+        """The lane of a route. `anonymous` requests have their own, because anybody can send them."""
         return self._lanes["anonymous" if anonymous else "read" if method == "GET" else "write"]
 
     def left(self) -> None:
-        """One of them has been answered."""
+        """A request has its response."""
         self.count -= 1
         if not self.count:
             self._none.set()
 
     async def none(self) -> None:
-        """Waits until there are none."""
+        """Waits until no request is in flight."""
         while self.count:
             self._none.clear()
             await self._none.wait()

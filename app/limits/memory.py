@@ -1,4 +1,4 @@
-"""What is remembered of the past in a bounded way."""
+"""A dictionary with a bounded number of entries."""
 
 from collections.abc import Hashable
 from typing import TypeVar
@@ -8,9 +8,9 @@ V = TypeVar("V")
 
 
 def remember(memory: dict[K, V], key: K, value: V, most: int) -> None:
-    """Puts the value last; the ones put longest ago make room, so that there are at most so many.
+    """Adds the entry as the newest; drops the oldest ones, so that at most `most` entries remain.
 
-    Not all at once, or everything would have to be found out anew at the same time.
+    It does not clear everything at once, or all callers would have to look everything up again at the same time.
     """
     memory.pop(key, None)
     while len(memory) >= most:

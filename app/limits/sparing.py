@@ -1,20 +1,20 @@
-"""Lines of the log that would come again and again are written once in a while."""
+"""Limits how often the same line is logged."""
 
 import time
 
-#: Seconds in which the same is not said twice.
+#: Seconds between two log lines of the same kind.
 SPAN = 60.0
 
 
 class Sparing:
-    """Knows what was said lately. Kinds are few: the result codes of SQLite, not its texts."""
+    """Remembers when each kind of line was last logged. Kinds must be few: SQLite's result codes, not its texts."""
 
     def __init__(self) -> None:
-        #: kind -> (when it was said last, how often it happened since)
+        #: kind -> (when it was last logged, how often it has happened since)
         self._said: dict[object, tuple[float, int]] = {}
 
     def due(self, kind: object) -> int | None:
-        """How often this has happened since it was said last; None when it need not be said again yet."""
+        """How often this has happened since it was last logged; None when it should not be logged again yet."""
         now = time.monotonic()
         said, since = self._said.get(kind, (-SPAN, 0))
         if now - said < SPAN:

@@ -1,4 +1,4 @@
-"""Work of which so much goes on at a time: whoever waits gets a turn source by source, whoever has gone gets none."""
+"""A fair queue: limits how much work runs at once, and gives turns to the waiting sources in rotation."""
 
 import asyncio
 from collections import deque
@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 
 class Turns:
-    """At most `at_once` turns at a time. A source with many waiting gets one turn, then each of the others does.
+    """At most `at_once` turns at a time. A source with many waiters gets one turn, then each of the others does.
 
-    `most` wait in all and `most_each` of one source; beyond, `refusal()` is raised. When all places are taken, a source
-    that has fewer waiting takes the last one of the source that has most.
+    At most `most` wait in all, and `most_each` of one source; beyond that, `refusal()` is raised. When all places are
+    taken, a source with fewer waiters takes the last place of the source with the most.
     """
 
     def __init__(self, at_once: int, refusal: Callable[[], Exception], *, most: int, most_each: int) -> None:
@@ -18,13 +18,13 @@ class Turns:
         self._refusal = refusal
         self._most = most
         self._most_each = most_each
-        #: By source, in the order in which the sources have their turns; none is empty.
+        #: The waiters by source, in the order of the sources' turns; no queue is empty.
         self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._count = 0
 
     @asynccontextmanager
     async def turn(self, source: Hashable) -> AsyncIterator[None]:
-        """Waits for a turn, which ends with the block. Cancelled while it waits, it never begins."""
+        """Waits for a turn; the turn ends with the block. A waiter that is cancelled gets no turn."""
         await self._begin(source)
         try:
             yield
@@ -45,7 +45,7 @@ class Turns:
             if mine.cancelled():
                 self._forget(source, mine)
             elif mine.exception() is None:
-                # It was this one's turn at the very moment.
+                # The turn came at the same moment: pass it on.
                 self._next()
             raise
 
@@ -56,7 +56,7 @@ class Turns:
         if self._count < self._most:
             return
         greedy = max(self._waiting, key=lambda each: len(self._waiting[each]))
-        # Taking from one with a single one more would only change who is refused.
+        # Taking a place from a source with one waiter more would only change which one is refused.
         if len(self._waiting[greedy]) <= mine + 1:
             raise self._refusal()
         last = self._waiting[greedy][-1]
@@ -66,7 +66,7 @@ class Turns:
 
     def _forget(self, source: Hashable, future: asyncio.Future[None]) -> None:
         queue = self._waiting.get(source)
-        # A turn may have come by while the one who waited was being cancelled.
+        # The waiter may have got its turn while it was being cancelled.
         if queue is None or future not in queue:
             return
         queue.remove(future)
@@ -81,7 +81,7 @@ class Turns:
             future = queue.popleft()
             self._count -= 1
             if queue:
-                self._waiting[source] = queue  # stands last now
+                self._waiting[source] = queue  # at the end of the rotation
             if not future.done():
                 future.set_result(None)
                 return
