@@ -1,4 +1,4 @@
-"""aiohttp-apispec's decorators, with the types that the package does not publish."""
+"""aiohttp-apispec's decorators with type annotations, which the package lacks."""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -16,27 +16,27 @@ Decorator = Callable[[Handler], Handler]
 
 
 def docs(**described: Any) -> Decorator:
-    """tags, summary, operationId and whatever else stands in the description of an operation."""
+    """Describes an operation: tags, summary, operationId and other OpenAPI fields."""
     return aiohttp_apispec.docs(**described)  # type: ignore[no-any-return]
 
 
 def json_schema(schema: Schema) -> Decorator:
-    """The JSON object that the operation takes as its body."""
+    """Declares the JSON object that the operation takes as its body."""
     return aiohttp_apispec.json_schema(schema)  # type: ignore[no-any-return]
 
 
 def form_schema(schema: Schema) -> Decorator:
-    """The form, or JSON object of the same fields, that the operation takes as its body."""
+    """Declares the form, or JSON object with the same fields, that the operation takes as its body."""
     return aiohttp_apispec.form_schema(schema)  # type: ignore[no-any-return]
 
 
 def querystring_schema(schema: Schema) -> Decorator:
-    """The query parameters of the operation."""
+    """Declares the query parameters of the operation."""
     return aiohttp_apispec.querystring_schema(schema)  # type: ignore[no-any-return]
 
 
 def about(look_up: Callable[[web.Request], Awaitable[None]]) -> Decorator:
-    """What the path names; `look_up` raises NotFoundError when it is not there, and goes before any other failure."""
+    """Checks the object that the path names: `look_up` raises NotFoundError, which precedes errors of the input."""
 
     def decorate(handler: Handler) -> Handler:
         handler.look_up = look_up  # type: ignore[attr-defined]
@@ -46,9 +46,9 @@ def about(look_up: Callable[[web.Request], Awaitable[None]]) -> Decorator:
 
 
 def unhurried(handler: Handler) -> Handler:
-    """For an operation that may take longer than others: what it does grows with what there is, or it waits on request.
+    """Exempts an operation from the time limit of a whole request (see Limits).
 
-    The limit on the time of a whole request (see Limits) is not for it.
+    For operations whose work grows with the amount of data, or that wait because the client asks for it.
     """
 
     @wraps(handler)
@@ -60,5 +60,5 @@ def unhurried(handler: Handler) -> Handler:
 
 
 def response_schema(schema: Schema | dict[str, Any], code: int = 200, *, description: str) -> Decorator:
-    """The answer of the operation when it succeeds: a schema, or `{"anyOf": [schemas]}`."""
+    """Declares the response of the operation on success: a schema, or `{"anyOf": [schemas]}`."""
     return aiohttp_apispec.response_schema(schema, code, description=description)  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
-"""The description of the API as an OpenAPI 3 document, read off the route table and the decorations of its handlers.
+"""Builds the OpenAPI 3 document of the API from the route table and the decorators of its handlers.
 
-aiohttp-apispec could make one itself, but in Swagger 2.0, and it takes the decorations apart on the way: a second
-application in the process would get another document. Here nothing is changed.
+aiohttp-apispec could build one itself, but in Swagger 2.0. It also modifies the data of the decorators, so a second
+application in the same process would get a different document. This module modifies nothing.
 """
 
 import inspect
@@ -37,7 +37,7 @@ _TAGS: Final = {
     "Domain Admin/MLists": "Mailing lists, of which postroom has none",
     "LDAP": "The directory that users are updated from",
     "Misc": "Logging in, the caller's own profile and password, the state of the service",
-    "Service": "For the ActiveSync server and the mail server: trusted by address, or with a login",
+    "Service": "For the ActiveSync server and the mail server, which are trusted by address or log in",
     "System Admin/Dashboard": "This machine and its services",
     "System Admin/Domains": "Mail domains",
     "System Admin/License": "Limits, of which there are none",
@@ -45,28 +45,29 @@ _TAGS: Final = {
     "System Admin/Organizations": "Organisations, to which domains may belong",
     "System Admin/Roles": "Roles: what their holders may do, and who holds them",
     "System Admin/Servers": "Other servers, of which there are none",
-    "TasQ": "Work that goes on when its request has been answered",
+    "TasQ": "Work that continues in the background after the response",
     "Users": "Users of any domain, by name",
-    "Defaults": "What a new domain or user has unless told otherwise",
+    "Defaults": "Default values of new domains and users",
 }
 
-# The cookie as the header that it travels in: openapi-generator's client for Ruby is no Ruby with a key in a cookie.
+# The cookie is declared as a header: for a key in a cookie, openapi-generator writes a Ruby client with syntax errors.
 _SECURITY: Final = {
     "JWTCookie": {"type": "apiKey", "in": "header", "name": "Cookie", "description": f"`{COOKIE}=` and the token"},
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }
 
 
-#: Operations that refuse to overwrite what the client has not read, when it says by If-Match what it has.
+#: Operations that check If-Match: they refuse to overwrite a change that the client has not read.
 _VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser"})
 _IF_MATCH: Final = {
     "name": "If-Match",
     "in": "header",
-    "description": "The ETag of what was read: a change by somebody else since then is a 412. May be left out",
+    "description": "The ETag of what was read; a change by somebody else since then is a 412. Optional",
     "schema": {"type": "string"},
 }
 
-#: Texts in paths: description, bounds. A username can be any text: one that nobody has is a 404, or has the defaults.
+#: Text parameters in paths: description, bounds. A username can be any text: for an unknown one the response is a 404,
+#: or has the defaults.
 _PATH_TEXTS: Final[dict[str, tuple[str, JSON]]] = {
     "username": ("Username or alias of the user, in any case", {}),
     "deviceID": ("The device, by the ID that the list of devices shows", {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}),
@@ -78,17 +79,17 @@ _IDS: Final = {
     "ID": "The organisation, role or task that the path names, by ID",
 }
 
-# A form may be JSON as well; described is one type only, because generated clients send both at once otherwise.
+# A form may also be JSON. The document names only one type, because generated clients would send both at once.
 _MEDIA_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
 def build(base: str, routes: Sequence[Route]) -> bytes:
-    """The document of a route table as JSON; the same bytes every time. `base` stands before each path."""
-    # Not at the top: a service that nobody asks for the document does without apispec's schemas.
+    """The document of a route table as JSON; the same bytes every time. `base` is the prefix of every path."""
+    # Imported here: without a request for the document, the service does not need apispec.
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
 
-    # Holds classes that only this document needs.
+    # Imports classes that only this document needs.
     from postroom.app.openapi.fields import COMPONENTS, correct_terms, describe_parameter, describe_type
 
     plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
@@ -109,12 +110,12 @@ def build(base: str, routes: Sequence[Route]) -> bytes:
     examples = Examples(load())
     for status, (name, schema, text) in ERRORS.items():
         headers = {"headers": RETRY_AFTER} if status == 429 else {}
-        spec.components.response(name, {**_answer(text, schema(), examples.failures(status)), **headers})
+        spec.components.response(name, {**_response(text, schema(), examples.failures(status)), **headers})
     for route in routes:
         spec.path(route.path, operations={route.method.lower(): _operation(route, examples)})
     _describe_components(converter, spec.components.schemas)
 
-    # Once each, in the order of the table.
+    # Each tag once, in the order of the route table.
     tags = [{"name": name, "description": _TAGS[name]} for name in dict.fromkeys(_tag_name(route) for route in routes)]
     made = {**spec.to_dict(), "servers": [{"url": base, "description": _SERVER}], "tags": tags}
     return orjson.dumps({part: made[part] for part in ("openapi", "info", "servers", "tags", "paths", "components")})
@@ -128,7 +129,7 @@ def _operation(route: Route, examples: Examples) -> JSON:
     decorations = _decorations(route)
     description = decorations.get("description") or inspect.getdoc(route.handler)
     operation = {
-        # openapi-generator makes a module of each tag. Two for TypeScript that export the same names do not compile.
+        # openapi-generator makes a module of each tag. Two TypeScript modules with the same exports do not compile.
         "tags": [_tag_name(route)],
         "summary": decorations["summary"],
         **({"description": description} if description else {}),
@@ -142,12 +143,12 @@ def _operation(route: Route, examples: Examples) -> JSON:
         if entry["location"] in _MEDIA_TYPES:
             shown = examples.requests(decorations["operationId"])
             content = {_MEDIA_TYPES[entry["location"]]: {"schema": _body(entry["schema"]), **shown}}
-            # A login without anything renews the one in the cookie.
+            # A login without a body renews the login of the cookie.
             required = entry["location"] == "json" and not getattr(entry["schema"], "optional", False)
             operation["requestBody"] = {"required": required, "content": content}
     operation["responses"] = {
-        code: _answer(answer["description"], answer["schema"], examples.answers(decorations["operationId"], int(code)))
-        for code, answer in decorations["responses"].items()
+        code: _response(found["description"], found["schema"], examples.answers(decorations["operationId"], int(code)))
+        for code, found in decorations["responses"].items()
     }
     for status in _error_statuses(route, has_body="requestBody" in operation):
         operation["responses"].setdefault(str(status), ERRORS[status][0])
@@ -157,12 +158,12 @@ def _operation(route: Route, examples: Examples) -> JSON:
 def _security(route: Route) -> list[JSON]:
     if route.guard is None:
         return []
-    # An empty one says that it may be done without a login: from a trusted address.
+    # The empty requirement means: no login is needed, from a trusted address.
     return [{name: []} for name in _SECURITY] + ([{}] if isinstance(route.guard, AddressOr) else [])
 
 
 def _body(schema: Any) -> Any:
-    # The field that a bare array is loaded as is no part of what comes in.
+    # A bare array has no field name; the schema's field for it is internal.
     return {"type": "array", "items": {"type": "string"}} if hasattr(schema, "bare_list") else schema
 
 
@@ -172,10 +173,10 @@ def _decorations(route: Route) -> JSON:
 
 
 def _parameters(route: Route) -> list[Any]:
-    """References by name to the components, and schemas that apispec unfolds to one parameter for each field."""
+    """Names of component parameters, and schemas that apispec expands to one parameter for each field."""
     names = re.findall(r"{(\w+)}", route.path)
     parameters: list[Any] = [name if name in _IDS else _path_text(name) for name in names]
-    # A login comes before there is a token that the header could belong to.
+    # At the login there is no token yet for which the header could be needed.
     if route.method != "GET" and _decorations(route)["operationId"] != "postLogin":
         parameters.append("CSRFToken")
     if _decorations(route)["operationId"] in _VERSIONED:
@@ -192,7 +193,7 @@ def _path_text(name: str) -> JSON:
 def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
     happens = {
         401: route.guard is not None,
-        # Who writes with a login alone may have come to be allowed less meanwhile: see app/web/admission.py.
+        # A caller may lose permissions before the write: see app/web/admission.py.
         403: route.guard not in (None, logged_in) or (route.guard is logged_in and route.method != "GET"),
         412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
@@ -206,18 +207,18 @@ def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
     return [status for status in ERRORS if happens.get(status, True) or status in own]
 
 
-def _answer(description: str, schema: Schema | JSON, shown: JSON) -> JSON:
+def _response(description: str, schema: Schema | JSON, shown: JSON) -> JSON:
     return {"description": description, "content": {"application/json": {"schema": schema, **shown}}}
 
 
 def _component_name(schema: Any) -> str:
-    """UserListSchema -> UserList. One of which every field may be missing has another name than the whole one."""
+    """UserListSchema -> UserList. A partial schema, in which all fields are optional, is called UserListPartial."""
     name = (schema if isinstance(schema, type) else type(schema)).__name__.removesuffix("Schema")
     return f"{name}Partial" if getattr(schema, "partial", None) else name
 
 
 def _describe_components(converter: "OpenAPIConverter", components: JSON) -> None:
-    """Gives each schema the docstring of its class, which does not hold for one that may lack every field."""
+    """Gives each schema the docstring of its class, except partial ones, for which it would be wrong."""
     for (schema, *_), name in converter.refs.items():
         if schema.__doc__ and name == _component_name(schema):
             components[name]["description"] = inspect.cleandoc(schema.__doc__)

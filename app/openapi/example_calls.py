@@ -1,6 +1,7 @@
-"""The examples of the OpenAPI document: calls in `examples/`, which a test plays against a running service.
+"""The examples of the OpenAPI document: calls in `examples/`, which a test runs against a real service.
 
-One file for each operation, named by its operation ID. They are read when the document is built: no handler needs them.
+Each operation has one file, named by its operation ID. The files are read when the document is built; no handler needs
+them.
 """
 
 from collections.abc import Iterable
@@ -15,25 +16,25 @@ FOLDER: Final = Path(__file__).with_name("examples")
 
 
 class Examples:
-    """The examples, as an OpenAPI media type has them: `example` for one, `examples` by name for several."""
+    """The examples in the form of an OpenAPI media type: `example` for one, `examples` by name for several."""
 
     def __init__(self, entries: Iterable[JSON]) -> None:
-        # One that is being added has no answer yet.
+        # An example that is being written has no answer yet.
         self._entries = [entry for entry in entries if "answer" in entry]
 
     def requests(self, operation_id: str) -> JSON:
-        """Bodies of the operation that are answered with success."""
+        """Request bodies of the operation that succeed."""
         found = [entry for entry in self._of(operation_id) if entry["status"] < 300]
         bodies = [(entry, entry.get("body", entry.get("form"))) for entry in found]
         return _media({entry.get("name", "plain"): body for entry, body in bodies if body is not None})
 
     def answers(self, operation_id: str, status: int) -> JSON:
-        """Answers of the operation with this status."""
+        """Response bodies of the operation with this status."""
         found = [entry for entry in self._of(operation_id) if entry["status"] == status]
         return _media({entry.get("name", "plain"): entry["answer"] for entry in found})
 
     def failures(self, status: int) -> JSON:
-        """Answers of any operation with this status, by the name of the operation."""
+        """Response bodies of all operations with this status, by operation ID."""
         found = {entry["operation"]: entry["answer"] for entry in self._entries if entry["status"] == status}
         return {"examples": {name: {"value": answer} for name, answer in found.items()}} if found else {}
 
@@ -50,7 +51,7 @@ def _media(values: dict[str, Any]) -> JSON:
 
 
 def load() -> list[JSON]:
-    """The entries of all files in the order of their steps, each with the `operation` that its file is named by."""
+    """The entries of all files in the order of their `step`; `operation` is the name of the file."""
     files = sorted(FOLDER.glob("*.json"))
     entries = [{"operation": file.stem, **entry} for file in files for entry in orjson.loads(file.read_bytes())]
     return sorted(entries, key=lambda entry: entry["step"])

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says about fields: types that apispec does not know, bounds in the words of OpenAPI 3.0."""
+"""How the OpenAPI document describes fields: types that apispec does not know, bounds in the terms of OpenAPI 3.0."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,28 +32,28 @@ if TYPE_CHECKING:
 
 JSON = dict[str, Any]
 
-#: Query parameters that mean the same wherever they stand; the others have their description on the field.
+#: Query parameters with the same meaning in all operations; the others have their description on the field.
 _QUERY_TEXTS: Final = {
     "ID": "Only those with one of these IDs",
     "level": "How much to show: 0 the least, 2 everything",
     "limit": "How many entries to show at most; 0 for the count alone",
     "offset": "How many entries to skip before the page begins",
     "sort": "A field (or a property of users), then `,desc` for descending order. May be given several times",
-    "match": "Words that must all be found, in any case",
+    "match": "Words that must all be found; case does not matter",
     "matchFields": "The fields in which `match` looks; all of them unless given",
     "matchProps": "Properties in which `match` looks as well",
     "filterProp": "Properties, each of which must have one of the values: `name:value,value;name:value`",
     "devices": "The devices, by ID; all of the user's unless given",
     "domain": "Ask only about this domain, by ID",
-    "organization": "Ask only about this organisation, by ID; 0: domains without one. `domain` goes before it",
-    "lang": "The language for a user who has none",
+    "organization": "Ask only about this organisation, by ID; 0: domains without one. `domain` takes precedence",
+    "lang": "The language for users who have none",
     "deleteFiles": "Has no effect: there are no files besides the database",
 }
 
-#: A text of one line, and one of any number: neither holds NUL.
+#: Patterns for a text of one line, and of any number of lines: neither allows NUL.
 _LINE, _LINES = r"^[^\x00-\x1f\x7f]*$", r"^[^\x00]*$"
 
-#: What a client reads, and may send back as it was, but not change.
+#: Read-only fields: a client may send them back unchanged, but not change them.
 _READ_ONLY: Final[dict[type, tuple[str, ...]]] = {
     UserSchema: users.READ_ONLY,
     users.UserPatchSchema: users.READ_ONLY,
@@ -74,21 +74,21 @@ _READ_ONLY: Final[dict[type, tuple[str, ...]]] = {
 }
 _SECRETS: Final = frozenset({"password", "pass", "old", "new", "srcPassword", "bindPass"})
 
-# The class is private to its module, which has one field of it.
+# The class is private to its module, so it is taken from the only field that uses it.
 _ATTACHMENT_SIZE: Final = type(SyncPolicySchema().fields["maxattsize"])
 
 _ID: Final = {"type": "integer", "minimum": 0}
 
-#: Components beside the schemas: with names of their own generators guard not make them up.
+#: Components besides the schemas; with names, because generators would invent some.
 COMPONENTS: Final[dict[str, JSON]] = {
     "IdRef": {
-        "description": "An ID, or an object that has one, as reads answer it",
+        "description": "An ID, or an object that has one, as responses show it",
         "oneOf": [_ID, {"$ref": "#/components/schemas/ObjectWithId"}],
     },
     "ObjectWithId": {"type": "object", "required": ["ID"], "properties": {"ID": {**_ID, "x-postroom": True}}},
 }
 
-#: Fields of our own, of which apispec knows no type or not enough of it.
+#: Our own field classes, whose types apispec does not know or describes incompletely.
 _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     QueryInt: {"type": "integer"},
     SortField: {"type": "string", "pattern": "^[^,]+(,(asc|desc)?)?$"},
@@ -108,7 +108,7 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
         "oneOf": [{"type": "integer", "minimum": 0, "maximum": 2**31 - 1}, {"type": "string", "enum": [""]}]
     },
 }
-#: IDs of devices, in paths as well.
+#: The pattern of a device ID, also in paths.
 DEVICE_ID: Final = rf"^[A-Za-z0-9._:-]{{1,{LONGEST_DEVICE_ID}}}$"
 
 _PATTERNS: Final = {
@@ -119,7 +119,7 @@ _PATTERNS: Final = {
 
 
 def describe_type(converter: "OpenAPIConverter", field: fields.Field[Any], **_: Any) -> JSON:
-    """What apispec cannot know about a field."""
+    """Describes what apispec cannot know about a field."""
     described: JSON = {}
     for field_type, known in _TYPES.items():
         if isinstance(field, field_type):
@@ -139,21 +139,21 @@ def describe_type(converter: "OpenAPIConverter", field: fields.Field[Any], **_: 
 
 
 def correct_terms(_converter: "OpenAPIConverter", field: fields.Field[Any], ret: JSON) -> JSON:
-    """Changes in `ret` what apispec says in words that mean something else in OpenAPI 3.0."""
+    """Corrects in `ret` the terms of apispec that mean something else in OpenAPI 3.0."""
     word = {"array": "Items", "object": "Properties"}.get(ret.get("type", ""), "Length")
     for bound in ("min", "max"):
         if f"{bound}Length" in ret:
             ret[f"{bound}{word}"] = ret.pop(f"{bound}Length")
     if ret.get("pattern", "").endswith(r"\Z"):
-        # Python's spelling of the end, with the start implied, in JavaScript's.
+        # Python's \Z with an implied start becomes JavaScript's ^...$.
         ret["pattern"] = f"^(?:{ret['pattern'][:-2]})$"
     if "anyOf" in ret and field.allow_none:
-        # apispec's alternative to the object is any object at all. OpenAPI 3.0 has no null of its own that could stand
-        # beside a reference; generators know this form of a reference that may be null, and no other.
+        # apispec offers any object as the alternative. OpenAPI 3.0 has no null type to put beside a reference, and
+        # this is the only form of a nullable reference that generators know.
         ret["allOf"] = [one for one in ret.pop("anyOf") if "$ref" in one]
         ret["nullable"] = True
     if isinstance(field.parent, Input) and "default" in ret:
-        # Generators make a field with a default one that has to be there, or a constant that they do not define.
+        # Generators make a field with a default required, or use a constant for it that they do not define.
         default = ret.pop("default")
         if default is not None:
             ret["description"] = f"{default} unless given"
@@ -161,7 +161,7 @@ def correct_terms(_converter: "OpenAPIConverter", field: fields.Field[Any], ret:
 
 
 def describe_parameter(_converter: "OpenAPIConverter", field: fields.Field[Any], **_: Any) -> JSON:
-    """What apispec cannot know about a field as a parameter."""
+    """Describes what apispec cannot know about a query parameter."""
     described: JSON = {}
     if isinstance(field, CommaSeparated):
         described |= {"style": "form", "explode": False}
