@@ -1,4 +1,4 @@
-"""The commands `postroom key ...`: the key of the stored secrets."""
+"""The commands `postroom key ...`, which replace the key of the stored secrets."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,26 +14,26 @@ _CODES = """
 Exit codes:
   0    done
   2    wrong usage or settings, or refused; trying again does not help
-  3    the database is away; trying again may help
+  3    the database is unavailable; trying again may help
   130  answered with no"""
 
-_HELP = """The key of the secrets in the database: passwords of directories and of accounts
-elsewhere, and the key that signs tokens.
+_HELP = """Replace the key that encrypts the secrets in the database: passwords of directories and
+of accounts elsewhere, and the key that signs tokens.
 
-It lies in a file beside the database, or in POSTROOM_KEY_FILE.
+The key is in a file beside the database, or in POSTROOM_KEY_FILE.
 
 \b
 Examples:
   postroom key rotate          encrypt everything with a new key
-  postroom key reset           the key file is lost: forget what cannot be read any more
+  postroom key reset           the key file is lost: delete the secrets that cannot be read any more
 """
 
 _ROTATE_HELP = f"""Encrypt every stored secret with a new key, also while the service runs.
 
-The old key is removed from the file at the end: an older copy of the database needs the key file of its time.
-Interrupted at any moment, everything can still be read, and the command may be given again.
+At the end the old key is removed from the file: an older copy of the database needs the key file of its time.
+If the command is interrupted, everything can still be read. Run it again.
 
-With --tokens there is a new key that signs tokens as well, which ends every login.
+With --tokens, the key that signs tokens is replaced as well, which ends every login.
 
 \b
 Examples:
@@ -42,11 +42,11 @@ Examples:
 {_CODES}
 """
 
-_RESET_HELP = f"""Forget the secrets that cannot be read, because the key file is lost.
+_RESET_HELP = f"""Delete the secrets that cannot be read because the key file is lost.
 
-Put the key file back from your backup instead if you can. Otherwise there is a new key afterwards, every login ends,
-directories are asked nothing until their configuration is stored again with its password, and fetchmail entries are
-inactive until they get a password. Whatever can still be read is kept.
+If you can, restore the key file from your backup instead. This command makes a new key and ends every login. A
+directory is not used until its configuration is stored again with its password. Fetchmail entries are inactive until
+they get a password. Secrets that can still be read are kept.
 
 \b
 Examples:
@@ -66,11 +66,13 @@ _NAMES = {"settings": "the key that signs tokens", "ldap_configs": "passwords of
 
 @app.command("rotate", help=_ROTATE_HELP)
 def rotate(
-    tokens: Annotated[bool, typer.Option("--tokens", help="A new key for tokens, too: every login ends.")] = False,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Also replace the key for tokens, which ends every login.")
+    ] = False,
     database: _Database = None,
 ) -> None:
-    """Exchanges the key."""
-    # Imported here and below, so that --help and mistakes in options answer at once.
+    """Replaces the key."""
+    # Imported here and below, so that --help and wrong options respond at once.
     from functools import partial
 
     from postroom.storage import sealed
@@ -78,7 +80,7 @@ def rotate(
     async def work(opened: "Database", _path: str) -> str:
         count = await opened.write(partial(sealed.rotate, tokens=tokens))
         await opened.write(sealed.drop_old_keys)
-        return f"Secrets that are encrypted with a new key: {count}. Keep a copy of the key file."
+        return f"Secrets encrypted with the new key: {count}. Keep a copy of the key file."
 
     _run(work, database, unlock=True)
 
@@ -88,12 +90,12 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     database: _Database = None,
 ) -> None:
-    """Forgets what cannot be read."""
+    """Deletes the secrets that cannot be read."""
     from postroom.storage import sealed
 
     if not yes:
         try:
-            agreed = typer.confirm("Forget every secret that cannot be read with the key file?", err=True)
+            agreed = typer.confirm("Delete every secret that cannot be read with the key file?", err=True)
         except typer.Abort:
             agreed = False
         if not agreed:
@@ -102,13 +104,13 @@ def reset(
     async def work(opened: "Database", path: str) -> str:
         forgotten = await opened.write(sealed.reset, path)
         told = [_NAMES[table].format(count=count) for table, count in forgotten.items()]
-        return f"Forgotten: {', '.join(told) or 'nothing'}. Keep a copy of the key file."
+        return f"Deleted: {', '.join(told) or 'nothing'}. Keep a copy of the key file."
 
     _run(work, database, unlock=False)
 
 
 def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None, *, unlock: bool) -> None:
-    """Does it on the open database, and prints what it answers or, in one line, what is wrong."""
+    """Opens the database, runs `work`, and prints its result or, in one line, the error."""
     import asyncio
 
     from postroom.app.config import SettingError, load_config

@@ -1,4 +1,4 @@
-"""The commands `postroom ldap ...`: their options and help. What they do is in ldap_commands.py."""
+"""The options and help of the commands `postroom ldap ...`; ldap_commands.py runs them."""
 
 import sys
 from typing import Annotated
@@ -11,11 +11,11 @@ Exit codes:
   0    fine; diff: nothing to do
   1    something was skipped with a reason; diff: there is something to do
   2    wrong usage or settings, or refused; trying again does not help
-  3    the directory or the database is away; trying again may help
-  70   a fault of postroom itself
+  3    the directory or the database is unavailable; trying again may help
+  70   a bug in postroom
   130  interrupted, or answered with no"""
 
-_HELP = f"""Work with the directory, straight on the database file, also while the service runs.
+_HELP = f"""Work with the directory. Uses the database file directly, also while the service runs.
 
 \b
 Examples:
@@ -42,7 +42,7 @@ TERM is any part of a search attribute, of at least three characters.
 \b
 Examples:
   postroom ldap search schmidt
-  postroom ldap search schmidt --all --limit 200      also who cannot be imported, and why
+  postroom ldap search schmidt --all --limit 200      also people who cannot be imported, and why
   postroom ldap search schmidt --json | jq -r '.data[].ID'
 {_CODES}
 """
@@ -59,9 +59,9 @@ Examples:
 
 _SYNC_HELP = f"""Bring the linked users up to date from the directory.
 
-With --import, people who are nobody's become users; with --unlink, users whose object is gone are linked no more. On
-a terminal the plan is counted first, and you are asked; --yes leaves that out, and so does cron. Ctrl+C stops it:
-what was done stays done.
+With --import, people who are not users yet become users. With --unlink, users whose object is gone lose their link to
+it. On a terminal, the command first counts the changes and asks you; with --yes or without a terminal (cron) it does
+not ask. Ctrl+C stops it; changes made so far are kept.
 
 \b
 Examples:
@@ -71,14 +71,14 @@ Examples:
 {_CODES}
 """
 
-_IMPORT_HELP = f"""Make a user of one object of the directory, or update the one who is linked to it.
+_IMPORT_HELP = f"""Make a user of one object of the directory, or update the user who is linked to it.
 
-OBJECT_ID is what search shows; quote it, because of its backslashes.
+OBJECT_ID is the ID that search shows; quote it, because it may hold backslashes.
 
 \b
 Examples:
   postroom ldap import '5e6f\\2d77'
-  postroom ldap import '5e6f\\2d77' --force           also link a user of that name who is not
+  postroom ldap import '5e6f\\2d77' --force           also link an existing user of that name
 {_CODES}
 """
 
@@ -87,24 +87,24 @@ app = typer.Typer(name="ldap", no_args_is_help=True, rich_markup_mode=None, help
 _Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Only the users of this domain.")]
 _Org = Annotated[
     str | None,
-    typer.Option("--org", metavar="NAME", help="Only the users of this organisation's domains; 0: of those without."),
+    typer.Option("--org", metavar="NAME", help="Only users in this organisation's domains; 0: in domains without one."),
 ]
-_Import = Annotated[bool, typer.Option("--import/--no-import", help="Whether entries that are nobody's become users.")]
-_Unlink = Annotated[bool, typer.Option("--unlink", help="Users whose object is gone are linked no more.")]
+_Import = Annotated[bool, typer.Option("--import/--no-import", help="Make users of people who are not users yet.")]
+_Unlink = Annotated[bool, typer.Option("--unlink", help="Remove the link of users whose object is gone.")]
 _Lang = Annotated[str, typer.Option("--lang", metavar="LANG", help="Language of users who have none, such as de_DE.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, as the API answers.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, like the API.")]
 _Database = Annotated[str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")]
 
 
 @app.command("test", help=_TEST_HELP)
 def try_out(
     org: Annotated[
-        str | None, typer.Option("--org", metavar="NAME", help="The directory that counts for this organisation.")
+        str | None, typer.Option("--org", metavar="NAME", help="Try the directory of this organisation.")
     ] = None,
     database: _Database = None,
 ) -> None:
     """Tries the directory."""
-    # Imported here and below, so that --help and mistakes in options answer at once.
+    # Imported here and below, so that --help and wrong options respond at once.
     from postroom.app.cli import ldap_commands as commands
 
     raise typer.Exit(commands.run(lambda context, view: commands.try_out(context, view, org), database))
@@ -115,7 +115,7 @@ def search(
     term: Annotated[str, typer.Argument(metavar="TERM", show_default=False)],
     domain: _Domain = None,
     org: _Org = None,
-    show_all: Annotated[bool, typer.Option("--all", help="Also who cannot be imported, and why.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Also show people who cannot be imported, and why.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Most people to show.")] = 50,
     json: _Json = False,
     database: _Database = None,
@@ -151,13 +151,13 @@ def sync(
     org: _Org = None,
     create: _Import = False,
     unlink: _Unlink = False,
-    force: Annotated[bool, typer.Option("--force", help="Unlink however many objects are gone.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Unlink even if very many objects are gone.")] = False,
     lang: _Lang = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: _Json = False,
     database: _Database = None,
 ) -> None:
-    """Asks on a terminal, then does it."""
+    """Asks on a terminal, then runs the sync."""
     from postroom.app.cli import ldap_commands as commands
     from postroom.app.cli import ldap_requests as requests
 
@@ -177,11 +177,11 @@ def import_user(
     object_id: Annotated[str, typer.Argument(metavar="OBJECT_ID", show_default=False)],
     domain: _Domain = None,
     org: _Org = None,
-    force: Annotated[bool, typer.Option("--force", help="Also link a user of that name who is not.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also link an existing user of that name.")] = False,
     lang: _Lang = "",
     database: _Database = None,
 ) -> None:
-    """Takes over one person."""
+    """Imports one person."""
     from postroom.app.cli import ldap_commands as commands
     from postroom.app.cli import ldap_requests as requests
 

@@ -1,4 +1,4 @@
-"""What the commands `postroom ldap ...` do, and the exit codes they end with."""
+"""Runs the commands `postroom ldap ...` and returns their exit codes."""
 
 import asyncio
 import contextlib
@@ -33,9 +33,9 @@ Command = Callable[[Context, View], Awaitable[int]]
 
 
 def run(command: Command, database: str | None, *, json: bool = False) -> int:
-    """Runs a command on the database and returns its exit code; whatever goes wrong is told in a line."""
+    """Runs a command on the database and returns its exit code; prints an error as one line."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no umlaut is no reason to stop.
+        # A terminal without umlauts must not stop the command.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     view = View(json=json)
     logging.basicConfig(level=logging.WARNING, handlers=[_Warnings(view)], force=True)
@@ -45,43 +45,43 @@ def run(command: Command, database: str | None, *, json: bool = False) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError):
         return view.fail("Interrupted", INTERRUPTED)
     except BrokenPipeError:
-        raise  # nobody reads on, which typer knows how to end with
+        raise  # the reader of the pipe has gone; typer handles this
     except Exception as error:  # noqa: BLE001 - the last line of defence: a terminal is no place for a traceback
         return view.fail(*_explained(error))
 
 
 def _explained(error: Exception) -> tuple[str, int]:
-    """What to say of a failure, with what to do about it, and the exit code."""
+    """The message for an error, with what to do about it, and the exit code."""
     text = error.message if isinstance(error, PostroomError) else str(error)
     match error:
         case NoDatabaseError():
-            way = "Name another with --database, or make it: postroom serve --database FILE does at its first start"
-            return f"{text}. {way}", REFUSED
+            advice = "Name another with --database. To create it, start the service: postroom serve --database FILE"
+            return f"{text}. {advice}", REFUSED
         case WrongDatabaseError():
             return text, REFUSED
         case MisconfiguredError():
-            way = "Change the configuration with PUT /api/v1/system/mconf/ldap, or an organisation's own"
-            return f"{text}. {way}", REFUSED
+            advice = "Change the configuration with PUT /api/v1/system/mconf/ldap, or that of the organisation"
+            return f"{text}. {advice}", REFUSED
         case UnavailableError():
-            return f"{text}. See that it runs and can be reached, then try again", AWAY
+            return f"{text}. Check that it runs and can be reached, then try again", AWAY
         case _ if is_unavailable(error):
-            return f"{text}. See who else uses the file, and that it may be written, then try again", AWAY
+            return f"{text}. Check that no other program locks the file and that it is writable, then try again", AWAY
         case SettingError() | PostroomError():
             return text, REFUSED
-    return f"A fault of postroom itself, please report it: {_place(error)}", BROKEN
+    return f"This is a bug in postroom, please report it: {_place(error)}", BROKEN
 
 
 async def _run(config: Config, command: Command, view: View) -> int:
     current = asyncio.current_task()
     if current is not None:
-        # SIGINT is asyncio's own business; a timer unit that takes too long gets SIGTERM.
+        # asyncio handles SIGINT itself. systemd sends SIGTERM to a timer unit that takes too long.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
     async with opened(config, create=False) as context:
         return await command(context, view)
 
 
 async def try_out(context: Context, view: View, org: str | None) -> int:
-    """Tries the directory for all, or the one that counts for an organisation."""
+    """Tries the directory for everyone, or that of an organisation."""
     where = await target_named(context, None, org)
     directory = await context.directories.of_organisation(where.org_id)
     view.show_config(directory.config)
@@ -102,7 +102,7 @@ async def search(context: Context, view: View, asked: Search) -> int:
 
 
 async def import_user(context: Context, view: View, asked: Import) -> int:
-    """Takes over one person, and shows who that is now."""
+    """Imports one person, and shows the user."""
     query = load(ImportQuerySchema(), {"ID": asked.object_id, "lang": asked.lang})
     where = await target_named(context, asked.domain, asked.org)
     imported = await ldap_import.import_user(
@@ -121,7 +121,7 @@ async def diff(context: Context, view: View, asked: Sync) -> int:
 
 
 async def count(context: Context, view: View, asked: Sync, plan: Plan) -> int:
-    """Counts the plan of a sync, for whoever has to agree; shows all of it when there is nothing to agree to."""
+    """Counts the changes of a sync before the question; shows the outcome when there is nothing to change."""
     outcome = await _sync(context, view, asked, dry_run=True)
     plan.changes = sum(outcome.counts.get(action, 0) for action in _CHANGES)
     if plan.changes:
@@ -136,7 +136,7 @@ def agreed() -> bool:
     try:
         return typer.confirm("Go ahead?", err=True)
     except typer.Abort:
-        typer.echo(err=True)  # the answer did not end the line
+        typer.echo(err=True)  # ends the line of the prompt
         return False
 
 
@@ -152,7 +152,7 @@ def _code(outcome: Outcome) -> int:
 
 
 async def _sync(context: Context, view: View, asked: Sync, *, dry_run: bool) -> Outcome:
-    """The outcome of an update that came to its end; of any other it is shown, and the reason raised."""
+    """Returns the outcome of a completed update. Otherwise shows how far it came, and raises the reason."""
     options = asked.options(dry_run=dry_run)
     where = await target_named(context, asked.domain, asked.org)
     with view.progress() as report:
@@ -162,9 +162,9 @@ async def _sync(context: Context, view: View, asked: Sync, *, dry_run: bool) -> 
             await context.tasks.wait(task_id)
         except asyncio.CancelledError as error:
             failure = error
-            with contextlib.suppress(PostroomError):  # it came to its end meanwhile
+            with contextlib.suppress(PostroomError):  # it has ended meanwhile
                 await context.tasks.cancel(task_id)
-        except Exception as error:  # noqa: BLE001 - raised again once it is shown how far it came
+        except Exception as error:  # noqa: BLE001 - raised again after showing how far it came
             failure = error
     outcome = await _outcome(context, task_id)
     if failure is None and outcome.state == tasks.CANCELLED:
@@ -197,7 +197,7 @@ def _place(error: Exception) -> str:
 
 
 class _Warnings(logging.Handler):
-    """Shows what is logged; not what a task failed with, since the command itself tells that."""
+    """Shows log records, except the exception of a failed task, which the command itself reports."""
 
     def __init__(self, view: View) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the commands `postroom ldap ...` are asked for."""
+"""The arguments and options of the commands `postroom ldap ...`."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from postroom.schemas.downsync import BulkQuerySchema
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What `search` is asked for."""
+    """The arguments of `search`."""
 
     term: str
     domain: str | None
@@ -20,7 +20,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """What `diff` and `sync` are asked for."""
+    """The options of `diff` and `sync`."""
 
     domain: str | None
     org: str | None
@@ -37,7 +37,7 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What `import` is asked for."""
+    """The arguments of `import`."""
 
     object_id: str
     domain: str | None
@@ -48,6 +48,6 @@ class Import:
 
 @dataclass(slots=True)
 class Plan:
-    """How many users a sync would change, once somebody has counted."""
+    """How many users a sync would change; count() fills it in."""
 
     changes: int = 0

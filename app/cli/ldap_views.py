@@ -1,7 +1,7 @@
-"""What the commands `postroom ldap ...` show: results on stdout, all else on stderr; --json: one document.
+"""The output of the commands `postroom ldap ...`: results on stdout, all else on stderr; with --json one document.
 
-Whatever comes from the directory may hold anything: it is shown as plain text, never as markup, and without characters
-that a terminal would obey.
+Values from the directory may hold any text. They are shown as plain text, never as markup, and without terminal control
+characters.
 """
 
 import json as json_module
@@ -19,7 +19,7 @@ from postroom.app.directory.config import DirectoryConfig
 from postroom.app.services.ldap_probe import Probe
 from postroom.schemas.values.text import printable
 
-#: Action -> (sign, colour, what was done, what is to do).
+#: Action -> (sign, colour, word for done, word for planned).
 _ACTIONS = {
     "create": ("+", "green", "created", "to create"),
     "update": ("~", "yellow", "updated", "to update"),
@@ -30,13 +30,13 @@ _ACTIONS = {
 _CONTACT = 5
 _MOST_SKIPPED = 20
 _LONGEST = 200
-#: SyncTarget lines end is for whoever reads a file or a pipe.
+#: Output to a file or a pipe is not wrapped: its reader decides.
 _UNLIMITED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an update: the task's row, and its items as the API shows them."""
+    """The outcome of an update: the task, and its items as the API shows them."""
 
     task_id: int
     state: int
@@ -55,26 +55,26 @@ class View:
         self._out, self._err = _console(stderr=False), _console(stderr=True)
 
     def fail(self, message: str, code: int) -> int:
-        """Says what went wrong; returns the exit code."""
+        """Shows an error; returns the exit code."""
         text = message.replace("force=true", "--force")
         self._answer(text, [])
         _print(self._err, Text(f"postroom: {clean(text)}"))
         return code
 
     def warn(self, message: str) -> None:
-        """Says what somebody should look at."""
+        """Shows a warning."""
         _print(self._err, Text(f"postroom: {clean(message)}", style="yellow"))
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[int], None]]:
-        """Shows how many entries have been read, on a terminal, as the function that it gives is told."""
+        """On a terminal, shows how many entries have been read; yields a function that takes each new number."""
         columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} entries"), _Rate())
         with Progress(*columns, console=self._err, transient=True, disable=not self._err.is_terminal) as progress:
             task = progress.add_task("", total=None)
             yield lambda entries: progress.update(task, advance=entries)
 
     def show_config(self, config: DirectoryConfig) -> None:
-        """Which directory is asked, and how."""
+        """Shows the configuration of the directory."""
         shown = {
             "Server": " ".join(server.url for server in config.servers) + (" (StartTLS)" if config.starttls else ""),
             "Bind DN": config.bind_user or "none: anonymous",
@@ -86,7 +86,7 @@ class View:
         self._out.print(_pairs(shown))
 
     def show_probe(self, probe: Probe) -> None:
-        """What came of the trial."""
+        """Shows the result of `test`."""
         more = " or more" if probe.entries >= probe.page else ""
         _print(self._out, Text("Connection, login, base DN and filters work.", style="green"))
         _print(self._out, Text(f"The first page has {probe.entries}{more} entries."))
@@ -94,12 +94,12 @@ class View:
             _print(self._out, Text("\nOne of them, as a user:"))
             self._out.print(_pairs({"object ID": probe.object_id, **probe.sample}))
         elif probe.unusable:
-            self.warn(f"No user can be made of any of them; the first one: {probe.unusable}")
+            self.warn(f"None of them can become a user; the first one: {probe.unusable}")
         else:
             self.warn("The filters find nobody below the base DN")
 
     def show_people(self, people: Sequence[Mapping[str, Any]], *, show_all: bool) -> None:
-        """Those that a search found."""
+        """Shows the people that a search found."""
         message = f"{len(people)} found" if people else "Nobody was found"
         if self._answer(message, people):
             return
@@ -115,7 +115,7 @@ class View:
         _print(self._err, Text(message))
 
     def show_user(self, user: Mapping[str, Any], *, created: bool) -> None:
-        """Who was imported."""
+        """Shows the imported user."""
         properties = user.get("properties") or {}
         name = properties.get("smtpaddress", user["username"]) if user["status"] == _CONTACT else user["username"]
         kind = "contact" if user["status"] == _CONTACT else "user"
@@ -124,7 +124,7 @@ class View:
         _print(self._out, Text(f"{done} {kind} {user['ID']}: {clean(name)}{shown}, domain {user['domainID']}"))
 
     def show_plan(self, outcome: Outcome) -> None:
-        """Every step of a dry run that is none of nothing, and how many there are."""
+        """Shows every change of a dry run, and how many there are."""
         if self._answer(outcome.message, outcome.items):
             return
         for item in outcome.items:
@@ -133,11 +133,11 @@ class View:
         _print(self._out, Text(clean(outcome.message) if _idle(outcome) else _counts(outcome, planned=True)))
 
     def show_question(self, outcome: Outcome) -> None:
-        """What somebody is asked to agree to."""
+        """Shows the number of changes before the question."""
         _print(self._err, Text(f"The directory has been read: {_counts(outcome, planned=True)}."))
 
     def show_outcome(self, outcome: Outcome) -> None:
-        """What an update has done."""
+        """Shows what an update has done."""
         if self._answer(outcome.message, outcome.items):
             return
         table = Table(box=None, pad_edge=False, show_header=False)
@@ -156,11 +156,11 @@ class View:
         _print(self._out, Text(f"Task {outcome.task_id}: {clean(outcome.message)}"))
 
     def show_unfinished(self, outcome: Outcome) -> None:
-        """What an update had done when it came to an early end."""
+        """Shows what an update had done when it ended early."""
         self._answer(outcome.message.replace("force=true", "--force"), outcome.items)
         if not outcome.dry_run:
             counts = _counts(outcome, planned=False) or "nothing"
-            text = f"Task {outcome.task_id} has not come to its end. Done so far, and it stays done: {counts}."
+            text = f"Task {outcome.task_id} did not finish. Done so far, and kept: {counts}."
             _print(self._err, Text(text))
 
     def _show_step(self, item: Mapping[str, Any]) -> None:
@@ -172,15 +172,15 @@ class View:
         if item["action"] == "update":
             for name, (before, after) in item.get("changes", {}).items():
                 _print(self._out, Text(f"    {clean(name)}: {clean(before)} -> {clean(after)}", style=colour))
-        # Behind what was done the message says what had to be left out.
+        # The message names what was left out after the first semicolon.
         left_out = item["message"].partition("; ")[2]
         if item["action"] in ("create", "update") and left_out:
             _print(self._out, Text(f"    {clean(left_out)}", style="dim"))
 
     def _answer(self, message: str, data: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether JSON is wanted; the first answer is the one that is printed."""
+        """Prints the first result as JSON if --json was given; returns whether it was."""
         if self._json and not self._answered:
-            # ASCII: a terminal obeys some characters that JSON lets pass.
+            # ASCII only: JSON allows characters that control a terminal.
             print(json_module.dumps({"message": message, "data": data}))
             self._answered = True
         return self._json
@@ -195,7 +195,7 @@ class _Rate(ProgressColumn):
 
 
 def clean(value: object) -> str:
-    """A value on one line, cut short, without characters that a terminal obeys (escapes, right-to-left overrides)."""
+    """A value on one line, shortened, without terminal control characters (escapes, right-to-left overrides)."""
     text = "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     text = printable(text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -13,9 +13,9 @@ _HELP = """Administers the mailbox users of mail domains over the grommunio Admi
 \b
 Examples:
   postroom serve               start the service on 127.0.0.1:8080
-  postroom serve --help        what can be set
-  postroom key --help          exchange the key of the stored secrets
-  postroom ldap --help         try the directory, compare, and bring users up to date from it
+  postroom serve --help        show the options
+  postroom key --help          replace the key of the stored secrets
+  postroom ldap --help         try the directory, compare, and update users from it
 """
 
 app = typer.Typer(
@@ -31,7 +31,7 @@ app.add_typer(ldap.app)
 
 _SERVE_HELP = """Start the service.
 
-Every setting can also be given as POSTROOM_<NAME> in the environment; docs/configuration.md has them all.
+Every setting can also be given as POSTROOM_<NAME> in the environment; docs/configuration.md lists them all.
 
 \b
 Examples:
@@ -57,7 +57,7 @@ def _postroom(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Has the options that stand before a command."""
+    """Takes the options before a command."""
 
 
 @app.command(help=_SERVE_HELP)
@@ -70,7 +70,7 @@ def serve(
     workers: Annotated[str | None, typer.Option(help="Processes that serve together [1].")] = None,
 ) -> None:
     """Starts the service and runs until SIGINT or SIGTERM."""
-    # Imported here, so that --help and mistakes in options answer at once.
+    # Imported here, so that --help and wrong options respond at once.
     from postroom.app import logs
     from postroom.app.config import SettingError, load_config
     from postroom.app.server.binding import StartError
