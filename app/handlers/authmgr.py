@@ -1,4 +1,4 @@
-"""What a login goes by: the directory, the local password, or each for its users."""
+"""What logins are checked against: the directory, the local password, or one of them for each user."""
 
 from aiohttp import web
 
@@ -21,7 +21,7 @@ async def get_authmgr(request: web.Request) -> web.Response:
     `always_mysql`: only the directory, or only the local password, for everyone.
     """
     selected = {"authBackendSelection": await selected_backend(context_of(request).database)}
-    # The web console takes what is not in `data` for `always_mysql`, and stores that with its next save.
+    # Without `data` the web console assumes `always_mysql`, and stores that at its next save.
     return json_response({**selected, "data": selected})
 
 
@@ -29,14 +29,14 @@ async def get_authmgr(request: web.Request) -> web.Response:
 @json_schema(AuthmgrSchema())
 @response_schema(MessageSchema(), 200, description="The selection is stored")
 async def put_authmgr(request: web.Request) -> web.Response:
-    """Counts from the next login on. `admin` logs in with a local password whatever is selected."""
+    """Takes effect with the next login. `admin` always logs in with a local password."""
     selected = request[BODY]["authBackendSelection"]
     await context_of(request).database.write(auth.set_setting, auth.AUTH_BACKEND, selected)
     return message(f"Logins go by {selected} from now on")
 
 
 @docs(tags=TAGS, summary="Check logins in the default way again", operationId="deleteAuthmgr")
-@response_schema(MessageSchema(), 200, description="The default counts again")
+@response_schema(MessageSchema(), 200, description="The default is in effect again")
 async def delete_authmgr(request: web.Request) -> web.Response:
     """The default is `externid`."""
     await context_of(request).database.write(auth.delete_setting, auth.AUTH_BACKEND)

@@ -1,4 +1,4 @@
-"""What a dashboard shows: this machine, its services, the devices that were seen last, the DNS of a domain."""
+"""The data of a dashboard: this machine, its services, the devices seen last, the DNS of a domain."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ from postroom.storage.domains import select_domainname
 
 TAGS = ["System Admin/Dashboard"]
 
-#: Most devices that are shown.
+#: Most devices in a response.
 SHOWN: Final = 1000
 
 
@@ -39,7 +39,7 @@ async def list_services(request: web.Request) -> web.Response:
 @querystring_schema(SeenLastQuerySchema())
 @response_schema(SeenLastSchema(), 200, description="The devices, the latest first")
 async def list_seen_last(request: web.Request) -> web.Response:
-    """Devices of all users, the latest first, at most 1000. When a contact ended is never known."""
+    """Devices of all users, the latest first, at most 1000. The end of a contact is never known."""
     query = request[QUERY]
     within = query.get("filterUpdated")
     since = 0 if within is None else now() - within
@@ -52,6 +52,6 @@ async def list_seen_last(request: web.Request) -> web.Response:
 @docs(tags=["Misc"], summary="What the DNS says about a domain", operationId="getDomainDnsCheck")
 @response_schema(DnsCheckSchema(), 200, description="The records that were found")
 async def get_dns_check(request: web.Request) -> web.Response:
-    """Asks the DNS now. All look-ups share one time limit; what is not known by then is null."""
+    """Queries the DNS now. All look-ups share one time limit; a value that is not known by then is null."""
     domainname = await of_domain(request, select_domainname)
     return json_response(await context_of(request).dns.check(domainname))

@@ -1,4 +1,4 @@
-"""What new users and domains get when nobody says otherwise, and the languages to choose from."""
+"""The default values of new users and domains, and the languages to choose from."""
 
 from aiohttp import web
 
@@ -22,7 +22,7 @@ TAGS = ["Defaults"]
 @querystring_schema(CreateDefaultsQuerySchema())
 @response_schema(CreateDefaultsAnswerSchema(), 200, description="The defaults as they take effect")
 async def get_defaults(request: web.Request) -> web.Response:
-    """The built-in defaults and what is stored for all domains; with `domain`, also what that domain says instead."""
+    """The built-in defaults, overridden by those stored for all domains and, with `domain`, by those of the domain."""
     database = context_of(request).database
     defaults = overlay(BUILT_IN, await select_defaults(database, None) or NONE)
     if "domain" in request[QUERY]:
@@ -40,7 +40,7 @@ async def get_defaults(request: web.Request) -> web.Response:
 @json_schema(CreateDefaultsSchema())
 @response_schema(MessageSchema(), 200, description="The defaults are stored")
 async def put_defaults(request: web.Request) -> web.Response:
-    """Replaces them as a whole: what the request leaves out has its built-in default again."""
+    """Replaces them as a whole: fields that the request leaves out get their built-in default again."""
     await context_of(request).database.write(create_defaults.put_defaults, None, request[BODY])
     return message("The create defaults have been replaced")
 
@@ -49,7 +49,7 @@ async def put_defaults(request: web.Request) -> web.Response:
 @json_schema(CreateDefaultsSchema())
 @response_schema(MessageSchema(), 200, description="The defaults are stored")
 async def patch_defaults(request: web.Request) -> web.Response:
-    """Changes the defaults that the request names and leaves the others; null takes one away."""
+    """Changes the defaults that the request names and leaves the others; null removes one."""
     await context_of(request).database.write(create_defaults.patch_defaults, None, request[BODY])
     return message("The create defaults have been changed")
 
@@ -57,7 +57,7 @@ async def patch_defaults(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="A domain's own create defaults", operationId="getDomainDefaultParams")
 @response_schema(CreateDefaultsAnswerSchema(), 200, description="The domain's own defaults")
 async def get_domain_defaults(request: web.Request) -> web.Response:
-    """Only what differs from the defaults for all domains."""
+    """Shows only what differs from the defaults for all domains."""
     return json_response({"data": await of_domain(request, select_defaults)})
 
 
@@ -65,7 +65,7 @@ async def get_domain_defaults(request: web.Request) -> web.Response:
 @json_schema(CreateDefaultsSchema())
 @response_schema(MessageSchema(), 200, description="The domain's own defaults are stored")
 async def put_domain_defaults(request: web.Request) -> web.Response:
-    """Replaces them as a whole: for what the request leaves out the default for all domains counts."""
+    """Replaces them as a whole: fields that the request leaves out get the default for all domains."""
     domain_id = path_id(request, "domainID")
     await context_of(request).database.write(create_defaults.put_defaults, domain_id, request[BODY])
     return message(f"The create defaults of domain {domain_id} have been replaced")
@@ -75,7 +75,7 @@ async def put_domain_defaults(request: web.Request) -> web.Response:
 @json_schema(CreateDefaultsSchema())
 @response_schema(MessageSchema(), 200, description="The domain's own defaults are stored")
 async def patch_domain_defaults(request: web.Request) -> web.Response:
-    """Changes the defaults that the request names; with null, the default for all domains counts again."""
+    """Changes the defaults that the request names and leaves the others; null restores the default for all domains."""
     domain_id = path_id(request, "domainID")
     await context_of(request).database.write(create_defaults.patch_defaults, domain_id, request[BODY])
     return message(f"The create defaults of domain {domain_id} have been changed")
@@ -84,5 +84,5 @@ async def patch_domain_defaults(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="The languages that a user can have", operationId="getStoreLangs")
 @response_schema(StoreLangsSchema(), 200, description="The languages by their codes")
 async def get_store_langs(_request: web.Request) -> web.Response:
-    """The values for `lang`, each with the name of the language in the language itself."""
+    """The values for `lang`, each with the language's own name."""
     return json_document(store_langs())

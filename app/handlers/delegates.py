@@ -1,4 +1,4 @@
-"""Who may send mail for a user: delegates, and send-as."""
+"""Who may send mail for a user: delegates and send-as."""
 
 from functools import partial
 
@@ -29,7 +29,7 @@ async def get_delegates(request: web.Request) -> web.Response:
 @json_schema(AddressListSchema())
 @response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_delegates(request: web.Request) -> web.Response:
-    """Keeps the order of the list and drops repeats. One invalid address, and nothing is stored."""
+    """Keeps the order of the list and drops repeats. Stores nothing if one address is invalid."""
     return await _put_grants(request, DELEGATE)
 
 
@@ -44,7 +44,7 @@ async def get_sendas(request: web.Request) -> web.Response:
 @json_schema(AddressListSchema())
 @response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_sendas(request: web.Request) -> web.Response:
-    """Keeps the order of the list and drops repeats. One invalid address, and nothing is stored."""
+    """Keeps the order of the list and drops repeats. Stores nothing if one address is invalid."""
     return await _put_grants(request, SENDAS)
 
 

@@ -34,7 +34,7 @@ async def list_devices(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Forget the states of all devices of a user", operationId="removeDeviceStates")
 @response_schema(MessageSchema(), 200, description="The states are removed")
 async def delete_devices(request: web.Request) -> web.Response:
-    """Each device starts over at its next contact. Wipes under way go on."""
+    """Each device starts over at its next contact. Pending wipes continue."""
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
     await context_of(request).database.write(devices.remove_all, domain_id, user_id, _origin(request))
     return message("The states of all devices have been removed")
@@ -43,7 +43,7 @@ async def delete_devices(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Remove a device", operationId="removeDeviceResync")
 @response_schema(MessageSchema(), 200, description="The device is removed")
 async def delete_device(request: web.Request) -> web.Response:
-    """Removes the device with its state, even when it is to be wiped. If it comes back, it starts over."""
+    """Removes the device and its state, even during a pending wipe. If the device connects again, it starts over."""
     place = _place(request)
     await context_of(request).database.write(devices.remove_device, *place, _origin(request))
     return message(f"The device {place[2]} has been removed")
@@ -63,23 +63,23 @@ async def put_resync(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="The device is to be wiped")
 async def post_wipe(request: web.Request) -> web.Response:
     """Wipes the device at its next contact, even one that was never seen. Needs the caller's own password. Changes
-    nothing when a wipe is under way already.
+    nothing if a wipe is pending already.
     """
     context, data, place = context_of(request), request[BODY], _place(request)
-    # Before the password: what is not in the domain is not there, whatever else is wrong.
+    # Before the password: an unknown user is a 404 even if the password is wrong.
     if await select_user_row(context.database, *place[:2]) is None:
         raise user_not_found(*place[:2])
-    # Also when there is nothing to do, so that this tells nobody else whether there is.
+    # Checked even if there is nothing to do, so that only the caller learns whether a wipe is pending.
     await wipes.check_password(context, login_source(request), request[CALLER].user_id, data.get("password"))
     event = Event(Kind.REQUEST, data["status"])
     await context.database.write(devices.change_wipe, *place, event, _origin(request))
     return message(f"The device {place[2]} is going to be wiped")
 
 
-@docs(tags=TAGS, summary="Take back the wipe of a device", operationId="cancelWipe")
+@docs(tags=TAGS, summary="Cancel the wipe of a device", operationId="cancelWipe")
 @response_schema(MessageSchema(), 200, description="The device is not to be wiped")
 async def delete_wipe(request: web.Request) -> web.Response:
-    """Also lets a device that has been wiped be used again. Succeeds when there is nothing to take back."""
+    """Also lets a device that has been wiped be used again. Succeeds even if there is nothing to cancel."""
     place = _place(request)
     await context_of(request).database.write(devices.change_wipe, *place, Event(Kind.CANCEL), _origin(request))
     return message(f"The device {place[2]} is not going to be wiped")

@@ -1,4 +1,4 @@
-"""The description of the API: as a document for programs, as a page for people."""
+"""The API description: an OpenAPI document for programs, and a page for people."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,7 +12,7 @@ from postroom.app.openapi.decorators import docs
 from postroom.app.web.responses import json_document
 from postroom.schemas.fields import ADDITION
 
-#: Makes the document at the first request, and keeps it.
+#: Builds the document at the first request, and caches it.
 DOCUMENT = web.AppKey[Callable[[], bytes]]("document", Callable[[], bytes])  # type: ignore[arg-type]
 
 _PAGE = """<!DOCTYPE html>
@@ -39,14 +39,14 @@ _START = """window.onload = () => SwaggerUIBundle({
 });
 """
 
-# Swagger UI has pictures as data: URLs in its style sheet. Nothing else comes from elsewhere, the page itself holds no
-# script and no style, and no foreign page may put this one, where people log in, into a frame.
+# Swagger UI's style sheet has images as data: URLs. Everything else comes from this service, and the page has no inline
+# script or style. People log in on this page, so no other page may put it into a frame.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    # A newer postroom may need another page; what is heavy comes from the static files, which browsers keep.
+    # A newer postroom may need a newer page. The large parts are static files, which browsers may cache.
     "Cache-Control": "no-cache",
 }
 
@@ -68,17 +68,17 @@ async def get_openapi(request: web.Request) -> web.Response:
 
 
 async def get_page(_request: web.Request) -> web.Response:
-    """The page that shows the description and tries operations out."""
+    """The page that shows the description and can call the operations."""
     return web.Response(text=_PAGE, content_type="text/html", headers=_HEADERS)
 
 
 async def get_start(_request: web.Request) -> web.Response:
-    """The page's own line of script."""
+    """The script that starts Swagger UI on the page."""
     return web.Response(text=_START, content_type="text/javascript", headers=_HEADERS)
 
 
 async def get_file(request: web.Request) -> web.StreamResponse:
-    """One of Swagger UI's files that the page asks for; there are no others here."""
+    """One of the Swagger UI files that the page uses. Raises NotFoundError for any other name."""
     name = request.match_info["name"]
     if name not in _FILES:
         raise NotFoundError(f"There is no file {name[:100]!r} here")
@@ -87,7 +87,7 @@ async def get_file(request: web.Request) -> web.StreamResponse:
 
 @cache
 def _folder() -> Path:
-    # The package keeps the files; it need not be imported for that.
+    # The files are in the package swagger_ui, which need not be imported for them.
     spec = find_spec("swagger_ui")
     if spec is None or not spec.submodule_search_locations:
         raise LookupError("the package swagger-ui-py is not installed")

@@ -31,7 +31,7 @@ TAGS = ["System Admin/Domains"]
 @querystring_schema(LevelQuerySchema())
 @response_schema(DomainListSchema(), 200, description="The domains, and how many there are")
 async def list_own_domains(request: web.Request) -> web.Response:
-    """Lists all of them at once."""
+    """Lists all of them in one response."""
     readable = request[CALLER].grants.read
     query = DomainQuery(
         level=request[QUERY].get("level", 1),
@@ -103,7 +103,7 @@ async def delete_domain(request: web.Request) -> web.Response:
     """
     domain_id, caller = path_id(request, "domainID"), request[CALLER]
     purge = request[QUERY]["purge"]
-    # The row lets in whoever may do the one or the other.
+    # The guard admits callers who may do either of the two.
     if domain_id not in (caller.grants.purge if purge else caller.grants.org_admin_domains):
         raise ForbiddenError("You do not have the permission for this")
     database = context_of(request).database

@@ -1,4 +1,4 @@
-"""What clients ask for and postroom does not have: other servers, mailing lists, public folders. Empty lists."""
+"""Empty lists of objects that clients ask for and postroom does not have: servers, mailing lists, public folders."""
 
 from functools import partial
 

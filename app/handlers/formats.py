@@ -1,4 +1,4 @@
-"""Whether a text could be an address or a domain name, before it is stored anywhere."""
+"""Checks whether a text is a valid address or domain name."""
 
 from aiohttp import web
 
@@ -13,11 +13,11 @@ from postroom.schemas.responses.defaults import FormatSchema
 @querystring_schema(FormatQuerySchema())
 @response_schema(FormatSchema(), 200, description="What is wrong with each, if anything")
 async def check_format(request: web.Request) -> web.Response:
-    """Answers for each parameter that is given: null when it is fine, otherwise the reason why not."""
+    """Returns for each given parameter null if it is valid, otherwise the reason."""
     given = request[QUERY]
-    answer = {}
+    reasons = {}
     if "email" in given:
-        answer["email"] = reason_against_address(given["email"])
+        reasons["email"] = reason_against_address(given["email"])
     if "domain" in given:
-        answer["domain"] = reason_against_domain(given["domain"])
-    return json_response(answer)
+        reasons["domain"] = reason_against_domain(given["domain"])
+    return json_response(reasons)

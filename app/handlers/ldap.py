@@ -1,4 +1,4 @@
-"""Looking into the directory, taking people over from it, and finding out who is gone."""
+"""Searches the directory, imports people from it, and finds users whose object is gone."""
 
 from aiohttp import web
 
@@ -42,11 +42,11 @@ async def search(request: web.Request) -> web.Response:
 @response_schema(
     {"anyOf": [UserSchema(), MessageSchema()]},
     200,
-    description="The updated user, or a message when a contact went to several places",
+    description="The updated user, or a message when a contact was imported into several domains",
 )
 @response_schema(UserSchema(), 201, description="The new user as it is stored")
 async def import_user(request: web.Request) -> web.Response:
-    """Updates the user instead when one is linked to the object already."""
+    """If a user is linked to the object already, updates that user instead."""
     query = request[QUERY]
     imported = await ldap_import.import_user(
         context_of(request),
@@ -75,7 +75,7 @@ async def check_users(request: web.Request) -> web.Response:
 @response_schema(DeletedOrphansSchema(), 200, description="The users that were deleted")
 @unhurried
 async def delete_orphans(request: web.Request) -> web.Response:
-    """Deletes none of them when they are suspiciously many, unless `force` is given."""
+    """Deletes none of them if they are suspiciously many, unless `force` is given."""
     query = request[QUERY]
     deleted = await orphans.delete_orphans(
         context_of(request), _where(request), request[CALLER].user_id, query.get("userID"), force=query["force"]
@@ -87,7 +87,7 @@ async def delete_orphans(request: web.Request) -> web.Response:
 @querystring_schema(DumpQuerySchema())
 @response_schema(DumpSchema(), 200, description="The object as LDIF text")
 async def dump(request: web.Request) -> web.Response:
-    """Shows all attributes that the directory shows to postroom, without passwords."""
+    """Shows all attributes that postroom may read in the directory, without passwords."""
     return json_response({"data": await ldap_search.dump(context_of(request), _where(request), request[QUERY]["ID"])})
 
 
@@ -95,8 +95,8 @@ async def dump(request: web.Request) -> web.Response:
 @querystring_schema(DownsyncQuerySchema())
 @response_schema(UserSchema(), 200, description="The user as it is stored now")
 async def put_downsync(request: web.Request) -> web.Response:
-    """With `ID`, links the user to that object first; a user who is linked to none needs it. When the object is gone or
-    the directory cannot be reached, the user stays as it was.
+    """With `ID`, links the user to that object first; a user without a link needs it. If the object is gone or the
+    directory cannot be reached, the user stays unchanged.
     """
     query = request[QUERY]
     document = await downsync_user(
@@ -111,7 +111,7 @@ async def put_downsync(request: web.Request) -> web.Response:
 
 
 def _where(request: web.Request) -> SyncTarget:
-    """What the query is about: the same that the route's need looked at."""
+    """The domains that the query is about, the same that the route's guard has checked."""
     query, grants = request[QUERY], request[CALLER].grants
     org_id = query["organization"] if query["domain"] is None else None
     return SyncTarget(query["domain"], org_id, grants.read if request.method == "GET" else grants.write)

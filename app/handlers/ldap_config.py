@@ -1,4 +1,4 @@
-"""Configuring the directory: the one for all, and an organisation's own."""
+"""The LDAP configuration for everyone, and those of organisations."""
 
 from aiohttp import web
 
@@ -20,8 +20,8 @@ ORG_TAGS = ["System Admin/Organizations", "LDAP"]
 @docs(tags=SYSTEM_TAGS, summary="The LDAP configuration for everyone", operationId="getLDAPConf")
 @response_schema(LdapConfigAnswerSchema(), 200, description="The configuration, and whether the server answers")
 async def get_config(request: web.Request) -> web.Response:
-    """Shows the configuration with its defaults but without the bind password; it is empty when there is none.
-    `ldapAvailable` tells whether the server answers now.
+    """Shows the configuration with its defaults but without the bind password; `data` is empty without a
+    configuration. `ldapAvailable` tells whether the server answers now.
     """
     return await _get(request, None)
 
@@ -40,14 +40,14 @@ async def put_config(request: web.Request) -> web.Response:
 @docs(tags=SYSTEM_TAGS, summary="Remove the LDAP configuration for everyone", operationId="deleteLDAPConf")
 @response_schema(MessageSchema(), 200, description="The configuration is removed")
 async def delete_config(request: web.Request) -> web.Response:
-    """Users who are linked to the directory cannot log in until there is a configuration again."""
+    """Users who are linked to this directory cannot log in until there is a configuration again."""
     return await _delete(request, None)
 
 
 @docs(tags=ORG_TAGS, summary="The LDAP configuration of an organisation", operationId="getOrgLDAPConf")
 @response_schema(LdapConfigAnswerSchema(), 200, description="The configuration, and whether the server answers")
 async def get_org_config(request: web.Request) -> web.Response:
-    """Shows the organisation's own configuration; it is empty when the one for everyone counts."""
+    """Shows the organisation's own configuration; `data` is empty when the one for everyone applies."""
     return await _get(request, await _org_id(request))
 
 
@@ -63,7 +63,7 @@ async def put_org_config(request: web.Request) -> web.Response:
 @docs(tags=ORG_TAGS, summary="Remove the LDAP configuration of an organisation", operationId="deleteOrgLDAPConf")
 @response_schema(MessageSchema(), 200, description="The configuration is removed")
 async def delete_org_config(request: web.Request) -> web.Response:
-    """From then on the configuration for everyone counts for the organisation."""
+    """From then on the configuration for everyone applies to the organisation."""
     return await _delete(request, await _org_id(request))
 
 

@@ -1,4 +1,4 @@
-"""Bringing many users up to date from the directory."""
+"""Updates many users from the directory."""
 
 from aiohttp import web
 
@@ -23,7 +23,7 @@ TAGS = ["LDAP"]
 @response_schema(QueuedSchema(), 202, description="The update outlasts `timeout` and goes on as a task")
 @unhurried
 async def sync_all(request: web.Request) -> web.Response:
-    """Updates every linked user, each from the directory that counts for their domain."""
+    """Updates every linked user, each from the directory of their domain."""
     return await _sync(request, SyncTarget())
 
 
@@ -45,7 +45,7 @@ async def sync_domain(request: web.Request) -> web.Response:
 async def sync_org(request: web.Request) -> web.Response:
     """Updates every linked user of the organisation's domains."""
     org_id = path_id(request, "ID")
-    if org_id == NO_ORG:  # in a path it is an organisation, of which none has this ID
+    if org_id == NO_ORG:  # means "no organisation" in a query, but no organisation has this ID
         raise NotFoundError.of("organisation", org_id)
     return await _sync(request, SyncTarget(org_id=org_id, reach=request[CALLER].grants.write))
 
@@ -56,7 +56,7 @@ async def _sync(request: web.Request, sync_target: SyncTarget) -> web.Response:
     task_id = await start_sync(context, sync_target, options, request[CALLER].user_id)
     if await context.tasks.wait(task_id, query["timeout"]):
         result = await select_result(context.database, task_id)
-        if result is None:  # somebody was quick to delete it
+        if result is None:  # somebody has deleted it already
             raise NotFoundError.of("task", task_id)
         return json_document(result)
     text = f"The update goes on in the background as task {task_id}"

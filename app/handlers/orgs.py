@@ -32,7 +32,7 @@ async def list_orgs(request: web.Request) -> web.Response:
 @json_schema(OrgCreateSchema())
 @response_schema(OrgSchema(), 201, description="The new organisation as it is stored")
 async def create_org(request: web.Request) -> web.Response:
-    """The domains in `domains` become part of it."""
+    """Adds the domains in `domains` to the organisation."""
     return json_document(await context_of(request).database.write(orgs.create_org, request[BODY]), 201)
 
 
@@ -60,7 +60,7 @@ async def patch_org(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Delete an organisation", operationId="deleteOrg")
 @response_schema(MessageSchema(), 200, description="The organisation is deleted")
 async def delete_org(request: web.Request) -> web.Response:
-    """Keeps its domains, which belong to no organisation from then on."""
+    """Keeps its domains; they belong to no organisation from then on."""
     org_id = path_id(request, "ID")
     await context_of(request).database.write(orgs.delete_org, org_id)
     return message(f"Organisation {org_id} has been deleted")

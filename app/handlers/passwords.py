@@ -1,4 +1,4 @@
-"""Setting somebody else's password, and whose it could be."""
+"""Sets the passwords of other users, and lists usernames."""
 
 from aiohttp import web
 
@@ -18,8 +18,8 @@ from postroom.storage.users import select_usernames
 @json_schema(NewPasswordSchema())
 @response_schema(MessageSchema(), 200, description="The password is set, and the user's logins have ended")
 async def set_password(request: web.Request) -> web.Response:
-    """Ends all logins of the user. Refuses the caller's own password, the password of a user who is linked to a
-    directory, and that of a user who may do more than the caller.
+    """Ends all logins of the user. Refuses to set the caller's own password, that of a user who is linked to a
+    directory, and that of a user with permissions that the caller lacks.
     """
     context = context_of(request)
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
@@ -34,8 +34,8 @@ async def set_password(request: web.Request) -> web.Response:
 @json_schema(NewPasswordSchema())
 @response_schema(MessageSchema(), 200, description="The password is set, and the user's logins have ended")
 async def put_passwd_of(request: web.Request) -> web.Response:
-    """Ends all logins of the user. ResetPasswd allows this for all users, writing in a domain for the users of that
-    domain; neither allows it for a user who may do more than the caller.
+    """Ends all logins of the user. A caller with ResetPasswd may do this for all users, a caller who may write in a
+    domain for its users; neither may do it for a user with permissions that the caller lacks.
     """
     username = await session.reset_password_of(
         context_of(request), request[CALLER], request.match_info["username"], request[BODY]["new"]
@@ -43,7 +43,7 @@ async def put_passwd_of(request: web.Request) -> web.Response:
     return message(f"The password of {username} has been set")
 
 
-@docs(tags=["Misc", "Users"], summary="Usernames in the caller's reach", operationId="getUsernames")
+@docs(tags=["Misc", "Users"], summary="The usernames that the caller may see", operationId="getUsernames")
 @response_schema(UsernamesSchema(), 200, description="The users by name")
 async def list_usernames(request: web.Request) -> web.Response:
     """Users of the domains in which the caller may write; all users for a caller with ResetPasswd or who may read the

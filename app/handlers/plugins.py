@@ -1,4 +1,4 @@
-"""Plugins of the webmail that are disabled in a domain."""
+"""Webmail plugins that are disabled in a domain."""
 
 from aiohttp import web
 
@@ -19,7 +19,7 @@ from postroom.storage.disabled_plugins import select_disabled_plugins, select_di
 )
 @response_schema(DisabledPluginsSchema(), 200, description="The names of the plugins")
 async def get_disabled_plugins(request: web.Request) -> web.Response:
-    """The webmail hides them from the users of the domain. They come in the order in which they were stored."""
+    """The webmail hides them from the users of the domain. The order is that in which they were stored."""
     return json_document(await of_domain(request, select_disabled_plugins))
 
 
@@ -32,7 +32,7 @@ async def get_disabled_plugins(request: web.Request) -> web.Response:
 @json_schema(PluginNamesSchema())
 @response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_disabled_plugins(request: web.Request) -> web.Response:
-    """Keeps the order of the list and drops repeats. Any name is taken: only the webmail knows its plugins."""
+    """Keeps the order of the list and drops repeats. Accepts any name: only the webmail knows its plugins."""
     await context_of(request).database.write(
         replace_disabled_plugins, path_id(request, "domainID"), request[BODY]["names"]
     )
@@ -47,6 +47,6 @@ async def put_disabled_plugins(request: web.Request) -> web.Response:
 )
 @response_schema(DisabledPluginsSchema(), 200, description="The names of the plugins")
 async def get_disabled_plugins_of_username(request: web.Request) -> web.Response:
-    """Those of the user's domain. An unknown name gets an empty list: the webmail starts for them as well."""
+    """The plugins disabled in the user's domain; none for an unknown name, so that the webmail still starts."""
     found = await select_disabled_plugins_of(context_of(request).database, request.match_info["username"])
     return json_response({"data": []}) if found is None else json_document(found)

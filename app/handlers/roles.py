@@ -22,7 +22,7 @@ TAGS = ["System Admin/Roles"]
 @docs(tags=TAGS, summary="The permissions that a role can hold", operationId="getPermissions")
 @response_schema(PermissionNamesSchema(), 200, description="The names")
 async def list_permissions(_request: web.Request) -> web.Response:
-    """Their names, as a role takes them."""
+    """The names, in the spelling that a role takes."""
     return json_response({"data": list(PERMISSIONS)})
 
 
@@ -57,8 +57,8 @@ async def get_role(request: web.Request) -> web.Response:
 @json_schema(RolePatchSchema())
 @response_schema(RoleSchema(), 200, description="The role as it is stored now")
 async def patch_role(request: web.Request) -> web.Response:
-    """Changes the fields that the request names. `permissions` and `users` replace the whole list. The change counts at
-    once for every holder.
+    """Changes the fields that the request names. `permissions` and `users` replace the whole list. The change takes
+    effect at once for every holder.
     """
     return json_document(
         await context_of(request).database.write(roles.patch_role, path_id(request, "ID"), request[BODY])
@@ -68,7 +68,7 @@ async def patch_role(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Delete a role", operationId="deleteRole")
 @response_schema(MessageSchema(), 200, description="The role is deleted")
 async def delete_role(request: web.Request) -> web.Response:
-    """Its holders lose at once what it allowed."""
+    """Holders lose its permissions at once."""
     role_id = path_id(request, "ID")
     await context_of(request).database.write(roles.delete_role, role_id)
     return message(f"Role {role_id} has been deleted")
@@ -78,7 +78,7 @@ async def delete_role(request: web.Request) -> web.Response:
 @json_schema(UserRolesSchema())
 @response_schema(UserRolesAnswerSchema(), 200, description="The roles that the user has now")
 async def patch_user_roles(request: web.Request) -> web.Response:
-    """`roles` is the whole list: the user loses the roles that it lacks."""
+    """`roles` is the whole list: the user loses all other roles."""
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
     return json_document(
         await context_of(request).database.write(

@@ -1,4 +1,4 @@
-"""For the ActiveSync server: policies, wipes and what it knows of devices."""
+"""Operations for the ActiveSync server: policies, wipes and the states of devices."""
 
 import orjson
 from aiohttp import web
@@ -50,7 +50,7 @@ async def get_sync_policy(request: web.Request) -> web.Response:
 @response_schema(DeviceStatusesSchema(), 200, description="The status of each device by its ID")
 @about(owner)
 async def get_wipe(request: web.Request) -> web.Response:
-    """Shows the devices that `devices` names, or all of the user's. An unknown device has status 0."""
+    """Shows the devices that `devices` names, or all devices of the user. An unknown device has status 0."""
     username = request.match_info["username"]
     return _found(
         await select_wipe_statuses(context_of(request).database, username, request[QUERY]["devices"]), username
@@ -63,16 +63,16 @@ async def get_wipe(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 201, description="The status is stored")
 @about(owner)
 async def post_wipe(request: web.Request) -> web.Response:
-    """Stores the status of the devices that `devices` names, or of all of the user's.
+    """Stores the status of the devices that `devices` names, or of all devices of the user.
 
-    Starting a wipe needs a password: the caller's, or without a login the owner's.
+    Starting a wipe needs a password: the caller's own, or without a login that of the user.
     """
     data = request[BODY]
     report = WipeReport(request.match_info["username"], tuple(request[QUERY]["devices"]), data["status"])
     origin = Origin(data.get("time", now()), data.get("remoteIP", str(source_of(request))))
     caller_id = request[CALLER].user_id if CALLER in request else None
     await wipes.report_wipe(context_of(request), login_source(request), report, origin, data.get("password"), caller_id)
-    # A webmail takes every message that begins otherwise for a failure, while the phone is being wiped.
+    # A webmail treats a message without "Success" at its start as a failure, although the phone is being wiped.
     return message("Success: the status has been stored", 201)
 
 
@@ -96,10 +96,10 @@ async def get_user_information(request: web.Request) -> web.Response:
 
 @docs(tags=TAGS, summary="Report a device's state and learn what is due", operationId="putDeviceReport", **ADDITION)
 @json_schema(DeviceReportSchema())
-@response_schema(DeviceDueSchema(), 200, description="The state is stored; the answer says what is due")
+@response_schema(DeviceDueSchema(), 200, description="The state is stored; the response says what is due")
 @about(owner)
 async def put_sync(request: web.Request) -> web.Response:
-    """Stores the state of a device after a contact. `resync` tells the device to start over, and is true only once."""
+    """Stores the state of a device after a contact. `resync` tells the device to start over; it is true only once."""
     username, device_id = request.match_info["username"], load(_PATH, request.match_info)["deviceID"]
     resync, status = await context_of(request).database.write(
         devices.report_device, username, device_id, request[BODY], now()

@@ -1,4 +1,4 @@
-"""Login, profile, and one's own password."""
+"""Login, profile, and the caller's own password."""
 
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from postroom.schemas.session import ChangePasswordSchema, LoginSchema
 from postroom.storage.users import select_profile
 
 _LOGIN = LoginSchema(unknown="exclude")
-#: Bytes of a login, which anybody may send: four times a name and a password in which every character is encoded.
+#: Largest body of a login, in bytes; anybody may send one. Four times the longest name and password, fully encoded.
 LARGEST_LOGIN: Final = 16 * 1024
 
 
@@ -30,9 +30,10 @@ LARGEST_LOGIN: Final = 16 * 1024
 async def post_login(request: web.Request) -> web.Response:
     """Takes name and password, as a form or as JSON. Without either, renews the login of the cookie.
 
-    The answer sets no cookie: the client keeps the token, and sends it as the cookie or in the header Authorization.
+    The response sets no cookie: the client keeps the token, and sends it as the cookie or in the header Authorization.
 
-    A user of a directory can renew a login while the directory has them; when it cannot be reached, for a limited time.
+    A user of a directory can renew a login as long as the directory has the user. While the directory is unreachable,
+    renewal works for a limited time.
     """
     context, source = context_of(request), login_source(request)
     given = load(_LOGIN, await _form(request))
@@ -49,7 +50,7 @@ async def post_login(request: web.Request) -> web.Response:
 @docs(tags=["Misc"], summary="The caller's own user and what they may do", operationId="getProfile")
 @response_schema(ProfileSchema(), 200, description="The caller's user and capabilities")
 async def get_profile(request: web.Request) -> web.Response:
-    """The user is shown at level 2, without `fetchmail`. `capabilities` sums up what their roles permit."""
+    """Shows the user at level 2, without `fetchmail`. `capabilities` sums up what the user's roles allow."""
     caller = request[CALLER]
     user = await select_profile(context_of(request).database, caller.user_id)
     if user is None:
@@ -64,8 +65,8 @@ async def get_profile(request: web.Request) -> web.Response:
 async def put_passwd(request: web.Request) -> web.Response:
     """Ends all logins of the caller except the one that made the request.
 
-    With `user` in the body, that name and `old` take the place of a login. This needs no role, and ends all logins of
-    the user.
+    With `user` in the body, no login is needed: the name and `old` replace it. This needs no role, and ends all logins
+    of the user.
     """
     context, source, given = context_of(request), login_source(request), request[BODY]
     if "user" in given:

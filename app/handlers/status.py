@@ -1,4 +1,4 @@
-"""What the service is, whether it works, and how much of it there is."""
+"""The versions of the service, its state, and its limits."""
 
 from importlib.metadata import version
 
@@ -12,14 +12,14 @@ from postroom.schemas.responses.status import AboutSchema, LicenseSchema, Status
 from postroom.storage.domains import select_active_user_count
 from postroom.storage.migrations import latest
 
-#: The version of the public description that postroom speaks.
+#: The version of the grommunio Admin API that postroom implements.
 API_VERSION = "1.20.0"
 
 
 @docs(tags=["Misc"], summary="Whether the service works", operationId="getStatus")
 @response_schema(StatusSchema(), 200, description="The service works")
 async def get_status(request: web.Request) -> web.Response:
-    """Asks the database for an answer. `tasq`: whether tasks are being worked on; `engine`: what stores the data."""
+    """Queries the database. `tasq` tells whether the task queue runs, `engine` which database engine does."""
     context = context_of(request)
     await context.database.check()
     state = {

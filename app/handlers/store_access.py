@@ -19,7 +19,7 @@ TAGS = ["Domain Admin/Users"]
 @docs(tags=TAGS, summary="Who may open the user's store", operationId="getStoreAccessUsers")
 @response_schema(StoreMembersSchema(), 200, description="The users with access")
 async def get_store_access(request: web.Request) -> web.Response:
-    """The users who were given access with POST or PUT."""
+    """The users who got access with POST or PUT."""
     return json_document(await of_user(request, select_members), version=True)
 
 
@@ -39,7 +39,7 @@ async def post_store_access(request: web.Request) -> web.Response:
 @json_schema(StoreAccessPutSchema())
 @response_schema(MessageSchema(), 200, description="The list is stored")
 async def put_store_access(request: web.Request) -> web.Response:
-    """One name that no user of the same organisation has, and nothing is stored."""
+    """Stores nothing if one name does not belong to a user of the same organisation."""
     document = await context_of(request).database.write(
         store_access.replace_members,
         path_id(request, "domainID"),

@@ -1,4 +1,4 @@
-"""The properties of a user's store, by name: the same that GET and PATCH of the user show as `properties`."""
+"""The properties of a user's store, by name: the same as `properties` in GET and PATCH of the user."""
 
 from functools import partial
 
@@ -45,7 +45,7 @@ async def patch_store_props(request: web.Request) -> web.Response:
 @querystring_schema(StorePropsQuerySchema())
 @response_schema(MessageSchema(), 200, description="None of these properties is there any more")
 async def delete_store_props(request: web.Request) -> web.Response:
-    """Passes over properties that are not there. Without any name it removes nothing and succeeds."""
+    """Ignores properties that the user does not have. Without any name it removes nothing and succeeds."""
     username = await context_of(request).database.write(
         store_props.change,
         path_id(request, "domainID"),

@@ -14,7 +14,7 @@ from postroom.storage.domains import select_sync_policy
 @docs(tags=["Domain Admin/Users"], summary="The sync policy of a domain", operationId="getDomainSyncPolicy")
 @response_schema(SyncPolicyAnswerSchema(), 200, description="The policy as it takes effect")
 async def get_domain_sync_policy(request: web.Request) -> web.Response:
-    """The defaults, with the domain's own values in their place."""
+    """The defaults, overridden by the domain's own values."""
     (policy,) = await of_domain(request, select_sync_policy)
     own = orjson.loads(policy) if policy else None
     return json_response({"data": effective_policy(own)})

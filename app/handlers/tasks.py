@@ -1,4 +1,4 @@
-"""Tasks: work that goes on when its request has been answered. Everyone sees their own; who reads the system, all."""
+"""Tasks: work that continues after the response. Callers see their own tasks, or all if they may read the system."""
 
 from dataclasses import replace
 
@@ -17,31 +17,31 @@ from postroom.storage.tasks import select_queued_count, select_task, select_task
 TAGS = ["TasQ"]
 
 
-@docs(tags=TAGS, summary="Whether tasks are worked on, and how many wait", operationId="taskQStatus")
+@docs(tags=TAGS, summary="Whether the task queue runs, and how many tasks wait", operationId="taskQStatus")
 @response_schema(TasqStatusSchema(), 200, description="The state of the queue")
 async def get_status(request: web.Request) -> web.Response:
-    """One worker does the tasks one after the other. There is none after a stop."""
+    """One worker runs the tasks one after the other. After a stop there is no worker."""
     context = context_of(request)
     queued, running = await select_queued_count(context.database), await context.tasks.is_open()
     return json_response({"running": running, "queued": queued, "workers": int(running)})
 
 
-@docs(tags=TAGS, summary="Start working on tasks", operationId="startTaskq")
+@docs(tags=TAGS, summary="Start the task queue", operationId="startTaskq")
 @querystring_schema(StartQuerySchema())
-@response_schema(MessageSchema(), 200, description="Tasks are worked on")
+@response_schema(MessageSchema(), 200, description="The task queue runs")
 async def start_queue(request: web.Request) -> web.Response:
-    """Tasks that wait get their turn again, from one worker."""
+    """One worker runs the waiting tasks again."""
     await context_of(request).tasks.resume()
     return message("The task queue has been started")
 
 
-@docs(tags=TAGS, summary="Stop working on tasks", operationId="stopTaskq")
+@docs(tags=TAGS, summary="Stop the task queue", operationId="stopTaskq")
 @querystring_schema(StopQuerySchema())
 @response_schema(MessageSchema(), 200, description="No further task begins")
 @unhurried
 async def stop_queue(request: web.Request) -> web.Response:
-    """No further task begins until the queue or the service is started again; new tasks wait. A task that is being
-    worked on goes on, and `timeout` waits for its end.
+    """No further task begins until the queue or the service is started again; new tasks wait. A running task continues;
+    with `timeout`, the response waits for its end.
     """
     if await context_of(request).tasks.stop(request[QUERY]["timeout"]):
         return message("The task queue has been stopped")
@@ -63,14 +63,14 @@ async def list_tasks(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="One task", operationId="getTask")
 @response_schema(TaskSchema(), 200, description="The task")
 async def get_task(request: web.Request) -> web.Response:
-    """Shows the task with its result as far as it has come."""
+    """Shows the task and its result so far."""
     return json_document(await _find(request, everyones=request[CALLER].grants.system_read))
 
 
-@docs(tags=TAGS, summary="Forget a task that has ended", operationId="deleteTask")
-@response_schema(MessageSchema(), 200, description="The task is forgotten")
+@docs(tags=TAGS, summary="Delete a task that has ended", operationId="deleteTask")
+@response_schema(MessageSchema(), 200, description="The task is deleted")
 async def remove_task(request: web.Request) -> web.Response:
-    """Refuses a task that has not ended. What the task did stays done."""
+    """Refuses a task that has not ended. The changes that the task made are kept."""
     await _find(request, everyones=request[CALLER].grants.system_write)
     task_id = path_id(request, "ID")
     await context_of(request).database.write(delete_task, task_id)
@@ -80,7 +80,7 @@ async def remove_task(request: web.Request) -> web.Response:
 @docs(tags=TAGS, summary="Cancel a task", operationId="cancelTask")
 @response_schema(MessageSchema(), 200, description="The task is cancelled")
 async def cancel_task(request: web.Request) -> web.Response:
-    """What the task has done so far stays done. Refuses a task that has ended."""
+    """The changes that the task has made so far are kept. Refuses a task that has ended."""
     await _find(request, everyones=request[CALLER].grants.system_write)
     task_id = path_id(request, "ID")
     await context_of(request).tasks.cancel(task_id)

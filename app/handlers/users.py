@@ -29,7 +29,7 @@ TAGS = ["Domain Admin/Users"]
 @querystring_schema(UserListQuerySchema())
 @response_schema(UserListSchema(), 200, description="The page, and how many users match in all")
 async def list_users(request: web.Request) -> web.Response:
-    """Filters, searches and sorts as asked. `count` is the number of all users that match, whatever the page holds."""
+    """Filters, searches and sorts by the parameters. `count` is the number of all users that match, not of the page."""
     select = partial(select_users, query=request[QUERY], caller=request[CALLER].user_id)
     return json_document(await of_domain(request, select))
 
@@ -38,9 +38,9 @@ async def list_users(request: web.Request) -> web.Response:
 @querystring_schema(AllUsersQuerySchema())
 @response_schema(UserListSchema(), 200, description="The page, and how many users match in all domains")
 async def list_all_users(request: web.Request) -> web.Response:
-    """Takes the parameters of the list of one domain, and `orgID` besides."""
+    """Takes the parameters of the list of one domain, and also `orgID`."""
     page = await select_users(context_of(request).database, None, request[QUERY], caller=request[CALLER].user_id)
-    # Without a domain that may be missing there is always a page.
+    # None stands for an unknown domain, which is impossible here: no domain is asked for.
     return json_document(page or b"")
 
 
@@ -54,7 +54,7 @@ async def create_user(request: web.Request) -> web.Response:
     context, data = context_of(request), request[BODY]
     hashed = None
     if data.get("status", STATUS_NORMAL) not in (STATUS_SHARED, STATUS_CONTACT) or data.get("password") is not None:
-        # Hashed before the transaction begins: the one writer must not wait for that.
+        # Hashed before the transaction begins, because there is only one writer, and it must not wait.
         minimum = context.config.password_min_length
         password = check_new_password(data.get("password"), minimum, "password")
         hashed = await context.passwords.hash(password, request[CALLER].user_id)
@@ -76,7 +76,7 @@ async def get_user(request: web.Request) -> web.Response:
     document = await select_user(context_of(request).database, domain_id, user_id, level)
     if document is None:
         raise user_not_found(domain_id, user_id)
-    # A change is checked against the whole user, so only that has a version.
+    # If-Match is checked against the whole user (level 2), so only level 2 has an ETag.
     return json_document(document, version=level == 2)
 
 
@@ -101,7 +101,7 @@ async def patch_user(request: web.Request) -> web.Response:
 @querystring_schema(UserDeleteQuerySchema())
 @response_schema(MessageSchema(), 200, description="The user is deleted")
 async def delete_user(request: web.Request) -> web.Response:
-    """Removes the user with all that belongs to them and all that was granted to them."""
+    """Removes the user, everything that belongs to them, and all access that was granted to them."""
     username = await context_of(request).database.write(
         users.delete_user,
         path_id(request, "domainID"),
