@@ -112,7 +112,7 @@ def _number(text: str, low: float, high: float, what: str) -> float:
     try:
         number = float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no number") from None
+        raise ValueError(f"{text!r} is not a number") from None
     if not low <= number <= high:
         raise ValueError(f"{text} is not {what}")
     return number
@@ -120,7 +120,7 @@ def _number(text: str, low: float, high: float, what: str) -> float:
 
 def _whole(text: str, low: int, high: int, what: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     return int(_number(text, low, high, what))
 
 
@@ -148,7 +148,7 @@ def _names(text: str) -> frozenset[str]:
     names = [part.strip().lower() for part in text.split(",") if part.strip()]
     for name in names:
         if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", name):
-            raise ValueError(f"{name!r} is no host name; they are written without a port, in ASCII")
+            raise ValueError(f"{name!r} is not a host name; write it in ASCII and without a port")
     return frozenset(names)
 
 

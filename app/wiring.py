@@ -41,8 +41,8 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
         tokens = Tokens(database, key, config.token_lifetime)
         yield Context(config, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence)
     finally:
-        for asked in (machine, units, dns, presence):
-            await asked.close()
+        for part in (machine, units, dns, presence):
+            await part.close()
         await tasks.close()
         await directories.close()
         passwords.close()

@@ -51,13 +51,13 @@ class View:
 
     def __init__(self, *, json: bool) -> None:
         self._json = json
-        self._answered = False
+        self._printed = False
         self._out, self._err = _console(stderr=False), _console(stderr=True)
 
     def fail(self, message: str, code: int) -> int:
         """Shows an error; returns the exit code."""
         text = message.replace("force=true", "--force")
-        self._answer(text, [])
+        self._print_json(text, [])
         _print(self._err, Text(f"postroom: {clean(text)}"))
         return code
 
@@ -101,7 +101,7 @@ class View:
     def show_people(self, people: Sequence[Mapping[str, Any]], *, show_all: bool) -> None:
         """Shows the people that a search found."""
         message = f"{len(people)} found" if people else "Nobody was found"
-        if self._answer(message, people):
+        if self._print_json(message, people):
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("OBJECT ID", no_wrap=True, overflow="ignore")
@@ -125,7 +125,7 @@ class View:
 
     def show_plan(self, outcome: Outcome) -> None:
         """Shows every change of a dry run, and how many there are."""
-        if self._answer(outcome.message, outcome.items):
+        if self._print_json(outcome.message, outcome.items):
             return
         for item in outcome.items:
             if item["action"] != "unchanged":
@@ -138,7 +138,7 @@ class View:
 
     def show_outcome(self, outcome: Outcome) -> None:
         """Shows what an update has done."""
-        if self._answer(outcome.message, outcome.items):
+        if self._print_json(outcome.message, outcome.items):
             return
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column()
@@ -157,7 +157,7 @@ class View:
 
     def show_unfinished(self, outcome: Outcome) -> None:
         """Shows what an update had done when it ended early."""
-        self._answer(outcome.message.replace("force=true", "--force"), outcome.items)
+        self._print_json(outcome.message.replace("force=true", "--force"), outcome.items)
         if not outcome.dry_run:
             counts = _counts(outcome, planned=False) or "nothing"
             text = f"Task {outcome.task_id} did not finish. Done so far, and kept: {counts}."
@@ -177,12 +177,12 @@ class View:
         if item["action"] in ("create", "update") and left_out:
             _print(self._out, Text(f"    {clean(left_out)}", style="dim"))
 
-    def _answer(self, message: str, data: Sequence[Mapping[str, Any]]) -> bool:
+    def _print_json(self, message: str, data: Sequence[Mapping[str, Any]]) -> bool:
         """Prints the first result as JSON if --json was given; returns whether it was."""
-        if self._json and not self._answered:
+        if self._json and not self._printed:
             # ASCII only: JSON allows characters that control a terminal.
             print(json_module.dumps({"message": message, "data": data}))
-            self._answered = True
+            self._printed = True
         return self._json
 
 

@@ -45,7 +45,7 @@ async def stop_queue(request: web.Request) -> web.Response:
     """
     if await context_of(request).tasks.stop(request[QUERY]["timeout"]):
         return message("The task queue has been stopped")
-    return message("The task queue has been stopped; the task that is being worked on goes on to its end")
+    return message("The task queue has been stopped; the running task continues to its end")
 
 
 @docs(tags=TAGS, summary="Tasks, page by page", operationId="getTasks")

@@ -25,7 +25,7 @@ class Lane:
     def enter(self) -> None:
         """Counts one more request. Raises BusyError when there is no room."""
         if self.count >= self.most:
-            raise BusyError(f"As many as {self.most} requests of this kind are being worked on; try again later")
+            raise BusyError(f"There are {self.most} requests of this kind in flight already; try again later")
         self.count += 1
 
     def leave(self) -> None:

@@ -63,7 +63,7 @@ class Ending:
             self._next(min(_THREADS, max(self._until - time.monotonic(), 0)))
             os._exit(0)
         if second is None:
-            log.error("Cut off: not everything had ended after %g seconds", self._seconds)
+            log.error("Cut off: the shutdown took longer than %g seconds", self._seconds)
             os._exit(1)
         log.warning("Cut off by a second signal")
         os._exit(128 + second)

@@ -62,6 +62,6 @@ class Server(web.Server):
 async def _refuse_version(request: web.BaseRequest) -> web.Response:
     # Otherwise the response would have the version that it refuses.
     request._cache["version"] = HttpVersion10  # noqa: SLF001 - where aiohttp remembers it
-    response = json_response({"message": "Only HTTP/1.1 and HTTP/1.0 are spoken here"}, 505)
+    response = json_response({"message": "Only HTTP/1.1 and HTTP/1.0 are supported"}, 505)
     response.force_close()
     return response

@@ -116,7 +116,7 @@ def _make_room(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(there.st_mode):
-        raise ServiceSocketError(f"Cannot listen on {path}: what is there is no socket, and is left alone")
+        raise ServiceSocketError(f"Cannot listen on {path}: there is a file that is not a socket")
     if not _is_left_over(path):
         raise ServiceSocketError(f"Cannot listen on {path}: another process does")
     path.unlink()

@@ -87,7 +87,7 @@ def _load(certificate: str, key: str) -> ssl.SSLContext:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise TlsError(f"The key {key} is not that of the certificate {certificate}") from None
-        raise TlsError(f"{certificate} and {key} are no certificate and key in PEM that can be used") from None
+        raise TlsError(f"{certificate} and {key} are not a usable certificate and key in PEM") from None
     except OSError as error:
         raise TlsError(f"{certificate} and {key} cannot be read: {error.strerror}") from None
     return context

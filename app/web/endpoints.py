@@ -99,15 +99,15 @@ def allowed_methods(methods: Iterable[str]) -> list[str]:
 def options(allowed: Sequence[str]) -> Handler:
     """The OPTIONS handler of a path with these methods."""
 
-    async def answer(_request: web.Request) -> web.StreamResponse:
+    async def respond(_request: web.Request) -> web.StreamResponse:
         return options_answer(allowed)
 
-    return answer
+    return respond
 
 
 def options_answer(allowed: Sequence[str]) -> web.Response:
     """The response to OPTIONS. It has no CORS headers, so pages of other origins get no access."""
-    response = message(f"Possible here: {', '.join(allowed)}")
+    response = message(f"Allowed methods: {', '.join(allowed)}")
     response.headers["Allow"] = ", ".join(allowed)
     return response
 

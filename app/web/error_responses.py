@@ -81,7 +81,7 @@ def _given_up(request: web.BaseRequest, error: asyncio.CancelledError) -> web.Re
     task = asyncio.current_task()
     if OVERDUE in request and task is not None:
         task.uncancel()
-        return failure(request, OverdueError("This took too long and was given up; it may have been done all the same"))
+        return failure(request, OverdueError("This took too long and was cancelled; it may still have been done"))
     if not request.content.is_eof():
         # The connection ended before the request was complete.
         return failure(request, CutOffError())

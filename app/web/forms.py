@@ -42,7 +42,7 @@ def parse_form(raw: bytes, content_type_header: str) -> Mapping[str, str]:
             return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS))
         return _parts(raw, str(kind.get_param("boundary", "")))
     except ValueError:
-        raise InvalidError("The body is no valid form") from None
+        raise InvalidError("The body is not a valid form") from None
 
 
 def _parts(raw: bytes, boundary: str) -> dict[str, str]:

@@ -157,10 +157,10 @@ def parse_json(raw: bytes, content_type: str | None) -> Any:
         data = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         reason = f"{error.msg} at line {error.lineno} column {error.colno}"
-        raise InvalidError(f"The body is no valid JSON: {reason}") from None
+        raise InvalidError(f"The body is not valid JSON: {reason}") from None
     if data is None:
         # Otherwise it would count as an empty body.
-        raise InvalidError("The body is null, where a JSON object is needed")
+        raise InvalidError("The body is null; a JSON object is needed")
     # A smaller body has no room for too many values. orjson itself limits nesting: it refuses 1,024 levels.
     if len(raw) > LOADED_AT_ONCE and isinstance(data, (dict, list)):
         _check_size(data)

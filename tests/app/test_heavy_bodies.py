@@ -172,7 +172,7 @@ async def test_addresses_in_too_many_domains(admin: Api, domain: int) -> None:
     [
         (json.dumps({"user": {f"k{i}": None for i in range(MOST_FIELDS + 1)}}), f"{MOST_FIELDS:,} fields"),
         (json.dumps([[1] * MOST_VALUES]), f"{MOST_VALUES:,} values"),
-        ("[" * 5000 + "]" * 5000, "no valid JSON"),
+        ("[" * 5000 + "]" * 5000, "not valid JSON"),
     ],
     ids=["fields", "values", "depth"],
 )

@@ -135,7 +135,7 @@ def test_what_is_no_socket_is_never_removed(tmp_path: Path, make: Callable[[Path
     """A file, a folder, a link, a pipe: the start is refused, and it is there as before."""
     make(tmp_path / "door")
     before = (tmp_path / "door").lstat()
-    assert "is no socket" in fails(tmp_path, "--port", "0", **SETTINGS)
+    assert "is not a socket" in fails(tmp_path, "--port", "0", **SETTINGS)
     assert (tmp_path / "door").lstat() == before
 
 

@@ -153,7 +153,7 @@ async def test_what_is_being_worked_on_goes_on(service: Service, slapd: Slapd) -
     working, waiting = await start(admin), await start(admin)
     for timeout in ("", "?timeout=0.1"):
         answer = await admin.call("POST", f"/tasq/stop{timeout}")
-        assert "goes on to its end" in answer.body["message"]
+        assert "continues to its end" in answer.body["message"]
     slapd.resume()
     answer = await admin.call("POST", "/tasq/stop?timeout=20")
     assert answer.body == {"message": "The task queue has been stopped"}
