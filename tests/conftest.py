@@ -18,20 +18,20 @@ from postroom.storage.database import Database
 from tests.support.cheap import choose_prices
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
-# The same examples in every run, and no judgement by the clock: a busy machine is no failure.
+# The same examples in every run and no deadline, because a busy machine is not a failure.
 settings.register_profile("postroom", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("postroom")
 
 
 def pytest_collection_finish() -> None:
-    """Spares the garbage collector what stays until the end: thousands of tests, and all that is imported."""
+    """Excludes objects that live until the end (thousands of tests, all imports) from garbage collection."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Tells what the tests have cost, in one line; what each of the workers has used is known once it has ended."""
+    """Prints the cost of the tests in one line. The usage of a worker is known once it has ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     cpu = sum(each.ru_utime + each.ru_stime for each in used)
     largest = max(each.ru_maxrss for each in used) >> 10
@@ -43,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Chooses how much is done for each test in earnest."""
+    """Chooses for each test whether expensive steps are real or cheap."""
     choose_prices(item)
 
 
@@ -63,7 +63,7 @@ async def file_database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
-#: Nobody listens there: no test asks a resolver outside of this machine.
+#: No resolver listens there: no test asks one outside of this machine.
 NO_RESOLVER = (("127.0.0.1", 9),)
 
 _BEGUN = time.time()
@@ -78,7 +78,7 @@ async def start_service() -> AsyncIterator[StartService]:
 
         async def start(limits: Limits | None = None, **settings: Any) -> Service:
             dns = {"dns_servers": NO_RESOLVER, "dns_timeout": 0.5}
-            # With the access log, in which nothing may be found that is secret (tests/support/eavesdropper.py).
+            # With the access log, which is searched for secrets (tests/support/eavesdropper.py).
             usual = {"database": ":memory:", "admin_password": ADMIN_PASSWORD, "access_log": True, **dns}
             config = Config(**{**usual, **settings})
             return await stack.enter_async_context(Service.started(config, limits))

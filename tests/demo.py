@@ -1,7 +1,7 @@
-"""Plays the newcomer's path of the README by itself: `python -m tests.demo`.
+"""Runs the five minutes of the README: `python -m tests.demo`.
 
-Each command of the README is run as it stands there, against a fresh postroom and a throw-away OpenLDAP server on free
-ports, and shown with its answer. Nothing is left running, and nothing is left behind.
+It runs each command of the README unchanged, against a fresh postroom and a throw-away OpenLDAP server on free ports,
+and shows its response. It leaves no process and no file behind.
 """
 
 import json
@@ -24,17 +24,17 @@ PASSWORD = "open sesame"
 
 
 class DemoError(Exception):
-    """A step did not work; the text says which, and what it answered."""
+    """A step failed; the text says which one, with its response."""
 
 
 def steps() -> list[tuple[str, str]]:
-    """(what the README says, the command) for each command of its five minutes."""
+    """(text of the README, command) for each command of its five minutes."""
     text = (ROOT / "README.md").read_text("utf-8")
     return commands(text.partition("## Five minutes\n")[2].partition("\n## ")[0])
 
 
 def commands(section: str) -> list[tuple[str, str]]:
-    """(what the text says, the command) for each block marked `sh`."""
+    """(text before it, command) for each block marked `sh`."""
     found: list[tuple[str, str]] = []
     block: list[str] | None = None
     explanation: list[str] = []
@@ -74,14 +74,14 @@ def running_postroom(folder: Path) -> Iterator[str]:
 
 
 class Shell:
-    """Runs commands one after the other; variables that one sets are there for the next."""
+    """Runs commands one after the other; each has the variables that earlier ones set."""
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.state = folder / "variables"
         self.state.write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
 
     def run(self, command: str) -> str:
-        """What the command printed. Raises DemoError when it fails, or is answered with a failure."""
+        """The output of the command. Raises DemoError when it fails or its response is an error."""
         script = f"set -eu -o pipefail; source '{self.state}'\n{command}\nfor name in API LDAP TOKEN CSRF OBJECT; do\n"
         script += f"declare -p $name 2>/dev/null || true; done >'{self.state}'"
         result = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
@@ -105,7 +105,7 @@ def main() -> None:
 
 
 def play(console: Console, shell: Shell) -> None:
-    """Runs the steps and shows each with its answer."""
+    """Runs the steps and shows each with its response."""
     everything = steps()
     for number, (explanation, command) in enumerate(everything, 1):
         console.rule(f"{number} of {len(everything)}", align="left")

@@ -8,7 +8,7 @@ from tests.support.slapd import Slapd, SlapdError, people_ldif
 
 
 def main() -> None:
-    """Runs the server and says how to ask it."""
+    """Runs the server and shows how to query it."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -1,4 +1,4 @@
-"""docs/clients.md: its commands, its script and its two web servers work as they stand there."""
+"""The commands, the script and the two web server configurations of docs/clients.md work unchanged."""
 
 import json
 import re
@@ -23,38 +23,38 @@ PAGE = (ROOT / "docs" / "clients.md").read_text("utf-8")
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where a running postroom is."""
+    """The URL of a running postroom."""
     with running_postroom(tmp_path_factory.mktemp("postroom")) as found:
         yield found
 
 
 def block(language: str) -> str:
-    """The one block of the page in a language."""
+    """The only code block of the page in a language."""
     (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     return str(found)
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """A free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
 def test_commands_work(url: str, tmp_path: Path) -> None:
-    """Every curl command is answered with success, in the order of the page, but for an unknown user."""
+    """Every curl command succeeds, in the order of the page, except the one for an unknown user."""
     shell = Shell(tmp_path, API=f"{url}/api/v1")
     answers = [shell.run(command) for _, command in commands(PAGE)]
     assert '"capabilities"' in answers[1]
     assert '"name":"Example House"' in answers[3]
     assert '"maxdevpwfailedattempts"' in answers[4]
     assert "There is no user" in answers[5]
-    # The value that the page makes by itself is the one that the login answers.
+    # The value that the page computes is the one that the login returns.
     assert "csrf" not in shell.state.read_text("utf-8")
 
 
 def test_script_works(url: str) -> None:
-    """The Python script runs without anything installed, and lists the domains."""
+    """The Python script needs no installed package, and lists the domains."""
     result = subprocess.run(
         [sys.executable, "-I", "-W", "ignore", "-c", block("python")], env={"API": f"{url}/api/v1"},
         capture_output=True, text=True, check=False,
@@ -62,7 +62,7 @@ def test_script_works(url: str) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-#: What nginx writes to, wherever it was compiled for.
+#: The paths that nginx writes to, instead of those compiled into it.
 _NGINX_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -70,7 +70,7 @@ _NGINX_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 def nginx(config: str, folder: Path) -> Iterator[None]:
     """nginx with the page's server in an otherwise minimal configuration."""
     paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in _NGINX_FOLDERS)
-    # The folders of tests are closed to the user that nginx would become.
+    # The user that nginx would switch to cannot read the folders of tests.
     (folder / "nginx.conf").write_text(
         f"user root; daemon off; pid {folder}/pid; error_log stderr;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{paths}{config}\n}}\n"
@@ -108,7 +108,7 @@ def _running(command: list[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize(("language", "server"), [("nginx", nginx), ("caddy", caddy)])
 def test_web_server_puts_console_and_api_side_by_side(url: str, tmp_path: Path, language: str, server: object) -> None:
-    """Behind each web server the console and the API are on one origin, and of /service one path alone is there."""
+    """Behind each web server the console and the API share an origin, and /service has only one path."""
     (tmp_path / "console").mkdir()
     (tmp_path / "console" / "index.html").write_text("the console")
     port = free_port()
@@ -132,12 +132,12 @@ def test_web_server_puts_console_and_api_side_by_side(url: str, tmp_path: Path, 
 
 
 def _check_service(api: str, token: str) -> None:
-    """Of /service there is one path, which needs a login; whatever leads elsewhere by the look of it leads nowhere."""
+    """Only one path of /service is served, with a login; paths that look like it do not reach another operation."""
     default = f"{api}/service/syncPolicy/default"
     assert '"maxdevpwfailedattempts"' in _fetched(default, token=token)
     with pytest.raises(HTTPError, match="401"):
         _fetched(default)
-    # Each would be answered with success if it came through: a name that nobody has gets the defaults.
+    # Each would succeed if it came through: an unknown name gets the defaults.
     jane = "syncPolicy/jane@example.org"
     for path in (
         f"service/{jane}", f"service/./{jane}", f"x/../service/{jane}", f"service%2f{jane}", f"/service/{jane}",
@@ -149,7 +149,7 @@ def _check_service(api: str, token: str) -> None:
 
 
 def _fetched(address: str, data: bytes | None = None, token: str | None = None) -> str:
-    """The body, as soon as somebody listens."""
+    """The body, as soon as the server accepts connections."""
     limit = time.monotonic() + 20
     request = Request(address, data, {"Authorization": f"Bearer {token}"} if token else {})  # noqa: S310 - always http://127.0.0.1
     while True:
@@ -166,7 +166,7 @@ def _fetched(address: str, data: bytes | None = None, token: str | None = None) 
 
 
 def test_page_is_linked_and_knows_the_ways_to_fail() -> None:
-    """README names the page, and a command that fails is an error of the test, not an answer."""
+    """The README links to the page, and a command that fails raises DemoError."""
     assert "docs/clients.md" in (ROOT / "README.md").read_text("utf-8")
     with pytest.raises(DemoError):
         Shell(Path("/tmp"), API="x").run("false")  # noqa: S108

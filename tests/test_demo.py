@@ -1,4 +1,4 @@
-"""The newcomer's path of the README works as it is written there."""
+"""The five minutes of the README work as written."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""docs/directory.md says what is so."""
+"""docs/directory.md is true."""
 
 import json
 import re
@@ -17,7 +17,7 @@ EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, 
 
 @pytest.mark.parametrize("document", EXAMPLES, ids=lambda document: document["users"]["templates"][-1])
 def test_examples_are_configurations(document: dict[str, Any]) -> None:
-    """Each example is accepted as it stands, and is encrypted."""
+    """Each example is a valid configuration with TLS."""
     config = from_document(LdapConfigSchema().load(document))
     assert config.starttls or all(server.tls for server in config.servers)
 
@@ -28,7 +28,7 @@ def test_every_template_has_an_example() -> None:
 
 
 def test_exit_codes() -> None:
-    """The page and --help tell of the same exit codes: those that there are."""
+    """The page and --help list exactly the exit codes of the command."""
     there = [getattr(ldap_commands, name) for name in ("FINE", "NOTICED", "REFUSED", "AWAY", "BROKEN", "INTERRUPTED")]
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)] == there
     assert [int(code) for code in re.findall(r"^  (\d+) ", ldap._CODES, re.MULTILINE)] == there

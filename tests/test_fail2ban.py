@@ -1,4 +1,4 @@
-"""docs/fail2ban: fail2ban finds the failed logins in what a real process writes, and nobody else's address."""
+"""docs/fail2ban: fail2ban finds failed logins in the log of a real process, and bans no other address."""
 
 import json
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.attack
 
 FILTER = ROOT / "docs" / "fail2ban" / "postroom.conf"
 
-#: Names by which somebody would have 203.0.113.9 banned, or hide that they were there.
+#: Names that would have 203.0.113.9 banned, or hide the attempt.
 FORGED = [
     'x" from 203.0.113.9 for "y',
     'from 203.0.113.9 for "y"',
@@ -35,7 +35,7 @@ FORGED = [
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a process has written to whom logins with these names have failed, each from 192.0.2.1."""
+    """The log of a process after a failed login with each of these names, all from 192.0.2.1."""
     folder = tmp_path_factory.mktemp("fail2ban")
     # Not on the standard streams' pipe: the log has to be a file.
     with (folder / "log").open("wb") as written:
@@ -83,7 +83,7 @@ def banned(log: Path) -> list[str]:
 
 
 def test_failed_logins_are_found(log: Path) -> None:
-    """Each failure is found with the address that it came from, whatever the name, and so is who does not stop."""
+    """Each failure is found with its address, whatever the name; so are attempts that were throttled."""
     found = banned(log)
     assert found.count("192.0.2.1") == len(FORGED)
     assert found.count("192.0.2.2") == 11
@@ -91,7 +91,7 @@ def test_failed_logins_are_found(log: Path) -> None:
 
 
 def test_a_failed_login_is_one_line(log: Path) -> None:
-    """Every line of the log is one that the service has written: it begins with a time."""
+    """No name adds a line to the log: every line begins with a time."""
     lines = log.read_text("utf-8").split("\n")
     assert len([line for line in lines if "postroom.logins" in line[:60]]) == len(FORGED) + 11
     assert all(
@@ -103,7 +103,7 @@ def test_a_failed_login_is_one_line(log: Path) -> None:
 
 
 def test_lines_in_syslog_are_found(log: Path, tmp_path: Path) -> None:
-    """What journald and syslog put before a line is in no way."""
+    """The prefixes of journald and syslog do not hide a line."""
     lines = [line for line in log.read_text("utf-8").split("\n") if line]
     (tmp_path / "syslog").write_text("".join(f"Nov 24 09:00:00 mail postroom[4711]: {line}\n" for line in lines))
     assert len(banned(tmp_path / "syslog")) == len(FORGED) + 11
@@ -120,6 +120,6 @@ def test_lines_in_syslog_are_found(log: Path, tmp_path: Path) -> None:
     ],
 )
 def test_other_lines_are_not_found(tmp_path: Path, line: str) -> None:
-    """Nothing that another line might say counts as a failed login."""
+    """No other line counts as a failed login."""
     (tmp_path / "log").write_text(f"2026-11-24 09:00:00,123 {line}\n")
     assert banned(tmp_path / "log") == []

@@ -1,4 +1,4 @@
-"""That the fuzzer sees what it should see: a server that does wrong is a fake, as the real one cannot be made to."""
+"""The fuzzer notices faults: a fake server has them, because the real one cannot be made to."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ OK = b'{"message": "Fine"}'
 
 @asynccontextmanager
 async def server(answer: Callable[[], bytes]) -> AsyncIterator[str]:
-    """The URL of one that answers every head with these bytes, and hangs up."""
+    """The URL of a server that sends these bytes in response to every head, and hangs up."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with_head = await reader.read(65536)
@@ -32,7 +32,7 @@ async def server(answer: Callable[[], bytes]) -> AsyncIterator[str]:
 
 
 def answer(status: int, body: bytes, content_type: str = "application/json") -> bytes:
-    """An answer that ends its connection."""
+    """A response that ends its connection."""
     head = (
         f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
     )
@@ -54,7 +54,7 @@ def answer(status: int, body: bytes, content_type: str = "application/json") -> 
     ],
 )
 async def test_what_must_not_be_is_noticed(sent: bytes, found: str | None) -> None:
-    """Each kind of wrong answer is a failure that names its case; a right one is none."""
+    """Each kind of wrong response is a failure that names its case; a correct one is not."""
     findings = drive.Findings()
     numbers = [number for number in range(200) if case(1, number, "token").answers == 1]
     async with server(lambda: sent) as url:
@@ -68,7 +68,7 @@ async def test_what_must_not_be_is_noticed(sent: bytes, found: str | None) -> No
 
 
 async def test_a_case_follows_from_its_number(service: Service) -> None:
-    """The same number is the same bytes; another seed other ones; and cases get through to what they are aimed at."""
+    """A number always makes the same bytes, another seed makes others, and cases reach their operations."""
     assert [case(1, number, "t") for number in range(50)] == [case(1, number, "t") for number in range(50)]
     assert [case(1, number, "t") for number in range(50)] != [case(2, number, "t") for number in range(50)]
     findings = drive.Findings()
@@ -78,7 +78,7 @@ async def test_a_case_follows_from_its_number(service: Service) -> None:
 
 
 def test_a_schema_that_fails_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a schema raises but the one error is a line of its own; every operation's schemas have their turn."""
+    """An exception other than InvalidError is reported on its own line; the schemas of every operation are tried."""
     assert list(schemas.load_anything(1, 500, lambda: None)) == []
     assert len(schemas.schemas()) > 60
 

@@ -1,4 +1,4 @@
-"""The house: which room may use which, what stands where, and how things are called. `docs/design.md` draws it."""
+"""The layout: which package may import which, where code belongs, and names. `docs/design.md` draws it."""
 
 import ast
 import re
@@ -7,9 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
-#: Room -> the rooms below it that it may import. A module belongs to the longest of these names that it begins with:
-#: "app" has what puts the others together (routes, wiring, main).
-ROOMS: dict[str, set[str]] = {
+#: Package -> the packages below it that it may import. A module belongs to the longest of these names that it begins
+#: with: "app" has what puts the others together (routes, wiring, main).
+PACKAGES: dict[str, set[str]] = {
     "schemas.values": set(),
     "schemas": {"schemas.values"},
     "schemas.responses": {"schemas", "schemas.values"},
@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     },
 }  # fmt: skip
 
-#: Libraries that one module alone knows.
+#: Libraries that only one module imports.
 ONLY_IN = {
     "aiosqlite": {"storage/connections.py"},
     "pysqlite3": {"storage/sqlite.py"},
@@ -63,7 +63,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def imports(path: Path) -> set[str]:
-    """What a file imports: modules, and each name that it takes from one."""
+    """The modules that a file imports, and each name that it imports from one."""
     imported: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
@@ -80,70 +80,70 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
-def room_of(module: str) -> str:
-    """The room that a module belongs to."""
-    return max((room for room in ROOMS if module == room or module.startswith(room + ".")), key=len)
+def package_of(module: str) -> str:
+    """The package that a module belongs to."""
+    return max((package for package in PACKAGES if module == package or module.startswith(package + ".")), key=len)
 
 
 def uses() -> dict[str, set[str]]:
-    """Room -> the modules of other rooms that it really imports."""
+    """Package -> the modules of other packages that it really imports."""
     modules = {module_of(path): path for path in sources("app", "schemas", "storage")}
-    found: dict[str, set[str]] = {room: set() for room in ROOMS}
+    found: dict[str, set[str]] = {package: set() for package in PACKAGES}
     for module, path in modules.items():
         imported = {name.removeprefix("postroom.") for name in imports(path)} & modules.keys()
-        found[room_of(module)] |= {name for name in imported if room_of(name) != room_of(module)}
+        found[package_of(module)] |= {name for name in imported if package_of(name) != package_of(module)}
     return found
 
 
-def test_nothing_walks_back() -> None:
-    """A room imports only the rooms below it."""
+def test_packages_import_only_packages_below() -> None:
+    """A package imports only the packages below it."""
     wrong = [
-        f"{room} imports {module}"
-        for room, modules in uses().items()
+        f"{package} imports {module}"
+        for package, modules in uses().items()
         for module in modules
-        if room_of(module) not in ROOMS[room] and module not in ROOMS[room]
+        if package_of(module) not in PACKAGES[package] and module not in PACKAGES[package]
     ]
     assert not wrong
 
 
-def test_no_room_is_allowed_what_it_does_not_use() -> None:
-    """What stands in the table is what is there: a direction that nobody needs any more goes."""
+def test_every_allowed_import_is_used() -> None:
+    """Every import that the table allows exists: remove an entry that is not needed any more."""
     unused = [
-        f"{room} -> {each}"
-        for room, modules in uses().items()
-        for each in ROOMS[room]
-        if each not in modules and each not in {room_of(module) for module in modules}
+        f"{package} -> {each}"
+        for package, modules in uses().items()
+        for each in PACKAGES[package]
+        if each not in modules and each not in {package_of(module) for module in modules}
     ]
     assert not unused
 
 
-def below(arrows: Mapping[str, Set[str]], room: str) -> set[str]:
-    """The rooms that a room uses, and those that these use. Fails when the room is among them."""
+def below(arrows: Mapping[str, Set[str]], package: str) -> set[str]:
+    """The packages that a package imports, directly or indirectly. Fails when it is one of them itself."""
     found: set[str] = set()
-    waiting = set(arrows.get(room, ()))
+    waiting = set(arrows.get(package, ()))
     while waiting:
         found |= waiting
         waiting = {each for used in waiting for each in arrows.get(used, ())} - found
-    assert room not in found, f"{room} goes in a circle"
+    assert package not in found, f"{package} imports itself through others"
     return found
 
 
 def test_the_drawing_is_true() -> None:
-    """`docs/design.md` draws each room above those that it uses. An arrow that others make up for is left out."""
+    """`docs/design.md` draws each package above those that it imports. Indirect arrows are left out."""
     text = (ROOT / "docs" / "design.md").read_text("utf-8")
     (drawing,) = re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL)
     named = {short: "app" if short == "main" else f"app.{short}" for short in re.findall(r"\w+", drawing)}
     drawn: dict[str, set[str]] = {}
     for upper, lower in re.findall(r"^ +([\w.]+) --> ([\w.]+)$", drawing, re.MULTILINE):
-        one, other = (room if room in ROOMS else named[room] for room in (upper, lower))
+        one, other = (package if package in PACKAGES else named[package] for package in (upper, lower))
         drawn.setdefault(one, set()).add(other)
-    real = {room: {room_of(module) for module in modules} for room, modules in uses().items()}
-    for room in ROOMS:
-        assert below(drawn, room) == below(real, room), room
+    real = {package: {package_of(module) for module in modules} for package, modules in uses().items()}
+    for package in PACKAGES:
+        assert below(drawn, package) == below(real, package), package
 
 
 def test_libraries_stay_where_they_belong() -> None:
-    """A library that one module wraps is imported by no other."""
+    """Only the module that wraps a library imports it."""
     for path in sources("app", "schemas", "storage"):
         for library, homes in ONLY_IN.items():
             if any(name == library or name.startswith(library + ".") for name in imports(path)):
@@ -151,7 +151,7 @@ def test_libraries_stay_where_they_belong() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """No module but app/config.py looks at the environment."""
+    """Only app/config.py reads the environment."""
     for path in sources("app", "schemas", "storage"):
         text = path.read_text("utf-8")
         assert "os.environ" not in text or path == ROOT / "app" / "config.py", path
@@ -159,7 +159,7 @@ def test_the_environment_is_read_in_one_place() -> None:
 
 
 def test_sql_stays_in_storage() -> None:
-    """No statement stands outside storage/."""
+    """SQL is in storage/ only."""
     for path in sources("app", "schemas"):
         for word in ("SELECT ", "INSERT INTO", "UPDATE users", "DELETE FROM"):
             assert word not in path.read_text("utf-8"), f"{path}: {word}"
@@ -181,7 +181,7 @@ def first_argument(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 
 
 def test_a_transaction_waits_for_nothing() -> None:
-    """What stands in app/transactions/ runs from beginning to end on the writer: no coroutine, no context."""
+    """Functions in app/transactions/ run from beginning to end on the writer: no coroutine, no context."""
     for path in sources("app/transactions"):
         text = path.read_text("utf-8")
         assert not re.search(r"^\s*async |\bawait ", text, re.MULTILINE), path
@@ -189,7 +189,7 @@ def test_a_transaction_waits_for_nothing() -> None:
 
 
 def test_a_service_hands_out_no_transactions() -> None:
-    """A function of app/services/ that takes a connection is a part of that service alone."""
+    """A function of app/services/ that takes a connection is private to its module."""
     for path in sources("app/services"):
         for function in functions(path):
             assert first_argument(function) != "connection" or function.name.startswith("_"), f"{path}: {function.name}"
@@ -198,7 +198,7 @@ def test_a_service_hands_out_no_transactions() -> None:
 def test_the_name_of_a_query_says_where_it_runs() -> None:
     """In storage/, `select_` is a coroutine that asks the database; on a connection there are three names for a read.
 
-    `find_` answers one row or None, `list_` all rows, `read_` a whole document.
+    `find_` returns one row or None, `list_` all rows, `read_` a whole document.
     """
     for path in sources("storage"):
         for function in functions(path):

@@ -1,4 +1,4 @@
-"""Every dependency is thought about: docs/design.md has a row for each, and nothing is used that is not declared."""
+"""docs/design.md has a row for every dependency, and every import is a declared dependency."""
 
 import ast
 import re
@@ -11,12 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-#: Used without being imported: files of the package, data that Python looks for, the loop's own choice.
+#: Used without an import: files of the package, data that Python looks for, the event loop.
 NOT_IMPORTED = {"swagger-ui-py", "tzdata"}
 
 
 def setup_cfg() -> ConfigParser:
-    """What the package declares."""
+    """The parsed setup.cfg."""
     found = ConfigParser()
     found.read(ROOT / "setup.cfg")
     return found
@@ -46,7 +46,7 @@ def rows(title: str) -> list[list[str]]:
     [("Needed to run", ["run"]), ("For tests and quality: the extras `test` and `dev`", ["test", "dev"])],
 )
 def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
-    """Each says what it is for, who keeps it, what happens without it and what would replace it; no row is too many."""
+    """Each row has purpose, maintainer, consequence and replacement; there is no row without a dependency."""
     found = rows(title)
     libraries = [name for row in found for name in re.findall(r"`([^`]+)`", row[0])]
     assert len(libraries) == len(set(libraries))
@@ -58,7 +58,7 @@ def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
 
 
 def imported() -> dict[str, set[str]]:
-    """Top-level package of somebody else's -> the files of postroom that import it."""
+    """Top-level package of a library -> the files of postroom that import it."""
     found: dict[str, set[str]] = {}
     for path in (path for folder in ("app", "schemas", "storage") for path in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -71,7 +71,7 @@ def imported() -> dict[str, set[str]]:
 
 
 def test_whatever_is_imported_is_declared() -> None:
-    """No package is used that is there only because another one wants it, and none is declared in vain."""
+    """No import depends on a dependency of another library, and every declared dependency is used."""
     homes = packages_distributions()
     used = {distribution for package in imported() for distribution in homes[package]}
     assert used - declared()["run"] == set(), "imported, and not in install_requires"
@@ -79,7 +79,7 @@ def test_whatever_is_imported_is_declared() -> None:
 
 
 def test_what_private_parts_are_used_of_has_an_upper_bound() -> None:
-    """A library whose private parts are in use is not upgraded beyond what the tests have seen a part of."""
+    """A library whose private parts are in use has an upper bound on its version."""
     from tests.test_private_parts import PARTS
 
     lines = (setup_cfg()["options"]["install_requires"]).splitlines()
@@ -88,5 +88,5 @@ def test_what_private_parts_are_used_of_has_an_upper_bound() -> None:
 
 
 def test_no_warning_of_a_library_is_ignored() -> None:
-    """In the tests every warning is an error, without an exception for anybody."""
+    """In the tests every warning is an error, without an exception."""
     assert setup_cfg()["tool:pytest"]["filterwarnings"].split() == ["error"]

@@ -1,7 +1,7 @@
-"""What is used of libraries beyond what they promise: each part is named here, and a new version that changes it, too.
+"""The private parts of libraries that postroom uses: each is listed here, and a test names a version that changes one.
 
-When one of these fails after an upgrade, nothing else needs to be looked at first: the message says what the library
-has changed and what postroom did with it. Mend that place, or keep to the version before (setup.cfg).
+When one of these fails after an upgrade, look here first: the message says what the library has changed and what
+postroom does with it. Fix that place, or pin the previous version (setup.cfg).
 """
 
 import asyncio
@@ -33,8 +33,8 @@ from tests.support.slapd import BIND_DN, BIND_PASSWORD, PEOPLE_DN, Slapd, people
 
 HANDLER, SITE = web.RequestHandler, web.SockSite
 
-#: (library, class) -> name -> what postroom does with it. `Field._deserialize` is how marshmallow's documentation has
-#: fields of one's own made; everything else here is private.
+#: (library, class) -> name -> what postroom does with it. marshmallow documents `Field._deserialize` for custom fields;
+#: everything else here is private.
 PARTS: dict[tuple[str, str], dict[str, str]] = {
     ("aiohttp", "RequestHandler"): {
         "_handle_request": "gives a request its ID before its task begins (app/server/protocol.py)",
@@ -80,7 +80,7 @@ def changed(library: str, what: str) -> str:
 
 
 def test_every_private_part_in_use_is_named_here() -> None:
-    """Whatever our classes use of their libraries' private names stands in the table, with its reason, and no more."""
+    """The table lists exactly the private names that our classes use, each with its reason."""
     table = {Use(*owner, name) for owner, names in PARTS.items() for name in names}
     # aiohttp hands the protocols of asyncio down from a class of its own.
     found = {use._replace(owner="RequestHandler") if use.owner == "BaseProtocol" else use for use in uses()}
@@ -91,7 +91,7 @@ def test_every_private_part_in_use_is_named_here() -> None:
 
 
 def test_every_private_part_is_there() -> None:
-    """No name is missing that our code asks a class for."""
+    """Every name that our code uses exists on its class."""
     there = {"RequestHandler": HANDLER, "BaseRunner": web.AppRunner, "BaseSite": SITE, "SockSite": SITE}
     there |= {"Connection": aiosqlite.Connection, "Field": fields.Field}
     from bonsai.asyncio import AIOLDAPConnection
@@ -101,14 +101,14 @@ def test_every_private_part_is_there() -> None:
         changed(library, f"{owner}.{name} is gone. With it postroom {what_for}")
         for (library, owner), names in PARTS.items()
         for name, what_for in names.items()
-        # Of these two, instances alone have them: see the test with a real connection.
+        # Only instances of these two have them: see the test with a real connection.
         if owner not in ("Server", "BaseRequest") and not hasattr(there[owner], name)
     ]
     assert not missing, "\n".join(missing)
 
 
 def test_what_overrides_a_private_method_takes_what_it_is_given() -> None:
-    """Methods of our classes that stand in the place of private ones of aiohttp have the same arguments."""
+    """Methods of our classes that override private ones of aiohttp have the same arguments."""
     wanted = {
         (HANDLER, "_handle_request"): ["self", "request", "start_time", "request_handler"],
         (HANDLER, "finish_response"): ["self", "request", "resp", "start_time"],
@@ -122,7 +122,7 @@ def test_what_overrides_a_private_method_takes_what_it_is_given() -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Waits for something, and goes on when it does not come about: what is looked at next tells."""
+    """Waits for a condition, and returns even if it stays false: the next assertion then fails."""
     for _ in range(500):
         if condition():
             return
@@ -130,7 +130,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def look_at_a_busy_one(connection: Connection, request: web.Request, holds: dict[str, bool]) -> None:
-    """What the private parts of a connection say while a request is served that has another one behind it."""
+    """Checks the private parts of a connection that serves a request while another one waits."""
     holds["_current_request is what is served"] = connection._current_request is request
     holds["_task_handler is the task of the connection"] = isinstance(connection._task_handler, asyncio.Task)
     holds["_waiter is None while something is served"] = connection._waiter is None
@@ -143,7 +143,7 @@ async def look_at_a_busy_one(connection: Connection, request: web.Request, holds
 
 
 async def look_at_an_idle_one(connection: Connection, holds: dict[str, bool]) -> None:
-    """What they say when everything has been answered."""
+    """Checks them when the connection is idle."""
     await until(lambda: connection._current_request is None)
     waiter = connection._waiter
     holds["_current_request is None while nothing is served"] = connection._current_request is None
@@ -154,14 +154,14 @@ async def look_at_an_idle_one(connection: Connection, holds: dict[str, bool]) ->
 
 
 def look_at_the_server(runner: web.AppRunner, site: web.TCPSite, holds: dict[str, bool]) -> None:
-    """What is used of the server around the connections."""
+    """Checks the private parts of the server."""
     holds["BaseSite._server is what listens"] = isinstance(site._server, asyncio.AbstractServer)
     holds["BaseSite._runner is the runner"] = site._runner is runner
     holds["Server._kwargs are the options of a connection"] = isinstance(vars(runner.server)["_kwargs"], dict)
 
 
 async def test_aiohttp_means_by_its_private_parts_what_it_did() -> None:
-    """On a real connection each of them says what app/server/ takes it for."""
+    """On a real connection each of them has the meaning that app/server/ relies on."""
     holds: dict[str, bool] = {}
     served: asyncio.Queue[Connection] = asyncio.Queue()
     faults: list[Exception] = []
@@ -211,7 +211,7 @@ async def test_aiohttp_means_by_its_private_parts_what_it_did() -> None:
 
 
 async def test_aiosqlite_runs_a_function_on_the_thread_of_a_connection() -> None:
-    """`Connection.run` hands over the connection and the arguments; what comes back or is raised comes out."""
+    """`Connection.run` passes the connection and the arguments, and returns or raises what the function does."""
     arguments = list(inspect.signature(aiosqlite.Connection._execute).parameters)
     assert arguments == ["self", "fn", "args", "kwargs"], changed("aiosqlite", f"_execute takes {arguments}")
     raw = sqlite3.connect(":memory:", check_same_thread=False)
@@ -233,7 +233,7 @@ async def test_aiosqlite_runs_a_function_on_the_thread_of_a_connection() -> None
     "salt", ["$6$saltsalt$", "$5$saltsalt$", "$2b$04$abcdefghijklmnopqrstuu", "$y$j75$abcdefghijklmnop$"]
 )
 def test_legacycrypt_knows_every_kind_of_hash(salt: str) -> None:
-    """crypt() of the system makes a hash of each kind that other programs store, and the same from that hash."""
+    """The system's crypt() makes each kind of hash that other programs store, and reproduces it from that hash."""
     made = passwords._crypt("correct", salt)
     assert made is not None, f"{changed('legacycrypt', '')}or the C library: no hash for {salt}"
     assert made.startswith(salt)
@@ -242,7 +242,7 @@ def test_legacycrypt_knows_every_kind_of_hash(salt: str) -> None:
 
 
 def test_legacycrypt_releases_the_interpreter() -> None:
-    """Other threads go on while it computes: a bcrypt of a quarter of a second would stop every request."""
+    """Other threads run while it computes; otherwise a bcrypt of 250 ms would stop every request."""
     begins, done = threading.Event(), threading.Event()
 
     def compute() -> None:
@@ -257,7 +257,7 @@ def test_legacycrypt_releases_the_interpreter() -> None:
     turns = 0
     while not done.is_set():
         turns += 1
-        # Whoever holds the interpreter for good gets it here.
+        # A thread that never releases the GIL keeps it from here on.
         done.wait(0.001)
     thread.join()
     assert turns > 5, changed("legacycrypt", "it holds the interpreter while it computes")
@@ -265,7 +265,7 @@ def test_legacycrypt_releases_the_interpreter() -> None:
 
 @pytest.mark.slapd
 async def test_bonsai_makes_our_entries_and_waits_as_we_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """bonsai looks up the class of its entries by name, and waits for answers through `_poll`."""
+    """bonsai finds the class of its entries by name, and waits for answers through `_poll`."""
     from postroom.app.directory import connection, session
 
     polled: list[int] = []
@@ -297,7 +297,7 @@ async def test_bonsai_makes_our_entries_and_waits_as_we_do(monkeypatch: pytest.M
 
 
 def test_aiohttp_apispec_leaves_on_a_handler_what_is_read_from_it() -> None:
-    """What app/openapi/document.py and app/web/inputs.py read is what the decorators leave."""
+    """The decorators set the attributes that app/openapi/document.py and app/web/inputs.py read."""
     query, body, answer = (Schema.from_dict({})() for _ in range(3))
 
     @decorators.docs(tags=["Misc"], summary="Does it", operationId="doIt")
@@ -329,7 +329,7 @@ def test_aiohttp_apispec_leaves_on_a_handler_what_is_read_from_it() -> None:
 
 
 def test_a_form_is_one_location() -> None:
-    """A body that may be a form is left as `form`."""
+    """A body that may be a form has the location `form`."""
 
     @decorators.form_schema(Schema.from_dict({})())
     async def handler(_: web.Request) -> web.StreamResponse:
@@ -339,7 +339,7 @@ def test_a_form_is_one_location() -> None:
 
 
 def test_no_library_warns() -> None:
-    """Every module of postroom can be imported where each warning is an error, so none needs to be ignored."""
+    """Every module of postroom can be imported with warnings as errors, so none needs to be ignored."""
     program = f"import {', '.join([*modules(), 'bonsai', 'legacycrypt'])}"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,13 +1,15 @@
-"""Plays the examples of app/openapi/examples/ in the order of their steps against a running service:
-`python -m tests.conformance.examples` writes the answers into the files.
+"""Plays the examples of app/openapi/examples/ in the order of their steps against a running service.
 
-A file bears the operation ID, and each of its entries is a call: `step` (its place among those of all files), `at`
-(path and query), `body` or `form`, `headers`, `by` ("nobody": without a login), `size` (a body of so many bytes),
-`times` (it is made so often, and the last answer counts), then `status` and `answer`. To describe a new operation, add
-a file with an entry without an answer, with a step between those where it fits, and run this. `cut` names the only
-parts of an answer that are shown, `data[:2]` the first two of a list. `played: false` keeps an entry as it is, for
-what cannot be brought about. `shape: true` keeps its answer for as long as what is answered has the same fields of the
-same types: figures are others on each machine."""
+`python -m tests.conformance.examples` writes the responses into the files.
+
+A file has the name of an operation ID. Each of its entries is a call: `step` (its place among the entries of all
+files), `at` (path and query), `body` or `form`, `headers`, `by` ("nobody": without a login), `size` (a body of so many
+bytes), `times` (number of repetitions; the last response counts), then `status` and `answer`. To describe a new
+operation, add a file with an entry without an answer, choose a step between two existing ones, and run this.
+
+`cut` names the only parts of a response to show, `data[:2]` the first two items of a list. `played: false` keeps an
+entry unchanged, for a case that cannot be produced. `shape: true` keeps the answer while the response has the same
+fields of the same types, because its values differ on each machine."""
 
 import asyncio
 import json
@@ -25,7 +27,7 @@ from tests.support.dns_server import DnsServer
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import PEOPLE_DN, Slapd
 
-#: What is another at each run, and what the file has in its place.
+#: Values that differ in each run, and what the file has in their place.
 VOLATILE: Final[dict[str, Any]] = {
     "grommunioAuthJwt": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjowfQ.c2lnbmF0dXJl",
     "csrf": "pHqR2m5X0c8oVb1kT7uYwEj4sN9LZ3aDfGxQ6iJh0rM=",
@@ -38,7 +40,7 @@ VOLATILE: Final[dict[str, Any]] = {
     "engine": "SQLite 3.53.4",
     "requestID": "5f0c9d3ab1e84c27",
 }
-#: Stands for a UNIX time of just now.
+#: Stands for the current UNIX time.
 _NOW: Final = 1785661200
 SERVER: Final = "ldap://directory.example.com"
 
@@ -81,7 +83,7 @@ async def stage() -> AsyncIterator[tuple[Service, Slapd]]:
 
 
 async def play(service: Service, directory: Slapd, entry: dict[str, Any]) -> tuple[int, Any]:
-    """(status, answer as the file should have it) of one entry."""
+    """(status, response in the form of the file) of one entry."""
     api = service.api if entry.get("by") == "nobody" else await service.login("admin", ADMIN_PASSWORD)
     status, answer = await _call(api, json.loads(json.dumps(entry).replace(SERVER, directory.url)))
     answer = json.loads(json.dumps(answer).replace(directory.url, SERVER))
@@ -123,7 +125,7 @@ def _cut(answer: Any, names: list[str]) -> Any:
 
 
 def _shape(value: Any) -> Any:
-    """What stays of an answer when its values go. A list has the shape of its first entry, or none."""
+    """The response with types in place of values. A list has the shape of its first entry, or none."""
     if isinstance(value, dict):
         return {name: _shape(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -143,7 +145,7 @@ def _steady(value: Any) -> Any:
 
 
 async def record() -> None:
-    """Writes what the service answers into the files."""
+    """Writes the responses of the service into the files."""
     written = load()
     async with stage() as (service, directory):
         for entry in written:

@@ -1,4 +1,4 @@
-"""What the description forbids in a body is refused, field by field: read off the description itself."""
+"""Every field of a body refuses what the description forbids; the cases come from the description itself."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from postroom.app.openapi.example_calls import load
 from tests.support.description import own
 from tests.support.service import Api
 
-#: Something of each kind of JSON, and of what is too long, too small, too large.
+#: A value of each JSON type, and values that are too long, too small or too large.
 VALUES: list[Any] = [
     None,
     True,
@@ -36,20 +36,20 @@ every_body = pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
 
 @pytest.fixture(autouse=True)
 async def anna(admin: Api, domain: int) -> None:
-    """The user whom the examples below /service name: nobody's devices are a 404 before anything else."""
+    """The user in the examples below /service: for an unknown user, devices are a 404 before any other error."""
     await admin.make_user(await admin.make_domain("example.com"), "anna.schmidt")
 
 
 def example(operation: tuple[str, str]) -> tuple[str, Any]:
-    """(path, body) of a call that is right."""
+    """(path, body) of a valid call."""
     name = own().operations[operation]["operationId"]
     found = [each for each in load() if each["operation"] == name and each["status"] < 300]
-    # Nobody listens there, and no name is looked up.
+    # No server listens there, and no name is resolved.
     return found[0]["at"], json.loads(json.dumps(found[0]["body"]).replace("directory.example.com", "127.0.0.1:9"))
 
 
 def fields(schema: dict[str, Any], depth: int = 0) -> Iterator[tuple[list[str | int], dict[str, Any]]]:
-    """(path, schema) of each field of a body, those of objects and of the first entry of a list as well."""
+    """(path, schema) of each field of a body, including those in objects and in the first entry of a list."""
     schema = own().resolve(schema)
     for part in schema.get("anyOf", []):
         yield from fields(part, depth)
@@ -63,7 +63,7 @@ def fields(schema: dict[str, Any], depth: int = 0) -> Iterator[tuple[list[str | 
 
 
 def put(body: Any, path: list[str | int], value: Any) -> Any:
-    """A copy of the body with this value in this place."""
+    """A copy of the body with this value at this path."""
     if not path:
         return value
     first, *rest = path
@@ -83,7 +83,7 @@ async def test_every_field_is_checked(admin: Api, domain: int, operation: tuple[
         validator = own().validator(schema, "request")
         for value in VALUES:
             if validator.is_valid(value) or (value == "" and operation[1].endswith("/ldap")):
-                # In a configuration of a directory, the emptied field of a form means "not given", whatever its type.
+                # In a directory's configuration, an emptied form field means "not given", whatever its type.
                 continue
             answer = await admin.call(operation[0], at, put(right, path, value))
             shown = json.dumps([answer.body["message"], answer.body.get("errors", [])])
@@ -96,7 +96,7 @@ async def test_every_field_is_checked(admin: Api, domain: int, operation: tuple[
 
 @every_body
 async def test_unknown_fields_are_refused(admin: Api, domain: int, operation: tuple[str, str]) -> None:
-    """An unknown field of a body is a 400 that names it, wherever the description forbids further ones."""
+    """An unknown field of a body is a 400 that names it, wherever the description forbids additional fields."""
     at, right = example(operation)
     schema = own().resolve(own().body(operation) or {})
     answer = await admin.call(operation[0], at, right | {"nosuchfield": 1} if isinstance(right, dict) else [1])
@@ -105,7 +105,7 @@ async def test_unknown_fields_are_refused(admin: Api, domain: int, operation: tu
         assert "nosuchfield" in str(answer.body["errors"])
 
 
-#: (content type, encoding) of bodies that say they are something else, or are.
+#: (content type, encoding) of bodies with a wrong content type or another encoding.
 TYPES = [
     ("text/plain", "utf-8"),
     ("application/x-www-form-urlencoded", "utf-8"),
@@ -118,7 +118,7 @@ TYPES = [
 
 @every_body
 async def test_wrong_content_types(admin: Api, domain: int, operation: tuple[str, str]) -> None:
-    """A body that is right but says that it is something else, or is in another encoding, is a 400 about that."""
+    """A valid body with a wrong Content-Type or another encoding is a 400 that says so."""
     at, right = example(operation)
     for content_type, encoding in TYPES:
         body = json.dumps(right).encode(encoding)
@@ -128,10 +128,10 @@ async def test_wrong_content_types(admin: Api, domain: int, operation: tuple[str
 
 @every_body
 async def test_bodies_of_another_shape(admin: Api, domain: int, operation: tuple[str, str]) -> None:
-    """No body, or JSON that is no object where one is due, is a 400, and never more than that."""
+    """A missing body, or JSON that is not the required object, is a 400 and never a 500."""
     at, _ = example(operation)
     required = own().operations[operation]["requestBody"]["required"]
     for body in (b"", b"null", b"[[]]", b"{}[]", b'"x"', b"7", b'{"a":'):
         answer = await admin.call(operation[0], at, data=body, headers={"Content-Type": "application/json"})
-        # A body that may be missing goes on to look for what the path names.
+        # Where the body is optional, the next check is whether the target of the path exists.
         assert answer.status == 400 or (body == b"" and not required and answer.status in (200, 403, 404))

@@ -1,4 +1,4 @@
-"""The hook that holds every answer of every HTTP test against the descriptions: that it sees what it should see."""
+"""The hook that compares every response of every HTTP test with the descriptions notices each kind of breach."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from tests.support.service import Api, Service
 async def test_answer_that_is_not_as_described(
     service: Service, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], code: int, found: str
 ) -> None:
-    """A wrong type, a missing field, an additional one and an unknown status of an answer are each noticed."""
+    """A wrong type, a missing field, an additional field and an unknown status in a response are each noticed."""
     monkeypatch.setattr(status, "json_response", lambda _: json_response(answer, code))
     async with service.session.get(f"{service.url}/api/v1/status"):
         pass
@@ -35,7 +35,7 @@ async def test_answer_that_is_not_as_described(
 
 
 async def test_request_that_is_not_as_described(service: Service, admin: Api, domain: int) -> None:
-    """A request that succeeds although the public description forbids it is noticed where no exception names it."""
+    """A request that succeeds although the public description forbids it is noticed, unless an exception lists it."""
     user = await admin.make_user(domain, "jane")
     hook, path = service.conformance, ("PATCH", "/domains/{domainID}/users/{userID}")
     for body, noticed in (({"smtp": "yes"}, 2), ({"lang": None}, 0), ({"smtp": True}, 0)):
@@ -55,7 +55,7 @@ class _Request:
 
 @pytest.mark.parametrize("exception", EXCEPTIONS, ids=lambda each: f"{each.direction} {each.operation} {each.where}")
 def test_exceptions_name_operations_that_exist(exception: Exception_) -> None:
-    """Each exception is about an operation of the public description, and says why."""
+    """Each exception names an operation of the public description and gives a reason."""
     names = {each["operationId"] for each in reference().operations.values()}
     assert set(exception.operation.split("|")) <= names
     assert exception.why
@@ -63,7 +63,7 @@ def test_exceptions_name_operations_that_exist(exception: Exception_) -> None:
 
 @pytest.mark.parametrize("description", [own(), reference()], ids=["own", "public"])
 def test_every_body_can_be_checked(description: Description) -> None:
-    """Every schema of both descriptions can be made into a validator: no body goes unchecked because one is broken."""
+    """Every schema of both descriptions makes a validator, so no body is left unchecked."""
     for operation, described in description.operations.items():
         for status_code in described["responses"]:
             list(description.answer_breaches(operation, int(status_code), {}))
@@ -71,7 +71,7 @@ def test_every_body_can_be_checked(description: Description) -> None:
 
 
 def test_what_is_written_only_is_in_no_answer() -> None:
-    """By postroom's own description a password in an answer is a breach, and one in a request is none."""
+    """By postroom's own description, a password is a breach in a response, but not in a request."""
     schema = {"$ref": "#/components/schemas/LdapConnection"}
     value = {"server": "ldap://127.0.0.1", "bindPass": "secret"}
     assert not own().validator(schema, "answer").is_valid(value)
@@ -79,7 +79,7 @@ def test_what_is_written_only_is_in_no_answer() -> None:
 
 
 async def test_paths_that_lead_nowhere_are_passed_over(service: Service) -> None:
-    """What is no operation has nothing that it could be held against."""
+    """A path that is not an operation is not checked."""
     for path in ("/nope", "/api/v1/nope", "/docs"):
         async with service.session.get(service.url + path):
             pass
@@ -87,7 +87,7 @@ async def test_paths_that_lead_nowhere_are_passed_over(service: Service) -> None
 
 
 async def test_hook_is_called_by_the_application(service: Service) -> None:
-    """The hook of a service under test hangs in its application, so that no client can go round it."""
+    """The hook is part of the application under test, so no client can avoid it."""
     hooks = [getattr(hook, "__self__", None) for hook in service.app.on_response_prepare]
     assert service.conformance in hooks
     assert isinstance(service.conformance, Conformance)

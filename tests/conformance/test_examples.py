@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document: there is one for everything, and each is what a service really answers."""
+"""The OpenAPI document has an example for everything, and each is a real response of the service."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def has_example(content: dict[str, Any]) -> bool:
 
 @pytest.mark.slapd
 async def test_examples_are_what_a_service_answers() -> None:
-    """Played from top to bottom against a fresh service, every example is answered as it says."""
+    """Played in order against a fresh service, every example gets the response that it shows."""
     async with examples.stage() as (service, directory):
         for entry in load():
             if entry.get("played", True):
@@ -30,8 +30,9 @@ async def test_examples_are_what_a_service_answers() -> None:
 
 
 def test_only_what_cannot_be_brought_about_is_not_played() -> None:
-    """Every example is played but the internal error, of which there is none to be had, a body that takes half a
-    minute, and the end of a task that a call would have to be quicker than."""
+    """Every example is played except those that cannot be produced quickly or reliably.
+
+    These are the internal error, a body that takes half a minute, and cancelling a task before it ends."""
     unplayed = [(entry["operation"], entry["status"]) for entry in load() if not entry.get("played", True)]
     assert unplayed == [("postUser", 408), ("cancelTask", 200), ("getStatus", 500)]
 
@@ -53,13 +54,13 @@ def test_every_operation_has_its_examples(operation: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize("operation", own().operations, ids=" ".join)
 def test_every_operation_documents_its_failures(operation: tuple[str, str]) -> None:
-    """What can happen to every operation is documented: bad input, a fault of ours, a database that is away."""
+    """Every operation documents the failures that all have: bad input, an internal error, an unavailable database."""
     assert {"400", "500", "503"} <= own().operations[operation]["responses"].keys()
 
 
 @pytest.mark.parametrize("operation", own().operations, ids=" ".join)
 def test_examples_are_valid(operation: tuple[str, str]) -> None:
-    """Each example is valid by the schema beside it, and by that of the public description."""
+    """Each example matches its schema, and that of the public description."""
     described = own().operations[operation]
     descriptions: list[Description] = [own()] + [reference()] * (operation in reference().operations)
     for content in described.get("requestBody", {"content": {}})["content"].values():
@@ -76,7 +77,7 @@ def test_examples_are_valid(operation: tuple[str, str]) -> None:
 
 
 def test_examples_name_operations_that_exist() -> None:
-    """An example of an operation that has gone goes, too."""
+    """No example is left of an operation that was removed."""
     names = {
         item[method]["operationId"] for item in own().document["paths"].values() for method in METHODS if method in item
     }
@@ -84,6 +85,6 @@ def test_examples_name_operations_that_exist() -> None:
 
 
 def test_examples_show_no_secret() -> None:
-    """A token in an example is made up: what was written into the file opens nothing."""
+    """Tokens in examples are made up and give no access."""
     (login,) = [entry for entry in load() if (entry["operation"], entry["status"]) == ("postLogin", 200)]
     assert login["answer"] == {name: examples.VOLATILE[name] for name in ("grommunioAuthJwt", "csrf")}

@@ -1,4 +1,4 @@
-"""A client that openapi-python-client generates from the served description, used as anybody would use it."""
+"""A client that openapi-python-client generates from the served description, in ordinary use."""
 
 import importlib
 import subprocess
@@ -66,7 +66,7 @@ class Client:
 
 
 def test_generation_has_no_warnings(generated: subprocess.CompletedProcess[str]) -> None:
-    """The generator has nothing to complain about, and leaves no operation out."""
+    """The generator prints no warning and leaves no operation out."""
     assert generated.returncode == 0, generated.stdout + generated.stderr
     assert "WARNING" not in generated.stdout + generated.stderr
     folder = Path(generated.args[-2]) / "api"
@@ -77,7 +77,7 @@ def test_generation_has_no_warnings(generated: subprocess.CompletedProcess[str])
 
 
 async def test_types_are_those_of_the_description(client: Client) -> None:
-    """A reference may be null where the description says so, and there alone; a value of two types has both."""
+    """A reference may be null only where the description says so; a value of two types has both."""
     models = client.models
 
     def types(model: Any, name: str) -> set[str]:
@@ -90,7 +90,7 @@ async def test_types_are_those_of_the_description(client: Client) -> None:
 
 
 async def test_whole_life_of_a_user(client: Client, service: Service, admin: Api, domain: int) -> None:
-    """Login, create, read, list, change, the rooms of a user, delete, and an error: all by generated code."""
+    """Login, create, read, list, change, the lists of a user, delete, and an error: all by generated code."""
     models, users = client.models, "domain_admin_users"
     await client.log_in()
     properties = models.UserCreateProperties.from_dict({"displayname": "Jane"})
@@ -143,7 +143,7 @@ async def test_whole_life_of_a_user(client: Client, service: Service, admin: Api
 
 
 async def test_without_a_login(client: Client) -> None:
-    """A wrong password is an answer of its own kind, not an exception."""
+    """A wrong password is a response of its own type, not an exception."""
     wrong = await client("misc", "post_login", body=client.models.Login(user="admin", pass_="wrong"))
     assert isinstance(wrong, client.models.Unauthenticated)
     assert wrong.error

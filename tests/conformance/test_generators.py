@@ -1,4 +1,4 @@
-"""Clients that generators make of the served description, as docs/clients.md says, each used for a user's life."""
+"""Clients made by the generators of docs/clients.md from the served description run through a user's whole life."""
 
 import asyncio
 import shutil
@@ -31,7 +31,7 @@ GENERATORS = [
 PYTHON = [sys.executable, "-W", "error::SyntaxWarning"]
 RUBY = ["ruby", "-I", "openapi_generator_ruby/lib"]
 
-#: Each leads a whole life; that of openapi-python-client stands in test_generated_client.py.
+#: Each runs through a whole life; test_generated_client.py has that of openapi-python-client.
 LIVES = [
     ["node", "out/openapi_fetch.js"],
     ["node", "out/hey_api.js"],
@@ -54,7 +54,7 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """Everything generated, from a running service."""
+    """A folder with all clients, generated from a running service."""
     need_programs()
     with running_postroom(tmp_path_factory.mktemp("postroom")) as url:
         return Workshop(tmp_path_factory.mktemp("clients"), url)
@@ -76,7 +76,7 @@ def directory() -> Iterator[Slapd]:
 
 @pytest.fixture
 async def admin(start_service: StartService, directory: Slapd) -> Api:
-    """A fresh service with the page's password and a directory; what it answers is held against its description."""
+    """A fresh service with the page's password and a directory; its responses are compared with its description."""
     service = await start_service(admin_password=PASSWORD)
     admin = await service.login("admin", PASSWORD)
     await admin.put("/system/mconf/ldap", config_document(directory))
@@ -84,7 +84,7 @@ async def admin(start_service: StartService, directory: Slapd) -> Api:
 
 
 def test_page_has_every_generator() -> None:
-    """The commands of the page are those that are tested, and every program of the page is run or used by one."""
+    """The tests cover exactly the commands of the page, and every program of the page is run or used."""
     assert list(commands()) == GENERATORS
     run = {Path(command[-1]).stem for command in EXAMPLES}
     assert {Path(name).stem for name in files()} == run | {"orval.config", "orval_fetch"}
@@ -92,19 +92,19 @@ def test_page_has_every_generator() -> None:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_generation_has_no_warnings(workshop: Workshop, name: str) -> None:
-    """The generator succeeds, and has nothing to complain about that is not known."""
+    """The generator succeeds, without an unexpected warning."""
     run = workshop.runs[name]
     assert run.returncode == 0, run.stdout[-5000:] + run.stderr[-5000:]
     assert complaints(run) == []
 
 
 def test_typescript_compiles(compiled: CompletedProcess[str]) -> None:
-    """All of it is right in strict mode, as it was generated; types.ts says what the types have to be."""
+    """All generated code compiles unchanged in strict mode; types.ts asserts its types."""
     assert (compiled.returncode, compiled.stdout + compiled.stderr) == (0, "")
 
 
 def test_compiler_looks_at_types(workshop: Workshop, compiled: CompletedProcess[str]) -> None:
-    """A type that is not as types.ts says is an error: the check is one."""
+    """A type that differs from types.ts is an error, so the check works."""
     folder = workshop.folder / "wrong"
     folder.mkdir()
     shutil.copy(workshop.folder / "schema.ts", folder)
@@ -122,7 +122,7 @@ def test_compiler_looks_at_types(workshop: Workshop, compiled: CompletedProcess[
 async def test_whole_life_of_a_user(
     workshop: Workshop, compiled: CompletedProcess[str], admin: Api, command: list[str]
 ) -> None:
-    """Login, users, lists, changes, nulls, the rooms of a user, roles, the directory, and errors by generated code."""
+    """Login, users, lists, changes, nulls, the lists of a user, roles, the directory, and errors by generated code."""
     assert await _output(workshop, admin, command) == "A whole life\n"
 
 
@@ -136,7 +136,7 @@ async def test_example_of_the_page(
 
 
 async def _output(workshop: Workshop, admin: Api, command: list[str]) -> str:
-    # Python has the package where `pip install` would put it.
+    # Python finds the package as if `pip install` had installed it.
     variables = {"API": f"{admin.service.url}/api/v1", "PASSWORD": PASSWORD, "PYTHONPATH": "openapi_generator_python"}
     process = await asyncio.create_subprocess_exec(
         *command, cwd=workshop.folder, env={**environment(), **variables},
@@ -152,7 +152,7 @@ async def _output(workshop: Workshop, admin: Api, command: list[str]) -> str:
 
 
 def test_lock_file_names_no_registry() -> None:
-    """Packages come from the registry that npm is set up with, whichever that is."""
+    """Packages come from the registry that npm is configured with."""
     text = (ROOT / "tests" / "conformance" / "clients" / "package-lock.json").read_text()
     assert '"integrity"' in text
     assert '"resolved"' not in text

@@ -1,4 +1,4 @@
-"""postroom's own description beside the public one: what it lacks and what it adds, operation by operation."""
+"""Compares postroom's description with the public one, operation by operation: what it lacks and what it adds."""
 
 import re
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ Operation = tuple[str, str]
 
 
 class Lack(NamedTuple):
-    """Something of the public description that postroom, by its contract, does not have. Patterns match as a whole."""
+    """A part of the public description that postroom's contract leaves out. The patterns match the whole text."""
 
     operations: str
     what: str
     why: str
 
 
-#: All that is lacking, of the operations that postroom has.
+#: Everything that postroom's operations lack.
 LACKS = [
     Lack(
         "getUsers?|postUser|patchUser|putDownsync|getAllUsers|importLdapUser",
@@ -39,7 +39,7 @@ LACKS = [
     Lack("getUserDomains", "404( message)?", "a list that may be empty is always there"),
 ]  # fmt: skip
 
-#: Additions that are always there and cannot bear a mark, because they are parts of a marked or known whole.
+#: Additions in every response that need no mark, because they are parts of a marked or known whole.
 WHOLES = [
     ("getProfile", r"200 user\..*", "a whole user, of which the public description names two fields"),
     ("getAuthmgr", r"200 data\..*", "the selection once more, inside of `data`, which is marked"),
@@ -66,7 +66,7 @@ def inside(description: Description, schema: Any, prefix: str = "") -> dict[str,
 
 
 def contents(description: Description, operation: Operation) -> dict[str, JSON]:
-    """Everything that an operation has by its description: parameters, fields of bodies and of answers, statuses."""
+    """Everything in the description of an operation: parameters, fields of bodies and responses, statuses."""
     found = {f"parameter {name}": {**each, "needed": each.get("required", False)}
              for name, each in description.parameters(operation).items()}  # fmt: skip
     described = description.operations[operation]
@@ -81,7 +81,7 @@ def contents(description: Description, operation: Operation) -> dict[str, JSON]:
 
 
 def lacking(operation: Operation) -> set[str]:
-    """What the public description has and postroom's has not."""
+    """The parts of the public description that postroom's lacks."""
     return contents(reference(), operation).keys() - contents(own(), operation).keys()
 
 
@@ -95,7 +95,7 @@ def operation_id(operation: Operation) -> str:
 
 
 def test_every_operation_on_users_is_there() -> None:
-    """All 27 operations tagged "Domain Admin/Users" exist, and postroom tags no others so."""
+    """All 27 operations with the tag "Domain Admin/Users" exist, and no others have it."""
     tagged = [
         {key for key, each in description.operations.items() if "Domain Admin/Users" in each["tags"]}
         for description in (reference(), own())
@@ -104,12 +104,12 @@ def test_every_operation_on_users_is_there() -> None:
     assert tagged[0] == tagged[1]
 
 
-#: Where a description of an API has words for people.
+#: The keys with text for people in a description.
 WORDS = frozenset({"title", "summary", "description", "example", "examples", "externalDocs"})
 
 
 def words_in(part: Any, *, names: bool = False) -> Iterator[str]:
-    """The words for people in a part of a description; the keys of an object with `names` are no keywords."""
+    """The text for people in a part of a description; the keys of an object with `names` are not keywords."""
     if isinstance(part, list):
         for each in part:
             yield from words_in(each)
@@ -121,15 +121,16 @@ def words_in(part: Any, *, names: bool = False) -> Iterator[str]:
 
 
 def test_reference_holds_facts_only() -> None:
-    """The copy of the public description has its names, types and bounds, but none of its texts and no comments."""
+    """The copy of the public description has its names, types and bounds, but none of its texts or comments."""
     assert list(words_in(reference().document)) == []
     assert not any(line.lstrip().startswith("#") for line in REFERENCE.read_text("utf-8").splitlines())
 
 
 @every_common
 def test_name_and_tag_are_the_same(operation: Operation) -> None:
-    """An operation is called and filed as in the public description: generators make names of both. Of several tags it
-    has the first, because in two modules of one client for TypeScript it does not compile.
+    """An operation has the name and tag of the public description, because generators use both as names.
+
+    Of several tags it has only the first: an operation in two modules of one TypeScript client does not compile.
     """
     theirs, ours = reference().operations[operation], own().operations[operation]
     assert ours["operationId"] == theirs["operationId"]
@@ -145,7 +146,7 @@ def test_names_are_unique() -> None:
 
 @every_common
 def test_nothing_is_lacking(operation: Operation) -> None:
-    """Parameters, fields and statuses of the public description are there, but for the named exceptions."""
+    """Parameters, fields and statuses of the public description exist, except those in the table."""
     name = operation_id(operation)
     unexplained = {
         what
@@ -157,16 +158,16 @@ def test_nothing_is_lacking(operation: Operation) -> None:
 
 @pytest.mark.parametrize("lack", LACKS, ids=lambda lack: f"{lack.operations} {lack.what}")
 def test_exceptions_are_still_needed(lack: Lack) -> None:
-    """What the table says is lacking is lacking: an exception goes when its reason does."""
+    """Every entry of the table is really lacking: remove an exception together with its reason."""
     found = {operation_id(operation): lacking(operation) for operation in COMMON}
     assert any(matches(lack.operations, name) and matches(lack.what, what) for name in found for what in found[name])
 
 
 @every_common
 def test_additions_are_optional_or_marked(operation: Operation) -> None:
-    """What postroom adds may be left out of a request, and is marked as an addition where it is always in an answer."""
+    """Additions are optional in requests, and marked where they are in every response."""
     theirs, ours, name = contents(reference(), operation), contents(own(), operation), operation_id(operation)
-    # The public description has many successes without a body; each has a message here: clients parse every answer.
+    # Many successes of the public description have no body. Here each has a message: clients parse every response.
     bodies = {what.split(" ")[0] for what in theirs if " " in what}
     for what in ours.keys() - theirs.keys():
         place, _, field = what.partition(" ")
@@ -179,19 +180,19 @@ def test_additions_are_optional_or_marked(operation: Operation) -> None:
 
 @every_common
 def test_added_statuses_are_failures(operation: Operation) -> None:
-    """Beyond the statuses of the public description there are failures only, which clients tell by their number."""
+    """Statuses beyond the public description are failures only, which clients recognise by number."""
     added = own().operations[operation]["responses"].keys() - reference().operations[operation]["responses"].keys()
     assert added <= {"400", "401", "403", "404", "408", "409", "412", "413", "415", "429", "500", "503"}
 
 
 def test_operations_of_our_own_are_marked() -> None:
-    """An operation that the public description does not have says so, and no other does."""
+    """Exactly the operations that the public description lacks are marked as additions."""
     marked = {operation for operation, each in own().operations.items() if each.get("x-postroom")}
     assert marked == own().operations.keys() - reference().operations.keys()
 
 
 def test_paths_are_written_alike() -> None:
-    """Paths have the parameters that the public description has, in its spelling."""
+    """Paths have the parameters of the public description, in its spelling."""
     patterns = {re.sub(r"{\w+}", "{}", path): path for _, path in reference().operations}
     for _, path in own().operations:
         assert patterns.get(re.sub(r"{\w+}", "{}", path), path) == path

@@ -1,4 +1,4 @@
-"""schemathesis asks a running service everything that its description allows, and much that it does not."""
+"""schemathesis sends a running service requests that its description allows, and many that it forbids."""
 
 import asyncio
 import os
@@ -14,10 +14,10 @@ from tests.support.service import ADMIN_PASSWORD
 
 ROOT: Final = Path(__file__).parents[2]
 
-#: Not that of the examples: one of them changes it, and ends every login.
+#: Not the password of the examples: one of them changes it, which would end every login.
 PASSWORD: Final = f"{ADMIN_PASSWORD} {ADMIN_PASSWORD}"
 
-#: Operations with a rule that OpenAPI has no words for, so that input of the right form may be a 400.
+#: Operations with a rule that OpenAPI cannot express, so that input of a valid form may be a 400.
 STRICTER: Final = {
     "getUsers": "names of properties, of which there are 600",
     "postUser": "the domain of the address, names that are taken, the mail address grammar",
@@ -64,16 +64,16 @@ STRICTER: Final = {
     "patchDomainDefaultParams": "days that exist, names and units of properties",
 }
 
-#: Operations that, on purpose, take what the description does not have.
+#: Operations that deliberately accept input outside the description.
 LENIENT: Final[dict[str, str]] = {}
 
-#: Generated in this order, and the same ones each time.
+#: Requests are generated in this order, and are the same each time.
 OPTIONS: Final = ("--seed", "1", "--generation-deterministic", "--max-examples", "8", "--no-shrink",
                   "--continue-on-failure", "--workers", "1", "--checks", "all", "--no-color")  # fmt: skip
 
 
 def configuration(token: str) -> str:
-    """What schemathesis reads. `token` is the login of every request but those that try without one."""
+    """The configuration of schemathesis. Every request has the login `token`, except those that try without one."""
     fine = ["2xx", "401", "403", "404", "412", "429", "503"]
     lines = [
         "[auth.openapi.bearer]", f'bearer = "{token}"',
@@ -81,7 +81,7 @@ def configuration(token: str) -> str:
         # A list with more entries than are allowed may be larger than any body.
         "[checks.negative_data_rejection]",
         'expected-statuses = ["400", "401", "403", "404", "405", "413", "429", "503"]',
-        # Errors that are nobody's fault have a status of their own: away, not broken.
+        # An unavailable service has a status of its own and is not a server error.
         "[checks.not_a_server_error]", 'expected-statuses = ["2xx", "3xx", "4xx", "503"]',
     ]  # fmt: skip
     for name in STRICTER:
@@ -101,7 +101,7 @@ def configuration(token: str) -> str:
 async def test_schemathesis_finds_nothing(
     start_service: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All checks hold for a few thousand requests to all operations, good and bad, one by one and in sequences."""
+    """All checks hold for a few thousand requests to all operations, valid and invalid, single and in sequences."""
     _stay_on_this_machine(monkeypatch)
     service = await start_service(admin_password=PASSWORD, ldap_timeout=0.5, dns_timeout=0.2)
     admin = await service.login("admin", PASSWORD)
@@ -137,6 +137,6 @@ def _stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_exceptions_name_operations_that_exist() -> None:
-    """An exception goes with its operation."""
+    """No exception is left of an operation that was removed."""
     names = {each["operationId"] for each in own().operations.values()}
     assert names >= STRICTER.keys() | LENIENT.keys()

@@ -1,4 +1,4 @@
-"""Certificates made on the spot: an authority, and what it signs."""
+"""Certificates made during a test: an authority, and server certificates that it signs."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What most tests need without being about it, at a small price: hashes, logins that fail, new databases in memory."""
+"""Makes slow steps cheap for tests that are about something else: hashes, failed logins, new databases in memory."""
 
 from threading import Lock
 from typing import Final
@@ -16,15 +16,15 @@ _HASHER: Final = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1
 _CHEAP: Final = _HASHER, _HASHER.hash("nobody knows this"), 0.01
 _GENUINE: Final = passwords._HASHER, passwords._DUMMY_HASH, logins._STEP
 
-#: An empty database for each list of migrations that made one.
+#: List of migrations -> an empty database made by them.
 _MADE: Final[dict[tuple[Migration, ...], sqlite3.Connection]] = {}
 _MAKING: Final = Lock()
 
 
 def choose_prices(item: pytest.Item) -> None:
-    """To be called before any fixture of a test: one that is `genuine`, attacks or measures pays the full price.
+    """Call this before any fixture of a test. Tests marked `genuine`, attacks and measurements keep the real steps.
 
-    That is 30 ms for a hash, 250 ms for a login that fails, and 10 ms for the migrations: too much for thousands of
+    These take 30 ms for a hash, 250 ms for a failed login and 10 ms for the migrations: too much for thousands of
     tests that start a service.
     """
     genuine = any(item.get_closest_marker(name) for name in ("genuine", "attack", "slow"))

@@ -1,5 +1,5 @@
-"""Holds every answer of a service under test, and every request that succeeded, against the two descriptions: the
-public one, and postroom's own.
+"""Compares every response of a service under test, and every successful request, with the two descriptions: the public
+one, and postroom's own.
 """
 
 from typing import Any, Final, NamedTuple
@@ -12,7 +12,7 @@ from tests.support.description import Breach, Description, matches, own, referen
 
 
 class Exception_(NamedTuple):  # noqa: N801 - "Exception" is taken
-    """Where postroom, by its contract, is not what the public description says. The patterns are whole matches."""
+    """A difference between postroom's contract and the public description. The patterns match the whole text."""
 
     direction: str
     operation: str
@@ -20,7 +20,7 @@ class Exception_(NamedTuple):  # noqa: N801 - "Exception" is taken
     why: str
 
 
-#: The only differences between what postroom does and the public description.
+#: The only differences between postroom and the public description.
 EXCEPTIONS: Final = [
     Exception_(
         "answer", "getSyncedDevices", r"/data/\d+/(firstsynctime|lastupdatetime)",
@@ -50,14 +50,14 @@ EXCEPTIONS: Final = [
 
 
 class Conformance:
-    """A hook for an application that notes whatever is not as described."""
+    """A hook for an application that records every breach of a description."""
 
     def __init__(self) -> None:
         self.breaches: list[str] = []
         self.asked: set[tuple[str, str]] = set()
 
     async def check(self, request: web.Request, response: web.StreamResponse) -> None:
-        """To be called with every answer before it goes out."""
+        """Call this with every response before it goes out."""
         resource = request.match_info.route.resource
         path = resource.canonical.removeprefix(BASE) if resource is not None else ""
         operation = (request.method, path)
@@ -96,7 +96,7 @@ class Conformance:
 
 
 def is_excepted(direction: str, operation_id: str, breach: Breach) -> bool:
-    """Whether the table of exceptions has this breach of the public description."""
+    """Whether the table of exceptions lists this breach of the public description."""
     return any(
         each.direction == direction and matches(each.operation, operation_id) and matches(each.where, breach.where)
         for each in EXCEPTIONS

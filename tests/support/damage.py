@@ -1,4 +1,4 @@
-"""Disks and files as they are on bad days."""
+"""Faulty disks and damaged files."""
 
 import resource
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from postroom.storage.sqlite import sqlite3
 
 @contextmanager
 def limited_files(size: int) -> Iterator[None]:
-    """No file that this process writes may become larger: whoever tries gets EFBIG, as on a disk that refuses."""
+    """No file that this process writes may become larger: a write beyond that fails with EFBIG, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

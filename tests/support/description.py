@@ -1,4 +1,4 @@
-"""A description of an API (OpenAPI 3.0), and what requests and answers have to be by it."""
+"""A description of an API (OpenAPI 3.0), and the check of requests and responses against it."""
 
 import json
 import re
@@ -28,7 +28,7 @@ class Breach(NamedTuple):
 
 
 class Description:
-    """A description with a validator for each body, made when it is needed first."""
+    """A description with a validator for each body, made at its first use."""
 
     def __init__(self, document: JSON) -> None:
         self.document = document
@@ -42,7 +42,7 @@ class Description:
         self._schemas = {direction: _plain(document["components"]["schemas"], direction) for direction in _HIDDEN}
 
     def resolve(self, found: JSON) -> JSON:
-        """The component that a reference leads to; anything else as it is."""
+        """The component that a reference names; anything else unchanged."""
         while "$ref" in found:
             _, *names = found["$ref"].split("/")
             found = self.document
@@ -51,7 +51,7 @@ class Description:
         return found
 
     def answer(self, operation: tuple[str, str], status: int) -> JSON | None:
-        """How the operation describes this status, None when it does not."""
+        """The operation's description of this status, or None."""
         answers = self.operations[operation]["responses"]
         return self.resolve(answers[str(status)]) if str(status) in answers else None
 
@@ -67,7 +67,7 @@ class Description:
         return {parameter["name"]: parameter for parameter in found}
 
     def answer_breaches(self, operation: tuple[str, str], status: int, body: Any) -> Iterator[Breach]:
-        """What in an answer is not as described. A status that is not described has a breach of its own kind."""
+        """The breaches in a response. A status that is not described is a breach of its own kind."""
         described = self.answer(operation, status)
         if described is None:
             yield Breach("status", f"{status} is not described")
@@ -76,7 +76,7 @@ class Description:
         yield from self._breaches((*operation, str(status)), "answer", schema, body)
 
     def request_breaches(self, operation: tuple[str, str], body: Any) -> Iterator[Breach]:
-        """What in the body of a request is not as described."""
+        """The breaches in the body of a request."""
         yield from self._breaches((*operation, "body"), "request", self.body(operation), body)
 
     def _breaches(self, key: tuple[str, str, str], direction: str, schema: Any, value: Any) -> Iterator[Breach]:
@@ -87,17 +87,17 @@ class Description:
             yield from (_breach(error) for error in validator.iter_errors(value))
 
     def validator(self, schema: Any, direction: str) -> Draft4Validator:
-        """What checks values of a schema in one direction, `answer` or `request`."""
+        """The validator of a schema in one direction, `answer` or `request`."""
         components = {"components": {"schemas": self._schemas[direction]}}
         return Draft4Validator({"allOf": [_plain(schema, direction)], **components})
 
 
-#: What must not be there at all in a direction. Clients may send back what is read-only.
+#: The keyword that forbids a field in a direction. Clients may send back read-only fields.
 _HIDDEN: Final = {"answer": "writeOnly", "request": None}
 
 
 def _plain(schema: Any, direction: str) -> Any:
-    """OpenAPI 3.0's dialect in the words of JSON Schema draft 4."""
+    """Translates a schema of OpenAPI 3.0 into JSON Schema draft 4."""
     if isinstance(schema, list):
         return [_plain(each, direction) for each in schema]
     if not isinstance(schema, dict):
@@ -108,7 +108,7 @@ def _plain(schema: Any, direction: str) -> Any:
     if schema.get("nullable") and isinstance(schema.get("type"), str):
         plain["type"] = [schema["type"], "null"]
     elif schema.get("nullable") and "allOf" in schema:
-        # A reference that may be null: clients are generated like that, whatever the letter of the standard.
+        # A reference that may be null: generators read it like that, although the standard strictly requires a type.
         plain = {"anyOf": [plain, {"enum": [None]}]}
     return plain
 
@@ -119,7 +119,7 @@ def _breach(error: ValidationError) -> Breach:
 
 @cache
 def reference() -> Description:
-    """The public description that clients were generated from."""
+    """The public description, from which clients were generated."""
     return Description(yaml.load(REFERENCE.read_text("utf-8"), yaml.CSafeLoader))
 
 
@@ -130,5 +130,5 @@ def own() -> Description:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether all of the text is of the pattern."""
+    """Whether the pattern matches the whole text."""
     return re.fullmatch(pattern, text) is not None

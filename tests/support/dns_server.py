@@ -1,4 +1,4 @@
-"""A small DNS server on this machine, for UDP and TCP: a zone, and several ways of not being of help."""
+"""A small DNS server on this machine, for UDP and TCP: a zone, and several ways to fail."""
 
 import asyncio
 import struct
@@ -50,12 +50,12 @@ class Mode(Enum):
     """What the server does with a question."""
 
     ANSWER = auto()
-    #: Answers over TCP alone; what comes by UDP is said to be cut off.
+    #: Answers over TCP only; answers over UDP are marked as truncated.
     TRUNCATE = auto()
     SILENT = auto()
     GARBAGE = auto()
     SERVFAIL = auto()
-    #: Answers what somebody else has asked.
+    #: Answers another question than the one that was asked.
     WRONG_ID = auto()
 
 
@@ -70,7 +70,7 @@ class DnsServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """As a setting has it."""
+        """The address in the form of a setting."""
         return "127.0.0.1", self.port
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Reads along whatever a service under test logs and answers: nothing there may be a secret, or forge a line."""
+"""Searches the log and the responses of a service under test for secrets and forged lines."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from postroom.app.logs import LineFormatter
 
 REQUEST_ID: Final = re.compile(r"[0-9a-f]{12}-[1-9][0-9]*")
 
-#: What every answer has, whatever it is about.
+#: The headers of every response.
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -23,16 +23,16 @@ HEADERS: Final = {
 }
 _POLICY: Final = re.compile(r"default-src 'none';.* frame-ancestors 'none'")
 
-#: Names below which something secret is sent.
+#: Names of fields with secrets.
 _SECRET: Final = re.compile(r"pass|secret|token|jwt|csrf|^old$|^new$", re.IGNORECASE)
-#: Shorter ones are found in any text.
+#: Shorter secrets would be found in any text.
 _RECOGNIZABLE: Final = 10
-#: Bytes of a body that is looked into.
+#: Bytes of the longest body that is searched.
 _LONGEST_BODY: Final = 16 * 1024
 
 
 def header_faults(headers: Any) -> list[str]:
-    """What an answer lacks of the headers that all have."""
+    """The headers that a response lacks."""
     faults = [f"{name}: {headers.get(name)}" for name, value in HEADERS.items() if headers.get(name) != value]
     if not _POLICY.fullmatch(headers.get("Content-Security-Policy", "")):
         faults.append(f"Content-Security-Policy: {headers.get('Content-Security-Policy')}")
@@ -42,7 +42,7 @@ def header_faults(headers: Any) -> list[str]:
 
 
 class Eavesdropper(logging.Handler):
-    """Notes, while a block runs, the lines of the log and the secrets that requests have brought."""
+    """Records the lines of the log and the secrets in requests while a block runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class Eavesdropper(logging.Handler):
         logging.getLogger("postroom").setLevel(self._level)
 
     async def check_answer(self, request: web.Request, response: web.StreamResponse) -> None:
-        """To be called with every answer before it goes out."""
+        """Call this with every response before it goes out."""
         brought = set(secrets_of(request))
         self.secrets |= brought
         self.faults += header_faults(response.headers)
@@ -79,7 +79,7 @@ class Eavesdropper(logging.Handler):
         self.faults += [f"{request.method} {request.path} answers {secret!r}" for secret in brought if secret in said]
 
     def breaches(self) -> Iterator[str]:
-        """What has been wrong with answers, and with lines."""
+        """The faults that were found in responses and lines."""
         yield from self.faults
         for line in "\n".join(self.lines).split("\n"):
             if not line.isprintable():
@@ -90,24 +90,24 @@ class Eavesdropper(logging.Handler):
 
 
 def secrets_of(request: web.Request) -> Iterator[str]:
-    """All that a request has brought by headers, query and body which nobody else may see."""
+    """The secrets in the headers, query and body of a request."""
     sent = [request.headers.get("Authorization", "").partition(" ")[2], request.headers.get("X-Csrf-Token", "")]
     sent += [part.partition("=")[2] for part in request.headers.get("Cookie", "").split(";")]
     sent += _secrets_in(dict(request.query))
     body = request._read_bytes or b""
-    # Those that are long are so to make somebody wait, and reading them once more would.
+    # Tests send long bodies to measure delays, and searching them would add to these.
     body = body if len(body) <= _LONGEST_BODY else b""
     try:
         sent += _secrets_in(orjson.loads(body))
     except orjson.JSONDecodeError:
         sent += _secrets_in(dict(parse_qsl(body.decode("utf-8", "replace"))))
-    # What is one word of a sentence may stand in any.
+    # A single word may occur in any sentence.
     return (secret for secret in sent if len(secret) >= _RECOGNIZABLE and not secret.isalpha())
 
 
 def _secrets_in(value: Any) -> Iterator[str]:
     left: list[tuple[str, Any]] = [("", value)]
-    # Not by calls of itself: a body may be nested deeper than these can be.
+    # Not recursively: a body may be nested deeper than calls can be.
     while left:
         name, each = left.pop()
         if isinstance(each, dict):

@@ -1,4 +1,4 @@
-"""Directory servers that are broken, each in one way: for tests, and to measure what else goes on meanwhile."""
+"""Directory servers with one fault each: for tests, and to measure other requests meanwhile."""
 
 import asyncio
 import socket

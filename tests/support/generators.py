@@ -1,4 +1,4 @@
-"""Clients as generators make them: the commands and files of docs/clients.md, carried out in a folder."""
+"""Generated clients: runs the commands of docs/clients.md and writes its files in a folder."""
 
 import os
 import re
@@ -16,21 +16,21 @@ ROOT: Final = Path(__file__).parents[2]
 #: The programs that use the clients, and the packages of npm.
 CLIENTS: Final = ROOT / "tests" / "conformance" / "clients"
 
-#: Where the page says that postroom is.
+#: The URL of postroom on the page.
 SHOWN: Final = "http://127.0.0.1:8080"
 
-#: What a generator may say, because nothing can be done about it and nothing is lost.
+#: Accepted messages of a generator: they cannot be avoided, and the client is complete.
 KNOWN: Final = (
-    # It looks up an alternative that has no name, being no schema of its own, and goes on.
+    # It looks up an alternative without a name, because that is not a schema of its own, and goes on.
     r"Failed to get the schema name: null",
-    # A schema is called Error, and a parameter `import`: public names, which mean something else in the language.
+    # A schema is called Error and a parameter `import`: names of the public API that are reserved in the language.
     r"Error \(model name matches existing language type\) cannot be used .* Renamed to ModelError",
     r"Import \(reserved word\) cannot be used .* Renamed to ModelImport",
 )
 
 
 def page() -> str:
-    """What docs/clients.md says of generated clients."""
+    """The section of docs/clients.md on generated clients."""
     text = (ROOT / "docs" / "clients.md").read_text("utf-8")
     return text.partition("\n## Generated clients\n")[2].partition("\n## ")[0]
 
@@ -46,13 +46,13 @@ def commands() -> dict[str, str]:
 
 
 def files() -> dict[str, str]:
-    """The files of the page by their names, which stand in their first lines."""
+    """The files of the page by name; the first line of each has its name."""
     found = re.findall(r"^```\w+\n(?://|#) (\S+\.\w+)\n(.*?)^```$", page(), re.MULTILINE | re.DOTALL)
     return dict(found)
 
 
 class Workshop:
-    """A folder in which the commands run, and the programs that use what they have made."""
+    """A folder in which the commands run, and the programs that use the generated clients."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
@@ -77,13 +77,13 @@ class Workshop:
 
 
 def environment() -> dict[str, str]:
-    """Where the programs of the page are, and what makes a short run of Java shorter."""
+    """The environment: PATH with the programs of the page, a faster start of Java, and npm offline."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "JAVA_OPTS": "-XX:TieredStopAtLevel=1", "npm_config_offline": "true"}
 
 
 def complaints(run: subprocess.CompletedProcess[str]) -> list[str]:
-    """The lines of a generator that are warnings or errors and not known."""
+    """The unexpected warnings and errors of a generator."""
     lines = [line for line in (run.stdout + run.stderr).splitlines() if re.search("warn|error", line, re.IGNORECASE)]
     # What it writes may be called so.
     lines = [line for line in lines if " INFO " not in line]
@@ -91,7 +91,7 @@ def complaints(run: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def need_programs() -> None:
-    """Fails with a sentence when a generator, or what runs its clients, is not there. Nothing is skipped."""
+    """Fails with a sentence when a generator, or a program that runs its clients, is missing. Nothing is skipped."""
     missing = [name for name in ("node", "npx", "java", "ruby") if shutil.which(name) is None]
     if not (CLIENTS / "node_modules" / ".installed").exists():
         missing.append("the packages of tests/conformance/clients/package.json")

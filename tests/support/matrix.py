@@ -1,7 +1,7 @@
-"""The world in which the permission matrix is played: domains, organisations and people, and a caller of each role.
+"""Asks for every cell of the permission matrix: domains, organisations and users, and a caller of each role.
 
-`python -m tests.support.matrix` writes what every cell answers into tests/data/permission_matrix.tsv. What it writes is
-what the service does, and not what it should do: read each line that has changed.
+`python -m tests.support.matrix` writes the status of every cell into tests/data/permission_matrix.tsv. It records what
+the service does, which may be wrong: read each line that has changed.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Answer, Api, Se
 
 FILE: Final = Path(__file__).parents[1] / "data" / "permission_matrix.tsv"
 
-#: Where an operation is aimed at, as seen by a caller: their own domain (or organisation, or task), the other domain of
-#: their organisation, one of a foreign organisation, one that is not there.
+#: The target of an operation, as seen by a caller: their own domain (or organisation, or task), the other domain of
+#: their organisation, one of a foreign organisation, one that does not exist.
 PLACES: Final = ("own", "beside", "foreign", "none")
 NOBODY: Final = 999_999
 
-#: Who calls -> (permission, what it is about: "own" domain or organisation) of their role; None: without a login.
+#: Caller -> (permission, its scope: the own domain or organisation) of their role; None: without a login.
 CALLERS: Final[Mapping[str, Sequence[tuple[str, str | None]] | None]] = {
     "anonymous": None,
     "local": None,
@@ -39,7 +39,7 @@ CALLERS: Final[Mapping[str, Sequence[tuple[str, str | None]] | None]] = {
     "system": (("SystemAdmin", None),),
 }
 
-#: What an operation is asked with, beside its path. More than one: what it is asked for by other rules.
+#: The queries of an operation. It has several where they follow different rules.
 QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "PUT /system/mconf/ldap": ("?force=true",),
     "PUT /system/orgs/{ID}/ldap": ("?force=true",),
@@ -52,7 +52,7 @@ QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "POST /service/wipe/{username}": ("?devices=phone",),
     "GET /chkFormat": ("?email=anna@example.org",),
 }
-#: The same for all people's policy, which is nobody's.
+#: The same for the default policy, which belongs to no user.
 DEFAULT_POLICY: Final = "GET /service/syncPolicy/default"
 
 _ANNA: Final = {"displayname": "Anna"}
@@ -68,7 +68,7 @@ _DIRECTORY: Final = {
     },
 }
 
-#: Bodies that an operation accepts; {n} is a number that no other has.
+#: Bodies that an operation accepts; {n} is a unique number.
 BODIES: Final[Mapping[str, Any]] = {
     "PATCH /domains/{domainID}/users/{userID}": {"properties": _ANNA},
     "POST /domains/{domainID}/users": {"username": "new{n}", "status": 4},
@@ -105,7 +105,7 @@ _NEW_NUMBERS = itertools.count(1)
 
 
 def operations() -> list[str]:
-    """What the matrix has a row for: every row of the route table, with each of its queries."""
+    """The rows of the matrix: every row of the route table, with each of its queries."""
     found = []
     for route in ROUTES:
         name = f"{route.method} {route.path}"
@@ -117,7 +117,7 @@ def operations() -> list[str]:
 
 @dataclass
 class World:
-    """A service with three domains of two organisations, each with people, and one who calls."""
+    """A service with three domains of two organisations, each with users, and a caller."""
 
     service: Service
     admin: Api
@@ -125,13 +125,13 @@ class World:
     callers_id: int
     domains: Mapping[str, int]
     orgs: Mapping[str, int]
-    #: Somebody in each domain.
+    #: A user in each domain.
     users: Mapping[str, dict[str, Any]]
 
     @classmethod
     @asynccontextmanager
     async def of(cls, role: str) -> AsyncIterator["World"]:
-        """A fresh one, with a caller of this role."""
+        """A fresh world, with a caller of this role."""
         networks = Config().service_networks if role == "local" else ()
         config = Config(
             database=":memory:",
@@ -154,7 +154,7 @@ class World:
             yield cls(service, admin, caller, callers_id, {**domains, "none": NOBODY}, orgs, users)
 
     async def ask(self, operation: str, place: str) -> Answer:
-        """What the caller is answered there."""
+        """The response to the caller at that place."""
         method, path = operation.split(" ", 1)
         row = operation.split("?", 1)[0]
         fields = await self._aim(method, path, place)
@@ -162,7 +162,7 @@ class World:
         return await self.caller.call(method, _filled(path, fields), None if body is None else _filled(body, fields))
 
     async def _aim(self, method: str, path: str, place: str) -> dict[str, Any]:
-        """What the path and the body name; something of its own, where the operation removes it."""
+        """What the path and the body name; a new object where the operation removes it."""
         domain, user = self.domains[place], self.users[place]
         if method == "DELETE" and path.endswith("{userID}") and place != "none":
             user = await self.admin.make_user(domain, f"gone{next(_NEW_NUMBERS)}", status=4)
@@ -231,14 +231,14 @@ def _filled(value: Any, fields: Mapping[str, Any]) -> Any:
 
 
 def removes_ground(operation: str) -> bool:
-    """Whether it takes away what others stand on."""
+    """Whether it removes what other operations need."""
     return operation.startswith(("DELETE /system/domains", "DELETE /system/orgs"))
 
 
 async def play(role: str) -> dict[str, str]:
-    """operation -> statuses in its places, of one caller."""
+    """Operation -> its statuses at each place, for one caller."""
     found: dict[str, list[str]] = {operation: [] for operation in operations()}
-    # Each of them begins in a world in which nothing has been taken away.
+    # Each of them begins with a fresh service, in which nothing has been removed.
     rounds = [[each for each in aims() if not removes_ground(each[0])]]
     rounds += [[each] for each in aims() if removes_ground(each[0])]
     while rounds:
@@ -253,12 +253,12 @@ async def play(role: str) -> dict[str, str]:
 
 
 def aims() -> list[tuple[str, str]]:
-    """Every operation with each of its places."""
+    """Every operation at each of its places."""
     return [(operation, place) for operation in operations() for place in places(operation)]
 
 
 def places(operation: str) -> Sequence[str]:
-    """Where this operation can be aimed at."""
+    """The places at which this operation can be aimed."""
     path = operation.split(" ", 1)[1].replace("{deviceID}", "")
     if "{" not in path:
         return PLACES[:1]
@@ -268,7 +268,7 @@ def places(operation: str) -> Sequence[str]:
 
 
 def read() -> dict[str, dict[str, str]]:
-    """operation -> caller -> statuses, as the file has them."""
+    """Operation -> caller -> statuses, as in the file."""
     head, *lines = FILE.read_text("utf-8").splitlines()
     callers = head.split("\t")[1:]
     rows = [line.split("\t") for line in lines]
@@ -276,7 +276,7 @@ def read() -> dict[str, dict[str, str]]:
 
 
 async def write() -> None:
-    """Plays everything and writes the file."""
+    """Asks for every cell and writes the file."""
     played = {role: await play(role) for role in CALLERS}
     lines = ["\t".join(["operation", *CALLERS])]
     lines += ["\t".join([operation, *(played[role][operation] for role in CALLERS)]) for operation in operations()]

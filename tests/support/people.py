@@ -1,4 +1,4 @@
-"""People of a test's own in a directory, and the calls that tests of the directory make again and again."""
+"""Adds people to a test's directory, and has the calls that most tests of the directory share."""
 
 import base64
 from collections import Counter
@@ -40,18 +40,18 @@ def document(server: Slapd, **changes: Any) -> dict[str, Any]:
 
 
 async def sync(api: Api, path: str = "/domains/ldap/downsync", **params: str) -> dict[str, Any]:
-    """The answer of an update of many that comes to its end."""
+    """The response of a finished update of many users."""
     answer = await api.call("POST", path, params={"timeout": "60", **params})
     assert answer.status == 200, answer.body
     return dict(answer.body)
 
 
 def actions(answer: dict[str, Any]) -> Counter[str]:
-    """How often each action was taken."""
+    """Action -> number of users."""
     return Counter(item["action"] for item in answer["data"])
 
 
 def item_of(answer: dict[str, Any], username: str) -> dict[str, Any]:
-    """What became of one user."""
+    """The item of one user."""
     (found,) = [item for item in answer["data"] if item["username"] == username]
     return dict(found)

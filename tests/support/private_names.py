@@ -1,4 +1,4 @@
-"""Which private names of libraries our classes use: read from their text, so that none is overlooked."""
+"""Finds the private names of libraries that our classes use, from the source, so that none is overlooked."""
 
 import ast
 import importlib
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Use(NamedTuple):
-    """A private name that our code uses of a class that is not ours."""
+    """A private name of a library's class that our code uses."""
 
     library: str
     owner: str
@@ -30,7 +30,7 @@ def modules() -> Iterator[str]:
 
 
 def classes() -> Iterator[type]:
-    """Every class of postroom that is made of one of a library."""
+    """Every class of postroom that derives from a class of a library."""
     for name in modules():
         for each in vars(importlib.import_module(name)).values():
             if inspect.isclass(each) and each.__module__ == name and theirs(each):
@@ -43,7 +43,7 @@ def is_ours(made: type) -> bool:
 
 
 def theirs(made: type) -> list[type]:
-    """The classes of libraries that a class of ours is made of."""
+    """The library classes among the bases of one of our classes."""
     return [
         base
         for base in made.__mro__
@@ -61,12 +61,12 @@ def source(made: type) -> ast.AST:
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(made)))
     except OSError:
-        # Made by a function, as a named tuple is: nobody has written anything in it.
+        # Made by a function, like a named tuple: it has no source.
         return ast.Module(body=[], type_ignores=[])
 
 
 def names_in(made: type) -> tuple[set[str], set[str]]:
-    """The private names that the text of a class makes, and those that it uses."""
+    """The private names that a class defines in its source, and those that it uses."""
     makes: set[str] = set()
     uses: set[str] = set()
     for node in ast.walk(source(made)):
@@ -89,7 +89,7 @@ def uses() -> set[Use]:
             owners = [base for base in theirs(made) if name in vars(base)]
             if not owners and name in ours:
                 continue
-            # Where the name was made first; of an attribute that only instances have, that cannot be told.
+            # The class that defines the name first; unknown for an attribute that only instances have.
             owner = owners[-1] if owners else theirs(made)[0]
             found.add(Use(owner.__module__.partition(".")[0], owner.__name__, name))
     for path in (path for folder in ("app", "schemas", "storage") for path in (ROOT / folder).rglob("*.py")):

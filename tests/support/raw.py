@@ -1,4 +1,4 @@
-"""Bytes to a service and back, past every client library that would refuse to send them."""
+"""Sends raw bytes to a service, which a client library would refuse to send."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ PATIENCE = 5.0
 
 @dataclass
 class RawAnswer:
-    """One answer as it came."""
+    """One response, unparsed."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,20 +32,20 @@ class RawAnswer:
 
     @property
     def json(self) -> Any:
-        """What the body says."""
+        """The parsed body."""
         return json.loads(self.body)
 
 
 @dataclass
 class Talk:
-    """What came back on a connection, and whether the service has ended it."""
+    """The responses on a connection, and whether the service has closed it."""
 
     answers: list[RawAnswer]
     closed: bool
 
     @property
     def statuses(self) -> list[int]:
-        """The status of each answer."""
+        """The status of each response."""
         return [answer.status for answer in self.answers]
 
 
@@ -56,9 +56,9 @@ async def connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.Strea
 
 
 async def talk(service: Service, *parts: bytes, head: bool = False, quiet: float = QUIET) -> Talk:
-    """Sends the parts, each when the one before has arrived, and reads until the service ends it or falls silent.
+    """Sends the parts, each when the one before has arrived, and reads until the service closes or falls silent.
 
-    Whatever comes back has to be whole answers of HTTP, of which those to a HEAD have no body.
+    The service must send complete HTTP responses; those to a HEAD have no body.
     """
     reader, writer = await connect(service)
     received, closed = b"", False
@@ -81,7 +81,7 @@ async def talk(service: Service, *parts: bytes, head: bool = False, quiet: float
 
 
 def parse(received: bytes, *, head: bool = False) -> list[RawAnswer]:
-    """The answers in what was received; a 100 is passed over. Anything else than whole answers is an error."""
+    """The responses in the received bytes, without a 100. An incomplete response is an error."""
     answers = []
     while received:
         start, separator, received = received.partition(b"\r\n\r\n")
@@ -105,7 +105,7 @@ def parse(received: bytes, *, head: bool = False) -> list[RawAnswer]:
 
 
 def assert_shape(answer: RawAnswer) -> None:
-    """The one shape of every answer: JSON that nobody keeps, with a message that is one line of text."""
+    """Every response has one shape: JSON that is not cached, with a message of one line."""
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
     assert header_faults(CIMultiDict(answer.headers)) == []
@@ -116,7 +116,7 @@ def assert_shape(answer: RawAnswer) -> None:
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Ends a connection as a machine does whose plug is pulled."""
+    """Resets the connection, as a client does that loses power."""
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -23,7 +23,7 @@ ADMIN_PASSWORD = "correct horse"
 
 @dataclass
 class Answer:
-    """Status, headers and body of an answer; the body is what the JSON says."""
+    """Status, headers and parsed JSON body of a response."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,8 +44,8 @@ class Service:
     @classmethod
     @asynccontextmanager
     async def started(cls, config: Config, limits: Limits | None = None) -> AsyncIterator["Service"]:
-        """Runs for as long as the block does. Whatever it answers is held against the descriptions of the API, and
-        neither that nor its log may hold a secret.
+        """Runs for as long as the block does. Every response is compared with the descriptions of the API, and
+        neither responses nor the log may contain a secret.
         """
         app, conformance = create_app(config), Conformance()
         app.on_response_prepare.append(conformance.check)
@@ -68,7 +68,7 @@ class Service:
 
     @property
     def context(self) -> Context:
-        """What the service is made of."""
+        """The context of the service."""
         return self.app[CONTEXT]
 
     @property
@@ -83,7 +83,7 @@ class Service:
         return Api(self, {"Authorization": f"Bearer {answer.body['grommunioAuthJwt']}"})
 
     async def login_with(self, domain_id: int, *permissions: tuple[str, Any], name: str = "helper") -> "Api":
-        """A new user of the domain with a role of these (permission, what it is about), logged in."""
+        """The API with the login of a new user of the domain with a role of these (permission, scope)."""
         admin = await self.login("admin", ADMIN_PASSWORD)
         user = await admin.make_user(domain_id, name)
 
@@ -108,7 +108,7 @@ class Api:
     headers: dict[str, str]
 
     async def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
-        """One call; every answer has to be JSON that is not to be kept, and every failure of the one shape."""
+        """One call. Every response must be JSON that is not cached, and every failure must have the one shape."""
         headers = {**self.headers, **options.pop("headers", {})}
         if body is not None:
             options["json"] = body
@@ -123,27 +123,27 @@ class Api:
         return answer
 
     async def get(self, path: str, **options: Any) -> Any:
-        """The body of a GET that has to succeed."""
+        """The body of a GET that must succeed."""
         return await self._success("GET", path, None, 200, options)
 
     async def post(self, path: str, body: Any = None, **options: Any) -> Any:
-        """The body of a POST that has to create something."""
+        """The body of a POST that must create something."""
         return await self._success("POST", path, body, 201, options)
 
     async def put(self, path: str, body: Any = None, **options: Any) -> Any:
-        """The body of a PUT that has to succeed."""
+        """The body of a PUT that must succeed."""
         return await self._success("PUT", path, body, 200, options)
 
     async def patch(self, path: str, body: Any = None, **options: Any) -> Any:
-        """The body of a PATCH that has to succeed."""
+        """The body of a PATCH that must succeed."""
         return await self._success("PATCH", path, body, 200, options)
 
     async def delete(self, path: str, **options: Any) -> Any:
-        """The body of a DELETE that has to succeed."""
+        """The body of a DELETE that must succeed."""
         return await self._success("DELETE", path, None, 200, options)
 
     async def refused(self, status: int, method: str, path: str, body: Any = None, **options: Any) -> str:
-        """The reasons of a call that has to fail with this status: its message and whatever it lists."""
+        """The message and the listed reasons of a call that must fail with this status."""
         answer = await self.call(method, path, body, **options)
         assert answer.status == status, answer.body
         return " | ".join([answer.body["message"], *answer.body.get("errors", []), answer.body.get("error", "")])
@@ -154,7 +154,7 @@ class Api:
         return int(created["ID"])
 
     async def make_user(self, domain_id: int, name: str, **fields: Any) -> dict[str, Any]:
-        """A new user as the answer shows it."""
+        """A new user, as in the response."""
         body = {"username": name, **fields}
         if body.get("status") not in (4, 5):
             body.setdefault("password", USER_PASSWORD)
@@ -168,7 +168,7 @@ class Api:
 
 
 def assert_failure(answer: Answer) -> None:
-    """The one shape: a sentence, perhaps reasons, and nothing of the inside."""
+    """A failure has one shape: a sentence, perhaps reasons, and no internals."""
     body = answer.body
     assert set(body) <= {"message", "errors", "error", "requestID"}, body
     assert isinstance(body["message"], str)

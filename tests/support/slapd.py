@@ -1,6 +1,6 @@
 """A throw-away OpenLDAP server on the loopback interface, for tests and for the demonstration.
 
-Nothing outside a temporary folder is touched, and no special rights are needed.
+It touches only a temporary folder and needs no special rights.
 """
 
 import atexit
@@ -33,7 +33,7 @@ _INTEGER = "EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VA
 _BYTES = "EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE"
 _NAME = "EQUALITY distinguishedNameMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.12 SINGLE-VALUE"
 
-#: What OpenLDAP lacks: the attributes of Active Directory, Univention and 389 Directory Server that matter to mail.
+#: The mail attributes of Active Directory, Univention and 389 Directory Server that OpenLDAP lacks.
 _EXTRA_ATTRIBUTES = {
     "mailAlias": _TEXT,
     "objectGUID": _BYTES,
@@ -58,7 +58,7 @@ _EXTRA_ATTRIBUTES = {
     "pwhistory": _TEXT,
     "mailboxPassword": _TEXT,
 }
-#: Classes by which entries may have these, besides those of inetOrgPerson. The filters of templates ask for `user`.
+#: Classes that allow these attributes besides those of inetOrgPerson. The filters of templates require `user`.
 _EXTRA_CLASSES = ("mailPerson", "user")
 #: OpenLDAP's own, which inetOrgPerson lacks.
 _ALSO = ("c", "co")
@@ -162,7 +162,7 @@ class Slapd:
         """Ends the server; connections break. Does nothing when it is not running."""
         if self._process is not None:
             self._process.terminate()
-            # With SIGTERM slapd first waits for its clients, so a short time is all it gets.
+            # With SIGTERM slapd first waits for its clients, so the wait is short.
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=0.3)
         self._kill()
@@ -174,7 +174,7 @@ class Slapd:
             process.wait()
 
     def pause(self) -> None:
-        """The server keeps its connections and says nothing more, until resume()."""
+        """The server keeps its connections and sends nothing until resume()."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
@@ -197,7 +197,7 @@ class Slapd:
         self._run("ldapadd", ldif)
 
     def load(self, ldif: str) -> None:
-        """Adds any number of entries at once: the server is stopped, and started again. SlapdError with the reason."""
+        """Adds many entries at once, with a restart of the server. SlapdError with the reason."""
         self.stop()
         done = subprocess.run(
             [_program("slapadd"), "-q", "-f", str(self._need_folder() / "slapd.conf")],
@@ -257,7 +257,7 @@ class Slapd:
         (folder / "slapd.conf").write_text("\n".join(lines) + "\n", "utf-8")
 
     def _fill(self, folder: Path) -> None:
-        # Some times as fast as adding over LDAP; it needs no server.
+        # Several times as fast as adding over LDAP; it needs no server.
         done = subprocess.run(
             [_program("slapadd"), "-q", "-f", str(folder / "slapd.conf")],
             input=f"{_ROOT_LDIF}\n{people_ldif(self._people)}".encode(),

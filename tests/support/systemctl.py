@@ -1,4 +1,4 @@
-"""A systemctl for tests: a program of that name, first in PATH, which prints what the real one (252) would."""
+"""A fake systemctl for tests: a program first in PATH that prints what the real one (252) would."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from postroom.app.services import units
 
-#: Of an active unit, one that failed, one that is masked, and one that there is not.
+#: The output for an active unit, a failed one, a masked one, and one that does not exist.
 ACTIVE = """\
 MainPID={pid}
 Description={description}
@@ -50,7 +50,7 @@ InactiveEnterTimestampMonotonic=0
 
 
 class FakeSystemctl:
-    """Installs the program, and makes it look as if systemd ran the system."""
+    """Installs the program and makes systemd look like the init system."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._folder = folder
@@ -59,12 +59,12 @@ class FakeSystemctl:
         monkeypatch.setenv("PATH", str(folder), prepend=":")
 
     def prints(self, *blocks: str) -> None:
-        """What it prints when it is asked."""
+        """Sets its output."""
         (self._folder / "output").write_text("\n".join(blocks))
         self.runs(f"cat '{self._folder}/output'")
 
     def runs(self, commands: str) -> None:
-        """What it does. Its arguments and environment of the last time are in files."""
+        """Sets what it does. It writes its last arguments and environment to files."""
         program = self._folder / "systemctl"
         program.write_text(f'#!/bin/sh\necho "$@" >> "{self._folder}/calls"\nenv > "{self._folder}/env"\n{commands}\n')
         program.chmod(0o755)
@@ -77,5 +77,5 @@ class FakeSystemctl:
 
     @property
     def environment(self) -> str:
-        """What the program saw of the environment."""
+        """The environment of the program."""
         return (self._folder / "env").read_text()
