@@ -1,4 +1,4 @@
-"""The pages for those who work on postroom say what is there: each path, target, command and check that they name."""
+"""Every path, target, command and check in the pages for contributors exists."""
 
 import re
 import tomllib
@@ -20,13 +20,13 @@ def page(name: str) -> str:
 
 
 def commands(text: str) -> list[str]:
-    """What stands in backticks, and the lines of consoles, without what is said about them."""
+    """The texts in backticks, and the commands of console blocks without their comments."""
     console = re.findall(r"^\$ (.*?)(?:\s+#.*)?$", text, re.MULTILINE)
     return console + re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
 
 
 def paths(text: str) -> set[str]:
-    """What looks like a file or folder of the repository."""
+    """The texts that look like a file or folder of the repository."""
     words = {word for command in commands(text) for word in command.split()}
     linked = set(re.findall(r"\]\((?!http)([^)#]+)\)", text))
     known = re.compile(
@@ -37,7 +37,7 @@ def paths(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_path_exists(name: str) -> None:
-    """No page sends anybody to a file that is not there."""
+    """No page names a missing file."""
     found = paths(page(name))
     assert found
     assert {path for path in found if not (ROOT / path).exists()} == set()
@@ -62,7 +62,7 @@ def test_every_module_that_is_run_exists() -> None:
 
 
 def test_tests_that_are_named_exist() -> None:
-    """`-k` names a test of its file, and `-m` markers that are there."""
+    """`-k` names a test of its file, and `-m` existing markers."""
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     markers = {line.partition(":")[0].strip() for line in config["tool:pytest"]["markers"].splitlines() if line}
@@ -76,7 +76,7 @@ def test_tests_that_are_named_exist() -> None:
 
 
 def test_what_ci_runs_is_what_is_said() -> None:
-    """Each target that .ci/run asks for has its row, in the same order, and no other has."""
+    """Exactly the targets that .ci/run calls have a row, in the same order."""
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     asked = [word for line in re.findall(r"^make (.*)$", script, re.MULTILINE) for word in line.split()]
     section = page("CONTRIBUTING.md").split("## What CI runs")[1].split("\n## ")[0]
@@ -84,30 +84,30 @@ def test_what_ci_runs_is_what_is_said() -> None:
     assert said == [target for target in asked if re.fullmatch(r"[a-z-]+", target)]
 
 
-#: Words of the forge, which are no headings of ours.
+#: Words of the forge that are not headings of ours.
 ELSEWHERE = {"Report a vulnerability", "Security"}
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_section_exists(name: str) -> None:
-    """What stands in quotation marks, with a capital, is a heading of some page."""
+    """Each text in quotation marks with a capital is a heading of a page."""
     pages = [*(ROOT / "docs").glob("*.md"), ROOT / "CHANGELOG.md"]
     headings = {line for path in pages for line in re.findall(r"^#+ (.*)$", path.read_text("utf-8"), re.MULTILINE)}
     assert set(re.findall(r'"([A-Z][^"]+)"', page(name))) - ELSEWHERE <= headings
 
 
 def test_the_table_of_changed_rows_exists() -> None:
-    """The name that the steps of a migration refer to is there."""
+    """The table that the steps of a migration name exists."""
     assert re.search(r"^UNCHANGED = ", page("tests/storage/test_migrations.py"), re.MULTILINE)
 
 
 def test_the_readme_leads_here() -> None:
-    """Whoever reads the README finds the page."""
+    """The README links to the page."""
     assert "(CONTRIBUTING.md)" in page("README.md")
 
 
 def test_hooks_check_what_make_checks() -> None:
-    """Each hook of pre-commit is a line of `make lint` or a target, is local, and fetches nothing."""
+    """Each hook of pre-commit is a line of `make lint` or a target, is local, and downloads nothing."""
     (repository,) = yaml.safe_load(page(".pre-commit-config.yaml"))["repos"]
     assert repository["repo"] == "local"
     for hook in repository["hooks"]:
@@ -122,7 +122,7 @@ def test_hooks_check_what_make_checks() -> None:
 
 
 def test_an_editor_makes_the_lines_that_ruff_wants() -> None:
-    """`.editorconfig` and `ruff.toml` have one length of a line."""
+    """`.editorconfig` and `ruff.toml` set the same line length."""
     wanted = tomllib.loads(page("ruff.toml"))["line-length"]
     assert f"[*.py]\nmax_line_length = {wanted}\n" in page(".editorconfig")
 
@@ -134,7 +134,7 @@ def forms() -> list[Path]:
 
 @pytest.mark.parametrize("path", forms(), ids=lambda path: path.stem)
 def test_forms_can_be_shown(path: Path) -> None:
-    """Each form has what a forge needs to show it: a name, a description, fields with labels and IDs of their own."""
+    """A forge can show each form: it has a name, a description, and fields with labels and unique IDs."""
     form: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     assert set(form) == {"name", "description", "body"}
     fields = [field for field in form["body"] if field["type"] != "markdown"]
@@ -145,5 +145,5 @@ def test_forms_can_be_shown(path: Path) -> None:
 
 
 def test_there_is_a_form_for_each_kind() -> None:
-    """Something is wrong, or something is missing."""
+    """There is a form for bugs and one for features."""
     assert [path.stem for path in forms()] == ["bug", "feature"]
