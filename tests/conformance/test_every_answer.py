@@ -15,9 +15,9 @@ from tests.support.service import Api, Service
 @pytest.mark.parametrize(
     ("answer", "code", "found"),
     [
-        ({"message": "x", "database": "yes", "tasq": True}, 200, "/database"),
-        ({"message": "x", "database": True}, 200, "tasq"),
-        ({"message": "x", "database": True, "tasq": True, "more": 1}, 200, "more"),
+        ({"message": "x", "database": "yes", "tasq": True, "engine": "x"}, 200, "/database"),
+        ({"message": "x", "database": True, "engine": "x"}, 200, "tasq"),
+        ({"message": "x", "database": True, "tasq": True, "engine": "x", "more": 1}, 200, "more"),
         ({"message": "x"}, 418, "418 is not described"),
     ],
 )
