@@ -1,4 +1,4 @@
-"""What handlers and services share: made once in main.py, passed around as it is."""
+"""What handlers and services share. main.py makes it once."""
 
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def now_in(timezone: tzinfo) -> str:
-    """This moment in a time zone, as the API writes times."""
+    """The current time in a time zone, in the format of the API."""
     return datetime.now(timezone).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -41,5 +41,5 @@ class Context:
     presence: "Presence"
 
     def now(self) -> str:
-        """This moment in the configured time zone, as the API writes times."""
+        """The current time in the configured time zone, in the format of the API."""
         return now_in(self.config.timezone)

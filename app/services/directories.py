@@ -1,4 +1,4 @@
-"""Which directory counts for whom, and configuring it."""
+"""Finds, opens and configures the LDAP directory of an organisation."""
 
 import asyncio
 import logging
@@ -25,19 +25,19 @@ from postroom.storage.sqlite import sqlite3
 
 log = logging.getLogger("postroom.ldap")
 
-#: Directories that are remembered. Few organisations have a configuration of their own.
+#: Directories kept open at most. Few organisations have a configuration of their own.
 _MOST_OPEN = 64
-#: Longest that whoever looks at a configuration waits to learn whether its server answers, in seconds.
+#: Time limit for checking whether the server of a configuration answers, in seconds.
 _PROBE_TIMEOUT = 2.0
 
 
 class Directories:
-    """The directories in use, one per configuration. What is configured is asked of the database each time.
+    """The directories in use, one per configuration. Each use reads the configuration from the database.
 
-    Another process may change a configuration, so nobody says when one is used no more: its connections close by
-    themselves, and beyond a number the one not used for longest is given up.
+    Another process may change a configuration, and this one is not told. So unused connections close by themselves, and
+    beyond a maximum number the least recently used directory is closed.
 
-    `timeout` bounds what a directory is asked, in seconds; times of the directory are converted to `timezone`.
+    `timeout` limits each request to a directory, in seconds. Times of the directory are converted to `timezone`.
     """
 
     def __init__(self, database: Database, timeout: float, ca_file: str | None, timezone: tzinfo) -> None:
@@ -49,15 +49,15 @@ class Directories:
         self._probes: dict[str, asyncio.Task[bool]] = {}
 
     async def of_organisation(self, org_id: int | None) -> Directory:
-        """The directory for an organisation's users. MisconfiguredError when there is none that can be used."""
+        """The directory for an organisation's users. Raises MisconfiguredError when none can be used."""
         row = await ldap_configs.select_effective_ldap_config(self._database, org_id)
         if row is None or row.document.get("disabled"):
             raise MisconfiguredError("No LDAP directory is configured")
         return await self._opened(row)
 
     async def of_name(self, name: str) -> list[Directory]:
-        """The directories that could know somebody by this name, whether or not somebody has it: that of its domain,
-        and of a name without a domain any there is.
+        """The directories that could know a name, whether or not a user has it: the one of the name's domain, or all of
+        them for a name without a domain.
         """
         rows = await ldap_configs.select_ldap_configs_of_name(self._database, domain_part(name))
         return [await self._opened(row) for row in rows if not row.document.get("disabled")]
@@ -65,17 +65,17 @@ class Directories:
     async def _opened(self, row: LdapConfigRow) -> Directory:
         key = _key(row)
         directory = self._open.pop(key, None) or self._make(row, self._timeout)
-        self._open[key] = directory  # the last one used stands last
+        self._open[key] = directory  # most recently used last
         if len(self._open) > _MOST_OPEN:
-            # What somebody asks it just now goes on to its end.
+            # Requests in flight still complete.
             await self._open.pop(next(iter(self._open))).close()
         return directory
 
     async def answers(self, row: LdapConfigRow) -> bool:
-        """Whether the server of a configuration that is in use answers at this moment; known after two seconds.
+        """Whether the server of an enabled configuration answers now. Takes two seconds at most.
 
-        Whoever asks while it is being asked shares the outcome. Never raises: a configuration can be looked at, and
-        mended, whatever is wrong with it.
+        Concurrent callers share one check. Never raises: a configuration can be read, and corrected, whatever is wrong
+        with it.
         """
         if row.document.get("disabled"):
             return False
@@ -89,19 +89,19 @@ class Directories:
     async def configure(self, org_id: int | None, document: dict[str, Any], *, force: bool) -> None:
         """Tests a loaded `ldapConfig` against its server, then stores it. Without `bindPass` the stored one is kept.
 
-        Raises InvalidError when somebody else would be told that, or with the reason when the test fails, ConflictError
-        when the stored configuration has changed during the test; `force` stores it without a test. NotFoundError
-        (organisation).
+        `force` skips the test. Raises InvalidError when the stored password would go to another server or user, or when
+        the test fails (with the reason); ConflictError when the stored configuration has changed during the test;
+        NotFoundError (organisation).
         """
         before = await ldap_configs.select_ldap_config(self._database, org_id)
         tested = not force and not document.get("disabled")
         if tested:
             await self._test(_with_password(document, before))
-        # Also when the caller goes away: no connection with a password of before outlives it.
+        # Also when the caller goes away: connections with the old password have to be closed.
         await asyncio.shield(self._change(_store, org_id, document, before, tested))
 
     async def remove(self, org_id: int | None) -> None:
-        """Removes a configuration; none there is fine."""
+        """Removes a configuration. It is no error if there is none."""
         await asyncio.shield(self._change(ldap_configs.delete_ldap_config, org_id))
 
     async def _change(self, write: Callable[..., object], *args: object) -> None:
@@ -118,12 +118,12 @@ class Directories:
 
     async def _probe(self, row: LdapConfigRow) -> bool:
         try:
-            # A connection of its own: one that is kept may have been there before the server went away.
+            # A new connection: an open one may be older than the server's outage.
             await self._check(row, min(self._timeout, _PROBE_TIMEOUT))
         except PostroomError:
             return False
         except Exception:
-            log.exception("The configured directory cannot be tried")
+            log.exception("The configured directory cannot be checked")
             return False
         return True
 
@@ -141,7 +141,7 @@ class Directories:
             await directory.close()
 
     async def _close_unused(self) -> None:
-        # The next use opens what is still configured again.
+        # The next use reopens a directory that is still configured.
         directories = list(self._open.values())
         self._open.clear()
         for directory in directories:
@@ -156,7 +156,7 @@ class Directories:
         try:
             return Directory(config, timeout=seconds, ca_file=self._ca_file)
         except InvalidError:
-            # It could be read at the start. Whoever asks for this has given nothing wrong, and need not know the path.
+            # The file was readable at startup. The caller made no mistake, and does not need to know the path.
             raise MisconfiguredError("The certificates of POSTROOM_LDAP_CA_FILE cannot be read") from None
 
 
@@ -175,26 +175,26 @@ def _store(
         raise NotFoundError.of("organisation", org_id)
     current = ldap_configs.find_ldap_config(connection, org_id)
     row = _with_password(document, current)
-    # The test took its time. Somebody who stored the very same meanwhile is not overwritten by it.
+    # Somebody may have stored another configuration during the test. An identical one is no conflict.
     if tested and current not in (before, row):
         raise ConflictError(
-            "The LDAP configuration was changed by somebody else while this one was being tested, and this one was not "
-            "stored: look at it again, or say force=true"
+            "While this LDAP configuration was being tested, somebody else changed the stored one. This one was not "
+            "stored: review the stored one, or set force=true"
         )
     ldap_configs.set_ldap_config(connection, org_id, row)
 
 
 def _with_password(document: Mapping[str, Any], stored: LdapConfigRow | None) -> LdapConfigRow:
-    """The configuration with its own password, or else the stored one.
+    """The configuration with its own password, or else with the stored one.
 
-    Raises InvalidError when somebody else would be told the stored one: another server, over another kind of
-    connection, or for another user.
+    Raises InvalidError when the stored one would be used for another server, another kind of connection or another
+    user.
     """
     given = dict(document["connection"])
     bind_pass = given.pop("bindPass", None)
     if bind_pass is None and stored is not None and stored.is_locked:
         raise InvalidError.field("connection.bindPass", "The stored one cannot be decrypted any more: give it again.")
-    # Without a user the bind is anonymous, and no password has a use.
+    # Without a user the bind is anonymous and needs no password.
     if bind_pass is None and "bindUser" in given and stored is not None and stored.bind_pass is not None:
         _check_destination(given, stored.document["connection"])
         bind_pass = stored.bind_pass
@@ -203,7 +203,7 @@ def _with_password(document: Mapping[str, Any], stored: LdapConfigRow | None) ->
 
 def _check_destination(given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     changed = [name for name in ("bindUser", "starttls") if (given.get(name) or None) != (stored.get(name) or None)]
-    # Fewer servers, or the same in another order, learn nothing new. A URL has the port and whether it is TLS.
+    # A subset of the stored servers already knows the password. A URL includes the port and whether TLS is used.
     if not _servers(given) <= _servers(stored):
         changed.append("server")
     if changed:

@@ -1,7 +1,7 @@
-"""What the DNS says of a mail domain. All look-ups together take no longer than the time limit.
+"""Checks the DNS records of a mail domain. All look-ups together share one time limit.
 
-Only the configured resolvers are asked: those of the system, or those that are set. What could not be found out in time
-is null, like what is not there.
+Only the configured resolvers are asked: the system's, or those in the settings. A record is null if it does not exist
+or if the look-up did not finish in time.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     pass
 
 
-#: Field of the answer -> (where it is, below the domain; kind of record).
+#: Field of the response -> (name below the domain, type of record).
 _RECORDS: Final = {
     "dkim": ("dkim._domainkey", "TXT"),
     "dmarc": ("_dmarc", "TXT"),
@@ -35,24 +35,24 @@ _HOSTS: Final = ("autodiscover", "autoconfig")
 
 
 class DnsCheck:
-    """Looks up domains. `servers`: the resolvers to ask, none for the system's; `external`: one on the internet."""
+    """Looks up domains. `servers`: resolvers to ask, empty for the system's. `external`: a resolver on the internet."""
 
     def __init__(self, servers: Sequence[Server], external: Sequence[Server], timeout: float) -> None:
         self._servers = servers
         self._external = external
         self._timeout = timeout
         self._look_ups = LookUps()
-        self._under_way: dict[str, Together[dict[str, Any]]] = {}
+        self._in_flight: dict[str, Together[dict[str, Any]]] = {}
 
     async def check(self, domainname: str) -> dict[str, Any]:
-        """The whole answer for a domain, by its name in A-labels. A domain is looked up once at a time."""
-        if domainname not in self._under_way:
-            self._under_way[domainname] = Together(partial(self._begin, domainname))
-        return await self._under_way[domainname].answer()
+        """The whole response for a domain, named in A-labels. Concurrent checks of one domain share one look-up."""
+        if domainname not in self._in_flight:
+            self._in_flight[domainname] = Together(partial(self._begin, domainname))
+        return await self._in_flight[domainname].answer()
 
     async def close(self) -> None:
-        """Ends what is under way."""
-        for each in list(self._under_way.values()):
+        """Cancels all checks in flight."""
+        for each in list(self._in_flight.values()):
             await each.close()
         await self._look_ups.close()
 
@@ -60,7 +60,7 @@ class DnsCheck:
         try:
             return await self._check(domainname)
         finally:
-            del self._under_way[domainname]
+            del self._in_flight[domainname]
 
     async def _check(self, domainname: str) -> dict[str, Any]:
         deadline = asyncio.get_running_loop().time() + self._timeout
@@ -103,7 +103,7 @@ async def _mx(inside: View, outside: View, domainname: str) -> dict[str, str | N
     if exchange is None:
         return {"mxDomain": None, "internalDNS": None, "externalDNS": None, "reverseLookup": None}
     internal, external = await asyncio.gather(inside.addresses(exchange), outside.addresses(exchange))
-    # As others see it, where that is known.
+    # Prefer the addresses that the internet sees.
     addresses = external or internal
     return {
         "mxDomain": exchange[:LONGEST],
@@ -122,14 +122,14 @@ async def _autodiscover_srv(inside: View, outside: View, domainname: str) -> dic
 
 
 def _own_addresses() -> dict[str, str | None]:
-    """The address that this machine sends from. It is what others see where it is one of the internet, too."""
+    """The address that this machine sends from. It is also the external one if it is a public address."""
     address = _sends_from(socket.AF_INET, "192.0.2.1") or _sends_from(socket.AF_INET6, "2001:db8::1")
     is_public = address is not None and ipaddress.ip_address(address).is_global
     return {"localIp": address, "externalIp": address if is_public else None}
 
 
 def _sends_from(family: socket.AddressFamily, towards: str) -> str | None:
-    # Connecting a datagram socket asks the routing table, and sends nothing.
+    # Connecting a datagram socket only consults the routing table; it sends nothing.
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as asked:
             asked.connect((towards, 9))

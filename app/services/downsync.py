@@ -1,4 +1,4 @@
-"""Updating one user from the directory."""
+"""Updates one user from the directory."""
 
 import logging
 
@@ -27,10 +27,10 @@ async def downsync_user(
 ) -> bytes:
     """Updates a user from the linked object, or links them to `object_id` first; returns the user's document.
 
-    Raises NotFoundError (user, or the object is gone or none that the caller may know of), InvalidError (not linked,
-    broken ID, unusable object), UnavailableError (no directory, or it is away), ForbiddenError (it would change who
-    somebody is who may do more than the caller), ConflictError (the domain has moved meanwhile). The user is untouched
-    whenever it raises.
+    Raises NotFoundError (no such user, or no such object that the caller may see), InvalidError (not linked, broken ID,
+    unusable object), UnavailableError (no directory, or it is away), ForbiddenError (the caller would change the
+    identity of a user with more permissions), ConflictError (the domain has moved to another organisation meanwhile).
+    Any error leaves the user untouched.
     """
     user = await users.select_user_row(context.database, domain_id, user_id)
     if user is None:
@@ -55,13 +55,13 @@ async def downsync_user(
 
 
 def log_warnings(username: str, warnings: list[str]) -> None:
-    """What the directory says and could not be taken over."""
+    """Logs which values of the directory could not be taken over."""
     for warning in warnings:
         log.warning("Update of %s from LDAP: %s", username, warning)
 
 
 def _mapped(connection: sqlite3.Connection, domain_id: int, entry: Entry, config: DirectoryConfig) -> MappedUser:
-    """What an entry says about a user of the domain. Raises NotFoundError (domain), InvalidError (no username)."""
+    """An entry, mapped to a user of the domain. Raises NotFoundError (domain), InvalidError (no username)."""
     domain = find_domain_or_raise(connection, domain_id)
     return map_entry(entry, config, lambda _own, other: names.check_alias_domain(connection, domain, other))
 
@@ -75,7 +75,7 @@ def _update(
     lang: str,
     actor: Actor,
 ) -> tuple[bytes, list[str]]:
-    # Asking the directory took its time.
+    # The caller's permissions may have changed while the directory was asked.
     authority.check_may_write(connection, actor, [user.domain_id])
     mapped = _mapped(connection, user.domain_id, entry, config)
     linking = Linking(object_id, mapped, config, actor, {user.domain_id: user.org_id}, lang)

@@ -1,4 +1,4 @@
-"""Taking over one person of the directory."""
+"""Imports one person from the directory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from postroom.storage.sqlite import sqlite3
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A user who was created, or updated; more than one only when a contact goes to several organisations."""
+    """A user who was created or updated. Only a contact may become several: one in each organisation."""
 
     user_id: int
     created: bool
@@ -33,12 +33,12 @@ class Imported:
 async def import_user(
     context: Context, sync_target: SyncTarget, object_id: str, *, force: bool, lang: str, actor: Actor
 ) -> list[Imported]:
-    """Makes a user (or contact) of an object for the actor, or updates the one who is linked to it.
+    """Creates a user (or contact) from an object, or updates the one that is linked to it.
 
-    `force` also links a user of that name who is not. Raises NotFoundError (no such object, domain, organisation),
-    ConflictError (there is such a user, the contact is in a domain out of reach, or the domain has moved meanwhile),
-    InvalidError (no user can be made of it), ForbiddenError (it would change who somebody is who may do more than the
-    actor), UnavailableError.
+    `force` also links an existing user of the same name. Raises NotFoundError (no such object, domain, organisation),
+    ConflictError (an unlinked user has the name, the contact is in a domain that the actor may not change, or the
+    domain has moved to another organisation meanwhile), InvalidError (the object cannot become a user), ForbiddenError
+    (the actor would change the identity of a user with more permissions), UnavailableError.
     """
     raw = parse_object_id(object_id)
     target, entry = await find_entry(context, sync_target, raw)
@@ -51,10 +51,10 @@ async def import_user(
 
 
 async def find_entry(context: Context, sync_target: SyncTarget, raw: bytes) -> tuple[Target, Entry]:
-    """The entry of an object, and where it was found.
+    """The entry of an object, and the target that has it.
 
-    Raises NotFoundError, UnavailableError; InvalidError for whoever may not know of every object, whether it is there
-    and they may not know of it, or is not there.
+    Raises UnavailableError; NotFoundError for callers who may see every object. Other callers get InvalidError, whether
+    the object does not exist or is hidden from them.
     """
     for target in await targets(context, sync_target):
         entry = await target.directory.fetch(raw)
@@ -66,7 +66,7 @@ async def find_entry(context: Context, sync_target: SyncTarget, raw: bytes) -> t
 
 
 def why_not(mapped: MappedUser, target: Target) -> str | None:
-    """Why no user of the target can be made of what an entry says, None when one can."""
+    """Why an entry cannot become a user of the target; None if it can."""
     scope = target.scope
     if mapped.is_contact:
         if not target.directory.config.contacts:
@@ -108,7 +108,7 @@ def _import(
         domain_id = scope.all_domains[domain_of(mapped.username)].id
         own = next((user.id for user in linked if user.domain_id == domain_id), None)
         places = [(domain_id, own if own is not None else _namesake(connection, mapped, force))]
-    # Asking the directory took its time.
+    # The actor's permissions may have changed while the directory was asked.
     authority.check_may_write(connection, change.actor, [domain_id for domain_id, _ in places])
     imported: list[Imported] = []
     warnings: list[str] = []
@@ -124,7 +124,7 @@ def _import(
 
 
 def _namesake(connection: sqlite3.Connection, mapped: MappedUser, force: bool) -> int | None:
-    """The user who has the name already and is to be linked, or None. Raises ConflictError."""
+    """The existing user of that name, to be linked, or None. Raises ConflictError."""
     owners = ldap_users.list_owners(connection, [mapped.username])
     if is_taken(owners, mapped.username, None, "alias", "altname"):
         raise ConflictError(f"The address {mapped.username} is an alias or an alternative login name of another user")
@@ -137,6 +137,6 @@ def _namesake(connection: sqlite3.Connection, mapped: MappedUser, force: bool) -
 
 
 def imported_message(imported: Sequence[Imported]) -> str:
-    """What became of a contact that went to several places."""
+    """A sentence on what became of a contact in several organisations."""
     created = sum(one.created for one in imported)
     return f"The contact has been imported {created} times and updated {len(imported) - created} times"

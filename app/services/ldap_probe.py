@@ -1,4 +1,4 @@
-"""Trying a directory out: whether it answers to what is configured, and what its entries look like as users."""
+"""Tests a directory: whether the configuration works, and what its entries look like as users."""
 
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What the first page of a listing holds. `sample` is name -> value of one user as it would be stored.
+    """The first page of entries. `sample` is name -> value of one user as it would be stored.
 
-    `unusable` says why no user can be made of any entry of the page, "" when one can.
+    `unusable` says why no entry of the page can become a user; "" if one can.
     """
 
     entries: int
@@ -63,7 +63,7 @@ def _sample(entry: Entry, mapped: MappedUser, config: DirectoryConfig) -> dict[s
         "altname": mapped.altname,
     }
     for tag, value in mapped.properties.items():
-        # Nobody hinders an administrator from mapping an attribute that holds a password.
+        # An administrator may have mapped an attribute that holds a password.
         if not any(is_secret(name) for rank in config.properties[tag] for name in rank):
             sample[proptags.by_tag(tag).name] = value
     if mapped.warnings:

@@ -1,4 +1,4 @@
-"""Looking into the directory: who is there, and what an object holds."""
+"""Searches the directory for people and shows single entries."""
 
 import base64
 
@@ -11,7 +11,7 @@ from postroom.app.services.context import Context
 from postroom.app.services.ldap_import import why_not
 from postroom.app.services.ldap_targets import SyncTarget, Target, is_shown, targets
 
-#: Most entries that a search takes from a directory; what cannot be imported is among them.
+#: Most entries that a search takes from a directory, including those that cannot be imported.
 _MOST = 500
 
 
@@ -20,11 +20,11 @@ async def search(
 ) -> list[dict[str, object]]:
     """People who can be imported and have the term in one of the configured attributes, at most `limit` of them.
 
-    With `show_all` also those who cannot, with the reason, of whom the caller may know. Raises NotFoundError (domain,
-    organisation), UnavailableError.
+    With `show_all` also those who cannot be imported, with the reason, as far as the caller may see them. Raises
+    NotFoundError (domain, organisation), UnavailableError.
     """
     people: list[dict[str, object]] = []
-    # Of what is found, others' may be the most.
+    # Most of the matches may be people whom the caller may not see.
     most = _MOST if not sync_target.reach.everything else min(limit if show_all else 4 * limit, _MOST)
     for target in await targets(context, sync_target):
         for entry in await target.directory.search(term, most):
@@ -37,8 +37,8 @@ async def search(
 
 
 async def dump(context: Context, sync_target: SyncTarget, object_id: str) -> str:
-    """An entry as LDIF (RFC 2849), without passwords. Raises NotFoundError, also of what the caller may not know of,
-    and UnavailableError.
+    """An entry as LDIF (RFC 2849), without passwords. Raises UnavailableError, and NotFoundError also for an object
+    that the caller may not see.
     """
     raw = parse_object_id(object_id)
     for target in await targets(context, sync_target):
@@ -49,7 +49,7 @@ async def dump(context: Context, sync_target: SyncTarget, object_id: str) -> str
 
 
 async def _is_shown_contact(raw: bytes, target: Target) -> bool:
-    # Only the filters tell a contact, and an entry that is dumped was found without them.
+    # Only the filters tell a contact from a user, and the dumped entry was found without them.
     entry = await target.directory.fetch(raw)
     return entry is not None and is_shown(entry, target)
 
@@ -85,7 +85,7 @@ def _ldif(entry: Entry) -> str:
 
 
 def _line(name: str, value: str | bytes) -> str:
-    # For people: text of any script is shown as it is, only what is no text, or would not survive, is base64.
+    # For people to read: text of any script stays as it is. Base64 is for binary values and text that would get lost.
     if isinstance(value, str) and value.isprintable() and not value.startswith((" ", ":", "<")) and value[-1:] != " ":
         return f"{name}: {value}"
     raw = value if isinstance(value, bytes) else value.encode()

@@ -1,4 +1,4 @@
-"""Keeping many users in step with the directory: page by page, what there is to do is planned and then done."""
+"""Synchronises many users with the directory, as a task."""
 
 import logging
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ log = logging.getLogger("postroom.ldap")
 async def start_sync(
     context: Context, sync_target: SyncTarget, options: Options, actor: Actor, report: Report = ignore_progress
 ) -> int:
-    """Starts the update as a task of the user who asked for it; returns its ID.
+    """Starts the sync as a task of the actor; returns its ID.
 
-    Whoever may do more than they keeps link and names, and is skipped.
+    The sync skips changes to the link or names of users with more permissions than the actor.
 
     Raises NotFoundError (domain, organisation), InvalidError (the domain is deleted), UnavailableError (no directory).
     """
@@ -27,10 +27,10 @@ async def start_sync(
         return await targets(context, sync_target, create=options.create, lang=options.lang)
 
     async def work(task_id: int) -> str:
-        # Anew: while it has waited for its turn, domains and configurations may have changed.
+        # Find them again: domains and configurations may have changed while the task was queued.
         return await sync(context, task_id, await find(), options, actor, report)
 
-    # What is wrong with it is an answer, not the end of a task.
+    # Errors in the request go into the response instead of a failed task.
     await find()
     asked = {
         "domainID": sync_target.domain_id,
@@ -50,11 +50,11 @@ async def sync(
     actor: Actor,
     report: Report = ignore_progress,
 ) -> str:
-    """Works through the targets for a task, which a user began (None: the command), and returns a sentence that sums it
-    up; the task's items tell the rest.
+    """Syncs the targets of a task and returns a one-sentence summary; the task's items have the details. The actor is
+    the user who started the task, or None for the command.
 
-    Raises UnavailableError when a directory goes away: what was done until then stays done. ConflictError when more
-    users would be unlinked than the configured share, ForbiddenError when the actor may not do this any more.
+    Raises UnavailableError when a directory goes away (finished work stays), ConflictError when more users would be
+    unlinked than the configured share, ForbiddenError when the actor has lost the permission.
     """
     runs = [Run(context, task_id, target, options, actor, report) for target in found]
     for run in runs:

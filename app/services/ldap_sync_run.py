@@ -1,4 +1,4 @@
-"""One directory of one update: page by page, what there is to do is planned and then done."""
+"""Syncs one directory page by page: reads the entries, plans the changes, then writes them."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ from postroom.storage.writing import savepoint
 
 log = logging.getLogger("postroom.ldap")
 
-#: What ends an update, because it is about no entry in particular. Whatever else goes wrong with an entry skips it.
+#: Errors that end the sync, because no single entry causes them. Any other error only skips its entry.
 _ENDS = (CancelledTaskError, DatabaseError, sqlite3.OperationalError)
 #: Entries that are read together, planned before other requests get a turn, and written in one transaction.
 PAGE, SLICE, BATCH = 100, 2, 50
@@ -45,9 +45,9 @@ PAGE, SLICE, BATCH = 100, 2, 50
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`create`: entries that are nobody's become users. `lang`: of users without one. `dry_run`: change nothing.
-    `unlink`: users whose object is gone become users of no directory, unless they are more than the configured share
-    of all and `force` is not set.
+    """`create`: create users for unlinked entries. `lang`: language of new users whose entry has none. `dry_run`:
+    change nothing. `unlink`: unlink users whose object is gone, unless they exceed the configured share of all linked
+    users. `force`: unlink them in any case.
     """
 
     create: bool = False
@@ -57,12 +57,12 @@ class Options:
     force: bool = False
 
 
-#: Is told how many entries have just been read.
+#: Receives the number of entries just read.
 Report = Callable[[int], None]
 
 
 def ignore_progress(_entries: int) -> None:
-    """Nobody watches."""
+    """The default `Report`: does nothing."""
 
 
 DONE = {
@@ -98,7 +98,7 @@ class Run:
         try:
             async with aclosing(self._directory.pages(PAGE)) as pages:
                 async for page in pages:
-                    # The next page is on its way while this one is written.
+                    # The directory sends the next page while this one is written.
                     read = await self._map(page)
                     if writing is not None:
                         await writing
@@ -111,7 +111,7 @@ class Run:
     async def _map(self, page: Sequence[Entry]) -> list[ReadEntry]:
         self.read += len(page)
         self._report(len(page))
-        # Whoever has no object ID can be linked to nobody.
+        # An entry without an object ID cannot be linked to a user.
         page = [entry for entry in page if entry.object_id]
         read: list[ReadEntry] = []
         for start in range(0, len(page), SLICE):
@@ -128,7 +128,7 @@ class Run:
         return steps
 
     async def _plan_missing(self) -> list[Step]:
-        """What to say of linked users whose object did not come by; it may be there, and the filters not find it."""
+        """The steps for linked users whose object was not listed. It may still exist, but not match the filters."""
         missing: list[Linked] = []
         vanished: set[int] = set()
         while page := await self._context.database.read(
@@ -152,8 +152,9 @@ class Run:
                 await self._context.database.write(self._apply, self._change, batch, message, now)
             except _ENDS:
                 raise
-            except Exception:  # noqa: BLE001 - it comes again below, and is told there
-                # All of the batch is undone. A savepoint for each costs a third of the time, so only now.
+            except Exception:  # noqa: BLE001 - it occurs again below and is logged there
+                # The whole batch was rolled back; retry it with a savepoint for each step. Savepoints cost a third of
+                # the time, so the first attempt has none.
                 await self._context.database.write(self._apply, self._try, batch, message, now)
 
     def _apply(
@@ -166,7 +167,7 @@ class Run:
     ) -> None:
         check_not_cancelled(connection, self._task_id)
         idle = (Action.UNCHANGED, Action.SKIP)
-        # It takes its time: roles may be others than when it began.
+        # The actor's roles may have changed since the sync began.
         concerned = {step.domain_id for step in steps if step.action not in idle}
         authority.check_may_write(connection, self._actor, concerned)
         one = self._foresee if self._options.dry_run else change
@@ -180,7 +181,7 @@ class Run:
             with savepoint(connection):
                 return self._change(connection, step, now)
         except PostroomError as error:
-            # What was true when it was planned is so no more, or two entries are at odds: the others go on.
+            # The data has changed since the plan was made, or two entries conflict: skip only this one.
             return _skipped(step, error)
         except _ENDS:
             raise
@@ -202,7 +203,7 @@ class Run:
 
     def _unlink(self, connection: sqlite3.Connection, step: Step) -> None:
         user = None if step.user_id is None else users.find_user(connection, step.domain_id, step.user_id)
-        # Gone, or linked to something else, since the directory was asked.
+        # Since the directory was asked, the user was removed or linked to another object.
         if user is None or user.ldap_id != step.object_id:
             return
         check_unmoved(self._orgs, user.domain_id, user.org_id)
@@ -210,7 +211,7 @@ class Run:
         users.unlink_user(connection, user.id)
 
     def _foresee(self, connection: sqlite3.Connection, step: Step, _now: str) -> Step:
-        """What would become of a step: a dry run tells of those out of reach, too."""
+        """The outcome of a step in a dry run, which also reports users whom the actor may not change."""
         if step.user_id is None or IDENTITY.isdisjoint(step.shown):
             return step
         if authority.may_change(connection, self._actor, step.user_id):
@@ -219,7 +220,7 @@ class Run:
 
 
 def _skipped(step: Step, error: PostroomError) -> Step:
-    # Clients know a closed list of codes, without 403.
+    # Clients know a fixed list of codes, and 403 is not among them.
     code = 409 if isinstance(error, ForbiddenError) else error.status
     return replace(step, action=Action.SKIP, code=code, message=error.message, shown={})
 

@@ -1,4 +1,4 @@
-"""Which directories to ask, and whose users each of them describes."""
+"""Resolves a sync target to the directories to ask and the domains that each of them serves."""
 
 from collections.abc import Container
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ NO_ORG = 0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A directory, and the users that it is asked about."""
+    """A directory and the scope of users to ask it about."""
 
     directory: Directory
     scope: Scope
@@ -29,9 +29,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class SyncTarget:
-    """A domain, or else an organisation (0: the domains without one), or else (both None) everything.
+    """A domain, an organisation (0: the domains without one), or everything (both None).
 
-    `reach` are the domains that whoever asks may read, or change; what is beyond is left out.
+    `reach` has the domains that the caller may read, or change. Other domains are left out.
     """
 
     domain_id: int | None = None
@@ -40,7 +40,7 @@ class SyncTarget:
 
 
 async def target_named(context: Context, domain: str | None, org: str | None) -> SyncTarget:
-    """The place that people call by the name of a domain or of an organisation; "0": the domains without one.
+    """The sync target for the name of a domain or of an organisation; "0" means the domains without one.
 
     Raises InvalidError (both are given), NotFoundError.
     """
@@ -81,7 +81,7 @@ async def targets(context: Context, sync_target: SyncTarget, *, create: bool = F
         try:
             directory = await context.directories.of_organisation(org_id)
         except UnavailableError:
-            # One of several: the others have theirs.
+            # The other groups may still have a directory.
             if len(groups) == 1:
                 raise
             continue
@@ -93,17 +93,17 @@ async def targets(context: Context, sync_target: SyncTarget, *, create: bool = F
 
 
 async def is_known_to(context: Context, reach: IdScope, entry: Entry, directory: Directory) -> bool:
-    """The same as is_shown, where there are no targets."""
+    """Like is_shown, for a caller without targets."""
     rows = await context.database.read(domains.list_domains)
     scope = Scope({}, {row.domainname: row for row in rows}, reach=_limited(reach))
     return is_shown(entry, Target(directory, scope))
 
 
 def is_shown(entry: Entry, target: Target) -> bool:
-    """Whether whoever asks may know of an object: it could belong to one of the domains within their reach.
+    """Whether the caller may see an object, because it could belong to a domain within their reach.
 
-    That is told by the address from which a username would be made, and of a contact also by its own. Whoever may read
-    everything knows of all, also of objects that could belong to nobody.
+    The address that would become the username decides, and for a contact also its own address. A caller who may read
+    everything sees all objects, even those that fit no domain.
     """
     scope, config = target.scope, target.directory.config
     if scope.reach is None:
@@ -123,7 +123,7 @@ def _limited(reach: IdScope) -> IdScope | None:
 
 
 def is_concerned(row: DomainRow, sync_target: SyncTarget) -> bool:
-    """Whether the users of a domain are among those that are asked about; of a deleted one they never are."""
+    """Whether a domain belongs to the sync target. A deleted domain never does."""
     if row.domain_status == STATUS_DELETED or row.id not in sync_target.reach:
         return False
     if sync_target.domain_id is not None:
@@ -134,7 +134,7 @@ def is_concerned(row: DomainRow, sync_target: SyncTarget) -> bool:
 def _groups(
     sync_target: SyncTarget, rows: list[DomainRow], configured: Container[int | None]
 ) -> dict[int | None, list[DomainRow]]:
-    """Organisation whose configuration counts (None: the one for all) -> the domains concerned."""
+    """Organisation whose configuration applies (None: the default one) -> the domains concerned."""
     if sync_target.domain_id is not None:
         row = next((row for row in rows if row.id == sync_target.domain_id), None)
         if row is None:

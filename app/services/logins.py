@@ -1,7 +1,7 @@
-"""Checking a password: the one place where that is done for whoever sends one.
+"""Checks passwords. Every login and every password prompt comes through here.
 
-A failure tells nothing but that: an unknown name, a wrong password, a user who is suspended or has no role, or whose
-password is kept in a directory are answered by the same sentence, after the same work, in the same time.
+A failure reveals no reason. An unknown name, a wrong password, a suspended user, a user without a role and a user whose
+password is in a directory all get the same error, after the same work, in the same time.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from postroom.storage.database import Database
 
 log = logging.getLogger("postroom.logins")
 
-#: Failures are answered after a whole number of these seconds since the work began. Hashes of other kinds and
-#: directories take longer or shorter than our own hash; within a step that does not show.
+#: A failure is answered at a multiple of this time after the work began, in seconds. Other kinds of hashes and
+#: directories take more or less time than our own hash; the step hides the difference.
 _STEP: Final = 0.25
 
 
 async def selected_backend(database: Database) -> str:
-    """What logins go by now: one setting for every process on the database."""
+    """The backend that checks logins: one setting for every process on the database."""
     return await auth.select_setting(database, auth.AUTH_BACKEND) or EXTERNID
 
 
@@ -41,21 +41,21 @@ async def authenticate(
     find: Callable[[], Awaitable[Account | None]],
     admits: Callable[[Account], bool],
 ) -> Account:
-    """The account that `find` gives for the name, if it is its password and it is admitted.
+    """The account that `find` returns, if the password matches and `admits` accepts the account.
 
-    Raises LoginFailedError, ThrottledError, and UnavailableError when a directory is away that could know the name.
+    Raises LoginFailedError, ThrottledError, and UnavailableError when a directory that could know the name is away.
     """
-    # Whoever has to wait does not even queue.
+    # A throttled caller does not even queue.
     context.throttle.check(name, source)
     async with AsyncExitStack() as stack:
         async with context.passwords.turn(source.key):
-            # Only now it is known how those ended that came before.
+            # Check the limit only now, when the results of earlier attempts are known.
             tried = stack.enter_context(context.throttle.attempt(name, source))
             started = asyncio.get_running_loop().time()
             backend = await selected_backend(context.database)
             account = await find()
             matches = await context.passwords.verify(_stored_hash(account, backend), password)
-            # Asked last, so that it shows neither in the answer nor in its time whether a name exists and is active.
+            # Check this last: neither the response nor its timing may reveal whether the name exists and is active.
             tried.matched = matches and account is not None and admits(account)
         if not tried.matched and backend != ALWAYS_MYSQL:
             try:
@@ -71,10 +71,10 @@ async def authenticate(
 
 
 def _stored_hash(account: Account | None, backend: str) -> str | None:
-    """The hash that a password is checked against. None takes the same time and matches nothing."""
+    """The hash to check the password against. None selects the dummy hash: same time, never a match."""
     if account is None or (account.ldap_id is not None and backend != ALWAYS_MYSQL):
         return None
-    # The administrator is in no directory: whatever is configured, there is this way back in.
+    # The administrator is in no directory, and can log in whatever is configured.
     if backend == ALWAYS_LDAP and account.id != ADMIN_ID:
         return None
     return account.password
@@ -83,8 +83,10 @@ def _stored_hash(account: Account | None, backend: str) -> str | None:
 async def _ask_directories(
     context: Context, source: LoginSource, name: str, account: Account | None, password: str
 ) -> bool:
-    """Whether it is the password of a linked account. Every directory that could know the name is asked, about nobody
-    if need be, so that neither its answer nor its absence tells who is linked. Raises UnavailableError.
+    """Whether the password is that of a linked account. Raises UnavailableError.
+
+    Every directory that could know the name is asked, if need be about nobody, so that neither its answer nor its
+    outage reveals who is linked.
     """
     own, object_id = None, None
     if account is not None and account.ldap_id is not None:
@@ -94,7 +96,7 @@ async def _ask_directories(
     try:
         others = [each for each in await context.directories.of_name(name) if each is not own]
     except UnavailableError as error:
-        # Raised below: it must not keep out who is known to their own directory.
+        # Raised below: it must not lock out a user whose own directory answers.
         failure = _unchecked(error)
     asked = [asyncio.ensure_future(_ask(each, source, None, password)) for each in others]
     try:
@@ -115,7 +117,7 @@ async def _directory_of(context: Context, account: Account) -> Directory | None:
     try:
         return await context.directories.of_organisation(account.org_id)
     except UnavailableError as error:
-        # Nobody could be asked for an unknown name either, so this is a failure like any other.
+        # An unknown name could not be checked either, so this is an ordinary failed login.
         log.warning("%s cannot log in: %s", account.username, error.message)
         return None
 
@@ -131,7 +133,7 @@ async def _ask(directory: Directory, source: LoginSource, object_id: bytes | Non
 
 
 def _unchecked(error: UnavailableError) -> UnavailableError:
-    """What a visitor is told when a directory cannot be asked, whatever the reason, which the log has."""
+    """The error for the client when a directory cannot be asked. The reason goes into the log only."""
     log.warning("A login cannot be checked: %s", error.message)
     return UnavailableError("Logins cannot be checked at the moment; try again later")
 

@@ -1,7 +1,7 @@
-"""Figures of this machine. Asking for them may block, so it happens in threads, with a time limit.
+"""System statistics of this machine. Reading them may block, so it happens in threads, with a time limit.
 
-A disk that hangs (a broken controller, a network block device) keeps its thread for good. Such threads do not keep the
-process from ending, and a disk is not asked a second time before it has answered the first.
+A disk that hangs (a broken controller, a network block device) blocks its thread for good. Such threads do not keep the
+process from ending, and a disk is not asked again before it has answered.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ from postroom.app.services.together import Together
 T = TypeVar("T")
 JSON = dict[str, Any]
 
-#: Seconds within which a disk tells its usage, and the system all the rest, which is in memory.
+#: Time limits in seconds: for the usage of a disk, and for all other figures, which are in memory.
 DISK_PATIENCE: Final = 1.0
 _PATIENCE: Final = 5.0
-#: Seconds over which the use of the processors is measured.
+#: Seconds over which CPU usage is measured.
 _CPU_SAMPLE: Final = 0.1
-#: Images that are full by nature.
+#: Read-only images, which are always full.
 _IMAGES: Final = frozenset({"squashfs", "iso9660", "erofs"})
 
 
@@ -36,7 +36,7 @@ class Disk(NamedTuple):
 
 
 class Machine:
-    """What is going on on this machine. Those who ask at the same time get one answer."""
+    """Measures this machine. Concurrent callers share one measurement."""
 
     def __init__(self, timezone: tzinfo) -> None:
         self._timezone = timezone
@@ -44,11 +44,11 @@ class Machine:
         self._figures = Together(self._measure)
 
     async def figures(self) -> JSON:
-        """The figures in the shape of the API: sizes in bytes, shares in percent. Raises UnavailableError."""
+        """The figures in the format of the API: sizes in bytes, shares in percent. Raises UnavailableError."""
         return await self._figures.answer()
 
     async def close(self) -> None:
-        """Ends a measurement under way."""
+        """Cancels a measurement in flight."""
         await self._figures.close()
 
     async def _measure(self) -> JSON:
@@ -60,7 +60,7 @@ class Machine:
         return {"disks": [disk for disk in used if disk is not None], **figures}
 
     async def _usage(self, disk: Disk) -> JSON | None:
-        """A disk with its usage; None when it cannot be asked, or has not answered (yet)."""
+        """A disk with its usage; None if it cannot be read or has not answered yet."""
         if disk.mountpoint in self._asked:
             return None
         self._asked.add(disk.mountpoint)
@@ -68,22 +68,22 @@ class Machine:
             usage = await _in_thread(
                 DISK_PATIENCE, lambda: usage_of(disk.mountpoint), lambda: self._asked.discard(disk.mountpoint)
             )
-        except OSError:  # of which a time limit is one
+        except OSError:  # includes TimeoutError
             return None
         return {**usage, **disk._asdict()}
 
 
 async def _in_thread(seconds: float, function: Callable[[], T], ended: Callable[[], None] = lambda: None) -> T:
-    """The result of a function that may block. Raises TimeoutError, and whatever the function raises.
+    """The result of a function that may block. Raises TimeoutError, and any exception of the function.
 
-    Not asyncio.to_thread: its threads are waited for at the end of the process, and they are few.
+    Not asyncio.to_thread: it has few threads, and the process waits for them before it ends.
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: Exception | None) -> None:
         ended()
-        if outcome.done():  # nobody waits any more
+        if outcome.done():  # timed out or cancelled
             return
         if error is not None:
             outcome.set_exception(error)
@@ -94,7 +94,7 @@ async def _in_thread(seconds: float, function: Callable[[], T], ended: Callable[
         result, error = None, None
         try:
             result = function()
-        except Exception as raised:  # noqa: BLE001 - raised where it is waited for
+        except Exception as raised:  # noqa: BLE001 - re-raised by the waiting coroutine
             error = raised
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(settle, result, error)
@@ -105,7 +105,7 @@ async def _in_thread(seconds: float, function: Callable[[], T], ended: Callable[
 
 
 def list_disks() -> list[Disk]:
-    """What is no pseudo file system, each device once, at the place that is nearest to the root."""
+    """All file systems except pseudo ones and images. Each device occurs once, at its shortest mount point."""
     import psutil
 
     found: dict[str, Disk] = {}
@@ -116,7 +116,7 @@ def list_disks() -> list[Disk]:
 
 
 def usage_of(mountpoint: str) -> JSON:
-    """How full a file system is. Blocks for as long as its disk hangs."""
+    """The usage of a file system. Blocks while its disk hangs."""
     import psutil
 
     usage = psutil.disk_usage(mountpoint)
@@ -124,7 +124,7 @@ def usage_of(mountpoint: str) -> JSON:
 
 
 def _figures(timezone: tzinfo) -> JSON:
-    # Not at the top: only who looks at a dashboard needs it.
+    # Not at the top: only the dashboard needs it.
     import psutil
 
     cpu = psutil.cpu_times_percent(_CPU_SAMPLE)

@@ -22,7 +22,7 @@ _BATCH = 500
 
 
 async def show_orphans(context: Context, sync_target: SyncTarget) -> list[dict[str, object]]:
-    """The linked users whose object is gone, with what tells a person who they are; what is not set is "".
+    """The linked users whose object is gone, with the fields of the API; a value that is not set is "".
 
     Raises NotFoundError, ForbiddenError (see targets), UnavailableError when a directory cannot be asked.
     """
@@ -43,7 +43,7 @@ async def show_orphans(context: Context, sync_target: SyncTarget) -> list[dict[s
 
 
 async def gone(directory: Directory, linked: Sequence[Linked]) -> list[Linked]:
-    """Those of the users whose object is not there. Raises UnavailableError."""
+    """The users whose object does not exist. Raises UnavailableError."""
     ids = {user.id: parse_object_id(user.ldap_id) for user in linked}
     existing = await directory.existing(set(ids.values()))
     return [user for user in linked if ids[user.id] not in existing]
@@ -52,10 +52,10 @@ async def gone(directory: Directory, linked: Sequence[Linked]) -> list[Linked]:
 async def delete_orphans(
     context: Context, sync_target: SyncTarget, caller_id: int, user_id: int | None, *, force: bool
 ) -> list[dict[str, object]]:
-    """Removes the orphans, or the one who is named, and returns ID and username of each.
+    """Removes all orphans, or only the user `user_id`; returns ID and username of each.
 
-    Whoever may do more than the caller stays. Raises NotFoundError (the one who is named is no orphan), ConflictError
-    (see check_share), ForbiddenError (also when the caller has lost the permission meanwhile), UnavailableError.
+    Users with more permissions than the caller stay. Raises NotFoundError (`user_id` is no orphan), ConflictError (see
+    check_share), ForbiddenError (also when the caller has lost the permission meanwhile), UnavailableError.
     """
     found = await targets(context, sync_target)
     orphans, linked = await _find_orphans(context, found)
@@ -85,11 +85,11 @@ def check_share(
     *,
     force: bool,
 ) -> None:
-    """Raises ConflictError when so many of the linked users cannot have left: then rather the filter is wrong.
+    """Raises ConflictError when too many linked users are gone: more likely a filter is wrong than that all have left.
 
-    `linked` is domain -> number of its linked users. The share counts for all of them together, and for each domain by
-    itself: a wrong base DN is usually wrong for one domain. Of each domain one may always be gone, or a small domain
-    would need `force` for everybody who leaves it.
+    `linked` is domain -> number of its linked users. The limit applies to all users together and to each domain by
+    itself, because a wrong base DN usually affects one domain. One user of each domain may always be gone; otherwise a
+    small domain would need `force` for everybody who leaves.
     """
     if force:
         return
@@ -104,14 +104,14 @@ def _check_share(context: Context, count: int, total: int, of_what: str) -> None
     if count * 100 > total * share:
         raise ConflictError(
             f"The directory lacks {count} of {total} linked users{of_what}, which is more than {share:g} percent. "
-            "None of them was touched: look at the configuration of the directory, or say force=true"
+            "None of them was touched: check the configuration of the directory, or set force=true"
         )
 
 
 async def _find_orphans(context: Context, found: Sequence[Target]) -> tuple[list[Linked], dict[int, int]]:
-    """The linked users whose object is gone, and domain -> how many linked users there are in it.
+    """The linked users whose object is gone, and domain -> number of its linked users.
 
-    Nobody is an orphan whose entry is there, whatever it has lost and whether the filters find it or not.
+    A user whose entry exists is no orphan, even if the entry has lost attributes or no longer matches the filters.
     """
     orphans: list[Linked] = []
     linked: Counter[int] = Counter()
@@ -133,15 +133,15 @@ def _delete(
     orgs: Mapping[int, int | None],
     caller_id: int,
 ) -> list[Linked]:
-    # Asking the directory took its time: roles and domains may be others by now.
+    # Roles and domains may have changed while the directory was asked.
     grants = authority.grants_of(connection, caller_id)
     deleted = []
     for orphan in orphans:
         user = users.find_user(connection, orphan.domain_id, orphan.id)
-        # Gone, or linked to something else, or in a domain that is meant no more, since the directory was asked.
+        # Meanwhile the user was removed or linked to another object, or the domain has left the target.
         if user is None or user.ldap_id != orphan.ldap_id or not _is_meant(connection, user.domain_id, sync_target):
             continue
-        # Another directory may count for the domain now, and have the user.
+        # Another directory may serve the domain now, and have the user.
         if user.org_id != orgs[user.domain_id]:
             continue
         if user.domain_id not in grants.write:

@@ -1,4 +1,4 @@
-"""Whether the directory still has the users whose logins are renewed."""
+"""Checks, when a login is renewed, whether the directory still has the user."""
 
 import asyncio
 import time
@@ -13,10 +13,10 @@ from postroom.app.limits.memory import remember
 from postroom.app.services.directories import Directories
 from postroom.storage.auth import Account
 
-#: Seconds for which an answer counts, and after which a directory that was away is asked again.
+#: Seconds until the directory is asked again: after an answer, and after an outage.
 ASK_AGAIN: Final = 300.0
 TRY_AGAIN: Final = 30.0
-#: Users of whom the last answer is remembered.
+#: Users whose last answer is cached, at most.
 MOST: Final = 10_000
 
 
@@ -29,7 +29,7 @@ class _Answer(Enum):
 @dataclass(frozen=True, slots=True)
 class _Found:
     answer: _Answer
-    #: UNIX times: when it was asked, and when the directory was last seen to have the user (0: never).
+    #: UNIX times: of the last question, and of the last time that the directory had the user (0: never).
     asked: float
     seen: float
 
@@ -37,16 +37,16 @@ class _Found:
         return 0 <= now - self.asked < (TRY_AGAIN if self.answer is _Answer.AWAY else ASK_AGAIN)
 
 
-#: User ID and object ID: who is linked to another object is another person to the directory.
+#: User ID and object ID: a user linked to another object is another person to the directory.
 _Key = tuple[int, str]
 
 
 class Presence:
-    """Asks the directory of a user at most every few minutes. `grace`: seconds that it may be away. `close()` at the
+    """Asks a user's directory, at most every few minutes. `grace`: how long it may be away, in seconds. Close it at the
     end.
 
-    When a user was last seen stands in their token as well, so that a restart does not end every login while the
-    directory is away.
+    A user's token also contains when they were last seen. So a restart during an outage of the directory does not end
+    every login.
     """
 
     def __init__(self, directories: Directories, grace: float) -> None:
@@ -64,10 +64,9 @@ class Presence:
         return now
 
     async def check(self, account: Account, seen: float) -> float | None:
-        """When the directory was last seen to have the user; None for a user of no directory. `seen` is what the token
-        says of it.
+        """When the directory last had the user; None for a user of no directory. `seen` is that time from the token.
 
-        Raises UnauthenticatedError (it does not have them any more), UnavailableError (it has been away for too long).
+        Raises UnauthenticatedError (the user is gone), UnavailableError (the directory has been away for too long).
         """
         if account.ldap_id is None:
             return None
@@ -83,7 +82,7 @@ class Presence:
         return seen
 
     async def close(self) -> None:
-        """Ends what is being asked."""
+        """Cancels all questions in flight."""
         asking = list(self._asking.values())
         for task in asking:
             task.cancel()
@@ -96,7 +95,7 @@ class Presence:
         if task is None:
             task = self._asking[key] = asyncio.create_task(self._ask(key, account, before))
             task.add_done_callback(lambda _: self._asking.pop(key))
-        # One who goes away must not take the answer from the others.
+        # A caller who goes away must not cancel the question of the others.
         return await asyncio.shield(task)
 
     async def _ask(self, key: _Key, account: Account, before: _Found) -> _Found:
@@ -104,7 +103,7 @@ class Presence:
             directory = await self._directories.of_organisation(account.org_id)
             entry = await directory.fetch(parse_object_id(key[1]))
         except (UnavailableError, InvalidError):
-            # Away, not configured, or with several entries of that ID: nobody can tell. Who was gone stays gone.
+            # Away, not configured, or several entries with this ID: unknown. A user who was gone stays gone.
             answer = _Answer.GONE if before.answer is _Answer.GONE else _Answer.AWAY
             found = _Found(answer, time.time(), before.seen)
         else:

@@ -1,4 +1,4 @@
-"""Logging in, and changing passwords: one's own, and those of others."""
+"""Logs users in and changes passwords: the caller's own and those of other users."""
 
 from postroom.app.auth.passwords import check_new_password
 from postroom.app.auth.throttle import LoginSource
@@ -14,7 +14,7 @@ from postroom.storage.sqlite import sqlite3
 
 
 async def log_in(context: Context, source: LoginSource, name: str, password: str) -> Account:
-    """The account of a username or altname with its password.
+    """The account with this username or altname, if the password matches.
 
     Raises LoginFailedError, ThrottledError, UnavailableError (LDAP).
     """
@@ -28,7 +28,7 @@ async def log_in(context: Context, source: LoginSource, name: str, password: str
 
 
 async def renew(context: Context, source: LoginSource, token: str) -> tuple[Account, float | None]:
-    """The account of a token that counts, and when its directory had the user last; neither throttled nor hashed.
+    """The account of a valid token, and when its directory last had the user. Needs no throttling and no hash.
 
     Raises UnauthenticatedError, UnavailableError (the directory has been away for too long).
     """
@@ -41,7 +41,7 @@ async def renew(context: Context, source: LoginSource, token: str) -> tuple[Acco
 async def authenticate_user(
     context: Context, source: LoginSource, user_id: int, username: str, password: str
 ) -> Account:
-    """The account of a user who is known already, if it is their password.
+    """The account of a known user, if the password matches.
 
     Raises LoginFailedError, ThrottledError, UnavailableError (LDAP).
     """
@@ -51,10 +51,10 @@ async def authenticate_user(
 
 
 async def change_own_password(context: Context, source: LoginSource, caller: Caller, old: str, new: str) -> None:
-    """Sets the caller's password; of their logins only the one that the request was made with goes on.
+    """Sets the caller's password. It ends all their logins except the one that made the request.
 
-    Raises ForbiddenError (wrong old), InvalidError (the new one, or LDAP-linked), ThrottledError,
-    UnauthenticatedError (gone meanwhile).
+    Raises ForbiddenError (wrong old password), InvalidError (bad new password, or LDAP-linked), ThrottledError,
+    UnauthenticatedError (the user is gone).
     """
     account = await auth.select_account(context.database, caller.user_id)
     if account is None:
@@ -68,9 +68,9 @@ async def change_own_password(context: Context, source: LoginSource, caller: Cal
 
 
 async def change_password_of(context: Context, source: LoginSource, name: str, old: str, new: str) -> None:
-    """Sets the password of whoever `name` and `old` identify, with a role or without; every login of theirs ends.
+    """Sets the password of the user with this name and old password, who needs no role. Ends all their logins.
 
-    Raises LoginFailedError, InvalidError (the new one, or LDAP-linked), ForbiddenError (changed meanwhile),
+    Raises LoginFailedError, InvalidError (bad new password, or LDAP-linked), ForbiddenError (changed meanwhile),
     ThrottledError.
     """
     account = await authenticate(
@@ -90,18 +90,19 @@ async def _change_password(context: Context, account: Account, new: str, session
     hashed = await context.passwords.hash(new, account.id)
     changed = await context.database.write(auth.change_password, account.id, account.password, hashed, session_id)
     if not changed:
-        # Otherwise whoever knows the old password undoes a reset that came between.
+        # Otherwise a thief of the old password could undo a reset that came in between.
         raise ForbiddenError("The old password is wrong")
 
 
 async def reset_password(context: Context, caller: Caller, user: Account, new: str) -> None:
-    """Sets somebody else's password.
+    """Sets another user's password.
 
-    Raises InvalidError (one's own, LDAP-linked, or the new one), ForbiddenError (of somebody who may do more).
+    Raises InvalidError (the caller's own, LDAP-linked, or a bad new password), ForbiddenError (a user with more
+    permissions).
     """
     if user.id == caller.user_id:
         raise InvalidError("Your own password is changed with PUT /passwd, which asks for the old one")
-    # Asked before, so that nothing is hashed in vain, and once more with the change.
+    # Check first, so that no hash is computed in vain, and again within the change.
     await context.database.read(_check_reset, caller.user_id, user.id)
     check_new_password(new, context.config.password_min_length, "new")
     hashed = await context.passwords.hash(new, caller.user_id)
@@ -123,7 +124,7 @@ def _reset_password(connection: sqlite3.Connection, actor: int, user_id: int, ha
 
 
 async def reset_password_of(context: Context, caller: Caller, address: str, new: str) -> str:
-    """The same for whoever has the address as username or alias; returns the username.
+    """Like reset_password, for the user who has the address as username or alias; returns the username.
 
     Raises NotFoundError also for a user whom the caller may not administer.
     """

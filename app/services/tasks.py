@@ -1,4 +1,4 @@
-"""Work that may take longer than a request: one task after the other, each with a row that outlives the process."""
+"""Runs long work as tasks, one after the other. Each has a row in the database, which outlives the process."""
 
 import asyncio
 import logging
@@ -28,42 +28,42 @@ from postroom.storage.writing import WRITE_CHECK, WriteCheck
 
 log = logging.getLogger("postroom.tasks")
 
-#: Seconds between two questions whether a task may begin.
+#: Seconds between two attempts to begin a task.
 ASK_AGAIN = 0.25
 #: Seconds between two signs of life.
 SHOW_LIFE = 5.0
 
-#: Does the work of the task with this ID and returns the sentence that sums it up.
+#: Does the work of the task with this ID and returns a one-sentence summary.
 Work = Callable[[int], Awaitable[str]]
 
 
 class Tasks:
-    """The tasks that this process has begun; one task at a time is worked on, of those of all processes.
+    """The tasks of this process. One task at a time runs in all processes on the database.
 
-    `now` writes times as the API does.
+    `now` returns the current time in the format of the API.
     """
 
     def __init__(self, database: Database, now: Callable[[], str]) -> None:
         self._database = database
         self._now = now
         self._owner = tasks.Owner(secrets.token_hex(8), node(), os.getpid())
-        #: Users have their turns one after the other; each one's own tasks keep their order.
+        #: Users take turns; the tasks of one user keep their order.
         self._turns = Turns(1, _too_many, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
         self._running: dict[int, asyncio.Task[None]] = {}
         self._beat: asyncio.Task[None] | None = None
 
     async def is_open(self) -> bool:
-        """Whether tasks that wait get their turn."""
+        """Whether the queue runs."""
         return await auth.select_setting(self._database, STOPPED) is None
 
     async def resume(self) -> None:
-        """Tasks get their turn again; so they do at every start of the service."""
+        """Resumes the queue. Every start of the service does so, too."""
         await self._database.write(auth.delete_setting, STOPPED)
 
     async def stop(self, seconds: float) -> bool:
-        """No further task begins; one that is being worked on goes on, and has so many seconds to end.
+        """Stops the queue and waits `seconds` for the running task to end. It goes on after that.
 
-        Returns whether it has.
+        Returns whether it has ended.
         """
         await self._database.write(auth.set_setting, STOPPED, "1")
         try:
@@ -75,13 +75,13 @@ class Tasks:
         return True
 
     async def recover(self) -> None:
-        """Says of tasks whose process is gone that they were interrupted."""
+        """Marks tasks whose process is gone as interrupted."""
         await self._database.write(interrupt_orphans, self._owner, self._now())
 
     async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        """Queues a task and returns its ID. Raises UnavailableError when very many wait already, or many of the user.
+        """Queues a task and returns its ID. Raises UnavailableError when too many wait, in all or of this user.
 
-        A caller who goes away meanwhile leaves a task that runs, never a row that nobody works on.
+        If the caller goes away meanwhile, the task still runs: no row stays without a task.
         """
         return await asyncio.shield(self._start(command, params, user_id, work))
 
@@ -96,32 +96,32 @@ class Tasks:
         return task_id
 
     async def wait(self, task_id: int, seconds: float | None = None) -> bool:
-        """Whether the task ended within so many seconds (None: however long it takes). Raises what it failed with."""
+        """Whether the task ended within `seconds` (None: no time limit). Raises the error that it failed with."""
         running = self._running.get(task_id)
         if running is None:
             return True
         done, _ = await asyncio.wait([running], timeout=seconds)
-        # One that was cancelled has ended like any other, and its row says so.
+        # A cancelled task has ended like any other, and its row says so.
         if done and not running.cancelled():
             running.result()
         return bool(done)
 
     async def cancel(self, task_id: int) -> None:
-        """Ends a task; what it has done stays done. Raises NotFoundError, InvalidError (it has ended already).
+        """Cancels a task; finished work stays. Raises NotFoundError, InvalidError (it has ended already).
 
-        Also when the caller goes away: a row that says so while the task goes on would be wrong.
+        Completes even if the caller goes away: the row must not say "cancelled" while the task goes on.
         """
         await asyncio.shield(self._cancel(task_id))
 
     async def _cancel(self, task_id: int) -> None:
-        # The row first: it also stops a task of another process, which looks there before it writes.
+        # The row first: it also stops a task of another process, which reads it before each write.
         await self._database.write(cancel_task, task_id, self._now())
         running = self._running.get(task_id)
         if running is not None:
             await _end([running])
 
     async def close(self) -> None:
-        """Stops what is under way; its rows say so."""
+        """Cancels all unfinished tasks and says so in their rows."""
         await _end(self._running.values())
         if self._beat is not None:
             await _end([self._beat])
@@ -129,11 +129,11 @@ class Tasks:
     def _forget(self, task_id: int, ended: asyncio.Task[None]) -> None:
         self._running.pop(task_id, None)
         if not ended.cancelled():
-            # Looked at, or asyncio complains of a failure that nobody waited for; the row tells it.
+            # Retrieve it, or asyncio logs an exception that was never retrieved. The row has the error.
             ended.exception()
 
     async def _show_life(self) -> None:
-        """Shows that this process lives, as long as it has tasks, and looks for tasks of others that do not."""
+        """While this process has tasks, marks them as alive, and looks for tasks of processes that are gone."""
         WRITE_CHECK.set(None)
         while self._running:
             await asyncio.sleep(SHOW_LIFE)
@@ -145,7 +145,7 @@ class Tasks:
         self._beat = None
 
     async def _run(self, task_id: int, user_id: int | None, work: Work, check: WriteCheck | None) -> None:
-        # What has become of the task is stored in any case; the check is for what the work writes.
+        # The check applies to the writes of the work only: the outcome of the task is always stored.
         WRITE_CHECK.set(None)
         state, message = tasks.ERROR, "Interrupted: the service was stopped"
         try:
@@ -169,7 +169,7 @@ class Tasks:
             await self._finish(task_id, state, message)
 
     async def _begin(self, task_id: int) -> bool:
-        """Waits until no other task is worked on in any process; whether this one is still wanted by then."""
+        """Waits until no other task runs in any process; False if somebody has cancelled this one by then."""
         while True:
             begun = await self._database.write(begin_task, task_id, self._now())
             if begun is not None:
@@ -180,7 +180,7 @@ class Tasks:
         try:
             await asyncio.shield(self._database.write(tasks.update_task, task_id, state, message, self._now()))
         except Exception as error:
-            # At the next start the task is found unfinished.
+            # The next start finds the task unfinished and marks it as interrupted.
             fault = None if is_unavailable(error) else error
             log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
 
@@ -200,7 +200,7 @@ async def _checked(check: WriteCheck | None, working: Awaitable[str]) -> str:
 async def _end(running: Iterable[asyncio.Task[None]]) -> None:
     pending = set(running)
     while pending:
-        # Said again, in case one was just inside a library that took the first time for something else.
+        # Repeat it: a library inside the task may have swallowed the first cancellation.
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=1)

@@ -1,4 +1,4 @@
-"""One answer for everybody who asks at the same time."""
+"""Shares one answer among concurrent callers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,25 +9,25 @@ T = TypeVar("T")
 
 
 class Together(Generic[T]):
-    """A question that is under way once at most, however many wait for its answer."""
+    """A question that is asked only once at a time; concurrent callers share the answer."""
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
-        self._under_way: asyncio.Task[T] | None = None
+        self._in_flight: asyncio.Task[T] | None = None
 
     async def answer(self) -> T:
-        """The answer to the question that is under way, or to a new one. Raises what asking raises."""
-        if self._under_way is None or self._under_way.done():
-            self._under_way = asyncio.ensure_future(self._run())
-        # One who goes away must not take the answer from the others.
-        return await asyncio.shield(self._under_way)
+        """The answer to the question in flight, or to a new one. Raises the errors of `ask`."""
+        if self._in_flight is None or self._in_flight.done():
+            self._in_flight = asyncio.ensure_future(self._run())
+        # A caller who goes away must not cancel the question of the others.
+        return await asyncio.shield(self._in_flight)
 
     async def close(self) -> None:
-        """Ends the question that is under way."""
-        if self._under_way is not None:
-            self._under_way.cancel()
+        """Cancels the question in flight."""
+        if self._in_flight is not None:
+            self._in_flight.cancel()
             with suppress(asyncio.CancelledError, Exception):
-                await self._under_way
+                await self._in_flight
 
     async def _run(self) -> T:
         return await self._ask()

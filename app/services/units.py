@@ -1,4 +1,4 @@
-"""What systemd says of the services that mail needs, and postroom's own state."""
+"""The state of postroom and, from systemd, of the services that mail needs."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from postroom.app.services.together import Together
 
 Service = dict[str, str | None]
 
-#: Name -> unit. A fixed list: nothing that comes from outside is ever asked for.
+#: Name -> unit. A fixed list: systemctl never sees input from outside.
 UNITS: Final = {
     "postroom": "postroom.service",
     "postfix": "postfix.service",
@@ -32,14 +32,14 @@ _PROPERTIES: Final = (
     "ActiveEnterTimestampMonotonic",
     "InactiveEnterTimestampMonotonic",
 )
-#: Is there when systemd is what runs this system, as sd_booted(3) has it.
+#: Exists when the system was booted with systemd; see sd_booted(3).
 BOOTED: Final = Path("/run/systemd/system")
-#: Seconds within which systemctl has to answer.
+#: Time limit for systemctl, in seconds.
 PATIENCE: Final = 2.0
 
 
 class Units:
-    """The services of this machine. Those who ask at the same time get one answer."""
+    """The services of this machine. Concurrent callers share one answer."""
 
     def __init__(self, timezone: tzinfo) -> None:
         self._timezone = timezone
@@ -47,11 +47,11 @@ class Units:
         self._services = Together(self._ask)
 
     async def services(self) -> list[Service]:
-        """postroom itself, then those of the others that systemd knows."""
+        """postroom itself, then the other services that systemd knows."""
         return await self._services.answer()
 
     async def close(self) -> None:
-        """Ends a question under way."""
+        """Cancels a question in flight."""
         await self._services.close()
 
     async def _ask(self) -> list[Service]:
@@ -63,7 +63,7 @@ class Units:
         ]
 
     def _own(self, shown: Mapping[str, str]) -> Service:
-        # It may run without systemd, beside a unit that does not.
+        # This process may run outside systemd while the unit is stopped.
         is_unit = shown.get("MainPID") == str(os.getpid())
         return {
             "name": "postroom",
@@ -83,7 +83,7 @@ class Units:
             "state": state,
             "substate": shown.get("SubState", "unknown"),
             "description": shown.get("Description", ""),
-            # Of a unit that was made at runtime there is nothing to tell.
+            # A unit made at runtime has no UnitFileState.
             "autostart": shown.get("UnitFileState") or "unknown",
             "since": self._since(
                 shown.get(f"{'Active' if state == 'active' else 'Inactive'}EnterTimestampMonotonic", "")
@@ -91,7 +91,7 @@ class Units:
         }
 
     def _since(self, microseconds: str) -> str | None:
-        """The time of an event on the clock that counts from the machine's start; 0: it has never been."""
+        """The time of an event, given in microseconds since the machine started; 0 means never."""
         if not microseconds.isdigit() or not int(microseconds):
             return None
         started = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
@@ -102,12 +102,12 @@ class Units:
 
 
 async def _show(units: list[str]) -> dict[str, dict[str, str]]:
-    """Unit -> properties, of those that systemd has; nothing without systemd, or when it does not answer in time."""
+    """Unit -> properties, for the units that systemd knows; empty without systemd or after a timeout."""
     program = shutil.which("systemctl")
     if program is None or not BOOTED.is_dir():
         return {}
     blocks = [_properties(block) for block in (await _run(program, units)).strip().split("\n\n")]
-    # One block for each unit, in the order in which they were asked for.
+    # systemctl prints one block for each unit, in the order of the arguments.
     if len(blocks) != len(units) or not all("LoadState" in block for block in blocks):
         return {}
     shown = dict(zip(units, blocks, strict=True))
@@ -130,7 +130,7 @@ async def _run(program: str, units: list[str]) -> str:
         return ""
     finally:
         if process.returncode is None:
-            # With whatever it has started: a child would keep the pipe open.
+            # Kill its children, too: one of them would keep the pipe open.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
@@ -148,7 +148,7 @@ async def _start(program: str, units: list[str]) -> asyncio.subprocess.Process:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
-        # No setting of ours, a password among them, is another program's to see.
+        # Our settings, which include passwords, must not reach another program.
         env={"LC_ALL": "C.UTF-8"},
         start_new_session=True,
     )

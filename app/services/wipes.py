@@ -1,4 +1,4 @@
-"""Wipes that need a password: asked for by an administrator, or reported by the ActiveSync server."""
+"""Wipes that need a password: requested by an administrator, or reported by the ActiveSync server."""
 
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.errors import ForbiddenError, LoginFailedError
@@ -10,7 +10,7 @@ from postroom.storage.auth import select_account
 
 
 async def check_password(context: Context, source: LoginSource, user_id: int, password: str | None) -> None:
-    """Raises ForbiddenError unless it is the user's password, ThrottledError, UnavailableError (LDAP)."""
+    """Raises ForbiddenError (wrong password), ThrottledError, UnavailableError (LDAP)."""
     account = await select_account(context.database, user_id)
     try:
         if password is None or account is None:
@@ -28,13 +28,13 @@ async def report_wipe(
     password: str | None,
     caller_id: int | None,
 ) -> None:
-    """Stores what the ActiveSync server reports, for all the devices or none.
+    """Stores the report of the ActiveSync server for all the devices or none.
 
-    What starts a wipe needs the password of the caller or, without one, of the owner. Raises NotFoundError,
-    ForbiddenError, ThrottledError, UnavailableError.
+    A report that starts a wipe needs the password of the caller or, without a caller, of the owner. Raises
+    NotFoundError, ForbiddenError, ThrottledError, UnavailableError.
     """
     agreed = None
-    # Again when the name has become somebody else's meanwhile: whose password it was has to be whose devices they are.
+    # Check again when the name belongs to another user by now: the password has to be that of the devices' owner.
     while (owner_id := await context.database.write(devices.report_wipe, report, origin, agreed)) is not None:
         await check_password(context, source, owner_id if caller_id is None else caller_id, password)
         agreed = owner_id
