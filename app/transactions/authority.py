@@ -1,8 +1,9 @@
-"""Who may become whom: nobody changes the name, link, password, status or existence of somebody who may do more.
+"""Protects users from callers with fewer permissions.
 
-Whoever could would log in as them, or shut them out. It is asked inside the transaction that makes the change, since
-roles may be others by then than when the request began. What counts of the user is what their roles allow, whatever
-their status: a suspended administrator is one again as soon as the status changes.
+A caller may not change the name, link, password or status of a user with more permissions, nor delete them. Otherwise
+the caller could log in as that user or lock them out. The check runs inside the transaction of the change, because
+roles may have changed since the request began. The user's roles count whatever their status: a suspended administrator
+regains their permissions as soon as the status changes.
 """
 
 from collections.abc import Iterable
@@ -15,18 +16,18 @@ from postroom.storage import auth, domains, role_holders
 from postroom.storage.auth import Account
 from postroom.storage.sqlite import sqlite3
 
-#: The ID of the user on whose behalf something is changed. None: whoever owns the machine, and uses the command there.
+#: The ID of the user who makes a change. None: the owner of the machine, who uses the command line.
 Actor = int | None
 
 
 def grants_of(connection: sqlite3.Connection, actor: Actor) -> Grants:
-    """What the actor may do at this moment; nothing for who may not log in any more."""
-    # The administrator can be neither suspended nor deleted: there is nothing to look up.
+    """The actor's current permissions; none for a user who may no longer log in."""
+    # No look-up is needed: the administrator can be neither suspended nor deleted.
     return ADMINISTRATOR if actor is None or actor == ADMIN_ID else grants_now(connection, actor)
 
 
 def reaches(connection: sqlite3.Connection, own: Grants, user_id: int) -> bool:
-    """Whether whoever has these grants administers the user's domain, and may do all that the user may do."""
+    """Whether these grants include the user's domain and everything that the user may do."""
     if own.system_write:
         return True
     account = auth.find_account(connection, user_id)
@@ -34,18 +35,18 @@ def reaches(connection: sqlite3.Connection, own: Grants, user_id: int) -> bool:
 
 
 def may_change(connection: sqlite3.Connection, actor: Actor, user_id: int) -> bool:
-    """Whether the actor may change who the user is."""
+    """Whether the actor may change the user's identity."""
     return reaches(connection, grants_of(connection, actor), user_id)
 
 
 def check_may_change(connection: sqlite3.Connection, actor: Actor, user_id: int, username: str, deed: str) -> None:
-    """Raises ForbiddenError unless the actor may change who the user is; `deed` says how: "deletes them"."""
+    """Raises ForbiddenError unless the actor may change the user's identity. `deed` is, say, "deletes them"."""
     if not may_change(connection, actor, user_id):
         raise refusal(username, deed)
 
 
 def check_may_set_password(connection: sqlite3.Connection, actor: Actor, account: Account) -> None:
-    """The same for a password, which somebody with ResetPasswd sets in every domain."""
+    """Like check_may_change, for a password. An actor with ResetPasswd may set passwords in every domain."""
     own = grants_of(connection, actor)
     if not own.reset_passwords:
         _check_within(own.write, [account.domain_id])
@@ -59,9 +60,9 @@ def check_may_write(connection: sqlite3.Connection, actor: Actor, domain_ids: It
 
 
 def check_may_close(connection: sqlite3.Connection, actor: Actor, domain_id: int, *, purge: bool = False) -> None:
-    """Raises ForbiddenError unless the actor may remove a domain or change its status, and with it everybody's in it.
+    """Raises ForbiddenError unless the actor may remove a domain or change its status, which affects all its users.
 
-    What somebody may do in that very domain protects nobody: it is what the actor may end.
+    Permissions for that domain do not protect its users, because the actor may end them with the domain.
     """
     own = grants_of(connection, actor)
     _check_within(own.purge if purge else own.org_admin_domains, [domain_id])
@@ -75,13 +76,13 @@ def check_may_close(connection: sqlite3.Connection, actor: Actor, domain_id: int
     for username, held in role_holders.list_held_in(connection, domain_id):
         allowed = grants([Permission(*astuple(row)) for row in held], domains_of_org)
         if not covers(own, outside(allowed, domain_id)):
-            # Whoever may purge a domain need not see who is in it.
+            # An actor who may purge the domain may not be allowed to see its users.
             who = username if domain_id in own.read else "everybody in this domain"
             raise refusal(who, "changes the status of this domain or removes it")
 
 
 def refusal(username: str, deed: str) -> ForbiddenError:
-    """The one sentence for somebody who may do more."""
+    """The error for a change to a user with more permissions."""
     return ForbiddenError(f"Only somebody who may do as much as {username} {deed}")
 
 

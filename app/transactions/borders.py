@@ -1,4 +1,4 @@
-"""What goes when domains no longer share an organisation: all that users of the one have of the other."""
+"""Removes what users of two domains share when the domains no longer belong to one organisation."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,10 +13,10 @@ from postroom.storage.sqlite import sqlite3
 
 @contextmanager
 def guarded(connection: sqlite3.Connection) -> Iterator[None]:
-    """Whatever moves or removes domains runs inside: then nothing crosses a border that has come up.
+    """Wraps every change that moves or removes domains.
 
-    Grants, access to stores, aliases and altnames go in the same transaction. Within an organisation they may cross
-    from domain to domain, so there is something to look for only when one has left it.
+    Within an organisation, grants, access to stores, aliases and altnames may cross from domain to domain. When a
+    domain leaves its organisation, this removes them in the same transaction.
     """
     before = [row for row in domains.list_domains(connection) if row.org_id is not None]
     yield
@@ -49,5 +49,5 @@ def _cut(connection: sqlite3.Connection, domain: DomainRow, strangers: Sequence[
 
 
 def _spellings(rows: Sequence[DomainRow]) -> list[str]:
-    """The names of domains as they stand in folded addresses: altnames have them as they were put."""
+    """The domain names as they occur in folded addresses. An altname keeps the spelling that was entered."""
     return [spelling for row in rows for spelling in map(fold, parse_domain(row.domainname))]

@@ -8,12 +8,12 @@ from postroom.storage.sqlite import sqlite3
 
 
 def put_defaults(connection: sqlite3.Connection, domain_id: int | None, data: Defaults) -> None:
-    """Replaces the defaults of a domain, or (None) those for all. Raises NotFoundError."""
+    """Replaces the defaults of a domain, or (None) those of all domains. Raises NotFoundError."""
     _store(connection, domain_id, NONE, data)
 
 
 def patch_defaults(connection: sqlite3.Connection, domain_id: int | None, data: Defaults) -> None:
-    """Changes those given; null takes one away. Raises NotFoundError."""
+    """Changes the given defaults; null removes one. Raises NotFoundError."""
     _store(connection, domain_id, read_defaults(connection, domain_id), data)
 
 

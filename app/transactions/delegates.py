@@ -1,4 +1,4 @@
-"""The rules of delegates and send-as; one transaction."""
+"""The rules of delegates and send-as; each function is one transaction."""
 
 from collections.abc import Sequence
 

@@ -15,7 +15,7 @@ from postroom.storage.sqlite import sqlite3
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the history keeps of a change of status besides the status: UNIX time and source address."""
+    """When and from where a status changed, for the history: UNIX time and source address."""
 
     time: int
     remote_ip: str
@@ -23,7 +23,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class WipeReport:
-    """What the ActiveSync server says about devices of a user: without IDs, about all of them."""
+    """A report of the ActiveSync server about devices of a user; without IDs it is about all of them."""
 
     username: str
     device_ids: tuple[str, ...]
@@ -31,12 +31,12 @@ class WipeReport:
 
 
 def now() -> int:
-    """This moment as UNIX time."""
+    """The current UNIX time."""
     return int(time.time())
 
 
 def remove_all(connection: sqlite3.Connection, domain_id: int, user_id: int, origin: Origin) -> None:
-    """Removes the states of a user's devices. One that is to be wiped stays, or nobody would wipe it any more."""
+    """Removes the states of a user's devices. A device with a pending wipe stays, so that it still gets wiped."""
     find_user_or_raise(connection, domain_id, user_id)
     for device_id, status in devices.list_statuses(connection, user_id):
         if status in UNDER_WAY:
@@ -47,13 +47,13 @@ def remove_all(connection: sqlite3.Connection, domain_id: int, user_id: int, ori
 
 
 def remove_device(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, origin: Origin) -> None:
-    """Removes a device, also one that is to be wiped. Raises NotFoundError."""
+    """Removes a device, even with a pending wipe. Raises NotFoundError."""
     _find_device_or_raise(connection, domain_id, user_id, device_id)
     _remove(connection, user_id, device_id, origin)
 
 
 def request_resync(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str) -> None:
-    """The device starts over at its next contact. Raises NotFoundError."""
+    """Makes the device resync from scratch at its next contact. Raises NotFoundError."""
     _find_device_or_raise(connection, domain_id, user_id, device_id)
     devices.insert_resync(connection, user_id, device_id)
 
@@ -61,15 +61,15 @@ def request_resync(connection: sqlite3.Connection, domain_id: int, user_id: int,
 def change_wipe(
     connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, event: Event, origin: Origin
 ) -> None:
-    """A request of an administrator, or the end of one. Raises NotFoundError (user): any device can be wiped."""
+    """Requests or cancels a wipe for an administrator. Raises NotFoundError (user); the device may be unknown."""
     find_user_or_raise(connection, domain_id, user_id)
     _move(connection, user_id, device_id, event, origin)
 
 
 def report_wipe(connection: sqlite3.Connection, report: WipeReport, origin: Origin, agreed: int | None) -> int | None:
-    """Stores a report; returns None, or the ID of whose password is needed first, and then nothing is stored.
+    """Stores a report and returns None. If a password is needed first, stores nothing and returns the owner's ID.
 
-    `agreed`: whose password was given. Raises NotFoundError.
+    `agreed`: the owner for whom a password was given. Raises NotFoundError.
     """
     user_id = _find_owner_or_raise(connection, report.username)
     statuses = dict(devices.list_statuses(connection, user_id))
@@ -85,9 +85,9 @@ def report_wipe(connection: sqlite3.Connection, report: WipeReport, origin: Orig
 def report_device(
     connection: sqlite3.Connection, username: str, device_id: str, state: Mapping[str, Any], contact: int
 ) -> tuple[bool, int]:
-    """Stores the state of a device after a contact; returns (whether it has to start over, its wipe status).
+    """Stores the state of a device after a contact; returns (whether it has to resync, its wipe status).
 
-    The mark to start over is gone with this very transaction: of two reports at a time one hears of it.
+    This transaction also deletes the resync request, so only one of two concurrent reports gets it.
     Raises NotFoundError, InvalidError (too many devices).
     """
     user_id = _find_owner_or_raise(connection, username)
@@ -113,7 +113,7 @@ def _find_device_or_raise(connection: sqlite3.Connection, domain_id: int, user_i
 def _remove(connection: sqlite3.Connection, user_id: int, device_id: str, origin: Origin) -> None:
     _move(connection, user_id, device_id, Event(Kind.REMOVE), origin)
     devices.delete_device(connection, user_id, device_id)
-    # What the device has left of its state belongs to nothing now; this outlives its row.
+    # The device still holds state that no longer matches. The resync request outlives the device's row.
     devices.insert_resync(connection, user_id, device_id)
 
 
@@ -127,10 +127,10 @@ def _move(connection: sqlite3.Connection, user_id: int, device_id: str, event: E
 
 
 def _see_to_room(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """A device that is new takes the place of the one not seen for longest, once there are very many.
+    """Makes room for a new device: at the limit it replaces the device that was not seen for longest.
 
-    One that is forgotten so need not start over when it comes back: nothing was asked of it. Raises InvalidError when
-    every other one is wiped or to be wiped.
+    A replaced device needs no resync when it comes back, because none was requested. Raises InvalidError when every
+    other device is wiped or to be wiped.
     """
     if devices.find_status(connection, user_id, device_id) is None and not devices.make_room(connection, user_id, FINE):
         raise InvalidError(

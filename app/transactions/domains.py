@@ -16,7 +16,7 @@ from postroom.storage.sqlite import sqlite3
 
 
 def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
-    """Creates a domain from a loaded DomainCreateSchema, what it leaves out by the create defaults.
+    """Creates a domain from a loaded DomainCreateSchema; the create defaults fill in missing fields.
 
     Returns its document. Raises InvalidError.
     """
@@ -39,7 +39,8 @@ def patch_domain(
 ) -> bytes:
     """Changes the fields given; returns the document.
 
-    Raises NotFoundError, InvalidError, ForbiddenError (somebody in the domain may do more, and its status changes).
+    Raises NotFoundError, InvalidError, ForbiddenError (the status changes, and a user in the domain has more
+    permissions than the actor).
     """
     domain = find_domain_or_raise(connection, domain_id)
     current = orjson.loads(domains.read_domain(connection, domain_id))
@@ -58,9 +59,10 @@ def patch_domain(
 
 
 def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
-    """Nobody of the domain logs in any more; PATCH `domainStatus: 0` brings it back, but no login from before.
+    """Marks a domain as deleted and ends all logins of its users. PATCH `domainStatus: 0` restores the domain, but not
+    the logins.
 
-    Raises NotFoundError, ForbiddenError (somebody in the domain may do more).
+    Raises NotFoundError, ForbiddenError (a user in the domain has more permissions than the actor).
     """
     find_domain_or_raise(connection, domain_id)
     authority.check_may_close(connection, actor, domain_id)
@@ -68,9 +70,9 @@ def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int, actor: A
 
 
 def purge_domain(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
-    """Removes the domain, its users, everything of theirs, and the role made for it.
+    """Removes the domain, its users with all their data, and the role made for it.
 
-    Raises NotFoundError, ForbiddenError (somebody in the domain may do more).
+    Raises NotFoundError, ForbiddenError (a user in the domain has more permissions than the actor).
     """
     find_domain_or_raise(connection, domain_id)
     authority.check_may_close(connection, actor, domain_id, purge=True)
@@ -81,7 +83,7 @@ def purge_domain(connection: sqlite3.Connection, domain_id: int, actor: Actor) -
 
 
 def replace_disabled_plugins(connection: sqlite3.Connection, domain_id: int, names: Sequence[str]) -> None:
-    """Makes these the disabled plugins of a domain, each once, in their order. Raises NotFoundError."""
+    """Replaces the disabled plugins of a domain, in the given order without duplicates. Raises NotFoundError."""
     find_domain_or_raise(connection, domain_id)
     disabled_plugins.set_disabled_plugins(connection, domain_id, list(dict.fromkeys(names)))
 

@@ -1,4 +1,4 @@
-"""The rules of fetchmail entries: replaced as a whole, each known one updated by its ID."""
+"""The rules of fetchmail entries. A request replaces the whole list and updates known entries by their ID."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from postroom.storage import fetchmail
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
-#: What a new entry has where the request says nothing. Mail is kept where it was: losing it must be asked for.
+#: Defaults of a new entry. Fetched mail stays on the source server unless the request says otherwise.
 _DEFAULTS: dict[str, Any] = {
     "active": True,
     "srcAuth": "password",
@@ -25,7 +25,7 @@ _DEFAULTS: dict[str, Any] = {
     "extraOptions": None,
 }
 _REQUIRED = ("srcServer", "srcUser", "srcPassword")
-#: Who is told the password, and how well it is kept from others on its way.
+#: The fields that decide who receives the password, and how well it is protected on its way.
 _DESTINATION = (
     "srcServer", "srcUser", "srcAuth", "protocol", "useSSL", "sslCertCheck", "sslCertPath", "sslFingerprint",
 )  # fmt: skip
@@ -39,10 +39,10 @@ def replace(
     entries: Sequence[Mapping[str, Any]],
     now: str,
 ) -> None:
-    """Makes these the user's entries. Raises InvalidError naming the entry by its place in the list.
+    """Replaces the user's entries. Raises InvalidError, which names the entry by its place in the list.
 
-    `own` are the user's addresses, and `gone`, folded, those that the same request takes away: an entry may still
-    name one, and then the username is meant.
+    `own` has the user's addresses. `gone` has the folded addresses that the same request removes: an entry that still
+    names one of them gets the username instead.
     """
     own = {fold(address) for address in own}
     stored = fetchmail.list_fetchmail(connection, user.id)
@@ -74,19 +74,19 @@ def replace(
 
 
 def _check_password(place: int, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """The stored password is told only whom it was entered for: a changed destination needs it in the same body."""
+    """Requires the password again when the destination changes: nobody else may receive the stored one."""
     changed = [name for name in _DESTINATION if given.get(name, known[name]) != known[name]]
     if changed and "srcPassword" not in given:
         raise _invalid(place, "srcPassword", f"Is needed again when {', '.join(changed)} changes.")
 
 
 def _check(own: Collection[str], place: int, entry: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """The rules of what is new in an entry; what is stored of a known one can always be sent back."""
+    """Checks new values only; a client may always send back the stored ones."""
     for name in _REQUIRED:
-        # A stored password that nobody can decrypt any more is one that is not there; switched off, none is needed.
+        # A stored password that cannot be decrypted counts as missing. An inactive stored entry needs none.
         if name not in entry and (name != "srcPassword" or "ID" not in entry or entry["active"]):
             raise _invalid(place, name, "Missing data for required field.")
-    # Another user's mailbox would be filled with mail that is not theirs.
+    # Otherwise a user could fill another user's mailbox with mail.
     if entry["mailbox"] != known.get("mailbox") and fold(entry["mailbox"]) not in own:
         raise _invalid(place, "mailbox", "Is no address of this user.")
     options = entry["extraOptions"]

@@ -1,4 +1,4 @@
-"""Writing what the directory says of one user. Each function is part of one transaction."""
+"""Writes a user's data from the directory. Each function is part of one transaction."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,34 +23,34 @@ from postroom.storage.ldap_users import StoredUser
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
-#: What is done to a user whose link or names change, for the sentence of authority.refusal().
+#: The change of a user's link or names, for the message of authority.refusal().
 LINKS = "changes their link to LDAP, or their names from there"
 
-#: Nobody's ID: a user to be has none yet.
+#: Placeholder: a new user has no ID yet.
 _NEW_USER = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Linking:
-    """The object to link to, as the API shows its ID, and how its entry is to be understood."""
+    """The object to link to (its ID in the format of the API), its mapped entry, and for whom."""
 
     object_id: str
     mapped: MappedUser
     config: DirectoryConfig
-    #: Who asks for it.
+    #: The user who requests the change.
     actor: Actor
-    #: Domain -> its organisation when the directory was asked.
+    #: Domain -> its organisation at the time when the directory was asked.
     orgs: Mapping[int, int | None]
-    #: For a user without a language.
+    #: Language of a user who has none.
     lang: str = ""
 
 
 def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_id: int, linking: Linking) -> list[str]:
-    """Links the user and writes what differs; returns sentences about what was left out.
+    """Links the user and writes the differences; returns sentences about the values left out.
 
-    Raises NotFoundError (user), InvalidError (the object is somebody else's, or the name cannot be the user's),
-    ConflictError (see check_unmoved), ForbiddenError (link or names would change, and the user may do more than the
-    actor).
+    Raises NotFoundError (user), InvalidError (the object is linked to another user, or the user cannot have the name),
+    ConflictError (see check_unmoved), ForbiddenError (link or names would change, and the user has more permissions
+    than the actor).
     """
     user = find_user_or_raise(connection, domain_id, user_id)
     check_unmoved(linking.orgs, domain_id, user.org_id)
@@ -69,12 +69,12 @@ def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_i
 def create_from_directory(
     connection: sqlite3.Connection, domain_id: int, linking: Linking, change: Change
 ) -> tuple[int, list[str]]:
-    """A new user or contact, linked; returns the ID and sentences about what was left out.
+    """Creates a linked user or contact; returns the ID and sentences about the values left out.
 
     Raises NotFoundError (domain), InvalidError (any rule of new users), ConflictError (see check_unmoved).
     """
     mapped = linking.mapped
-    # What a contact is called here follows from its address, which need not be in a domain of ours.
+    # A contact is created by its own address, which may be in a foreign domain.
     address = mapped.properties.get(SMTP_ADDRESS, mapped.username) if mapped.is_contact else mapped.username
     status = STATUS_CONTACT if mapped.is_contact else STATUS_NORMAL
     check_unmoved(linking.orgs, domain_id, find_domain_or_raise(connection, domain_id).org_id)
@@ -95,14 +95,14 @@ def create_from_directory(
     with _rules_explained(linking.object_id):
         user_id = add_user(connection, domain_id, data, None, change, further_names)
     if linking.lang and not find_user_or_raise(connection, domain_id, user_id).lang:
-        # Only now is it known whether the create defaults have one.
+        # The create defaults come first, and add_user() has just applied them.
         users.update_fields(connection, user_id, {"lang": linking.lang})
     return user_id, warnings
 
 
 def check_unmoved(orgs: Mapping[int, int | None], domain_id: int, org_id: int | None) -> None:
-    """Raises ConflictError when a domain has another organisation than when the directory was asked: from then on
-    another directory may count for it, and what this one says is no longer about its users.
+    """Raises ConflictError when the domain has moved to another organisation since the directory was asked. Another
+    directory may serve it now, so the answer may not be about its users.
     """
     if orgs.get(domain_id) != org_id:
         raise ConflictError("The domain has moved to another organisation meanwhile; nothing of it was changed")
@@ -110,7 +110,7 @@ def check_unmoved(orgs: Mapping[int, int | None], domain_id: int, org_id: int | 
 
 @contextmanager
 def _rules_explained(object_id: str) -> Iterator[None]:
-    """What the database refuses after all, as the rule that stands behind it: InvalidError."""
+    """Turns a violated constraint of the database into an InvalidError that names the rule."""
     try:
         yield
     except sqlite3.IntegrityError as error:
@@ -135,7 +135,7 @@ def _differences(connection: sqlite3.Connection, stored: StoredUser, linking: Li
 
 def _write(connection: sqlite3.Connection, user: UserRow, stored: StoredUser, changes: Changes) -> None:
     users.update_fields(connection, user.id, changes.fields)
-    # Aliases go first and come last: one may become the name, and the former name an alias.
+    # Delete aliases first and insert them last: an alias may become the username, and the old username an alias.
     if changes.aliases is not None:
         users.replace_addresses(connection, user.id, "alias", ())
     if changes.username is not None:

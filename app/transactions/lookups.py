@@ -1,4 +1,4 @@
-"""What a transaction is about, or the reason why it cannot be."""
+"""Look-ups that raise an error if the row does not exist or does not fit."""
 
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.schemas.values.users import STATUS_CONTACT
@@ -17,7 +17,7 @@ def find_user_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: 
 
 
 def find_mailbox_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
-    """The user, who has a store. Raises NotFoundError, InvalidError (a contact)."""
+    """A user with a store. Raises NotFoundError, InvalidError (a contact)."""
     user = find_user_or_raise(connection, domain_id, user_id)
     if user.status == STATUS_CONTACT:
         raise no_store(user_id)
@@ -25,12 +25,12 @@ def find_mailbox_or_raise(connection: sqlite3.Connection, domain_id: int, user_i
 
 
 def no_store(user_id: int) -> InvalidError:
-    """The one text for what a contact does not have."""
+    """The error for a contact, which has no store."""
     return InvalidError(f"User {user_id} is a contact, which has no store")
 
 
 def user_not_found(domain_id: int, user_id: int) -> NotFoundError:
-    """The one text for a user that is not in the domain of the path."""
+    """The error for a user who is not in the domain of the path."""
     return NotFoundError(f"There is no user {user_id} in domain {domain_id}")
 
 

@@ -1,4 +1,4 @@
-"""The rules of names: usernames, aliases, altnames, and what refers to them."""
+"""The rules of names: usernames, aliases, altnames, and references to them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from postroom.storage.users import UserRow
 
 
 def parse_username(text: str, domain: DomainRow) -> str:
-    """The stored form of a username given as local part or as address in that very domain. Raises InvalidError."""
+    """The stored form of a username, given as local part or as an address in this domain. Raises InvalidError."""
     username = parse_address(text, text if "@" in text else f"{text}@{domain.domainname}")
     if domain_of(username) != domain.domainname:
         raise InvalidError.field("username", f"{text[:100]!r} is not in the domain {domain.domainname}.")
@@ -21,12 +21,12 @@ def parse_username(text: str, domain: DomainRow) -> str:
 
 
 def contact_name(user_id: int) -> str:
-    """What a contact is called: no address, so it stands in nobody's way."""
+    """The username of a contact. It is no address, so it collides with none."""
     return f"contact-{user_id}"
 
 
 def parse_address(given: str, address: str) -> str:
-    """The stored form of the address that a username means. Raises InvalidError that shows what was given."""
+    """The stored form of an address. Raises InvalidError, which shows `given`, the text that the client sent."""
     try:
         return normalise_address(address)
     except ValueError as error:
@@ -34,14 +34,14 @@ def parse_address(given: str, address: str) -> str:
 
 
 def check_alias_domain(connection: sqlite3.Connection, domain: DomainRow, name: str) -> bool:
-    """Whether users of `domain` may have aliases in the domain called `name`: itself, or one of its organisation."""
+    """Whether users of `domain` may have aliases in the domain called `name`: the same or one of its organisation."""
     if name == domain.domainname:
         return True
     return domain.is_sibling_of(domains.find_domain_by_name(connection, name))
 
 
 def check_username(connection: sqlite3.Connection, username: str, user_id: int | None) -> None:
-    """Raises InvalidError when somebody else than this user (None: a new one) goes by the name already."""
+    """Raises InvalidError when another user than this one (None: a new user) has the name already."""
     if users.is_address_taken(connection, username, user_id) or users.is_username_an_altname(
         connection, username, user_id
     ):
@@ -49,20 +49,20 @@ def check_username(connection: sqlite3.Connection, username: str, user_id: int |
 
 
 def rename(connection: sqlite3.Connection, user: UserRow, username: str) -> UserRow:
-    """Gives a user another name that is free. Once the aliases are settled, follow() has to be called."""
+    """Gives a user another name, which has to be free. The caller then has to settle the aliases and call follow()."""
     users.update_username(connection, user.id, username)
     return replace(user, username=username)
 
 
 def list_own(connection: sqlite3.Connection, user: UserRow) -> list[str]:
-    """The addresses at which a user gets mail: the username and the aliases."""
+    """The addresses that receive the user's mail: the username and the aliases."""
     return [user.username, *(address for address, _ in users.list_addresses(connection, user.id, "alias"))]
 
 
 def follow(connection: sqlite3.Connection, user: UserRow, former: Sequence[str]) -> list[str]:
-    """What refers to one of the former addresses that the user has no more goes on under the username.
+    """Moves references from addresses that the user has lost to the username.
 
-    Those are grants to the user and their entries of fetchmail. Returns the addresses that are gone, folded.
+    The references are grants to the user and the user's fetchmail entries. Returns the lost addresses, folded.
     """
     kept = {fold(address) for address in list_own(connection, user)}
     gone = [key for address in former if (key := fold(address)) not in kept]
@@ -73,7 +73,7 @@ def follow(connection: sqlite3.Connection, user: UserRow, former: Sequence[str])
 
 
 def add_aliases(connection: sqlite3.Connection, user: UserRow, aliases: Sequence[str]) -> None:
-    """Gives aliases to a user who has none. Raises InvalidError naming the one given twice, or somebody's."""
+    """Gives aliases to a user who has none. Raises InvalidError, which names an alias given twice or in use."""
     seen: set[str] = set()
     for alias in aliases:
         if fold(alias) in seen:
@@ -85,7 +85,7 @@ def add_aliases(connection: sqlite3.Connection, user: UserRow, aliases: Sequence
 
 
 def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequence[str]) -> None:
-    """Replaces the altnames; of a known one it stays known where it came from. Raises InvalidError."""
+    """Replaces the altnames. A known one keeps its origin (`magic`). Raises InvalidError."""
     known = {fold(name): magic for name, magic in users.list_addresses(connection, user.id, "altname")}
     users.replace_addresses(connection, user.id, "altname", ())
     seen: set[str] = set()
@@ -104,7 +104,7 @@ def _check_altname(connection: sqlite3.Connection, user: UserRow, altname: str) 
         raise InvalidError.field("altnames", f"{altname!r} holds white space.")
     if not altname.isprintable():
         raise InvalidError.field("altnames", f"{altname!r} holds characters that are not shown.")
-    # Names without a domain are one space for all: who has this one, and where, is not told.
+    # Altnames without a domain share one namespace. The error must not reveal who has this one, or where.
     forms = {altname, stored_form(fold(altname))}
     if spells_administrator(altname) or any(users.is_altname_taken(connection, form, user.id) for form in forms):
         raise InvalidError.field("altnames", f"{altname} is not available.")

@@ -1,4 +1,4 @@
-"""The rules of out of office: what may be set, and when it is in force."""
+"""The rules of out-of-office settings, and whether they are in force."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,9 +16,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def change_oof(
     connection: sqlite3.Connection, domain_id: int, user_id: int, changes: Mapping[str, Any], timezone: tzinfo
 ) -> str:
-    """Changes the fields given (a loaded OofSchema), None removes one; one transaction. Returns the username.
+    """Changes the fields given (a loaded OofSchema); None removes one. One transaction. Returns the username.
 
-    Raises NotFoundError, InvalidError (a contact, too).
+    Raises NotFoundError, InvalidError (also for a contact).
     """
     user = find_mailbox_or_raise(connection, domain_id, user_id)
     stored = oof.find_oof(connection, user_id)
@@ -29,15 +29,15 @@ def change_oof(
 
 
 def _check_times(stored: Mapping[str, Any], fields: Mapping[str, Any], timezone: tzinfo) -> None:
-    """What was given and what was stored have to make sense together."""
+    """Checks the given times together with the stored ones."""
     start, end = fields["startTime"], fields["endTime"]
     scheduled = fields["state"] == STATE_SCHEDULED
     if scheduled:
         for name in ("startTime", "endTime"):
             if fields[name] is None:
                 raise InvalidError.field(name, "Is needed while state is 2 (scheduled).")
-    # Only what changes: in another time zone than it was stored in, an old schedule may make no sense, and must not
-    # stand in the way of a new subject, or of being switched off.
+    # Check only a changed schedule: in another time zone than it was stored in, an old one may be invalid. It must not
+    # block a new subject, or switching it off.
     new = (start, end) != (stored["startTime"], stored["endTime"]) or (scheduled and stored["state"] != STATE_SCHEDULED)
     if new and start is not None and end is not None:
         first, last = _between(start, end, timezone)
@@ -46,7 +46,7 @@ def _check_times(stored: Mapping[str, Any], fields: Mapping[str, Any], timezone:
 
 
 def is_in_force(state: int, start: str | None, end: str | None, now: datetime, timezone: tzinfo) -> bool:
-    """Whether replies are due at `now`, an aware datetime: a schedule counts from `start` and until before `end`."""
+    """Whether replies are due at `now`, an aware datetime. A schedule includes `start` and excludes `end`."""
     if state != STATE_SCHEDULED:
         return state != STATE_OFF
     if start is None or end is None:
@@ -56,16 +56,17 @@ def is_in_force(state: int, start: str | None, end: str | None, now: datetime, t
 
 
 def _between(start: str, end: str, timezone: tzinfo) -> tuple[timedelta, timedelta]:
-    """The instants of two local times as the API writes them, as distances from the epoch.
+    """The instants of two local times in the format of the API, as durations since the epoch.
 
-    Of a time that the clock shows twice in a night, a schedule begins with the first and ends with the second; one that
-    it skips is read with the offset from before the change. The order of the texts says nothing in such a night.
+    When the clock goes back, a time occurs twice: a schedule begins at the first and ends at the second occurrence.
+    When it goes forward, a skipped time is read with the offset from before the change. So the texts alone do not tell
+    the order.
     """
     return _instants(start, timezone)[0], max(_instants(end, timezone))
 
 
 def _instants(text: str, timezone: tzinfo) -> tuple[timedelta, timedelta]:
-    # For a skipped time, zoneinfo's fold=0 is the later instant of the two. Two datetimes of the same zone would be
-    # compared by their clocks, hence the way over the epoch.
+    # For a skipped time, zoneinfo's fold=0 is the later instant of the two. Python compares two datetimes of the same
+    # zone by their wall clocks, so convert them to durations since the epoch first.
     local = datetime.fromisoformat(text).replace(tzinfo=timezone)
     return local - _EPOCH, local.replace(fold=1) - _EPOCH

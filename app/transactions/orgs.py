@@ -30,7 +30,7 @@ def patch_org(connection: sqlite3.Connection, org_id: int, data: Mapping[str, An
 
 
 def delete_org(connection: sqlite3.Connection, org_id: int) -> None:
-    """Removes an organisation; its domains stay and belong to none. Raises NotFoundError."""
+    """Removes an organisation; its domains stay, without an organisation. Raises NotFoundError."""
     if not orgs.is_org(connection, org_id):
         raise NotFoundError.of("organisation", org_id)
     with borders.guarded(connection):

@@ -1,6 +1,6 @@
 """The rules of roles; each function is one transaction.
 
-Whoever comes here holds SystemAdmin, and with that everything a role can give.
+The callers have the permission SystemAdmin, which includes everything that a role can grant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def patch_role(connection: sqlite3.Connection, role_id: int, data: Mapping[str, 
 
 
 def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
-    """Removes a role, also from everybody who has it. Raises NotFoundError."""
+    """Removes a role. Its holders lose its permissions at once. Raises NotFoundError."""
     if not roles.is_role(connection, role_id):
         raise NotFoundError.of("role", role_id)
     roles.delete_role(connection, role_id)
@@ -46,7 +46,7 @@ def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
 def set_roles_of_user(
     connection: sqlite3.Connection, domain_id: int, user_id: int, role_ids: Sequence[int] | None
 ) -> bytes:
-    """Makes these the roles of a user of the domain (None: leaves them); returns `{"data": [{"ID", "name"}]}`.
+    """Replaces the roles of a user of the domain (None: no change); returns `{"data": [{"ID", "name"}]}`.
 
     Raises NotFoundError, InvalidError.
     """

@@ -11,11 +11,11 @@ from postroom.storage.sqlite import sqlite3
 
 
 def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
-    """Gives one user access to the store; twice is fine. Raises NotFoundError, InvalidError (a contact, too many)."""
+    """Gives one user access to the store; idempotent. Raises NotFoundError, InvalidError (a contact, too many)."""
     find_mailbox_or_raise(connection, domain_id, user_id)
     store_access.add_members(connection, user_id, [_find_or_raise(connection, domain_id, username)])
     if store_access.count_members(connection, user_id) > LONGEST_LIST:
-        # A longer list could be read, and not be sent back.
+        # A client could read a longer list but not send it back.
         raise InvalidError(f"The store is open to {LONGEST_LIST} users already, which is the most")
 
 
@@ -24,7 +24,7 @@ def replace_members(
 ) -> bytes:
     """Replaces the list of users with access; returns the new document.
 
-    Raises NotFoundError (the owner), InvalidError naming every unknown one, PreconditionFailedError.
+    Raises NotFoundError (the owner), InvalidError (names up to 50 unknown users), PreconditionFailedError.
     """
     find_mailbox_or_raise(connection, domain_id, user_id)
     check_match(allowed, store_access.read_members(connection, domain_id, user_id))
@@ -38,7 +38,7 @@ def replace_members(
 
 
 def remove_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
-    """Takes access away from one user. Raises NotFoundError also when they have none, InvalidError."""
+    """Removes one user's access. Raises NotFoundError (also if they have none), InvalidError."""
     find_mailbox_or_raise(connection, domain_id, user_id)
     if not store_access.delete_member(connection, user_id, _find_or_raise(connection, domain_id, username)):
         raise NotFoundError(f"The user {username[:100]!r} has no access to this store")

@@ -1,4 +1,4 @@
-"""The property store on its own; one transaction, as in users.py."""
+"""Changes the property store alone; one transaction, as in users.py."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from postroom.storage.sqlite import sqlite3
 def change(
     connection: sqlite3.Connection, domain_id: int, user_id: int, properties: Mapping[PropTag, Value | None]
 ) -> str:
-    """Writes properties, None removes one; returns the username. Raises NotFoundError, InvalidError (a contact)."""
+    """Writes properties; None removes one. Returns the username. Raises NotFoundError, InvalidError (a contact)."""
     user = find_mailbox_or_raise(connection, domain_id, user_id)
     set_properties(connection, user_id, properties)
     return user.username

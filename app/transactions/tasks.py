@@ -1,4 +1,4 @@
-"""The rows of tasks; services/tasks.py runs them."""
+"""The rules of task rows; services/tasks.py runs the tasks."""
 
 import os
 import time
@@ -10,29 +10,29 @@ from postroom.storage import auth, tasks
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.tasks import Owner, Unfinished
 
-#: Tasks that wait for their turn or are worked on, at most, of all processes.
+#: Tasks that are queued or running, at most, in all processes.
 MOST_UNFINISHED = 100
-#: The same of one user.
+#: The same for one user.
 MOST_UNFINISHED_EACH = 20
-#: Seconds without a sign of life after which a process on another machine is taken to be gone.
+#: Seconds without a sign of life after which a process on another node counts as gone.
 SILENT = 30
 #: The setting that says that the queue is stopped, for all processes.
 STOPPED: Final = "tasks_stopped"
 
 
 class CancelledTaskError(Exception):
-    """Somebody has cancelled the task that is being worked on."""
+    """The running task was cancelled."""
 
 
 def check_not_cancelled(connection: sqlite3.Connection, task_id: int) -> None:
-    """Raises CancelledTaskError, before anything is written that nobody wants any more."""
+    """Raises CancelledTaskError, so that a cancelled task writes nothing more."""
     task = tasks.find_task(connection, task_id)
     if task is None or task.state not in tasks.UNFINISHED:
         raise CancelledTaskError
 
 
 def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
-    """Forgets a task that has ended. Raises NotFoundError, InvalidError."""
+    """Deletes a task that has ended. Raises NotFoundError, InvalidError."""
     task = _find(connection, task_id)
     if task.state in tasks.UNFINISHED:
         raise InvalidError(f"Task {task_id} has not ended yet; cancel it first")
@@ -96,7 +96,7 @@ def interrupt_orphans(connection: sqlite3.Connection, own: Owner, now: str) -> N
 
 def _lives(task: Unfinished, own: Owner) -> bool:
     if task.owner.node == own.node:
-        # What bears the number of this process, and not its name, is of one before it.
+        # A task with the PID of this process, but not its ID, belongs to an earlier process.
         return task.owner.pid != own.pid and _is_running(task.owner.pid)
     return task.seen > unix_now() - SILENT
 

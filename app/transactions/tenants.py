@@ -1,6 +1,6 @@
-"""What keeps the domains of different administrators apart: where a user may be given a new name.
+"""Separates tenants: decides in which domains an actor may give a user a new name.
 
-Part of the transaction that gives it, with what the caller may do by then.
+The check is part of the transaction that gives the name, and uses the actor's permissions at that moment.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,15 +15,15 @@ from postroom.schemas.values.text import fold
 from postroom.storage import domains
 from postroom.storage.sqlite import sqlite3
 
-#: Whether a user may be given a name.
+#: Tells whether a user may get a name.
 MayHave = Callable[[str], bool]
 
 
 def may_have(connection: sqlite3.Connection, own: str, actor: Actor) -> MayHave:
-    """Tells of a name whether the actor may give it to a user of the domain called `own`.
+    """A function that tells whether the actor may give a name to a user of the domain called `own`.
 
-    In that very domain they may, or would not be here; in another one when it is of the same organisation, and they
-    may write there. A name without a domain is of no domain.
+    Names in that domain are allowed, because the guard has checked it. Names in another domain are allowed if it
+    belongs to the same organisation and the actor may write there. Names without a domain are always allowed.
     """
 
     @cache
@@ -43,9 +43,9 @@ def may_have(connection: sqlite3.Connection, own: str, actor: Actor) -> MayHave:
 
 
 def check_names(field: str, names: Iterable[str], known: Iterable[str], allowed: MayHave) -> None:
-    """Raises InvalidError naming the first name that the caller may not give. What the user has may stay.
+    """Raises InvalidError, which has the first name that the actor may not give. The user may keep known names.
 
-    Asked before anything else of the names: whether one in somebody else's domain is in use is not told.
+    Run this before all other checks of the names: nobody may learn whether a name in a foreign domain is in use.
     """
     kept = {fold(name) for name in known}
     for name in names:

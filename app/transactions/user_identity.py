@@ -1,4 +1,4 @@
-"""Changing who a user is: whether the caller may, and how a name moves."""
+"""Changes of a user's identity: checks the actor's permissions and renames users."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from postroom.storage.domains import DomainRow
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
-#: What of a body changes who a user is, or whether they are anybody.
+#: The fields of a request that change a user's identity.
 _IDENTITY = ("username", "aliases", "altnames", "status", "ldapID")
 
 
@@ -25,7 +25,7 @@ def check_authority(
     given = [name for name in _IDENTITY if name in data]
     if not given or authority.may_change(connection, actor, user.id):
         return
-    # Clients send back the whole user to change a telephone number: what stays as it is may be there.
+    # A client may send back the whole user to change a telephone number: unchanged fields are allowed.
     current = orjson.loads(users.read_user(connection, user.id))
     for name in given:
         if _identity(name, data[name], domain) != _identity(name, current[name], domain):
@@ -33,7 +33,7 @@ def check_authority(
 
 
 def _identity(name: str, value: Any, domain: DomainRow) -> Any:
-    """One of these fields as it would be stored, as far as a client sends back what it has read."""
+    """The value of an identity field in a form that compares equal when a client sends back what it has read."""
     if name == "username":
         return value if "@" in value else f"{value}@{domain.domainname}"
     if name == "altnames":

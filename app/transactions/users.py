@@ -1,4 +1,4 @@
-"""The rules of users. Each function is one transaction: it runs on the writer, all of it or nothing."""
+"""The rules of users. Each function is one transaction and runs on the writer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ from postroom.storage.properties import count_octets, delete_property, write_pro
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import Name, UserRow
 
-#: displaytypeex ([MS-OXOAB] 2.2.3.12): a mail user, a remote mail user.
+#: Values of displaytypeex ([MS-OXOAB] 2.2.3.12): mail user, remote mail user.
 DISPLAY_MAILBOX, DISPLAY_CONTACT = 0, 6
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Who changes a user, and when: `homeserver` counts only from a SystemAdmin, `now` stamps what is written."""
+    """Who changes a user, and when. `system_admin`: only then `homeserver` counts. `now`: the time stamp to write."""
 
     actor: Actor
     system_admin: bool
     now: str
-    #: Versions of the user that may be changed (If-Match); None: any.
+    #: Versions of the user to which the change applies (If-Match); None: any.
     allowed: Expected = None
 
 
@@ -51,7 +51,7 @@ def create_user(
 ) -> bytes:
     """Creates a user from a loaded UserCreateSchema and the password's hash; returns the new user's document.
 
-    What the data leaves out, the create defaults of the domain fill in, and those for all domains what these leave out.
+    The create defaults of the domain fill in missing fields, then the create defaults of all domains.
     Raises NotFoundError (domain), InvalidError (any rule).
     """
     return users.read_user(connection, add_user(connection, domain_id, data, password, change))
@@ -65,7 +65,7 @@ def add_user(
     change: Change,
     further_names: Sequence[Name] = (),
 ) -> int:
-    """The same, for whoever does not read the user; returns the ID. Whether `further_names` are free is not asked."""
+    """Like create_user, but returns only the ID. Does not check whether `further_names` are free."""
     domain = find_domain_or_raise(connection, domain_id)
     if data.get("domainID", domain_id) != domain_id:
         raise InvalidError.field("domainID", "Is not the domain of the path.")
@@ -78,7 +78,7 @@ def add_user(
     if status == STATUS_CONTACT:
         username = names.contact_name(users.next_user_id(connection))
         if "username" in data:
-            # The contact's own address, in whatever domain that is.
+            # The contact's own address, in any domain.
             properties[_proptag("smtpaddress")] = names.parse_address(data["username"], data["username"])
     else:
         if "username" not in data:
@@ -99,7 +99,7 @@ def add_user(
 def patch_user(
     connection: sqlite3.Connection, domain_id: int, user_id: int, data: Mapping[str, Any], change: Change
 ) -> bytes:
-    """Changes the fields given (a loaded UserPatchSchema) and nothing else; returns the user's document.
+    """Changes only the fields given (a loaded UserPatchSchema); returns the user's document.
 
     Raises NotFoundError, InvalidError, PreconditionFailedError, ForbiddenError (see authority.py).
     """
@@ -143,14 +143,14 @@ def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
     users.delete_user(connection, user.id)
 
 
-#: Octets of all properties of one user.
+#: Most octets that all properties of one user may take together.
 MOST_OCTETS: Final = 1024 * 1024
 
 
 def set_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:
-    """Writes properties; None removes one, whether it is there or not. Raises InvalidError when they become too large.
+    """Writes properties; None removes one, if it exists. Raises InvalidError when they become too large.
 
-    A read of a user shows all of them, so many bodies one after the other must not make it larger without end.
+    Every read of a user returns all properties, so their total size needs a limit.
     """
     if not properties:
         return
@@ -159,7 +159,7 @@ def set_properties(connection: sqlite3.Connection, user_id: int, properties: Map
     for proptag, value in properties.items():
         if value is None:
             delete_property(connection, user_id, proptag.tag)
-    # What has been larger from before can still be changed, as long as it does not grow.
+    # Properties that exceeded the limit before can still change, as long as they do not grow.
     if count_octets(connection, user_id) > max(MOST_OCTETS, before):
         raise InvalidError("The properties of one user take at most 1 MiB together")
 
@@ -169,7 +169,7 @@ def _without_none(properties: Mapping[PropTag, Value | None]) -> dict[PropTag, V
 
 
 def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the data is a column, as it is stored there."""
+    """The data that has columns of its own, in its stored form."""
     fields = {name: value for name, value in data.items() if name in users.COLUMNS}
     if "lang" in fields:
         fields["lang"] = fields["lang"] or ""
@@ -187,7 +187,7 @@ def _apply(
     gone: list[str] = []
     if "username" in data or "aliases" in data:
         former = names.list_own(connection, user)
-        # Aliases go first and come last, so that a name can move between alias and username in one request.
+        # Delete aliases first and insert them last: a name can move between alias and username in one request.
         if "aliases" in data:
             users.replace_addresses(connection, user.id, "alias", ())
         if "username" in data:
@@ -206,7 +206,7 @@ def _apply(
 
 
 def _check_limit(domain: DomainRow) -> None:
-    # Inside the writer's transaction, so two creations at the same time cannot both take the last place.
+    # This runs in the writer's transaction, so two concurrent requests cannot both take the last place.
     if domain.active_users >= domain.max_user:
         raise InvalidError(f"The domain {domain.domainname} has reached its limit of {domain.max_user} users")
 
@@ -214,7 +214,7 @@ def _check_limit(domain: DomainRow) -> None:
 def _create_defaults(
     connection: sqlite3.Connection, domain_id: int, status: int
 ) -> tuple[dict[str, Any], dict[PropTag, Value | None]]:
-    """(fields, properties) that a new user gets unless told otherwise; a contact has no mailbox to which they apply."""
+    """Default (fields, properties) of a new user; none for a contact, which has no mailbox."""
     if status == STATUS_CONTACT:
         return {}, {}
     user = reduce(overlay, create_defaults.read_layers(connection, domain_id), NONE)["user"]

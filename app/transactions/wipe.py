@@ -4,18 +4,18 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-#: Of the device as a whole; then the same three for the account on it alone.
+#: Wipe status of the whole device; then the same three for the account on it only.
 UNKNOWN, FINE, PENDING, REQUESTED, WIPED = 0, 1, 2, 4, 8
 ACCOUNT_PENDING, ACCOUNT_REQUESTED, ACCOUNT_WIPED = 16, 32, 64
 
-#: Asked for and not done yet.
+#: Requested, but not done yet.
 UNDER_WAY: Final = (PENDING, REQUESTED, ACCOUNT_PENDING, ACCOUNT_REQUESTED)
 
 _DEVICE = frozenset({PENDING, REQUESTED, WIPED})
 _ACCOUNT = frozenset({ACCOUNT_PENDING, ACCOUNT_REQUESTED, ACCOUNT_WIPED})
 
-#: What may be reported without a password, because it was given for it before: a wipe that goes on or becomes a lesser
-#: one. A wipe that is done is done: another one needs the password again.
+#: Status -> what the server may report without a password, because the password was already given: progress of the
+#: wipe, or a lesser wipe. After a completed wipe, another one needs the password again.
 _AGREED_TO: Final[dict[int, frozenset[int]]] = {
     UNKNOWN: frozenset(),
     FINE: frozenset(),
@@ -29,28 +29,28 @@ _AGREED_TO: Final[dict[int, frozenset[int]]] = {
 
 
 class Kind(Enum):
-    """Who says something about a device."""
+    """What happened to a device, and who caused it."""
 
-    #: An administrator wants it wiped.
+    #: An administrator requests a wipe.
     REQUEST = auto()
-    #: An administrator does not want it wiped, or lets it back in after a wipe.
+    #: An administrator cancels the wipe, or readmits the device after a wipe.
     CANCEL = auto()
     #: An administrator removes the device.
     REMOVE = auto()
-    #: The ActiveSync server tells what has become of it.
+    #: The ActiveSync server reports a status.
     REPORT = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that may change a status; `status` is the one requested or reported."""
+    """An event that may change a status; `status` is the requested or reported one."""
 
     kind: Kind
     status: int = UNKNOWN
 
 
 def advance(status: int, event: Event) -> tuple[int, int | None]:
-    """The status after the event, and the one for the history; None there when nothing has changed."""
+    """The status after the event, and the status for the history (None if nothing has changed)."""
     new = status
     if event.kind is Kind.REQUEST and status <= FINE:
         new = event.status
@@ -59,11 +59,11 @@ def advance(status: int, event: Event) -> tuple[int, int | None]:
     elif event.kind is Kind.REMOVE:
         new = UNKNOWN
     elif event.kind is Kind.REPORT:
-        # Taken as it is: the server has the device before it, and a user may take a request back over it.
+        # Accept any status: the server talks to the device, and a user may cancel a request through it.
         new = event.status
     return new, None if new == status else new
 
 
 def needs_password(status: int, reported: int) -> bool:
-    """Whether the ActiveSync server may report this only with a password: it would wipe what nobody agreed to."""
+    """Whether the ActiveSync server needs a password for this report, because it starts a wipe without one."""
     return reported > FINE and reported not in _AGREED_TO[status]
