@@ -1,4 +1,4 @@
-"""Asking the directory: bounded in time, over a few connections, never in the way of other requests."""
+"""The client of a directory: limited in time and connections, and never blocking other requests."""
 
 import asyncio
 import ssl
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from postroom.app.directory.session import Session
 
 _T = TypeVar("_T")
-#: Most logins that wait for the directory, in all and of one source.
+#: Most logins that may wait for the directory: in all, and from one source.
 _MOST_LOGINS, _MOST_LOGINS_EACH = 256, 64
-#: Most other questions that wait, in all and of one caller.
+#: Most other questions that may wait: in all, and from one caller.
 _MOST_QUESTIONS, _MOST_QUESTIONS_EACH = 1024, 100
-#: How many object IDs one filter asks for.
+#: Object IDs in one filter, at most.
 _CHUNK = 100
 
 
 class Directory:
-    """One configured directory. `timeout`, `max_idle` and `avoid` are in seconds; `timeout` bounds a whole operation,
-    `avoid` is for how long a server that was away is asked last.
+    """One configured directory. `timeout`, `max_idle` and `avoid` are in seconds. `timeout` limits a whole operation;
+    a server that was away comes last in the order for the time of `avoid`.
 
-    `ca_file` is a PEM file of certificates to trust besides the system's; `verify=False` trusts every server.
-    InvalidError when the file cannot be read. Whatever is asked raises UnavailableError, naming the servers and the
-    reason, when the directory cannot be asked: MisconfiguredError when the fault is in the configuration.
+    `ca_file` is a PEM file of certificates to trust besides the system's (InvalidError if it cannot be read);
+    `verify=False` trusts every server. Every method raises UnavailableError, with the servers and the reason, when the
+    directory cannot be asked; MisconfiguredError when the configuration is at fault.
     """
 
     def __init__(
@@ -54,9 +54,9 @@ class Directory:
         context = _tls_context(ca_file, verify=verify) if encrypted or ca_file else None
         self._pool = Pool(config, context, timeout=timeout, connections=connections, max_idle=max_idle, avoid=avoid)
         self._questions = Questions(config)
-        #: For who logs in: one connection less than there are, so that an update gets one, too.
+        #: For logins: all connections but one, so that a sync gets one, too.
         self._logins = Turns(max(connections - 1, 1), too_many_logins, most=_MOST_LOGINS, most_each=_MOST_LOGINS_EACH)
-        #: For what callers ask besides: two less, so that no caller's searches are in the way of logins.
+        #: For callers' other questions: all but two, so that no caller's searches block logins.
         self._callers = Turns(
             max(connections - 2, 1), _too_many_questions, most=_MOST_QUESTIONS, most_each=_MOST_QUESTIONS_EACH
         )
@@ -66,21 +66,21 @@ class Directory:
         await self._asked(self._questions.check, fault=InvalidError)
 
     async def fetch(self, object_id: bytes) -> Entry | None:
-        """The user or contact with this object ID, None when there is none.
+        """The user or contact with this object ID, or None. It has the attributes that mapping needs.
 
-        It has the attributes that mapping needs. InvalidError when several entries have the ID.
+        InvalidError when several entries have the ID.
         """
         return await self._asked(lambda session: self._questions.find(session, object_id))
 
     async def search(self, term: str, limit: int) -> list[Entry]:
         """At most `limit` users, then contacts, in which one of the search attributes contains the term.
 
-        They have the attributes that mapping needs. When the server gives out fewer, those; an empty term finds all
-        that have such an attribute. InvalidError when the term is no text.
+        They have the attributes that mapping needs. A size limit of the server may make them fewer. An empty term finds
+        all that have such an attribute. InvalidError when the term is not valid Unicode.
         """
         if not _is_unicode(term):
             raise InvalidError("The search term holds a character that is not valid Unicode")
-        # No name holds a NUL, but OpenLDAP ignores it in a filter and would find everybody.
+        # No name contains a NUL, but OpenLDAP ignores it in a filter and would find everybody.
         if limit <= 0 or "\0" in term:
             return []
         return await self._asked(lambda session: self._questions.search(session, term, limit))
@@ -88,10 +88,10 @@ class Directory:
     async def pages(self, size: int = 100) -> AsyncGenerator[list[Entry], None]:
         """All users, then all contacts, up to `size` at a time, with the attributes that mapping needs.
 
-        Every page has the whole timeout. Until its end or aclose() the listing holds a connection. When that dies, the
-        listing begins again, once: entries may be seen twice. A listing that comes to its end is complete:
-        UnavailableError also when the server gives out only part of its entries. An entry that both filters find
-        comes as a user; with a contact filter the DNs of the users are remembered for that.
+        The timeout applies to each page. The listing holds a connection until its end or aclose(). If the connection
+        dies, the listing starts over, once: entries may occur twice. A listing that ends without an error is complete,
+        because UnavailableError also reports a server that returns only part of its entries. An entry that matches both
+        filters counts as a user; with a contact filter the listing keeps the DNs of all users to detect that.
         """
         deadline = self._deadline()
         with self._explained():
@@ -99,7 +99,7 @@ class Directory:
                 for again in (False, True):
                     session = await self._pool.take(deadline, fresh=again)
                     try:
-                        # Closes the connection of an unfinished listing: the next answer on it would be another page.
+                        # lent() closes the connection of an unfinished listing: its next answer would be another page.
                         async with self._pool.lent(session), aclosing(self._questions.pages(session, size)) as pages:
                             while page := await _next(pages, deadline):
                                 yield page
@@ -110,9 +110,9 @@ class Directory:
                             raise
 
     async def existing(self, object_ids: Collection[bytes]) -> set[bytes]:
-        """Those of the object IDs that any entry below the base DN has, whether or not the filters find it.
+        """The object IDs that occur in any entry below the base DN, whether or not the filters match it.
 
-        Each hundred of them has the whole timeout.
+        The timeout applies to each hundred IDs.
         """
         asked = list(dict.fromkeys(object_ids))
         there: set[bytes] = set()
@@ -123,19 +123,18 @@ class Directory:
         return there
 
     async def dump(self, object_id: bytes) -> Entry | None:
-        """The entry with this object ID, whether or not the filters find it, None when there is none.
+        """The entry with this object ID, whether or not the filters match it, or None.
 
-        It has all its attributes but passwords and what the server keeps for itself. InvalidError when several entries
-        have the ID.
+        It has all attributes except passwords and operational ones. InvalidError when several entries have the ID.
         """
         return await self._asked(lambda session: self._questions.dump(session, object_id))
 
     async def authenticate(self, object_id: bytes | None, password: str, source: Hashable = None) -> bool:
         """Whether the password is that of the user or contact with this object ID.
 
-        With None, and with a password that cannot be one, the answer is no, and the directory is asked as much: nobody
-        is told by time, or by a directory that is away, who has an object. It never sees the password then. Sources
-        have their turns one after the other; ThrottledError when too many wait.
+        Without an ID, or with an impossible password, the answer is no. The directory then gets the same number of
+        questions, but not the password, so that neither timing nor an outage reveals who has an object. Sources take
+        turns; ThrottledError when too many logins wait.
         """
         if not _can_be_password(password):
             object_id = None
@@ -143,7 +142,7 @@ class Directory:
             return await self._authenticate(object_id, password)
 
     async def close(self) -> None:
-        """Hangs up. What is under way goes on to its end, but no connection is kept any more."""
+        """Closes all idle connections. Operations in flight still complete, then their connections close."""
         await self._pool.close()
 
     async def _authenticate(self, object_id: bytes | None, password: str) -> bool:
@@ -180,14 +179,14 @@ class Directory:
         deadline = self._deadline()
         with self._explained(fault):
             async with AsyncExitStack() as stack:
-                # Callers have their turns one after the other; waiting for one counts.
+                # Callers take turns. Waiting for a turn counts towards the timeout.
                 async with asyncio.timeout_at(deadline):
                     await stack.enter_async_context(self._callers.turn(ASKER.get()))
                 return await self._pool.run(question, deadline)
 
     @contextmanager
     def _explained(self, fault: type[InvalidError | MisconfiguredError] = MisconfiguredError) -> Iterator[None]:
-        """Every failure as an error for people."""
+        """Turns every failure into an error for users of the API."""
         names = " ".join(server.url for server in self.config.servers)
         try:
             yield
@@ -229,12 +228,12 @@ def _tls_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
 
 
 def _can_be_password(text: str) -> bool:
-    # An empty password is an anonymous bind, which succeeds; at a NUL the C library ends the password.
+    # With an empty password the bind is anonymous and succeeds. The C library ends a password at a NUL.
     return bool(text) and "\0" not in text and _is_unicode(text)
 
 
 def _nobody() -> bytes:
-    """What no entry has, as an object ID, a name or a password."""
+    """A random value that no entry has as object ID, name or password."""
     return str(uuid.uuid4()).encode()
 
 

@@ -17,9 +17,9 @@ DISPLAY_NAME = 0x3001001F
 class DirectoryConfig:
     """How to ask one directory and how to read its entries.
 
-    `filter` and `contact_filter` are complete LDAP filters in parentheses, and leave out groups. `properties` is
-    property tag -> attributes in ranks: the first rank that has any value in an entry gives the property, all
-    attributes of the rank together. `default_quota` is in KiB. Times are converted to `timezone`. Without `contacts`
+    `filter` and `contact_filter` are complete LDAP filters in parentheses that exclude groups. `properties` is
+    property tag -> ranks of attributes. The first rank with a value in an entry supplies the property, from all
+    attributes of that rank together. `default_quota` is in KiB. Times are converted to `timezone`. Without `contacts`
     no contact is created or updated.
     """
 
@@ -42,7 +42,7 @@ class DirectoryConfig:
     timezone: tzinfo = UTC
 
     def attributes(self) -> list[str]:
-        """Every attribute that mapping an entry needs, under both names where it has two; each once."""
+        """All attributes that mapping needs, without duplicates; those with two names are listed under both."""
         names = [self.object_id, self.username, self.aliases, self.altname]
         names += [name for ranks in self.properties.values() for rank in ranks for name in rank]
         names += [OTHER_NAME.get((name or "").lower()) for name in names]
@@ -59,7 +59,7 @@ def from_document(document: Mapping[str, Any], timezone: tzinfo = UTC) -> Direct
         raise InvalidError(f"The LDAP configuration lacks {exc.args[0]}") from None
     except ValueError as exc:
         raise InvalidError.field("connection.server", str(exc)) from None
-    # Of several templates the last one knows best, so it is asked first.
+    # A later template takes precedence over earlier ones.
     templates = [TEMPLATES[name] for name in reversed(users.get("templates") or ())]
     altname = users.get("altname") or next((one.altname for one in templates if one.altname), None)
     contacts = document.get("enableContacts", True)
@@ -101,7 +101,7 @@ def _but_not(wanted: str, unwanted: str | None) -> str:
 
 
 def _properties(users: Mapping[str, Any]) -> dict[int, list[list[str]]]:
-    """Property tag -> ranks of attributes; an explicit mapping takes a property away from the templates."""
+    """Property tag -> ranks of attributes. An explicit mapping overrides the templates."""
     explicit: Mapping[str, str] = users.get("attributes") or {}
     own: dict[int, list[list[str]]] = {}
     for attribute, name in explicit.items():

@@ -1,4 +1,4 @@
-"""bonsai's connection, with what has to be different about it. bonsai is slow to import: import this late."""
+"""bonsai's connection, with some behaviour replaced. bonsai is slow to import: import this module late."""
 
 import asyncio
 from pathlib import Path
@@ -9,7 +9,7 @@ from bonsai.asyncio import AIOLDAPConnection
 
 
 class _Dn(bonsai.LDAPDN):
-    """A DN as the server wrote it. The stock class refuses `cn=a#b` and turns `cn=a\\5C2C` into another DN."""
+    """A DN as the server wrote it. bonsai's own class refuses `cn=a#b` and turns `cn=a\\5C2C` into another DN."""
 
     __slots__ = ("_text",)
 
@@ -21,7 +21,7 @@ class _Dn(bonsai.LDAPDN):
 
 
 class _Entry(bonsai.LDAPEntry):
-    """An entry that is remembered: bonsai throws away what came before a server's "there are more"."""
+    """An entry that its connection remembers. bonsai drops the entries received before a size limit error."""
 
     def __init__(self, dn: object, conn: Any) -> None:
         super().__init__(_Dn(dn), conn)
@@ -29,8 +29,8 @@ class _Entry(bonsai.LDAPEntry):
 
 
 def _remember_entries() -> None:
-    """Has bonsai make our entries. It has no setting for this: it looks the class up by its name and that of its
-    module, when the first entry arrives.
+    """Makes bonsai create our entries. It has no setting for this, but looks up the class by module and name when the
+    first entry arrives.
     """
     bonsai.ldapentry.LDAPEntry = _Entry  # type: ignore[misc, assignment]
 
@@ -39,7 +39,7 @@ _remember_entries()
 
 
 class Connection(AIOLDAPConnection):
-    """Waits until the socket is readable; the stock class also until it is writable, which it always is."""
+    """Waits only for a readable socket. bonsai's class also waits for a writable one, which returns at once."""
 
     def __init__(self, client: Any) -> None:
         super().__init__(client)  # type: ignore[no-untyped-call]
@@ -48,18 +48,18 @@ class Connection(AIOLDAPConnection):
         self.arrived: list[Any] = []
 
     def keep_raw(self, names: list[str]) -> None:
-        """Gives values of these attributes as bytes; left alone, bonsai makes 4312345 of "+4312345", True of "TRUE"."""
+        """Returns these attributes as bytes. By default bonsai turns "+4312345" into 4312345 and "TRUE" into True."""
         self._settings.set_raw_attributes(names)
 
     async def answer(self, message: int) -> Any:
-        """The answer to an operation that is under way."""
+        """The answer to an operation in flight."""
         return await self._poll(message)
 
-    # Overrides a private method of bonsai, through which it waits for every answer; there is no public way to wait
-    # otherwise. The signature is bonsai's; time limits come from the caller's asyncio.timeout.
+    # This overrides a private method of bonsai, which waits for every answer; there is no public way to change that.
+    # The signature is bonsai's; time limits come from the caller's asyncio.timeout.
     async def _poll(self, msg_id: int, timeout: float | None = None) -> Any:  # noqa: ARG002, ASYNC109
         if self.closed:
-            # Still opening: asking before the helper thread is done would sleep 5 ms in the loop.
+            # Still opening: get_result() would block the loop for 5 ms until the helper thread is done.
             await self._readable()
         while True:
             result = super(AIOLDAPConnection, self).get_result(msg_id)
@@ -77,15 +77,15 @@ class Connection(AIOLDAPConnection):
             loop.remove_reader(descriptor)
 
 
-#: Connections that are being opened for nobody; the loop itself holds tasks weakly.
+#: Tasks that still open a connection after their caller has gone. The event loop holds only weak references to tasks.
 _orphans: set[asyncio.Task[Connection]] = set()
 
 
 async def connect(path: Path, user: str | None, password: str | None) -> Connection:
-    """A bound connection to the server behind a Unix socket. When cancelled, it is opened for nobody and closed.
+    """A bound connection to the server behind a Unix socket. After a cancellation it still opens, then closes.
 
-    A connection that is abandoned while it opens is never freed: it keeps its descriptors and a thread. Without
-    its relay it comes to its end by itself, soon after.
+    bonsai never frees a connection that is abandoned while it opens: it leaks descriptors and a thread. Once its relay
+    is gone, opening it ends soon.
     """
     # Every byte escaped: bonsai writes the host of a URL in lower case.
     client = bonsai.LDAPClient("ldapi://" + "".join(f"%{byte:02x}" for byte in bytes(path)))

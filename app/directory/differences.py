@@ -1,4 +1,4 @@
-"""What differs between a user as stored and as the directory describes them: pure, no network and no database."""
+"""Compares a stored user with their directory entry. Pure functions: no network, no database."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,19 +15,19 @@ from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage.ldap_users import StoredUser
 from postroom.storage.users import MAGIC_LDAP
 
-#: Folded name -> (kind, user ID) of whoever goes by it.
+#: Folded name -> (kind of name, user ID) of everyone who has it.
 Owners = Mapping[str, Sequence[tuple[str, int]]]
 
 
-#: What Changes.shown() shows that is about who a user is, and not about their mailbox.
+#: The keys of Changes.shown() that belong to a user's identity, not to their mailbox.
 IDENTITY: Final = frozenset({"ldapID", "username", "aliases", "altnames"})
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What has to be written; what is empty or None stays. Lists are replaced as a whole.
+    """The changes to write; an empty value or None means no change. A list replaces the stored one.
 
-    `fields` are columns by their names in the API, `properties` and `removed` go by tag.
+    `fields` has columns by their names in the API, `properties` and `removed` have property tags.
     """
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -68,15 +68,14 @@ def differences(
     lang: str,
     may_have: Callable[[str], bool],
 ) -> tuple[Changes, list[str]]:
-    """What an update has to write, and sentences about what is left out because it is somebody else's.
+    """The changes that an update has to write, and sentences about names left out because they are not available.
 
-    `lang` is for a user without one. `may_have` tells of a new name whether whoever asks for the update may give it to
-    the user. InvalidError when the user cannot have the name that the directory gives them: it
-    is in another domain, or somebody else's.
+    `lang` is the language of a user without one. `may_have` tells whether the actor may give the user a new name.
+    InvalidError when the user cannot have the username of the entry, because it is in another domain or in use.
     """
     warnings = list(mapped.warnings)
     username = aliases = altnames = None
-    # A contact's name and addresses are no mailbox's: its own address is a property.
+    # A contact has no username or aliases of its own: its address is a property.
     if stored.status != STATUS_CONTACT:
         username = _username(stored, mapped, owners)
         aliases = _aliases(stored, mapped, config, owners, may_have, warnings)
@@ -96,7 +95,7 @@ def differences(
 
 
 def is_taken(owners: Owners, name: str, user_id: int | None, *kinds: str) -> bool:
-    """Whether somebody else than this user (None: a new one) goes by the name in one of these ways."""
+    """Whether another user than this one (None: a new user) has the name, as one of these kinds."""
     return any(kind in kinds and owner != user_id for kind, owner in owners.get(fold(name), ()))
 
 
@@ -119,7 +118,7 @@ def _aliases(
     may_have: Callable[[str], bool],
     warnings: list[str],
 ) -> tuple[str, ...] | None:
-    # Without an attribute for aliases the directory does not say what they are: those there stay.
+    # Without an attribute for aliases the directory says nothing about them: keep the stored ones.
     kept = () if config.aliases else stored.aliases
     wanted: dict[str, str] = {}
     there = {fold(alias) for alias in (stored.username, *stored.aliases)}
@@ -128,10 +127,10 @@ def _aliases(
             warnings.append(f"The alias {alias} is not in a domain that you may change and was left out")
         elif is_taken(owners, alias, stored.id, "username", "alias"):
             warnings.append(f"The alias {alias} is in use already and was left out")
-        # An alias that becomes the name is an alias no more.
+        # An alias that becomes the username is no longer an alias.
         elif fold(alias) != fold(mapped.username):
             wanted.setdefault(fold(alias), alias)
-    # The values of an attribute have no order.
+    # The values of an LDAP attribute have no order.
     same = wanted.keys() == {fold(alias) for alias in stored.aliases}
     return None if same else tuple(wanted.values())
 

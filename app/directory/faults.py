@@ -1,15 +1,15 @@
-"""What can go wrong between us and a directory server, before it is an error for people."""
+"""Errors between us and a directory server. client.py turns them into errors for users of the API."""
 
 from collections.abc import Sequence
 from typing import Any
 
 
 class AwayError(Exception):
-    """The server cannot be asked; the text is the reason, to go on after the server's name ("... is ...")."""
+    """The server cannot be asked. The text is the reason, without the server's name: "it refuses connections"."""
 
 
 class FaultError(Exception):
-    """The server answered and cannot do what is configured; the text is the reason."""
+    """The server answers, but the configuration does not work with it. The text is the reason."""
 
 
 class RefusedError(Exception):
@@ -17,6 +17,6 @@ class RefusedError(Exception):
 
 
 class TooManyError(Exception):
-    """There are more entries than were asked for, or than the server gives out; `came` are those that came."""
+    """There are more entries than requested, or than the server returns. `came` has the received ones."""
 
     came: Sequence[Any] = ()

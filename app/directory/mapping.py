@@ -1,4 +1,4 @@
-"""From a directory entry to the data of a user: pure, no network and no database."""
+"""Maps a directory entry to the data of a user. Pure functions: no network, no database."""
 
 import logging
 import re
@@ -19,7 +19,7 @@ from postroom.schemas.values.users import LONGEST_ADDRESS
 log = logging.getLogger("postroom.ldap")
 
 STORAGE_QUOTA = 0x3FF50003
-#: What stays when its attribute goes: nobody loses a quota or becomes another kind of mailbox by an omission.
+#: Properties that stay when their attribute is gone: an omission must not remove a quota or change the kind of mailbox.
 KEPT = frozenset({DISPLAY_TYPE, STORAGE_QUOTA, 0x666E0003, 0x666A0003})
 
 _DISPLAY_TYPE_CONTACT = 6
@@ -28,9 +28,9 @@ _PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9]*):(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One directory entry; attribute names in any case. `is_contact`: the contact filter found it.
+    """One directory entry; attribute names in any case. `is_contact`: the contact filter matched it.
 
-    `object_id` is the first value of the configured attribute as bytes, empty when the entry has none.
+    `object_id` is the first value of the configured attribute as bytes, empty if the entry has none.
     """
 
     dn: str
@@ -41,11 +41,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class MappedUser:
-    """What an entry says about a user.
+    """The user data of an entry.
 
-    `properties` is property tag -> value as the API shows it (time as `YYYY-MM-DD HH:MM:SS` in the configured time
-    zone, binary as base64); `removed` are the tags whose attributes are gone. `default_quota` (KiB) is for a user that
-    is being created only. `warnings` are sentences about what was left out.
+    `properties` is property tag -> value in the format of the API (time as `YYYY-MM-DD HH:MM:SS` in the configured time
+    zone, binary as base64). `removed` has the tags whose attributes are gone. `default_quota` (KiB) is only for a new
+    user. `warnings` has sentences about values left out.
     """
 
     username: str
@@ -59,18 +59,17 @@ class MappedUser:
 
 
 def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str, str], bool]) -> MappedUser:
-    """The user data of an entry; whatever is unusable becomes a warning.
+    """The user data of an entry; an unusable value becomes a warning.
 
-    `accepts_domain(own, other)` tells of two ASCII domains in lower case whether a user of one may have aliases in the
-    other.
-    InvalidError, naming the attribute, when there is no valid username.
+    `accepts_domain(own, other)` tells whether a user of the first domain may have aliases in the other one; both are
+    ASCII in lower case. InvalidError, which names the attribute, when there is no valid username.
     """
     try:
         return _mapped(entry, config, accepts_domain)
     except InvalidError:
         raise
     except Exception:
-        # Whatever it is, it must not keep the other entries from being read.
+        # No error of one entry may stop the other entries from being read.
         log.exception("The directory entry %r cannot be read", entry.dn)
         raise InvalidError("The directory entry cannot be read; the log of the service tells why") from None
 
@@ -84,7 +83,7 @@ def _mapped(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str
     properties: dict[int, Value] = {}
     removed: set[int] = set()
     for tag, ranks in config.properties.items():
-        # The attributes of the first rank that has any value give the property, all together.
+        # The first rank with a value supplies the property, from all its attributes together.
         for rank in ranks:
             raw = [value for name in rank for value in _present(values, name)]
             if raw:
@@ -110,13 +109,13 @@ def _mapped(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str
 
 
 def _present(values: Mapping[str, Sequence[str | bytes]], attribute: str | None) -> list[str | bytes]:
-    """The values of an attribute, or else those under its other name, that are not blank."""
+    """The non-blank values of an attribute, or else of its other name."""
     name, other = _spellings(attribute or "")
     found = values.get(name) or values.get(other) or ()
     return [value for value in found if value.strip()]
 
 
-# More attributes than a configuration has; a changed one has others.
+# The cache is larger than the number of attributes in any configuration.
 @lru_cache(maxsize=1024)
 def _spellings(attribute: str) -> tuple[str, str]:
     """An attribute's name and its other name in lower case."""
@@ -166,7 +165,7 @@ def _aliases(
         except ValueError as exc:
             warnings.append(f"The alias {_shown(address)} was left out: {exc}")
             continue
-        # Folded, as the database compares: strasse@ is straße@.
+        # Fold it as the database does: strasse@ equals straße@.
         key = fold(alias)
         if key == fold(username) or key in aliases:
             continue
@@ -182,7 +181,7 @@ def _altname(values: Mapping[str, Sequence[str | bytes]], attribute: str | None,
     if not texts:
         return None
     altname = texts[0]
-    # The rules of altnames that are entered by hand.
+    # The same rules as for altnames that are entered by hand.
     if len(altname) > LONGEST_ADDRESS:
         reason = "it is too long"
     elif any(character.isspace() or character < " " or character == "\x7f" for character in altname):
@@ -194,5 +193,5 @@ def _altname(values: Mapping[str, Sequence[str | bytes]], attribute: str | None,
 
 
 def _shown(text: str) -> str:
-    """Text of the directory in a message: cut short, on one line."""
+    """Text of the directory for a message: at most 80 characters, on one line."""
     return "".join(char if char.isprintable() else "?" for char in text[:80])

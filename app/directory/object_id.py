@@ -1,4 +1,4 @@
-"""Object IDs of the directory: they are bytes (a Windows objectGUID has 16), written as text for the API."""
+"""Object IDs of the directory: bytes (a Windows objectGUID has 16) in the directory, escaped text in the API."""
 
 import re
 
@@ -35,5 +35,5 @@ def parse_object_id(text: str) -> bytes:
 
 
 def filter_escape(raw: bytes) -> str:
-    r"""The bytes as a value in an LDAP filter, each as `\xx` (RFC 4515), so that none means anything there."""
+    r"""The bytes as a value in an LDAP filter, each as `\xx` (RFC 4515), so that none has a special meaning."""
     return "".join(f"\\{byte:02x}" for byte in raw)

@@ -1,7 +1,7 @@
-"""What an update of many users from the directory would do: pure, no network and no database.
+"""Plans the sync of many users with the directory. Pure functions: no network, no database.
 
-Entries are read with `read_entry`, what is stored of them and their names comes as a Snapshot, and a Planner says for
-each what has to be done.
+`read_entry` maps the entries, a Snapshot has the stored users and names, and a Planner decides what to do with each
+entry.
 """
 
 import logging
@@ -24,14 +24,14 @@ from postroom.storage.ldap_users import Linked, StoredUser
 
 log = logging.getLogger("postroom.ldap")
 
-#: Said of an entry with which something went wrong that nobody has foreseen.
+#: The message for an entry with an unexpected error.
 FAULT = "A fault of postroom; the log of the service tells more"
 #: Why contacts stay as they are.
 NO_CONTACTS = "Contacts are not taken over from the directory: enableContacts is off"
 
 
 class Action(StrEnum):
-    """What is done with a user."""
+    """What the sync does with a user."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -42,10 +42,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to do, or (skip) not to do. `code` is what an HTTP request for it alone would answer.
+    """One action for one user. `code` is the HTTP status that a request for this user alone would get.
 
-    `message` is the reason for a skip, and for the others what of the directory's wishes is left out. `domain_id` 0: of
-    no domain that is here. `shown` is field -> [before, after]; `mapped` is what to write.
+    `message` is the reason for a skip; for other actions it says which values were left out. `domain_id` 0: no domain
+    of ours. `shown` is field -> [before, after]; `mapped` is the data to write.
     """
 
     action: Action
@@ -61,14 +61,14 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ReadEntry:
-    """An entry and what it says of a user, or the reason why it says nothing."""
+    """An object ID and its user data, or the reason why the entry is unusable."""
 
     object_id: str
     mapped: MappedUser | None
     reason: str = ""
 
     def names(self) -> Iterable[str]:
-        """Every name that a user made of it would like to have."""
+        """All names that the entry gives to a user."""
         if self.mapped is not None:
             yield self.mapped.username
             yield from self.mapped.aliases
@@ -78,14 +78,14 @@ class ReadEntry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is stored: object ID -> users linked to it, and who goes by which name."""
+    """The stored data: object ID -> users linked to it, and the owners of names."""
 
     linked: Mapping[str, Sequence[StoredUser]] = field(default_factory=dict)
     owners: Owners = field(default_factory=dict)
 
 
 def read_entry(entry: Entry, config: DirectoryConfig, scope: Scope) -> ReadEntry:
-    """What an entry says. An unusable one is no error here."""
+    """Maps an entry. An unusable one raises no error, but has a reason."""
     object_id = escape_object_id(entry.object_id)
     try:
         return ReadEntry(object_id, map_entry(entry, config, scope.accepts))
@@ -93,29 +93,29 @@ def read_entry(entry: Entry, config: DirectoryConfig, scope: Scope) -> ReadEntry
         return ReadEntry(object_id, None, error.message)
 
 
-#: Kind of a name -> how the name of a user to be created stands among Owners; -2: of nobody who is stored.
+#: Kind of name -> its item in Owners for a planned user. The ID -2 is no stored user's.
 _CLAIMS = {kind: (kind, -2) for kind in ("username", "alias", "altname")}
 
 
 class Planner:
-    """Plans one page after the other; what earlier pages create counts for later ones."""
+    """Plans page by page. Later pages take the users that earlier pages create into account."""
 
     def __init__(self, config: DirectoryConfig, scope: Scope) -> None:
         self._config = config
         self._scope = scope
         self._room = {domain.id: domain.max_user - domain.active_users for domain in scope.domains.values()}
-        # What the users to be created will be called: in a dry run nothing of it is stored when the next page comes.
+        # The names of planned users. A dry run does not store them, so the next page does not find them as owners.
         self._claimed: dict[str, tuple[tuple[str, int], ...]] = {}
         self._homes = scope.homes()
 
     def plan(self, entries: Iterable[ReadEntry], snapshot: Snapshot) -> list[Step]:
-        """The steps for a page of entries. Entries that are nobody's here have none."""
+        """The steps for a page of entries. An entry that belongs to no user of the scope has none."""
         return [step for entry in entries for step in self._plan_or_skip(entry, snapshot)]
 
     def missing(self, user: Linked, *, exists: bool, unlink: bool) -> Step:
-        """The step for a linked user whom no entry was found for: by itself an update changes nothing about them.
+        """The step for a linked user without a listed entry. Without `unlink` the user stays as it was.
 
-        `exists`: the object is there and the filters do not find it.
+        `exists`: the object exists, but the filters do not match it.
         """
         step = Step(Action.SKIP, user.ldap_id, user.username, 404, "", user.domain_id, user.id)
         if exists and user.status == STATUS_CONTACT and not self._config.contacts:
@@ -132,7 +132,7 @@ class Planner:
         try:
             return self._plan(entry, snapshot)
         except Exception:
-            # Whatever it is, it must not keep the other entries from being planned.
+            # No error of one entry may stop the other entries from being planned.
             log.exception("The object %s cannot be planned", entry.object_id)
             linked = snapshot.linked.get(entry.object_id, ())
             return [self._skipped(entry, user, 500, FAULT) for user in linked if user.domain_id in self._scope.domains]
@@ -178,7 +178,7 @@ class Planner:
     def _create(self, entry: ReadEntry, snapshot: Snapshot) -> list[Step]:
         mapped = entry.mapped
         if mapped is None:
-            # Whose it would be nobody can tell, so only who sees every domain is told.
+            # The entry's domain is unknown, so only a sync of all domains reports it.
             step = Step(Action.SKIP, entry.object_id, "", 400, entry.reason)
             return [step] if len(self._scope.domains) == len(self._scope.all_domains) else []
         domain = self._scope.all_domains.get(domain_of(mapped.username))
@@ -205,7 +205,7 @@ class Planner:
         return [replace(step, action=Action.CREATE, code=201, message="; ".join(warnings), shown=shown, mapped=mapped)]
 
     def _owners(self, entry: ReadEntry, snapshot: Snapshot) -> Owners:
-        """Who goes, or is going to go, by one of the names of an entry."""
+        """The stored and planned owners of an entry's names."""
         keys = {fold(name) for name in entry.names()}
         return {key: [*snapshot.owners.get(key, ()), *self._claimed.get(key, ())] for key in keys}
 
@@ -214,7 +214,7 @@ class Planner:
             self._claimed[key] = (*self._claimed.get(key, ()), _CLAIMS[kind])
 
     def _obstacle(self, username: str, owners: Owners) -> str:
-        """Why a new user cannot have the name, "" when they can."""
+        """Why a new user cannot have the name; "" if they can."""
         if is_taken(self._claimed, username, None, "username"):
             return f"Several entries of the directory have the address {username}"
         if is_taken(owners, username, None, "username"):

@@ -1,4 +1,4 @@
-"""A few connections to the servers of one directory, in their order: which is there, which is asked first."""
+"""The connection pool of one directory: keeps a few connections and chooses among the directory's servers."""
 
 import asyncio
 import ssl
@@ -18,8 +18,8 @@ _T = TypeVar("_T")
 
 
 class Pool:
-    """At most `connections` at a time. `timeout`, `max_idle` and `avoid` are in seconds: the share of each server when
-    connecting is its part of `timeout`, and a server that was away is asked last for the time of `avoid`.
+    """At most `connections` at a time. `timeout`, `max_idle` and `avoid` are in seconds. When connecting, the servers
+    share `timeout` equally. A server that was away comes last in the order for the time of `avoid`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Pool:
         self._timeout = timeout
         self._max_idle = max_idle
         self._avoid = avoid
-        #: (since when, connection), the longest idle first; never more than there are slots.
+        #: (idle since, connection), the longest idle first; never more than there are slots.
         self._idle: list[tuple[float, Session]] = []
         self._hanging_up: asyncio.TimerHandle | None = None
         self._away_until: dict[str, float] = {}
@@ -46,7 +46,7 @@ class Pool:
 
     @asynccontextmanager
     async def slot(self, deadline: float) -> AsyncIterator[None]:
-        """The right to one connection inside the block, for take() and open(); run() sees to it itself."""
+        """Reserves one connection for the block, for take() and open(). run() reserves one itself."""
         async with asyncio.timeout_at(deadline):
             await self._slots.acquire()
         try:
@@ -55,9 +55,9 @@ class Pool:
             self._slots.release()
 
     async def run(self, work: "Callable[[Session], Awaitable[_T]]", deadline: float) -> _T:
-        """The outcome of the work on a connection, repeated on a fresh one when it dies, of each server once.
+        """The result of the work on a connection. If it dies, retries on a new one, as often as there are servers.
 
-        AwayError, FaultError, RefusedError, TimeoutError past the deadline, and whatever the work raises.
+        AwayError, FaultError, RefusedError, TimeoutError past the deadline, and any error of the work.
         """
         async with self.slot(deadline):
             session = self._reusable()
@@ -80,7 +80,7 @@ class Pool:
 
     @asynccontextmanager
     async def lent(self, session: "Session") -> "AsyncIterator[Session]":
-        """Keeps the connection for the next afterwards, or closes it on any error and on cancellation."""
+        """Returns the connection to the pool after the block, or closes it on any error and on cancellation."""
         try:
             yield session
         except BaseException as exc:
@@ -95,7 +95,7 @@ class Pool:
             self._hang_up_later()
 
     async def close(self) -> None:
-        """Hangs up. What is under way goes on to its end, but no connection is kept any more."""
+        """Closes all idle connections. Work in flight still completes, then its connection closes."""
         self._closed = True
         if self._hanging_up is not None:
             self._hanging_up.cancel()
@@ -109,7 +109,7 @@ class Pool:
             self._hanging_up = asyncio.get_running_loop().call_later(max(wait, 0), self._hang_up)
 
     def _hang_up(self) -> None:
-        """Closes what nobody has needed for a while. The last one used is taken first: others might wait for ever."""
+        """Closes connections idle for too long. The pool reuses the latest one first, so others may stay idle."""
         self._hanging_up = None
         limit = time.monotonic() - self._max_idle
         while self._idle and (self._idle[0][0] <= limit or not self._idle[0][1].alive):
@@ -117,19 +117,19 @@ class Pool:
         self._hang_up_later()
 
     async def open(self, user: str | None, password: str | None, deadline: float) -> "Session":
-        """A fresh connection to the first server that is there. AwayError, FaultError, RefusedError, TimeoutError."""
+        """A new connection to the first server that answers. AwayError, FaultError, RefusedError, TimeoutError."""
         if user and not password:
             raise FaultError("the bind user has no password, which would be an anonymous login")
         if "\0" in (user or "") + (password or ""):
             raise FaultError("the bind user or its password holds a NUL character")
         servers = self._ranked()
-        # So that a silent server leaves time for the next.
+        # A silent server must leave time for the next one.
         share = self._timeout / len(servers)
         now = asyncio.get_running_loop().time
         reason = AwayError("there is none")
         for server in servers:
             if now() >= deadline:
-                # Nothing is known about a server for which there was no time.
+                # Do not mark this server as away: there was no time to try it.
                 raise TimeoutError
             try:
                 async with asyncio.timeout_at(min(deadline, now() + share)):
@@ -148,12 +148,12 @@ class Pool:
         self._away_until[server.url] = time.monotonic() + self._avoid
 
     def _ranked(self) -> list[ServerAddress]:
-        """The servers in the order in which to ask: as configured, but those that were away lately last."""
+        """The servers in the order to ask them: as configured, but those recently away come last."""
         now = time.monotonic()
         return sorted(self._config.servers, key=lambda one: self._away_until.get(one.url, 0.0) > now)
 
     def _reusable(self) -> "Session | None":
-        # A connection to a later server is given up as soon as an earlier one may be there again.
+        # Drop a connection to a later server as soon as an earlier one may be back.
         first = self._ranked()[0]
         while self._idle:
             since, session = self._idle.pop()
@@ -166,7 +166,7 @@ class Pool:
         from postroom.app.directory.session import Session
 
         if server.url in self._away_until:
-            # Whoever comes while this one tries need not wait for the same server.
+            # While this attempt runs, other callers avoid the server instead of waiting for it, too.
             self._avoid_for_now(server)
         encrypted = server.tls or self._config.starttls
         return await Session.open(server, self._context if encrypted else None, user or None, password or None)

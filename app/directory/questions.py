@@ -1,4 +1,4 @@
-"""What is asked of a directory over one connection: the filters, and what the answers mean."""
+"""The questions to a directory over one connection: builds the filters and interprets the answers."""
 
 from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import aclosing, contextmanager
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from postroom.app.directory.session import Session
 
 _ANYTHING = "(objectClass=*)"
-#: Attributes that hold passwords, their hashes or keys and do not say so by their names, in lower case. `pwhistory` is
+#: Attributes, in lower case, with passwords, hashes or keys but without "password" in their names. `pwhistory` is
 #: Univention's.
 _SECRET = frozenset(
     {
@@ -28,17 +28,17 @@ _SECRET = frozenset(
 
 
 def is_secret(name: str) -> bool:
-    """Whether an attribute may hold a password, or what is made of one: not asked for, so never shown.
+    """Whether an attribute may hold a password, or a hash or key made from one. It is not requested, so never shown.
 
-    Schemas of all kinds have passwords of their own; that one of these names holds but a date is no loss.
+    Many schemas have password attributes of their own. A harmless one, such as a date, is left out as well.
     """
     plain = name.lower().partition(";")[0]
     return plain in _SECRET or "password" in plain
 
 
 class Questions:
-    """The questions of one configuration. They raise what the session raises, FaultError when the base DN is gone,
-    InvalidError when several entries have an object ID."""
+    """The questions of one configuration. They raise the errors of the session, FaultError when the base DN is gone,
+    and InvalidError when several entries have an object ID."""
 
     def __init__(self, config: DirectoryConfig) -> None:
         self._config = config
@@ -47,20 +47,20 @@ class Questions:
         self._id_names = [config.object_id, *([other] if other else [])]
 
     async def check(self, session: "Session") -> None:
-        """Tries base DN and filters."""
+        """Checks the base DN and the filters."""
         await self.check_base(session)
         for text in (self._config.filter, self._config.contact_filter):
             if text is not None:
                 await session.exists(self._config.base_dn, text)
 
     async def check_base(self, session: "Session") -> None:
-        """FaultError when the base DN is not there."""
-        # A search below a base that is not there finds nothing and is no error to bonsai.
+        """FaultError when the base DN does not exist."""
+        # In bonsai, a search below a missing base is no error and finds nothing.
         if not await session.exists(self._config.base_dn, _ANYTHING):
             raise FaultError(f"the base DN {self._config.base_dn} does not exist or may not be read")
 
     async def find(self, session: "Session", object_id: bytes) -> Entry | None:
-        """The user or else the contact with this object ID."""
+        """The user with this object ID, or else the contact."""
         match = self._match(object_id)
         with self._only_one():
             found = await self._query(session, f"(&{match}{self._config.filter})", 2)
@@ -70,7 +70,7 @@ class Questions:
             return await self._the_one(session, found)
 
     async def dump(self, session: "Session", object_id: bytes) -> Entry | None:
-        """The entry with this object ID and all it has but what is_secret()."""
+        """The entry with this object ID, with all attributes except secret ones (see is_secret)."""
         match, base = self._match(object_id), self._config.base_dn
         with self._only_one():
             names = await session.names(base, match, ["*", *self._id_names], 2)
@@ -112,12 +112,12 @@ class Questions:
             await self.check_base(session)
 
     async def existing(self, session: "Session", object_ids: Collection[bytes]) -> set[bytes]:
-        """Those of the object IDs that any entry has."""
+        """The object IDs that occur in any entry."""
         match = "".join(self._match(one) for one in object_ids)
         found = await session.search(self._config.base_dn, f"(|{match})", self._id_names, 0)
         there: set[bytes] = set()
         for values in map(self._ids, found):
-            # The server may compare without regard to case, as it does with uid; then so do we.
+            # The server may compare case-insensitively, as with uid. Then compare in the same way.
             folded = {_folded(value) for value in values}
             there |= set(values).intersection(object_ids) or {one for one in object_ids if _folded(one) in folded}
         return there
@@ -130,7 +130,7 @@ class Questions:
         if len(found) > 1:
             raise TooManyError
         if not found:
-            # "Not there" makes users orphans, so a base that is gone or hidden must not look the same.
+            # A missing entry makes its user an orphan, so a missing or hidden base must not look the same.
             await self.check_base(session)
             return None
         return found[0]

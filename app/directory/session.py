@@ -1,4 +1,4 @@
-"""One connection to a directory server, and what its answers mean. bonsai is slow to import: import this late."""
+"""One connection to a directory server; interprets its answers. bonsai is slow to import: import this module late."""
 
 import contextlib
 import ssl
@@ -16,10 +16,10 @@ from postroom.schemas.ldap_text import ServerAddress
 _BASE = int(bonsai.LDAPSearchScope.BASE)
 _SUBTREE = int(bonsai.LDAPSearchScope.SUBTREE)
 
-#: Result codes of RFC 4511 (negative: libldap's own) by what they mean for the caller.
+#: Result codes of RFC 4511 (negative: libldap's own), grouped by their meaning for the caller.
 _AWAY = {-1, -5, -11, 51, 52, -101}
 _NO_SUCH_OBJECT, _INVALID_DN, _TOO_MANY, _FILTER = 32, 34, 4, -7
-#: Wrong password, no password, no such entry, locked by a policy, unwilling: none of them logs in.
+#: Failed logins: wrong password, no password, no such entry, locked by a policy, unwilling.
 _REFUSED = {49, 48, 32, 19, 53}
 _REASONS = {
     1: "it requires a bind user",
@@ -48,7 +48,7 @@ class Session:
     async def open(
         cls, server: ServerAddress, context: ssl.SSLContext | None, user: str | None, password: str | None
     ) -> "Session":
-        """Connects and binds, anonymously without a user. AwayError, FaultError, RefusedError."""
+        """Connects and binds; anonymously if there is no user. AwayError, FaultError, RefusedError."""
         async with open_relay(server, context) as relay:
             with _translated(binding=True):
                 connection = await connect(relay.path, user, password)
@@ -60,15 +60,15 @@ class Session:
         return self._relay.alive
 
     async def exists(self, base: str, filter_text: str) -> bool:
-        """Whether the base can be read and the filter fits it. AwayError, FaultError."""
+        """Whether the base can be read and matches the filter. AwayError, FaultError."""
         return bool(await self._ask(base, _BASE, filter_text, ["1.1"], 0))
 
     async def search(
         self, base: str, filter_text: str, attributes: Collection[str], limit: int, *, cut: bool = False
     ) -> list[Entry]:
-        """The entries below the base, with those of the attributes they have; a limit of 0 is the server's own.
+        """The entries below the base, with these attributes as far as they exist. A limit of 0 means the server's own.
 
-        When there are more: with `cut` those that came, or else TooManyError. AwayError, FaultError.
+        Beyond the limit: with `cut` returns the received entries, otherwise TooManyError. AwayError, FaultError.
         """
         names = self._want(attributes)
         try:
@@ -95,12 +95,12 @@ class Session:
                 found = await self._connection.answer(message)
 
     async def names(self, base: str, filter_text: str, attributes: Collection[str], limit: int) -> set[str]:
-        """The names of those attributes that the entries below the base have. AwayError, FaultError, TooManyError."""
+        """The names of these attributes that occur in entries below the base. AwayError, FaultError, TooManyError."""
         found = await self._ask(base, _SUBTREE, filter_text, list(attributes), limit, names_only=True)
         return {_plain(name) for one in found for name in one if name != "dn"}
 
     def close(self) -> None:
-        """Hangs up at once."""
+        """Closes the connection at once."""
         with contextlib.suppress(bonsai.LDAPError):
             self._connection.close()
         self._relay.close()
@@ -124,7 +124,7 @@ class Session:
             exc.came = list(arrived)
             raise
         finally:
-            # Or a kept connection would keep the entries, too.
+            # Otherwise a pooled connection would keep the entries in memory.
             arrived.clear()
 
 
@@ -143,7 +143,7 @@ def _attributes(found: Any, wanted: Collection[str]) -> dict[str, Sequence[str |
 
 
 def _plain(name: str) -> str:
-    """Active Directory gives out long lists in parts, the first as `name;range=0-1499` beside an empty `name`."""
+    """The name without a range. Active Directory splits long lists: `name;range=0-1499` beside an empty `name`."""
     return name.partition(";range=")[0]
 
 
@@ -156,13 +156,13 @@ def _decoded(value: bytes) -> str | bytes:
 
 @contextlib.contextmanager
 def _translated(*, binding: bool = False) -> Iterator[None]:
-    """bonsai's errors as ours. Their text is not used: it repeats what the server says."""
+    """Turns bonsai's errors into ours. Drops their text, because it comes from the server."""
     try:
         yield
     except bonsai.LDAPError as exc:
         raise _translation(int(exc.code), binding=binding) from None
     except (SystemError, UnicodeDecodeError):
-        # bonsai's answers to an operation that is not the one expected, and to a DN that is not UTF-8.
+        # bonsai raises these for an unexpected operation, and for a DN that is not UTF-8.
         raise AwayError("its answer is not valid LDAP") from None
 
 

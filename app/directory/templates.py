@@ -1,4 +1,4 @@
-"""Which LDAP attribute fills which property, for the kinds of directory people use. Data only."""
+"""Mappings from LDAP attributes to properties for common directories. Data only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """`attributes` is LDAP attribute -> property name; the rest is what such a directory usually has."""
+    """`attributes` is LDAP attribute -> property name. The other fields are usual settings for such a directory."""
 
     attributes: Mapping[str, str]
     altname: str | None = None
@@ -56,7 +56,7 @@ _WINDOWS = {
 }
 _UNIX = {"departmentNumber": "departmentname"}
 
-#: Names of one attribute (RFC 4519, RFC 4524): asked for the one, a server answers with the other.
+#: Two names of one attribute (RFC 4519, RFC 4524). Asked for one name, a server may answer with the other.
 _SYNONYMS = (
     ("c", "countryName"),
     ("cn", "commonName"),

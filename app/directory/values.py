@@ -1,4 +1,4 @@
-"""The value of a property out of the values of directory attributes."""
+"""Converts values of directory attributes to the value of a property."""
 
 import base64
 import re
@@ -31,12 +31,12 @@ def as_text(value: str | bytes) -> str:
 
 
 def convert(prop: PropTag, raw: Sequence[str | bytes], zone: tzinfo) -> Value:
-    """The property out of the values of its attributes. ValueError with the reason when they do not fit."""
+    """The value of a property from the values of its attributes. ValueError with the reason when they do not fit."""
     if prop.multi:
-        # All are of the property's kind.
+        # All values have the property's kind.
         return cast(Value, [_single(prop, value, zone) for value in raw])
     if prop.kind is Kind.TEXT:
-        # An entry has any number of addresses in any order, this property holds exactly one.
+        # An entry may have several addresses in any order; this property holds exactly one.
         texts = [as_text(value) for value in (raw[:1] if prop.tag == SMTP_ADDRESS else raw)]
         return _short(" ".join(texts))
     if len(raw) > 1:
@@ -48,7 +48,7 @@ def convert(prop: PropTag, raw: Sequence[str | bytes], zone: tzinfo) -> Value:
 
 
 def checked(prop: PropTag, value: Value) -> Value:
-    """The value, when it could be put by hand as well: what is read can be sent back. ValueError with the reason."""
+    """The value, if a client could set it as well: a client must be able to send back what it reads. ValueError."""
     try:
         return parse_value(prop, value)
     except ValidationError as error:

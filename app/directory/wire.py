@@ -1,8 +1,7 @@
-"""The way to a directory server that can never stop the event loop.
+"""Connects to a directory server without ever blocking the event loop.
 
-libldap resolves names, connects and shakes hands for TLS while the whole process waits. So asyncio does
-these, and libldap is given a Unix socket in a private folder, where connecting takes no time: what it says
-there is passed on.
+libldap blocks the whole process while it resolves names, connects and does the TLS handshake. So asyncio does these,
+and libldap connects to a Unix socket in a private folder, which takes no time. A relay passes the bytes on.
 """
 
 import asyncio
@@ -22,20 +21,20 @@ from postroom.schemas.ldap_text import ServerAddress
 _START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
 _EXTENDED_RESPONSE = 0x78
 _MAX_RESPONSE = 4096
-#: Bytes of the answers to one request: many times a page of people with their photographs.
+#: Most bytes of the answers to one request: many times a page of people with their photographs.
 _MAX_ANSWER = 64 * 1024 * 1024
 
 _T = TypeVar("_T")
 
 
 class _Pipe(asyncio.Protocol):
-    """One end of a relay: what it reads is written to its peer, and either end takes the other along."""
+    """One end of a relay: it writes to its peer what it reads. When one end closes, so does the other."""
 
     def __init__(self) -> None:
         self.peer: _Pipe | None = None
         self.transport: asyncio.Transport | None = None
         self.received = bytearray()
-        #: Bytes passed on since the other end has said something.
+        #: Bytes passed on since the other end last sent something.
         self.relayed = 0
         self.arrived = asyncio.Event()
         self.lost = False
@@ -47,7 +46,7 @@ class _Pipe(asyncio.Protocol):
         if self.peer is not None and self.peer.transport is not None:
             self.relayed, self.peer.relayed = self.relayed + len(data), 0
             if self.relayed > _MAX_ANSWER:
-                # libldap would keep all of it, and has no bound of its own.
+                # libldap would keep all of it in memory, without a limit of its own.
                 self.close()
                 return
             self.peer.transport.write(data)
@@ -77,7 +76,7 @@ class _Pipe(asyncio.Protocol):
 
 
 class _Client(_Pipe):
-    """The end for the client, which may come when the server has gone already."""
+    """The end for the client, which may connect after the server has closed already."""
 
     def __init__(self, upstream: _Pipe) -> None:
         super().__init__()
@@ -90,7 +89,7 @@ class _Client(_Pipe):
 
 
 class _Door:
-    """Lets in one client. asyncio's own servers lose a client that comes while they are being closed."""
+    """Accepts one client. asyncio's own servers lose a client that connects while they close."""
 
     _entering: ClassVar[set[asyncio.Task[Any]]] = set()
 
@@ -113,20 +112,20 @@ class _Door:
         except OSError:
             return
         self.close()
-        # Never cancelled: it takes no time, and a client that is let in has somebody to close it.
+        # Never cancelled: it takes no time, and otherwise nobody would close an accepted client.
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: _Client(self._upstream), client))
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)
 
     def close(self) -> None:
-        """Lets nobody in any more; may be called again."""
+        """Stops accepting clients; idempotent."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
 
 
 class Relay:
-    """An open way to a server. `path` is the Unix socket at which one client is expected."""
+    """An open relay to a server. `path` is the Unix socket for its one client."""
 
     def __init__(self, path: Path, upstream: _Pipe) -> None:
         self.path = path
@@ -134,25 +133,24 @@ class Relay:
 
     @property
     def alive(self) -> bool:
-        """False as soon as the server or the client has hung up."""
+        """False as soon as the server or the client has closed the connection."""
         return not self._upstream.lost
 
     def close(self) -> None:
-        """Hangs up on both sides."""
+        """Closes both sides."""
         self._upstream.close()
 
 
 @asynccontextmanager
 async def open_relay(address: ServerAddress, context: ssl.SSLContext | None) -> AsyncIterator[Relay]:
-    """Connects to the server; inside the block the client must connect to `relay.path`. It outlives the
-    block.
+    """Connects to the server. The client must connect to `relay.path` inside the block; the relay outlives the block.
 
-    With a context the connection is encrypted: at once for ldaps, by StartTLS for ldap. AwayError with the
-    reason when the server cannot be reached; there is no time limit of its own.
+    With a context the connection is encrypted: from the start for ldaps, by StartTLS for ldap. AwayError with the
+    reason when the server cannot be reached. It has no time limit of its own.
     """
     upstream = await _dial(address, context)
     try:
-        # The folder is for this user only (mkdtemp gives 0700), the passwords in it are nobody else's.
+        # Only this user may enter the folder (mkdtemp sets 0700): passwords pass through the socket.
         with tempfile.TemporaryDirectory(prefix="postroom-ldap-") as folder:
             path = Path(folder) / "s"
             with closing(_Door(path, upstream)):
@@ -197,7 +195,7 @@ async def _start_tls(pipe: _Pipe, address: ServerAddress, context: ssl.SSLContex
 
 
 def _complete(data: bytearray) -> bool:
-    """Whether a whole LDAPMessage is there."""
+    """Whether the data contains a whole LDAPMessage."""
     head = _length(data, 1)
     return head is not None and len(data) >= sum(head)
 
@@ -215,7 +213,7 @@ def _accepted(data: bytearray) -> bool:
 
 
 def _length(data: bytearray, position: int) -> tuple[int, int] | None:
-    """Where the content of a BER element begins and its length, from the position of the length octets."""
+    """Start and length of a BER element's content; `position` is that of its length octets. None if incomplete."""
     if len(data) <= position:
         return None
     first = data[position]
@@ -226,7 +224,7 @@ def _length(data: bytearray, position: int) -> tuple[int, int] | None:
 
 
 async def _reasons(attempt: Awaitable[_T]) -> _T:
-    """The outcome of a network operation; AwayError with a reason for people when it fails."""
+    """The result of a network operation; AwayError with a readable reason when it fails."""
     try:
         return await attempt
     except ssl.SSLCertVerificationError as exc:
