@@ -1,4 +1,4 @@
-"""E-mail addresses: one spelling for each, so that they compare as text everywhere."""
+"""Normalises e-mail addresses and domain names: each gets one spelling, so that they compare as text."""
 
 import re
 import unicodedata
@@ -10,15 +10,14 @@ from email_validator import EmailNotValidError, validate_email
 from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
-# The library refuses domains such as firm.local, where many houses have their mail, and can only be told otherwise for
-# the whole process; so it judges the local part, before a domain that it accepts.
+# The library refuses domains such as firm.local, which many firms use for mail, and allows them only by a setting for
+# the whole process. So it checks only the local part, together with a domain that it accepts.
 _ANY_DOMAIN = "@example.org"
 
-#: Local parts that nobody needs to ask the library about: it takes ten times as long as all the rest of an address.
+#: Local parts that are valid without asking the library, which takes ten times as long as all other steps.
 _PLAIN = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*", re.IGNORECASE | re.ASCII)
 _MAX_LOCAL = 64
-#: Longest domain that is looked at. No name in ASCII is longer (RFC 1035), and what is written otherwise gets no
-#: shorter by being encoded.
+#: Longest domain that is parsed. No ASCII name is longer (RFC 1035), and encoding does not shorten other names.
 _MAX_DOMAIN = 255
 
 #: The account of the system administrator, who is in no domain.
@@ -28,7 +27,7 @@ _ADMINISTRATOR = "admin"
 def normalise_address(text: str) -> str:
     """The address in lower case with its domain in ASCII (`jörg@xn--bcher-kva.example`).
 
-    ValueError with a plain English reason when it is none. Domains without a dot (`localhost`) are good.
+    ValueError with a plain English reason when it is invalid. Domains without a dot (`localhost`) are valid.
     """
     if len(text) > LONGEST_ADDRESS:
         raise ValueError(f"The address is longer than {LONGEST_ADDRESS} characters")
@@ -46,7 +45,7 @@ def normalise_address(text: str) -> str:
 
 
 def stored_form(name: str) -> str:
-    """A username or alias as it would be stored; what is no address (`admin`, a contact's name) as it is."""
+    """The stored form of a username or alias. A text that is no address (`admin`, a contact's name) stays as it is."""
     try:
         return normalise_address(name)
     except ValueError:
@@ -56,7 +55,7 @@ def stored_form(name: str) -> str:
 def parse_domain(text: str) -> tuple[str, str]:
     """(A-labels, Unicode) of a domain in any spelling, in lower case.
 
-    ValueError with a plain English reason when it is none (IDNA 2008, RFC 5891, after the mapping of UTS 46).
+    ValueError with a plain English reason when it is invalid (IDNA 2008, RFC 5891, after the mapping of UTS 46).
     """
     ascii_name = _ascii_domain(text)
     return ascii_name, _in_unicode(ascii_name)
@@ -73,7 +72,7 @@ def _ascii_domain(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _encode(text: str) -> tuple[str, str | None]:
-    """(A-labels, None), or ("", why not): what is no domain takes as long to find out, and may come as often."""
+    """(A-labels, None), or ("", reason). Returns the reason instead of raising it, so that the cache holds it, too."""
     try:
         ascii_name = idna.encode(text, uts46=True).decode().lower()
     except UnicodeError as error:
@@ -99,7 +98,7 @@ def domain_of(address: str) -> str:
 
 
 def domain_part(name: str) -> str | None:
-    """The domain of an address or altname in A-labels, "" when it is no domain name; None without one."""
+    """The domain of an address or altname in A-labels; "" if it is no valid domain name, None without an @."""
     _, at, domain = fold(name).rpartition("@")
     if not at:
         return None
@@ -110,9 +109,9 @@ def domain_part(name: str) -> str | None:
 
 
 def spells_administrator(altname: str) -> bool:
-    """Whether an altname without a domain is read as the name of the system administrator, whatever it is made of.
+    """Whether an altname without a domain looks like the name of the system administrator.
 
-    Accents, dots and whatever else is no letter do not make another name of it; nor does the i of Turkish.
+    Accents, dots and other characters that are no letters or digits make no difference, nor does the Turkish i.
     """
     if domain_part(altname) is not None:
         return False

@@ -1,4 +1,4 @@
-"""What a login goes by."""
+"""The setting that selects the backend for logins."""
 
 from typing import Final
 
@@ -6,15 +6,15 @@ from marshmallow import validate
 
 from postroom.schemas.fields import Input, Text
 
-#: The directory for users who are linked to it, the local password for all others: the default.
+#: The default: the directory for linked users, the local password for all others.
 EXTERNID: Final = "externid"
 #: The local password for everybody. Linked users have none, so they cannot log in.
 ALWAYS_MYSQL: Final = "always_mysql"
-#: The directory for everybody but the administrator. Who is not linked cannot log in.
+#: The directory for everybody except the administrator. Unlinked users cannot log in.
 ALWAYS_LDAP: Final = "always_ldap"
 
 
 class AuthmgrSchema(Input):
-    """The body of PUT, and a part of its answer."""
+    """The body of PUT, and part of its response."""
 
     authBackendSelection = Text(16, required=True, validate=validate.OneOf([ALWAYS_MYSQL, ALWAYS_LDAP, EXTERNID]))

@@ -1,4 +1,4 @@
-"""Create defaults as they come in: fields of a new user and of a new domain. Null stands for "no default"."""
+"""Requests about create defaults: fields of a new user and of a new domain. Null means "no default"."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from postroom.schemas.values.users import FLAGS
 
 
 class _UserDefaultsBase(Input):
-    """What a new user gets. Properties stand in `properties`, or by their names beside the other fields."""
+    """Defaults of a new user. Properties are in `properties`, or under their names beside the other fields."""
 
     class Meta:
         unknown = INCLUDE
@@ -24,7 +24,7 @@ class _UserDefaultsBase(Input):
 
     @post_load
     def _named(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Loads with properties as {name: value}, where they stood; everything can be written as JSON."""
+        """Loads properties as {name: value}, in the place where they were given, so that all of it fits into JSON."""
         others = {name: value for name, value in data.items() if name not in self.fields}
         for name in others:
             if proptags.find(name) is None:
@@ -39,7 +39,7 @@ class _UserDefaultsBase(Input):
         return {**known, **named}
 
 
-#: One class made from the table of the yes-or-no fields.
+#: Generated from the table of the yes-or-no fields.
 UserDefaultsSchema = _UserDefaultsBase.from_dict(
     {name: Bool(allow_none=True) for name in FLAGS}, name="UserDefaultsSchema"
 )
@@ -47,7 +47,7 @@ UserDefaultsSchema.__doc__ = _UserDefaultsBase.__doc__
 
 
 class DomainDefaultsSchema(Input):
-    """What a new domain gets."""
+    """Defaults of a new domain."""
 
     maxUser = Int(allow_none=True, validate=validate.Range(0, LARGEST_MAX_USER))
     title = Text(128, allow_none=True)
@@ -67,13 +67,15 @@ class CreateDefaultsSchema(Input):
 
 
 class CreateDefaultsQuerySchema(Schema):
-    """`domain`: ask for what counts in that domain, not for what counts without one."""
+    """`domain`: show the defaults that take effect in that domain."""
 
     domain = QueryInt(metadata={"description": "Show the defaults that take effect in this domain, by ID"})
 
 
 def overlay(base: Defaults, over: Defaults) -> Defaults:
-    """The defaults with what others say instead; null takes one away. A property counts once, wherever it stands."""
+    """The defaults of `base`, overridden by `over`; null removes one. A property occurs only once in the result, either
+    in `properties` or beside the other fields.
+    """
     properties = dict(base["user"].get("properties", {}))
     user = {name: value for name, value in base["user"].items() if name != "properties"}
     for name, value in over["user"].get("properties", {}).items():

@@ -1,4 +1,4 @@
-"""The query of the devices that were seen last."""
+"""Query parameters of the list of recently seen devices."""
 
 from marshmallow import Schema
 
@@ -6,7 +6,7 @@ from postroom.schemas.fields import QueryInt
 
 
 class SeenLastQuerySchema(Schema):
-    """Seconds: `filterUpdated` leaves out devices seen longer ago; of none is it known that its contact has ended."""
+    """In seconds: `filterUpdated` leaves out devices seen longer ago. `filterEnded` has no effect."""
 
     filterUpdated = QueryInt(
         metadata={"description": "Leave out devices that were last seen more seconds ago than this"}

@@ -1,4 +1,4 @@
-"""ActiveSync devices as they come in: from administrators, and from the ActiveSync server."""
+"""Requests about ActiveSync devices, from administrators and from the ActiveSync server."""
 
 import re
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from postroom.schemas.fields import INT64_MAX, CommaSeparated, Input, Int, Text
 from postroom.schemas.session import LONGEST_PASSWORD
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
-#: What has become of a wipe: 0 unknown, 1 none; 2 pending, 4 requested, 8 wiped; 16, 32, 64 the same for the account.
+#: Status of a wipe: 0 unknown, 1 none; 2 pending, 4 requested, 8 wiped; 16, 32, 64 the same for the account.
 WIPE_STATUSES = (0, 1, 2, 4, 8, 16, 32, 64)
 
 LONGEST_DEVICE_ID = 64
 _DEVICE_ID = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_DEVICE_ID}}}", re.ASCII)
 
-#: Most devices in one request: an address line holds hardly more.
+#: Most devices in one request: a URL hardly has room for more.
 _MOST_DEVICES = 100
 
 
 def check_device_id(text: str) -> None:
-    """Raises ValidationError for what no device has as its ID."""
+    """Raises ValidationError unless the text could be a device ID."""
     if not _DEVICE_ID.fullmatch(text):
         raise ValidationError(
             f"{text[:LONGEST_DEVICE_ID]!r} is no device ID: those have 1 to {LONGEST_DEVICE_ID} letters, digits, "
@@ -30,13 +30,13 @@ def check_device_id(text: str) -> None:
 
 
 class ProtocolVersion(fields.Field[str | float]):
-    """A version of the ActiveSync protocol: text or a number, kept as what it is."""
+    """A version of the ActiveSync protocol: text or a number, stored as given."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str | float:
         if isinstance(value, str):
             return str(Text(32).deserialize(value))
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1000:
-            # 14 as 14.0: some clients take a whole number in an answer for no number.
+            # Return 14 as 14.0: some clients do not accept an integer here.
             return float(value)
         raise ValidationError("Neither a version as text nor a number from 0 to 1000.")
 
@@ -52,16 +52,16 @@ def _count() -> Int:
 
 
 class WipeRequestSchema(Input):
-    """The body of POST wipe: 2 wipes the whole device, 16 the account on it. The password is the caller's own."""
+    """The body of POST wipe: status 2 wipes the whole device, 16 the account on it. The password is the caller's."""
 
     optional: ClassVar[bool] = True
-    # Not required: a password that is missing is as bad as a wrong one, and no more.
+    # Not required here: a missing password gets the same error as a wrong one.
     password = Text(LONGEST_PASSWORD, line=False, load_only=True)
     status = Int(load_default=2, validate=validate.OneOf((2, 16)))
 
 
 class DevicesQuerySchema(Schema):
-    """`devices`: only these, and all of the user's when none is named."""
+    """`devices`: only these devices; without it, all of the user's."""
 
     devices = CommaSeparated(
         Text(LONGEST_DEVICE_ID, validate=check_device_id),
@@ -71,17 +71,17 @@ class DevicesQuerySchema(Schema):
 
 
 class WipeReportSchema(Input):
-    """The body of POST /service/wipe. Without `time` and `remoteIP` it is about now and whoever sends it."""
+    """The body of POST /service/wipe. `time` defaults to now, `remoteIP` to the sender's address."""
 
     status = Int(required=True, validate=validate.OneOf(WIPE_STATUSES))
     password = Text(LONGEST_PASSWORD, line=False, load_only=True)
-    # What is reported need not be an address: "[::1]" comes, or an address with a port.
+    # It need not be a plain address: servers also send "[::1]", or an address with a port.
     remoteIP = Text(64)
     time = _count()
 
 
 class DeviceReportSchema(Input):
-    """The body of PUT /service/sync: any of what GET sync shows of a device, but for what postroom itself decides."""
+    """The body of PUT /service/sync: any fields of a device in GET sync, except those that postroom itself sets."""
 
     optional: ClassVar[bool] = True
     devicetype = Text(64)

@@ -1,4 +1,4 @@
-"""Mail domains as they come in."""
+"""Requests about mail domains."""
 
 from typing import Any
 
@@ -19,15 +19,13 @@ from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, kn
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.schemas.values.queries import DOMAIN_MATCH_FIELDS, DOMAIN_SORT_FIELDS, DomainQuery
 
-#: 0 normal, 1 suspended, 2 out of date, 3 deleted.
-
 LONGEST_NAME = 64
 
 LARGEST_MAX_USER = 2**31 - 1
 
 
 def parse_domain_name(text: str) -> tuple[str, str]:
-    """(A-labels, Unicode) of the name of a mail domain, which has two parts at least. Raises ValidationError."""
+    """(A-labels, Unicode) of a mail domain's name, which has at least two parts. Raises ValidationError."""
     try:
         names = parse_domain(text.strip())
     except ValueError as error:
@@ -48,7 +46,7 @@ class DomainName(Text):
 
 
 class DomainCommonSchema(Input):
-    """What is the same in a domain that comes in and one that goes out."""
+    """The fields of a domain that requests and responses share."""
 
     orgID = Int(validate=validate.Range(min=0))
     title = Text(128)
@@ -56,7 +54,7 @@ class DomainCommonSchema(Input):
     adminName = Text(32)
     tel = Text(64)
     endDay = Text(10, validate=check_date)
-    domainStatus = Int(validate=validate.OneOf((0, 1, 2, 3)))
+    domainStatus = Int(validate=validate.OneOf((0, 1, 2, 3)))  # 0 normal, 1 suspended, 2 out of date, 3 deleted
     chat = Bool()
     syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
 
@@ -64,14 +62,14 @@ class DomainCommonSchema(Input):
 class DomainCreateSchema(DomainCommonSchema):
     """The body of POST /system/domains."""
 
-    homeserver = fields.Raw(allow_none=True)  # there is one server only
+    homeserver = fields.Raw(allow_none=True)  # there is only one server
     domainname = DomainName(255, required=True)
-    # Needed, but perhaps there is a default for it: that the service knows.
+    # Required unless the create defaults have it; the transaction checks that.
     maxUser = Int(validate=validate.Range(0, LARGEST_MAX_USER))
 
 
 class DomainPatchSchema(DomainCommonSchema):
-    """The body of PATCH. A domain cannot change its name; clients send it, and the counters, back as they were."""
+    """The body of PATCH. The name and the counters cannot change; they are accepted because clients send them back."""
 
     homeserver = fields.Raw(allow_none=True)
     maxUser = Int(validate=validate.Range(0, LARGEST_MAX_USER))
@@ -87,7 +85,7 @@ READ_ONLY = ("ID", "displayname", "activeUsers", "inactiveUsers", "virtualUsers"
 
 
 class DomainCreateQuerySchema(Schema):
-    """`createRole`: whether a role is made whose holders administer the new domain."""
+    """`createRole`: also create a role whose holders administer the new domain."""
 
     createRole = QueryBool(
         load_default=False, metadata={"description": "Also create a role whose holders administer the domain"}
@@ -95,7 +93,7 @@ class DomainCreateQuerySchema(Schema):
 
 
 class DomainDeleteQuerySchema(Schema):
-    """`purge`: remove everything, instead of marking. There are no files to delete yet."""
+    """`purge`: remove the domain and its data instead of marking it. `deleteFiles` has no effect yet."""
 
     purge = QueryBool(
         load_default=False,

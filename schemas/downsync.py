@@ -1,4 +1,4 @@
-"""Queries of the operations that deal with the directory."""
+"""Query parameters of the operations on the directory."""
 
 import math
 from collections.abc import Mapping
@@ -8,30 +8,30 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from postroom.schemas.fields import QueryBool, QueryInt, Text
 
-#: What `ID` stands for where an object is named.
+#: Description of a parameter `ID` that names an object.
 _OBJECT = "The object of the directory, written as in `ldapID`"
 
-#: Longest that a request waits for the end of a task, in seconds.
+#: Longest time that a request waits for a task, in seconds.
 LONGEST_WAIT = 300.0
 
 
 class ForceQuerySchema(Schema):
-    """`force`: store a configuration even when its test fails."""
+    """`force`: store the configuration without testing it."""
 
     force = QueryBool(load_default=False, metadata={"description": "Store the configuration without testing it"})
 
 
 class DownsyncQuerySchema(Schema):
-    """`ID`: the object to link the user to, as in `ldapID`; `lang`: the language of a user who has none."""
+    """`ID`: the object to link the user to, written as in `ldapID`; `lang`: the language of a user who has none."""
 
     ID = Text(4096, metadata={"description": "The object to link the user to first, written as in `ldapID`"})
     lang = Text(32, load_default="")
 
 
 class WhereQuerySchema(Schema):
-    """`domain` or else `organization` narrow an operation down to their users; without, it is about everyone.
+    """`domain` or `organization` restricts an operation to their users; by default it applies to all users.
 
-    `organization` 0 stands for the domains without an organisation.
+    `organization` 0 means the domains without an organisation.
     """
 
     domain = QueryInt(load_default=None, allow_none=True)
@@ -39,7 +39,7 @@ class WhereQuerySchema(Schema):
 
 
 class SearchQuerySchema(WhereQuerySchema):
-    """`query`: what to look for; `showAll`: also who cannot be imported."""
+    """`query`: the text to search for; `showAll`: also show people who cannot be imported."""
 
     query = Text(
         256,
@@ -54,12 +54,12 @@ class SearchQuerySchema(WhereQuerySchema):
 
 
 class ImportQuerySchema(WhereQuerySchema):
-    """`ID`: the object; `force`: also link a user of that name who is not linked to it."""
+    """`ID`: the object; `force`: also link an existing user of that name who is not linked to it."""
 
     ID = Text(4096, required=True, validate=validate.Length(min=1), metadata={"description": _OBJECT})
     force = QueryBool(
         load_default=False,
-        metadata={"description": "Link a user who has the name already and is not linked to the object"},
+        metadata={"description": "Link an existing user of that name who is not linked to the object"},
     )
     lang = Text(32, load_default="")
 
@@ -71,16 +71,16 @@ class DumpQuerySchema(WhereQuerySchema):
 
 
 class OrphansQuerySchema(WhereQuerySchema):
-    """`userID`: remove this one alone; `force`: however many they are."""
+    """`userID`: delete only this user; `force`: delete them however many they are."""
 
-    userID = QueryInt(metadata={"description": "Delete this user alone"})
-    # There are no files of users: accepted, because clients send it.
+    userID = QueryInt(metadata={"description": "Delete only this user"})
+    # Users have no files. Accepted because clients send it.
     deleteFiles = QueryBool(load_default=False)
     force = QueryBool(load_default=False, metadata={"description": "Delete them however many they are"})
 
 
 class Seconds(fields.Field[float]):
-    """A number of seconds in a query string; beyond the longest wait it is cut to that."""
+    """A number of seconds in a query string, limited to the longest wait."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
         try:
@@ -93,19 +93,19 @@ class Seconds(fields.Field[float]):
 
 
 class BulkQuerySchema(Schema):
-    """How many users are brought up to date. `import`: entries that are nobody's become users."""
+    """Options for updating many users. `import`: also create users for unlinked entries."""
 
     create = QueryBool(
         load_default=False,
         data_key="import",
-        metadata={"description": "Also make users of entries that no user is linked to"},
+        metadata={"description": "Also create users for entries that no user is linked to"},
     )
     lang = Text(32, load_default="")
     timeout = Seconds(
         load_default=1.0,
-        metadata={"description": "Seconds to wait for the end, at most 300; then the update goes on as a task"},
+        metadata={"description": "Seconds to wait for the end, at most 300; after that the update goes on as a task"},
     )
-    dryRun = QueryBool(load_default=False, metadata={"description": "Answer what would be done, and change nothing"})
+    dryRun = QueryBool(load_default=False, metadata={"description": "Only report what would be done; change nothing"})
     unlink = QueryBool(
         load_default=False, metadata={"description": "Unlink the users whose object is gone from the directory"}
     )

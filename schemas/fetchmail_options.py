@@ -1,22 +1,22 @@
-"""The further options of fetchmail that an entry may have: harmless ones, with values that stay values.
+"""The extra options of fetchmail that an entry may have.
 
-The text ends up in fetchmail's control file. Whatever runs a program (`preconnect`, `postconnect`, `mda`, `plugin`,
-`plugout`), sends mail elsewhere (`smtphost`, `bsmtp`) or decides whom the password is told to (`ssl…`, `auth`, `via`)
-is not among them, and neither is what has a field of its own, nor `idle`, with which fetchmail looks at no other
-account any more.
+The text becomes part of fetchmail's control file, so only harmless options are allowed, and a value cannot inject
+another option. Not allowed are options that run a program (`preconnect`, `postconnect`, `mda`, `plugin`, `plugout`),
+send mail elsewhere (`smtphost`, `bsmtp`) or decide who receives the password (`ssl…`, `auth`, `via`). Options with a
+field of their own are not allowed either, nor is `idle`, which makes fetchmail ignore all other accounts.
 """
 
 import re
 from typing import Final
 
-#: With `no` before it, too.
+#: Options without a value; also possible with `no` before them.
 FLAGS: Final = frozenset(
     {
         "rewrite", "stripcr", "forcecr", "pass8bits", "mimedecode", "dropstatus", "dropdelivered",
         "uidl", "dns", "tracepolls",
     }
 )  # fmt: skip
-#: Followed by a number.
+#: Options with a number.
 NUMBERS: Final = frozenset(
     {
         "limit", "warnings", "batchlimit", "fetchlimit", "fetchsizelimit", "fastuidl", "expunge",
@@ -24,7 +24,7 @@ NUMBERS: Final = frozenset(
     }
 )  # fmt: skip
 
-# A quoted name has no quote and no backslash: nothing in it ends it early.
+# A quoted name contains no quote and no backslash, so nothing in it can end it early.
 _OPTION = re.compile(
     rf"""(?: (?:no\s+)? (?:{"|".join(sorted(FLAGS))})
            | (?:{"|".join(sorted(NUMBERS))}) \s+ [0-9]{{1,9}}
@@ -35,7 +35,7 @@ _OPTION = re.compile(
 
 
 def check_options(text: str) -> None:
-    """ValueError with the reason unless every option is one of those above."""
+    """Raises ValueError with the reason unless every option is allowed."""
     text = text.strip()
     position = 0
     while position < len(text):
@@ -43,7 +43,7 @@ def check_options(text: str) -> None:
         if found is None:
             word = text[position:].split()[0][:40]
             raise ValueError(
-                f"{word!r} is not an option that is possible here, or its value is not. Possible are "
+                f"{word!r} is not an option that is possible here, or its value is invalid. Possible are "
                 f"{', '.join(sorted(FLAGS))} (or no before one of them), {', '.join(sorted(NUMBERS))} with a number, "
                 "and folder with a name"
             )

@@ -1,4 +1,4 @@
-"""Field types that take what JSON says and nothing else: marshmallow's own accept "5" for 5 and "yes" for true."""
+"""Strict field types. marshmallow's own ones accept "5" for 5 and "yes" for true."""
 
 import re
 from collections.abc import Mapping
@@ -7,17 +7,17 @@ from typing import Any, Final
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-#: Marks what the public description of the API does not have, for whoever generates a client from it.
+#: Marks fields that the public API description lacks. Useful to generate a client from ours.
 ADDITION: Final = {"x-postroom": True}
 
-#: What SQLite can hold.
+#: The integers that SQLite can store.
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Input(Schema):
-    """The base of all that comes in as JSON: an unknown field is an error that names it (marshmallow's default)."""
+    """The base of all JSON bodies. It refuses unknown fields, by name (marshmallow's default)."""
 
 
 class Int(fields.Integer):
@@ -35,9 +35,9 @@ class Int(fields.Integer):
 
 
 def _check_length(field: fields.Field[Any], value: Any) -> None:
-    """What a field's validators say of a length. Raises ValidationError.
+    """Runs a field's length validators. Raises ValidationError.
 
-    marshmallow asks them last, when everything that is in a list has been loaded.
+    marshmallow runs them last, after it has loaded all items of a list.
     """
     for validator in field.validators:
         if isinstance(validator, validate.Length):
@@ -45,7 +45,7 @@ def _check_length(field: fields.Field[Any], value: Any) -> None:
 
 
 class Listed(fields.List[Any]):
-    """A JSON array, whose length is looked at before what is in it: many wrong ones cost no more than one."""
+    """A JSON array. Checks its length before its items, so that a very long one costs no time."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
         if isinstance(value, list):
@@ -55,7 +55,7 @@ class Listed(fields.List[Any]):
 
 
 class Short(fields.String):
-    """A JSON string, whose length is looked at before anything else is: the validators never see a longer one."""
+    """A JSON string. Checks its length first, so that the other validators never see a longer one."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text: str = super()._deserialize(value, attr, data, **kwargs)
@@ -64,7 +64,7 @@ class Short(fields.String):
 
 
 class Mapped(fields.Dict):
-    """A JSON object of any names, whose length is looked at before what is in it."""
+    """A JSON object with any names. Checks its length before its items."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         if isinstance(value, dict):
@@ -74,7 +74,7 @@ class Mapped(fields.Dict):
 
 
 class IdRef(fields.Field[int]):
-    """An ID, or an object that has one, as reads answer it: clients send lists back as they read them."""
+    """An ID, or an object with one as in responses: clients send lists back as they read them."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         return parse_id(value.get("ID") if isinstance(value, dict) else value)
@@ -123,12 +123,12 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}", re.ASCII)
 
 
 def check_date(text: str) -> None:
-    """Raises ValidationError unless the text is a day that exists, as YYYY-MM-DD."""
+    """Raises ValidationError unless the text is an existing date, as YYYY-MM-DD."""
     _check(text, _DATE, date.fromisoformat, "Not a date of the form YYYY-MM-DD.")
 
 
 def check_time(text: str) -> None:
-    """Raises ValidationError unless the text is a moment that exists, as YYYY-MM-DD HH:MM:SS."""
+    """Raises ValidationError unless the text is an existing date and time, as YYYY-MM-DD HH:MM:SS."""
     _check(text, _TIME, datetime.fromisoformat, "Not a time of the form YYYY-MM-DD HH:MM:SS.")
 
 
@@ -142,7 +142,7 @@ def _check(text: str, form: re.Pattern[str], parse: Any, message: str) -> None:
 
 
 class CommaSeparated(fields.Field[list[Any]]):
-    """A query parameter that lists at most `most` values: `1,2,3`. Empty text is no value at all."""
+    """A query parameter with a list of at most `most` values: `1,2,3`. An empty text is an empty list."""
 
     def __init__(self, inner: fields.Field[Any], *, most: int = 1000, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -158,7 +158,7 @@ class CommaSeparated(fields.Field[list[Any]]):
 
 
 class QueryInt(fields.Field[int]):
-    """An integer in a query string. Beyond `most` (64 bits) it is cut to that: "as many as you like" is meant."""
+    """An integer in a query string. A value above `most` (by default 64 bits) becomes `most`: it means "no limit"."""
 
     def __init__(self, *, minimum: int = 0, most: int = INT64_MAX, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""What is wrong with a text that is to become an address or the name of a domain."""
+"""Checks whether a text could be an address or a domain name."""
 
 from marshmallow import Schema, ValidationError, fields
 
@@ -7,14 +7,14 @@ from postroom.schemas.domains import DomainName
 
 
 class FormatQuerySchema(Schema):
-    """The texts to look at. No limits here: a text that is too long is an answer, not a mistake of the caller."""
+    """The texts to check. They have no length limit here: "too long" is a result, not an error of the request."""
 
-    email = fields.String(metadata={"description": "A text that is to become an address"})
-    domain = fields.String(metadata={"description": "A text that is to become the name of a domain"})
+    email = fields.String(metadata={"description": "The text to check as an address"})
+    domain = fields.String(metadata={"description": "The text to check as a domain name"})
 
 
 def reason_against_address(text: str) -> str | None:
-    """Why nobody can have this address; None when somebody can."""
+    """Why the text cannot be an address; None if it can."""
     try:
         normalise_address(text)
     except ValueError as error:
@@ -23,7 +23,7 @@ def reason_against_address(text: str) -> str | None:
 
 
 def reason_against_domain(text: str) -> str | None:
-    """Why no mail domain can have this name; None when one can."""
+    """Why the text cannot be the name of a mail domain; None if it can."""
     try:
         DomainName(255).deserialize(text)
     except ValidationError as error:

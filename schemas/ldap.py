@@ -1,4 +1,4 @@
-"""The `ldapConfig` document: which directory to ask, and what its attributes mean."""
+"""The `ldapConfig` document: the directory to ask, and the meaning of its attributes."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _sentence(check: Callable[[str], object]) -> Callable[[str], None]:
-    """A marshmallow validator out of a function that raises ValueError with a reason for people."""
+    """Makes a marshmallow validator from a function that raises ValueError with a readable reason."""
 
     def validator(value: str) -> None:
         try:
@@ -42,7 +42,7 @@ def _attribute_name(value: str) -> None:
 
 
 def _property_name(value: str) -> None:
-    # The name is cut short: it comes from the client and ends in a message.
+    # The name comes from the client and is part of the message, so truncate it.
     found = proptags.find(value)
     if found is None or found.kind is None:
         raise ValidationError(f'Unknown property "{value[:64]}".' if value.isprintable() else "Unknown property.")
@@ -54,7 +54,7 @@ def _distinct(value: dict[str, str]) -> None:
 
 
 def _text(*validators: Callable[[str], object], limit: int = 1024, required: bool = False) -> Short:
-    """A line of text; null and "" mean absent where it is optional, and are refused where required."""
+    """A line of text. Null and "" mean "not set" in an optional field; a required field refuses them."""
     checks: list[Callable[[str], object]] = [Length(min=1 if required else 0, max=limit), _line, *validators]
     return Short(required=required, allow_none=not required, validate=checks, dump_default="")
 
@@ -68,14 +68,14 @@ def _filter() -> Short:
 
 
 class _Strict(Schema):
-    """Unknown fields are refused on every level: Nested does not inherit `unknown`."""
+    """Refuses unknown fields. The base of all levels, because Nested does not inherit `unknown`."""
 
     class Meta:
         unknown = RAISE
 
     @pre_load
     def _drop_absent(self, data: Any, **_: Any) -> Any:
-        """Null and an emptied text box both mean: not given."""
+        """Drops optional fields with null or "" (an emptied text box): both mean "not set"."""
         if not isinstance(data, dict):
             return data
         optional = {name for name, field in self.fields.items() if field.allow_none}
@@ -83,17 +83,17 @@ class _Strict(Schema):
 
 
 class LdapConnectionSchema(_Strict):
-    """SyncTarget the directory is and who asks."""
+    """The servers of the directory and the bind user."""
 
     server = _text(_sentence(server_addresses), required=True)
     bindUser = _text()  # the API's name
-    # Any text at all, and never part of a message.
+    # Any text is allowed, and it is never part of a message.
     bindPass = Short(allow_none=True, validate=Length(max=1024))
     starttls = Bool(dump_default=False)
 
 
 class LdapUsersSchema(_Strict):
-    """How users are found and what their attributes mean."""
+    """How to find users, and what their attributes mean."""
 
     username = _attribute(required=True)
     displayName = _attribute()
@@ -122,7 +122,7 @@ class LdapUsersSchema(_Strict):
 
 
 class LdapGroupsSchema(_Strict):
-    """How groups are found."""
+    """How to find groups."""
 
     groupMemberAttr = _attribute()
     groupaddr = _attribute()
@@ -131,13 +131,13 @@ class LdapGroupsSchema(_Strict):
 
 
 class LdapConfigSchema(_Strict):
-    """The whole document, as it is PUT. `bindPass` may be missing: then the stored one is kept.
+    """The whole document, as in PUT. Without `bindPass` the stored password stays.
 
-    The defaults are what a read answers for what is not given; they mean the same when they come back.
+    Reads return the defaults for fields that are not set. Sending them back changes nothing.
     """
 
     disabled = Bool(dump_default=False)
-    enableContacts = Bool(dump_default=True)  # whether contacts are taken over
+    enableContacts = Bool(dump_default=True)  # whether contacts are imported
     connection = fields.Nested(LdapConnectionSchema, required=True)
     baseDn = _text(required=True)
     objectID = _attribute(required=True)
@@ -146,7 +146,7 @@ class LdapConfigSchema(_Strict):
 
 
 def with_defaults(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored document with everything that may be PUT, but the password and a quota that is not set."""
+    """A stored document with the defaults filled in, but without the password and without an unset quota."""
     return _filled(LdapConfigSchema(), document)
 
 

@@ -1,4 +1,4 @@
-"""What the texts of an ldapConfig document may be: servers, filters, names of attributes."""
+"""Parses and checks texts of an ldapConfig document: servers and filters."""
 
 import re
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class ServerAddress:
 def server_addresses(text: str) -> tuple[ServerAddress, ...]:
     """The servers of a space-separated list of `ldap://host[:port]`, `ldaps://host[:port]` or `host[:port]`.
 
-    ValueError with a plain English reason when one is wrong or there is none.
+    ValueError with a plain English reason when one is invalid or the list is empty.
     """
     parts = text.split()
     if not parts:
@@ -56,7 +56,7 @@ def _server_address(text: str) -> ServerAddress:
 
 
 def check_filter(text: str) -> None:
-    """ValueError with the reason unless the text is an LDAP filter; outer parentheses may be left out."""
+    """Raises ValueError with the reason unless the text is an LDAP filter. Outer parentheses are optional."""
     text = text.strip()
     if not text.startswith("("):
         text = f"({text})"

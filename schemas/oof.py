@@ -1,4 +1,4 @@
-"""Out of office, as it comes in and as it goes out."""
+"""The out-of-office state, in requests and responses."""
 
 import unicodedata
 
@@ -13,17 +13,17 @@ LONGEST_SUBJECT = 255
 
 
 def check_subject(text: str) -> None:
-    """Raises ValidationError for anything that may end a line: a subject must not go on as a header or a body."""
-    # Text knows the ASCII control characters; NEL and the Unicode separators end a line just as well for some readers.
+    """Raises ValidationError for any line break: the rest of a subject must not become a header or a body."""
+    # Text refuses ASCII control characters only. Some readers also treat NEL and Unicode separators as line breaks.
     if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
         raise ValidationError("Must be one line of text without control characters.")
 
 
 class OofSchema(Schema):
-    """The out of office state of a user. In a change, null removes a field; an empty subject is one that is set."""
+    """The out-of-office state of a user. In a change, null removes a field; an empty subject counts as set."""
 
     class Meta:
-        # A web client sends the state of its interface along.
+        # A web client also sends the state of its interface.
         unknown = EXCLUDE
 
     state = Int(validate=validate.OneOf((STATE_OFF, STATE_ON, STATE_SCHEDULED)))

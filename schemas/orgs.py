@@ -1,4 +1,4 @@
-"""Organisations as they come in."""
+"""Requests about organisations."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from postroom.schemas.values.queries import ORG_MATCH_FIELDS, ORG_SORT_FIELDS, O
 
 
 class OrgPatchSchema(Input):
-    """The body of PATCH /system/orgs/{ID}; `domains` replaces the list of domains (by ID) that belong to it."""
+    """The body of PATCH /system/orgs/{ID}; `domains` replaces the organisation's list of domains (by ID)."""
 
     name = Text(32, validate=validate.Length(min=1))
     description = Text(128, line=False, allow_none=True)

@@ -1,4 +1,4 @@
-"""Queries that every list understands."""
+"""Query parameters of all lists."""
 
 from collections.abc import Container
 from typing import Any
@@ -7,17 +7,17 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from postroom.schemas.fields import QueryInt, SortField, Text
 
-#: The level at which all of a thing is shown.
+#: The level that shows all fields.
 FULL = 2
 
-#: Most words that a search looks for, and most properties that a list is filtered by: each is a search by itself.
+#: Most words in a search, and most properties in a filter. Each is a search by itself.
 MOST_TERMS = 16
 #: Most names of fields or properties in one parameter.
 MOST_NAMES = 100
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a `match`, each once."""
+    """The words of a `match`, without duplicates."""
     return list(dict.fromkeys(text.split()))
 
 
@@ -27,24 +27,24 @@ def _check_words(text: str) -> None:
 
 
 class LevelQuerySchema(Schema):
-    """`level`: how much of a thing is shown, 0 to 2; what is beyond is the most."""
+    """`level`: how many fields to show, 0 to 2. A higher level means 2."""
 
     level = QueryInt(most=FULL)
 
 
 class PageQuerySchema(Schema):
-    """Which part of a list, in which order, and what has to be found in each entry."""
+    """Which part of a list to show, in which order, and what to search for."""
 
     level = QueryInt(most=FULL, load_default=1)
     limit = QueryInt(load_default=50)
     offset = QueryInt(load_default=0)
-    # May stand in a query several times.
+    # A query may contain it several times.
     sort = fields.List(SortField(), load_default=list, validate=validate.Length(max=16))
     match = Text(1000, line=False, load_default="", validate=_check_words)
 
 
 def page_arguments(data: dict[str, Any]) -> dict[str, Any]:
-    """What a loaded PageQuerySchema says, as the arguments that every query of storage/ has."""
+    """A loaded PageQuerySchema as the arguments that all queries of storage/ share."""
     return {
         "level": data["level"],
         "limit": data["limit"],
@@ -54,8 +54,8 @@ def page_arguments(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-# A client of another version asks for fields that are not here, and would lose the whole list with an error: unknown
-# names are passed over wherever that does not widen what is found.
+# A client of another version may name unknown fields, and an error would cost it the whole list. So unknown names are
+# ignored wherever that does not widen the result.
 
 
 def known_sort(sort: list[tuple[str, bool]], known: Container[str]) -> list[tuple[str, bool]]:
@@ -64,5 +64,5 @@ def known_sort(sort: list[tuple[str, bool]], known: Container[str]) -> list[tupl
 
 
 def known_fields(names: list[str], known: tuple[str, ...]) -> tuple[str, ...]:
-    """The fields in which `match` looks: those named that are known; all of them when none is named."""
+    """The fields that `match` searches: the named ones that are known, or all if none is named."""
     return tuple(name for name in known if name in names) if names else known

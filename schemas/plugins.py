@@ -8,7 +8,7 @@ from postroom.schemas.fields import Input, Listed, Text
 class PluginNamesSchema(Input):
     """The body of PUT disabledPlugins: a bare array of names."""
 
-    #: The field that the array, which has no name of its own, is loaded as.
+    #: The array itself has no name; it loads as this field.
     bare_list = "names"
 
     names = Listed(Text(64, validate=validate.Length(min=1)), required=True, validate=validate.Length(max=100))

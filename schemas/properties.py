@@ -1,4 +1,4 @@
-"""Values of MAPI properties: what comes in as JSON becomes what the store holds, or a reason why not."""
+"""Checks values of MAPI properties in requests and converts them to their stored form."""
 
 import base64
 import binascii
@@ -12,16 +12,16 @@ from postroom.schemas.values import proptags
 from postroom.schemas.values.proptags import Kind, PropTag, Value
 from postroom.schemas.values.users import LONGEST_TEXT
 
-#: Kept in KiB; a text with a unit is taken as well.
+#: Stored in KiB; a request may also send a text with a unit.
 QUOTAS = frozenset({"storagequotalimit", "prohibitsendquota", "prohibitreceivequota"})
 
-# All of them count by 1024: "10M", "10MB" and "10 MiB" are the same.
+# All units are powers of 1024: "10M", "10MB" and "10 MiB" are the same.
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?)[ ]?([KMGT])(?:i?B)?", re.ASCII | re.IGNORECASE)
 _KIBIBYTES = {"K": 1, "M": 1024, "G": 1024**2, "T": 1024**3}
 
 
 def parse_value(proptag: PropTag, value: Any) -> Value:
-    """The value as stored. Raises ValidationError with the reason, which names neither the property nor the value."""
+    """The value in its stored form. Raises ValidationError; its reason names neither the property nor the value."""
     if proptag.kind is None:
         raise ValidationError("Unsupported type.")
     if not proptag.multi:
@@ -66,7 +66,7 @@ def _parse_integer(proptag: PropTag, value: Any) -> int:
 
 def _check_base64(text: str) -> None:
     try:
-        # Comparing finds what the decoder overlooks, such as stray bits at the end: the value comes back as it was put.
+        # Encode it again and compare: the decoder ignores stray bits at the end, but a value must come back unchanged.
         valid = base64.b64encode(base64.b64decode(text, validate=True)).decode() == text
     except (binascii.Error, ValueError):
         valid = False
@@ -75,7 +75,7 @@ def _check_base64(text: str) -> None:
 
 
 def parse_names(names: list[str]) -> list[PropTag]:
-    """The properties of names or numbers, each once. Raises ValidationError naming an unknown one."""
+    """The properties with these names or numbers, without duplicates. Raises ValidationError for an unknown one."""
     found: dict[int, PropTag] = {}
     for name in names:
         proptag = proptags.find(name)
@@ -86,7 +86,7 @@ def parse_names(names: list[str]) -> list[PropTag]:
 
 
 class Properties(fields.Field[dict[PropTag, Value | None]]):
-    """An object name -> value, null to remove. Loads as {PropTag: value or None}; every wrong one is named."""
+    """An object name -> value; null removes one. Loads as {PropTag: value or None}. Errors list every bad property."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[PropTag, Value | None]:
         if not isinstance(value, dict):

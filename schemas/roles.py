@@ -1,4 +1,4 @@
-"""Roles as they come in. Whether what a permission is about exists, the service knows."""
+"""Requests about roles. The transaction checks whether the domains and organisations of permissions exist."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, kn
 from postroom.schemas.values.queries import ROLE_MATCH_FIELDS, ROLE_SORT_FIELDS, RoleQuery
 from postroom.schemas.values.roles import LONGEST_DESCRIPTION, LONGEST_NAME
 
-#: About all domains, or all organisations.
+#: The target of a permission for all domains, or all organisations.
 EVERYTHING = "*"
 
 
 class PermissionTarget(fields.Field[int | str | None]):
-    """What a permission is about: the ID of a domain or an organisation, "*" for all of them, or null."""
+    """The target of a permission: the ID of a domain or an organisation, "*" for all of them, or null."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int | str | None:
         if value == EVERYTHING:
             return EVERYTHING
-        # What a web client sends of a field that nobody filled in.
+        # A web client sends this for an empty field.
         if value == "":
             return None
         if type(value) is not int:
@@ -28,7 +28,7 @@ class PermissionTarget(fields.Field[int | str | None]):
 
 
 class PermissionSchema(Input):
-    """A permission as it comes in; `ID` is taken only because clients send it back."""
+    """A permission in a request. `ID` is accepted only because clients send it back."""
 
     ID = Int()
     permission = Text(64, required=True)
@@ -52,13 +52,13 @@ class RoleCreateSchema(RolePatchSchema):
 
 
 class UserRolesSchema(Input):
-    """The body of PATCH users/{ID}/roles: all roles that the user is to have."""
+    """The body of PATCH users/{ID}/roles: the complete list of the user's roles."""
 
     roles = Listed(IdRef(), validate=validate.Length(max=1000))
 
 
 class RoleListQuerySchema(PageQuerySchema):
-    """The query of a list of roles; loads as a RoleQuery. Without a limit all are meant: clients do not page here."""
+    """The query of a list of roles; loads as a RoleQuery. By default without a limit, because clients do not page."""
 
     limit = QueryInt(metadata={"description": "How many roles to show at most; all of them without it"})
     matchFields = CommaSeparated(Text(64), most=MOST_NAMES, load_default=list)

@@ -1,4 +1,4 @@
-"""Store access as it comes in."""
+"""Requests about access to stores."""
 
 from marshmallow import validate
 

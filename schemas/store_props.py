@@ -1,4 +1,4 @@
-"""Properties asked for, changed and removed by name, one object or query of them."""
+"""Requests that read, change or remove single properties of a store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ UNKNOWN_TAG, INVALID_TYPE, UNSUPPORTED_TYPE = "Unknown tag", "Invalid type", "Un
 
 @dataclass(frozen=True, slots=True)
 class StorePropsChange:
-    """What can be written (None: removed), and the reason for each name that cannot."""
+    """The valid changes (None removes a property), and the reason for each invalid one, by name."""
 
     properties: dict[PropTag, Value | None]
     errors: dict[str, str]
@@ -38,13 +38,13 @@ class StorePropsQuerySchema(Schema):
 
 
 class StorePropsPatchSchema(Schema):
-    """Properties by name or number, null to remove one; loads as a StorePropsChange, which lists the bad ones."""
+    """Properties by name or number; null removes one. Loads as a StorePropsChange, which lists the invalid ones."""
 
     class Meta:
         unknown = INCLUDE
 
-    # From the original: marshmallow hands on unknown fields in no order, and the last of several names for one
-    # property is the one that counts.
+    # Read the original: marshmallow passes unknown fields in no particular order, but of several names for one property
+    # the last one counts.
     @post_load(pass_original=True)
     def _parse(self, _data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> StorePropsChange:
         if not original:
@@ -59,7 +59,7 @@ class StorePropsPatchSchema(Schema):
 
 
 def _put(properties: dict[PropTag, Value | None], proptag: PropTag, value: Any) -> str | None:
-    """Adds the value as stored, or returns why it is none."""
+    """Adds the value in its stored form, or returns the reason why it is invalid."""
     try:
         properties[proptag] = None if value is None else parse_value(proptag, value)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""ActiveSync policies: the defaults, and what each key may hold (the public API description, schema `syncPolicy`)."""
+"""ActiveSync policies: the defaults, and the possible values (schema `syncPolicy` of the public API description)."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ _RANGES = {
 
 
 class _AttachmentSize(fields.Field[int | str]):
-    """Bytes, or empty text for "unlimited"."""
+    """A size in bytes, or empty text for "unlimited"."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int | str:
         if value == "" or (type(value) is int and 0 <= value <= _INT32_MAX):
@@ -92,7 +92,7 @@ def _field(name: str, default: object) -> fields.Field[Any]:
     return Int(validate=validate.OneOf(_CHOICES.get(name, (0, 1))))
 
 
-#: A policy as it comes in: any of the keys, each in its range. One class made from the tables above.
+#: A policy in a request: any of the keys, each in its range. Generated from the tables above.
 SyncPolicySchema = Input.from_dict(
     {name: _field(name, default) for name, default in DEFAULT_SYNC_POLICY.items()}, name="SyncPolicySchema"
 )

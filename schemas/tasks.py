@@ -1,4 +1,4 @@
-"""Queries of tasks."""
+"""Query parameters of operations on tasks."""
 
 from typing import Any
 
@@ -13,17 +13,17 @@ _EXACT = ("command", "message", "created", "updated")
 
 
 class StartQuerySchema(Schema):
-    """`procs`: accepted, because clients send it; there is one worker."""
+    """`procs`: has no effect, because there is one worker; accepted because clients send it."""
 
     procs = QueryInt(load_default=1, metadata={"description": "Has no effect: there is one worker"})
 
 
 class StopQuerySchema(Schema):
-    """`timeout`: how long to wait for the task that is being worked on."""
+    """`timeout`: how long to wait for the running task, in seconds."""
 
     timeout = Seconds(
         load_default=0.0,
-        metadata={"description": "Seconds to wait for the end of the task that is being worked on, at most 300"},
+        metadata={"description": "Seconds to wait for the end of the running task, at most 300"},
     )
 
 
@@ -40,7 +40,7 @@ class TaskListQuerySchema(PageQuerySchema):
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> TaskQuery:
         page = page_arguments(data)
-        page.pop("level")  # there is no less to show
+        page.pop("level")  # tasks have only one level
         return TaskQuery(
             **page,
             sort=known_sort(data["sort"], TASK_SORT_FIELDS),

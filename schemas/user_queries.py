@@ -1,4 +1,4 @@
-"""The queries of the lists of users."""
+"""Query parameters of the lists of users."""
 
 import re
 from typing import Any
@@ -30,7 +30,7 @@ class UserListQuerySchema(PageQuerySchema):
     ID = CommaSeparated(QueryInt())
     username = Text(LONGEST_ADDRESS, metadata={"description": "Only the user with this username, in any case"})
     status = CommaSeparated(QueryInt(), metadata={"description": _STATUSES})
-    # Leaves out nobody: there are no mailing lists.
+    # Has no effect, because there are no mailing lists.
     mlist = Text(0, metadata={"description": "Leave out the users behind mailing lists; takes no value"})
     properties = CommaSeparated(
         Text(100),
@@ -55,7 +55,7 @@ class UserListQuerySchema(PageQuerySchema):
 
 
 class AllUsersQuerySchema(UserListQuerySchema):
-    """The query of the list of all users. `orgID`: of the domains of these organisations, 0 of those without one."""
+    """The query of the list of all users. `orgID`: only users of these organisations; 0 for domains without one."""
 
     orgID = CommaSeparated(
         QueryInt(),
@@ -64,13 +64,13 @@ class AllUsersQuerySchema(UserListQuerySchema):
 
 
 def _known_tags(names: list[str]) -> list[int]:
-    """The tags of the properties that there are, each once."""
+    """The tags of the known properties, without duplicates."""
     found = (proptags.find(name) for name in names)
     return list(dict.fromkeys(proptag.tag for proptag in found if proptag is not None))
 
 
 def _sort_keys(sort: list[tuple[str, bool]]) -> list[tuple[str | int, bool]]:
-    """The keys that are a field or a property; a field goes before a property of its name."""
+    """The sort keys that are a field or a property. A field takes precedence over a property of the same name."""
     keys: list[tuple[str | int, bool]] = []
     for name, descending in sort:
         if name in USER_SORT_FIELDS:
@@ -81,7 +81,7 @@ def _sort_keys(sort: list[tuple[str, bool]]) -> list[tuple[str | int, bool]]:
 
 
 def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:
-    """`displaytypeex:0,7,8;otherprop:x` -> each property with the values of which it must have one."""
+    """`displaytypeex:0,7,8;otherprop:x` -> [(tag, values)]; a user must have one of the values of each property."""
     filters: list[tuple[int, list[int] | list[str]]] = []
     parts = [part for part in text.split(";") if part]
     if len(parts) > MOST_TERMS:
@@ -92,7 +92,7 @@ def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:
             raise ValidationError({"filterProp": ["Not of the form property:value,value;property:value."]})
         proptag = proptags.find(name)
         if proptag is None:
-            # Passing over the filter would show users whom it was to leave out.
+            # Ignoring the filter would show users whom it is meant to exclude.
             raise ValidationError({"filterProp": [f"Unknown property {name[:100]!r}."]})
         singles = values.split(",")
         if proptag.kind in (Kind.INTEGER, Kind.BOOLEAN):
@@ -111,7 +111,7 @@ def _filter_number(proptag: proptags.PropTag, text: str) -> int:
 
 
 class UserDeleteQuerySchema(Schema):
-    """Both are taken and without effect: there are neither files nor chat users beside the database."""
+    """Both parameters have no effect: outside the database there are neither files nor chat users."""
 
     deleteFiles = QueryBool()
     deleteChatUser = QueryBool(metadata={"description": "Has no effect: there are no chat users"})

@@ -1,4 +1,4 @@
-"""Users as they come in: one schema to create, one to change, one for the query of a list."""
+"""Requests that create or change users."""
 
 import re
 from typing import Any, ClassVar
@@ -36,7 +36,7 @@ _AUTH = (
 
 
 class Address(fields.String):
-    """A mail address; loads in the form in which it is stored. What is none is named in the error."""
+    """A mail address; loads in its stored form. The error shows an invalid one."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,9 +51,9 @@ class Address(fields.String):
 
 
 class Addresses(Listed):
-    """A JSON array of addresses, in no more different domains than can be looked at in a moment.
+    """A JSON array of addresses. The number of different domains is limited.
 
-    Working out the one spelling of an international domain takes up to a millisecond.
+    Normalising an international domain takes up to a millisecond.
     """
 
     most_domains: ClassVar[int] = 1000
@@ -70,14 +70,14 @@ class Addresses(Listed):
 
 
 class AltnameSchema(Input):
-    """`magic` says where an altname comes from; it is read-only and taken only because clients send it back."""
+    """An alternative login name. `magic` is its origin; it is read-only and accepted because clients send it back."""
 
     altname = Text(LONGEST_ADDRESS, required=True, validate=validate.Length(min=1))
     magic = Int()
 
 
 class ForwardSchema(Input):
-    """Where a copy of the mail (0) or the mail itself (1) goes. No `username`: a forward is its user's, always."""
+    """A forward of a copy of the mail (0) or of the mail itself (1). It has no `username`: it belongs to its user."""
 
     forwardType = Int(required=True, validate=validate.OneOf((0, 1)))
     destination = Address(required=True)
@@ -90,7 +90,7 @@ def _check_server(server: str) -> None:
 
 
 class FetchmailSchema(Input):
-    """One account elsewhere. With the ID of an entry that exists, only the fields given change."""
+    """An account on another server. With the ID of an existing entry, only the given fields change."""
 
     ID = Int()
     mailbox = Text(LONGEST_ADDRESS)
@@ -116,7 +116,7 @@ class FetchmailSchema(Input):
 
 
 class PrivilegesSchema(Input):
-    """What a user may do, and chat: all yes or no, coming in and going out."""
+    """The privileges and chat settings of a user, in requests and responses."""
 
     pop3_imap = Bool()
     smtp = Bool()
@@ -134,7 +134,7 @@ class PrivilegesSchema(Input):
 
 
 class _Writable(PrivilegesSchema):
-    """What both creating and changing a user may set."""
+    """The fields that both creating and changing a user may set."""
 
     status = Int(validate=validate.OneOf(STATUSES))
     lang = Text(32, allow_none=True)
@@ -144,25 +144,25 @@ class _Writable(PrivilegesSchema):
     fetchmail = Listed(fields.Nested(FetchmailSchema), allow_none=True, validate=validate.Length(max=1000))
     forward = fields.Nested(ForwardSchema, allow_none=True)
     syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
-    # There is one server only, so the only homeserver is none; who is no SystemAdmin has the field ignored.
+    # There is only one server, so only null is possible. Without SystemAdmin the field is ignored.
     homeserver = fields.Raw(allow_none=True)
 
 
 class UserCreateSchema(_Writable):
     """The body of POST users."""
 
-    # Needed, but not for a contact (status 5), whose own name is made from its ID.
+    # Required except for a contact (status 5), whose username is made from its ID.
     username = Text(LONGEST_ADDRESS, validate=validate.Length(min=1))
     password = Text(512, line=False, allow_none=True, load_only=True)
-    domainID = Int()  # read-only: taken when it is the domain of the path
+    domainID = Int()  # read-only: must equal the domain of the path
 
 
 class UserPatchSchema(_Writable):
-    """The body of PATCH users. No `password`: that has an operation of its own, with rules of its own."""
+    """The body of PATCH users. It has no `password`, because that has an operation and rules of its own."""
 
     username = Text(LONGEST_ADDRESS, validate=validate.Length(min=1))
-    ldapID = Text(4096, allow_none=True)  # null detaches; anything else must be what is stored
-    # Read-only, and in here only because clients send back the whole user: each must equal what is stored.
+    ldapID = Text(4096, allow_none=True)  # null unlinks the user; any other value must equal the stored one
+    # Read-only. Accepted because clients send back the whole user: each must equal the stored value.
     ID = Int()
     domainID = Int()
     orgID = Int()

@@ -1,3 +1,3 @@
-"""What goes out. The schemas describe responses, and tests hold the responses against them. Nothing is dumped by them,
-because the hot reads come out of the database as JSON.
+"""Schemas of responses, for the API description and the tests. They serialise nothing: the database builds the JSON of
+frequent reads.
 """

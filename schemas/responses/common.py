@@ -1,4 +1,4 @@
-"""Responses that several rooms share: bare successes, failures, references by ID and name."""
+"""Responses that several operations share: successes, failures, references by ID and name."""
 
 from marshmallow import fields, validate
 
@@ -6,13 +6,13 @@ from postroom.schemas.fields import ADDITION, Input, Int
 
 
 class MessageSchema(Input):
-    """A bare success."""
+    """A success without data."""
 
     message = fields.String(required=True)
 
 
 class ErrorSchema(Input):
-    """Every failure: what happened, and `errors` where there are several reasons, each as "field: reason"."""
+    """A failure: `message` says what happened; `errors` lists several reasons, each as "field: reason"."""
 
     message = fields.String(required=True)
     errors = fields.List(fields.String())
@@ -26,7 +26,7 @@ class UnauthenticatedSchema(Input):
 
 
 class InternalErrorSchema(Input):
-    """Something that is not the caller's fault; the log has more under the request ID."""
+    """An error that is not the caller's fault. The log has the details under the request ID."""
 
     message = fields.String(required=True)
     requestID = fields.String()
@@ -54,7 +54,7 @@ class RoleRefSchema(Input):
 
 
 class EmptyListSchema(Input):
-    """A list of what postroom does not have."""
+    """An empty list, because postroom does not support these objects."""
 
     count = Int(required=True, validate=validate.Equal(0), metadata=ADDITION)
     data = fields.List(fields.Dict(), required=True, validate=validate.Length(max=0))

@@ -1,4 +1,4 @@
-"""What a dashboard shows: this machine, its services, the devices that were seen last, the DNS of a domain."""
+"""Responses for a dashboard: this machine, its services, recently seen devices, the DNS records of a domain."""
 
 from marshmallow import fields
 
@@ -7,7 +7,7 @@ from postroom.schemas.fields import Bool, Input, Int
 
 
 class DiskSchema(Input):
-    """A disk and how full it is, in bytes and percent."""
+    """A disk and its usage, in bytes and percent."""
 
     percent = fields.Float(required=True)
     total = Int(required=True)
@@ -19,7 +19,7 @@ class DiskSchema(Input):
 
 
 class CpuSchema(Input):
-    """What the processors do, in percent of their time."""
+    """CPU usage, in percent of the time."""
 
     user = fields.Float(required=True)
     system = fields.Float(required=True)
@@ -30,7 +30,7 @@ class CpuSchema(Input):
 
 
 class SwapSchema(Input):
-    """How full the swap is, in bytes and percent; all 0 where there is none."""
+    """Swap usage, in bytes and percent; all 0 without swap."""
 
     percent = fields.Float(required=True)
     total = Int(required=True)
@@ -39,7 +39,7 @@ class SwapSchema(Input):
 
 
 class MemorySchema(SwapSchema):
-    """How full the memory is, in bytes and percent."""
+    """Memory usage, in bytes and percent."""
 
     buffer = Int(required=True)
     cache = Int(required=True)
@@ -47,7 +47,7 @@ class MemorySchema(SwapSchema):
 
 
 class DashboardSchema(Input):
-    """Figures of this machine. `load` has the averages over 1, 5 and 15 minutes."""
+    """System statistics of this machine. `load` has the averages over 1, 5 and 15 minutes."""
 
     disks = fields.List(fields.Nested(DiskSchema), required=True)
     averages = fields.List(fields.Float(), required=True, data_key="load")
@@ -58,7 +58,7 @@ class DashboardSchema(Input):
 
 
 class ServiceSchema(Input):
-    """A service, in systemd's words. `autostart` is `unknown` where systemd does not tell."""
+    """A service, in systemd's terms. `autostart` is `unknown` if systemd does not report it."""
 
     state = fields.String(required=True)
     substate = fields.String(required=True)
@@ -76,7 +76,9 @@ class ServicesSchema(Input):
 
 
 class SeenDeviceSchema(Input):
-    """A device and when it was seen last, as UNIX time. What nobody reports is empty, 0, false, or (`command`) -1."""
+    """A device and when it was last seen, as UNIX time. Values that are not reported are empty, 0, false, or -1
+    (`command`).
+    """
 
     pid = Int(required=True)
     ip = fields.String(required=True)
@@ -94,7 +96,7 @@ class SeenDeviceSchema(Input):
 
 
 class SeenLastSchema(Input):
-    """The devices that were seen last. `maxUpdated` and `maxEnded` repeat the filters that were given."""
+    """Recently seen devices. `maxUpdated` and `maxEnded` repeat the filters of the request."""
 
     maxUpdated = Int()
     maxEnded = Int()
@@ -102,27 +104,27 @@ class SeenLastSchema(Input):
 
 
 class BothViewsSchema(Input):
-    """What the resolvers of this machine say, and what one on the internet says; null: nothing, or not in time."""
+    """The answer of this machine's resolvers and of one on the internet; null if there is none, or not in time."""
 
     internalDNS = fields.String(required=True, allow_none=True)
     externalDNS = fields.String(required=True, allow_none=True)
 
 
 class MxCheckSchema(BothViewsSchema):
-    """The host that takes the mail first, its addresses, and the name that the first of these has."""
+    """The preferred mail exchanger, its addresses, and the host name of the first address."""
 
     mxDomain = fields.String(required=True, allow_none=True)
     reverseLookup = fields.String(required=True, allow_none=True)
 
 
 class SrvCheckSchema(BothViewsSchema):
-    """SRV records, and the addresses of the first host."""
+    """SRV records, and the addresses of the preferred host."""
 
     ip = fields.String(required=True, allow_none=True)
 
 
 class DnsCheckSchema(Input):
-    """What the DNS says of a domain, each as text: addresses, or records as in a zone file. `txt` has the SPF."""
+    """The DNS records of a domain as text: addresses, or records as in a zone file. `txt` has the SPF record."""
 
     localIp = fields.String(required=True, allow_none=True)
     externalIp = fields.String(required=True, allow_none=True)

@@ -1,4 +1,4 @@
-"""Responses about what is set for new users and domains, and about formats."""
+"""Responses about create defaults, languages and formats."""
 
 from marshmallow import fields
 
@@ -7,7 +7,7 @@ from postroom.schemas.fields import Input
 
 
 class CreateDefaultsAnswerSchema(Input):
-    """Defaults for new users and new domains; both are always there, empty when nothing is set."""
+    """Defaults for new users and new domains. Both are always present, but may be empty."""
 
     data = fields.Nested(CreateDefaultsSchema, required=True)
 
@@ -20,13 +20,13 @@ class StoreLangSchema(Input):
 
 
 class StoreLangsSchema(Input):
-    """Languages, by their codes."""
+    """Languages, sorted by code."""
 
     data = fields.List(fields.Nested(StoreLangSchema), required=True)
 
 
 class FormatSchema(Input):
-    """For each text that was given, null when it is fine, or else the reason why not."""
+    """For each given text: null if it is valid, otherwise the reason why it is not."""
 
     email = fields.String(allow_none=True)
     domain = fields.String(allow_none=True)

@@ -8,13 +8,13 @@ from postroom.schemas.sync_policy import SyncPolicySchema
 
 
 class SyncPolicyAnswerSchema(Input):
-    """An ActiveSync policy as it takes effect."""
+    """The effective ActiveSync policy."""
 
     data = fields.Nested(SyncPolicySchema, required=True)
 
 
 class DeviceSchema(Input):
-    """An ActiveSync device. Times are UNIX times, null when there was none; `asversion` is as it was reported."""
+    """An ActiveSync device. Times are UNIX times, or null; `asversion` is as the device reported it."""
 
     deviceid = fields.String(required=True, metadata=ADDITION)
     devicetype = fields.String(required=True)
@@ -36,19 +36,19 @@ class DeviceListSchema(Input):
 
 
 class DeviceStatusSchema(Input):
-    """The state of a wipe: 0 unknown, 1 none; 2 pending, 4 requested, 8 wiped; 16, 32, 64 the same for the account."""
+    """The status of a wipe: 0 unknown, 1 none; 2 pending, 4 requested, 8 wiped; 16, 32, 64 the same for the account."""
 
     status = Int(required=True, validate=validate.OneOf(WIPE_STATUSES))
 
 
 class DeviceStatusesSchema(Input):
-    """States of wipes by device ID."""
+    """The status of wipes by device ID."""
 
     data = fields.Dict(keys=fields.String(), values=fields.Nested(DeviceStatusSchema), required=True)
 
 
 class DeviceContactSchema(Input):
-    """The UNIX time of the last contact, null and 0 when there was none."""
+    """The UNIX time of the last contact in both fields; `lastconnecttime` is null and `status` 0 if there was none."""
 
     status = Int(required=True)
     lastconnecttime = Int(required=True, allow_none=True, metadata=ADDITION)
@@ -61,13 +61,13 @@ class DeviceContactsSchema(Input):
 
 
 class DueSchema(DeviceStatusSchema):
-    """What is due to a device: whether it has to start over, and the state of its wipe."""
+    """What a device has to do: whether to resync from scratch, and the status of its wipe."""
 
     resync = Bool(required=True)
 
 
 class DeviceDueSchema(Input):
-    """What a device that has been reported is told."""
+    """The response to a report about a device."""
 
     data = fields.Nested(DueSchema, required=True)
 

@@ -1,4 +1,4 @@
-"""Responses about domains and what they hold."""
+"""Responses about domains, their folders and plugins."""
 
 from marshmallow import fields
 
@@ -8,7 +8,7 @@ from postroom.schemas.responses.common import HomeserverRefSchema
 
 
 class DomainSchema(DomainCommonSchema):
-    """A mail domain. Which fields are there depends on the level."""
+    """A mail domain. The level decides which fields it has."""
 
     ID = Int(required=True)
     domainname = Text(64, required=True)
@@ -21,7 +21,7 @@ class DomainSchema(DomainCommonSchema):
 
 
 class DomainListSchema(Input):
-    """A page of domains; `count` is how many match in all."""
+    """A page of domains; `count` is the total number of matches."""
 
     count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(DomainSchema), required=True)
@@ -36,7 +36,7 @@ class DomainRefSchema(Input):
 
 
 class FolderTreeSchema(Input):
-    """A public folder and those in it. IDs are text: JavaScript's numbers cannot hold them."""
+    """A public folder and its subfolders. IDs are text, because they are too large for JavaScript's numbers."""
 
     folderid = fields.String(required=True)
     name = fields.String(required=True)
@@ -45,6 +45,6 @@ class FolderTreeSchema(Input):
 
 
 class DisabledPluginsSchema(Input):
-    """Plugins by name, in the order in which they were put."""
+    """Plugins by name, in the stored order."""
 
     data = fields.List(fields.String(), required=True)

@@ -1,4 +1,4 @@
-"""Responses about the directory: who is there, and what an update has done."""
+"""Responses about the directory and updates from it."""
 
 from marshmallow import fields, validate
 
@@ -9,9 +9,9 @@ from postroom.schemas.values.users import STATUSES
 
 
 class SyncItemSchema(Input):
-    """What became of one entry of the directory; `changes` is field -> [before, after]."""
+    """The result for one entry of the directory; `changes` is field -> [before, after]."""
 
-    ID = Int()  # of the user, where there is one
+    ID = Int()  # of the user, if there is one
     username = fields.String(required=True)
     code = Int(required=True, validate=validate.OneOf([200, 201, 400, 404, 409, 500, 503]))
     message = fields.String(required=True)
@@ -23,14 +23,14 @@ class SyncItemSchema(Input):
 
 
 class SyncAnswerSchema(Input):
-    """What an update of many users did, or (dry run) would do."""
+    """The result of updating many users, or (dry run) what it would do."""
 
     message = fields.String(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(SyncItemSchema), required=True)
 
 
 class LdapPersonSchema(Input):
-    """Somebody who was found in the directory; `error` is why no user can be made of them."""
+    """A person in the directory; `error` is the reason why they cannot be imported."""
 
     ID = fields.String(required=True)
     name = fields.String(required=True)
@@ -40,7 +40,7 @@ class LdapPersonSchema(Input):
 
 
 class LdapPeopleSchema(Input):
-    """Who was found."""
+    """The people found in the directory."""
 
     data = fields.List(fields.Nested(LdapPersonSchema), required=True)
 
@@ -52,7 +52,7 @@ class DumpSchema(Input):
 
 
 class OrphanSchema(UserRefSchema):
-    """A linked user whose object is gone. What is not set is empty text."""
+    """A linked user whose object is gone. A value that is not set is an empty text."""
 
     displayname = fields.String(required=True, metadata=ADDITION)
     status = Int(required=True, validate=validate.OneOf(STATUSES), metadata=ADDITION)
@@ -66,15 +66,15 @@ class OrphansSchema(Input):
 
 
 class DeletedOrphansSchema(Input):
-    """Those of them who were removed."""
+    """The orphans that were deleted."""
 
     deleted = fields.List(fields.Nested(UserRefSchema), required=True)
 
 
 class LdapConfigAnswerSchema(Input):
-    """The configuration of the directory with its defaults, without the bind password; empty when there is none.
+    """The configuration of the directory with its defaults, without the bind password; empty if there is none.
 
-    `ldapAvailable`: the server answers at this moment.
+    `ldapAvailable`: whether the server answers now.
     """
 
     ldapAvailable = fields.Boolean(required=True)

@@ -1,4 +1,4 @@
-"""Responses about out of office."""
+"""Responses about the out-of-office state."""
 
 from marshmallow import fields
 
@@ -7,12 +7,12 @@ from postroom.schemas.oof import OofSchema
 
 
 class OofInForceSchema(OofSchema):
-    """The out of office state, and whether replies are due at this moment."""
+    """The out-of-office state, and whether replies are due now."""
 
     inForce = Bool(required=True)
 
 
 class ServiceOofSchema(Input):
-    """What a mail server asks for before it replies."""
+    """The out-of-office state for a mail server that may have to reply."""
 
     data = fields.Nested(OofInForceSchema, required=True)

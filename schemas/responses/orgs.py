@@ -7,7 +7,7 @@ from postroom.schemas.responses.domains import DomainRefSchema
 
 
 class OrgSchema(Input):
-    """An organisation. Which fields are there depends on the level."""
+    """An organisation. The level decides which fields it has."""
 
     ID = Int(required=True)
     name = Text(32, required=True)
@@ -17,7 +17,7 @@ class OrgSchema(Input):
 
 
 class OrgListSchema(Input):
-    """A page of organisations; `count` is how many match in all."""
+    """A page of organisations; `count` is the total number of matches."""
 
     count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(OrgSchema), required=True)

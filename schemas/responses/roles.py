@@ -8,14 +8,14 @@ from postroom.schemas.roles import PermissionSchema, PermissionTarget
 
 
 class RolePermissionSchema(PermissionSchema):
-    """A permission of a role: `params` is what it is about."""
+    """A permission of a role; `params` is the domain or organisation that it applies to."""
 
     ID = Int(required=True)
     params = PermissionTarget(required=True, allow_none=True, metadata=ADDITION)
 
 
 class RoleSchema(Input):
-    """A role. Which fields are there depends on the level."""
+    """A role. The level decides which fields it has."""
 
     ID = Int(required=True)
     name = Text(32, required=True)
@@ -25,7 +25,7 @@ class RoleSchema(Input):
 
 
 class RoleListSchema(Input):
-    """Roles; `count` is how many match in all."""
+    """Roles; `count` is the total number of matches."""
 
     count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(RoleSchema), required=True)

@@ -1,4 +1,4 @@
-"""Responses to a login, and about the caller."""
+"""Responses about logins and the caller."""
 
 from marshmallow import fields
 
@@ -8,20 +8,22 @@ from postroom.schemas.responses.users import UserSchema
 
 
 class LoginAnswerSchema(Input):
-    """The token for the cookie `grommunioAuthJwt`, and what X-Csrf-Token has to be with it."""
+    """The token for the cookie `grommunioAuthJwt`, and the matching value for the header X-Csrf-Token."""
 
     grommunioAuthJwt = fields.String(required=True)
     csrf = fields.String(required=True)
 
 
 class ProfileSchema(Input):
-    """The caller and what they may do."""
+    """The caller and their permissions."""
 
     user = fields.Nested(UserSchema, required=True)
     capabilities = fields.List(fields.String(), required=True)
 
 
 class AuthmgrAnswerSchema(AuthmgrSchema):
-    """What a login goes by, twice: the public description has it at the top, the web console reads it in `data`."""
+    """The backend for logins. It occurs twice: the public API description has it at the top level, the web console
+    reads it from `data`.
+    """
 
     data = fields.Nested(AuthmgrSchema, required=True, metadata=ADDITION)

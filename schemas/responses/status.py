@@ -6,7 +6,7 @@ from postroom.schemas.fields import ADDITION, Input, Int
 
 
 class StatusSchema(Input):
-    """The answer of GET /status."""
+    """The response of GET /status."""
 
     message = fields.String(required=True)
     database = fields.Boolean(required=True)
@@ -15,7 +15,7 @@ class StatusSchema(Input):
 
 
 class AboutSchema(Input):
-    """The answer of GET /about."""
+    """The response of GET /about."""
 
     API = fields.String(required=True)
     backend = fields.String(required=True)
@@ -23,7 +23,7 @@ class AboutSchema(Input):
 
 
 class LicenseSchema(Input):
-    """How many users there may be, which is without limit, and how many there are."""
+    """The licence: the number of users is unlimited. `currentUsers` is how many there are."""
 
     product = fields.String(required=True, allow_none=True)
     maxUsers = Int(required=True)

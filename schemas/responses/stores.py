@@ -1,4 +1,4 @@
-"""Responses about stores: who may open them, their properties, and lists of addresses."""
+"""Responses about stores: users with access, properties, and lists of addresses."""
 
 from marshmallow import fields
 
@@ -7,13 +7,13 @@ from postroom.schemas.responses.common import MessageSchema
 
 
 class AddressesSchema(Input):
-    """Addresses, in the order in which they were put."""
+    """Addresses, in the stored order."""
 
     data = fields.List(fields.String(), required=True)
 
 
 class StoreMemberSchema(Input):
-    """A user who may open the store. `memberID` is `ID` as text: two generations of clients read one each."""
+    """A user who may open the store. `memberID` is `ID` as text: some clients read one, some the other."""
 
     ID = Int(required=True, metadata=ADDITION)
     memberID = fields.String(required=True)
@@ -28,12 +28,12 @@ class StoreMembersSchema(Input):
 
 
 class StorePropsSchema(Input):
-    """Properties by name; one that is not there is left out."""
+    """Properties by name, without those that are not set."""
 
     data = fields.Dict(keys=fields.String(), required=True)
 
 
 class StorePropsErrorsSchema(MessageSchema):
-    """What became of a change, and the reason for each property that was not written."""
+    """The result of a change, and the reason for each property that was not written."""
 
     errors = fields.Dict(keys=fields.String(), values=fields.String(), required=True)

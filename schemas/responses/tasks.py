@@ -6,14 +6,14 @@ from postroom.schemas.fields import ADDITION, Input, Int
 
 
 class QueuedSchema(Input):
-    """The work goes on; the task tells how far it is."""
+    """The work goes on as a task, which shows its progress."""
 
     message = fields.String(required=True)
     taskID = Int(required=True)
 
 
 class TaskSchema(Input):
-    """Work that may take longer than a request. `params` holds what was asked for, counts, and the result so far."""
+    """Work that may take longer than a request. `params` has the parameters, the counts and the result so far."""
 
     ID = Int(required=True)
     command = fields.String(required=True)
@@ -32,7 +32,7 @@ class TaskListSchema(Input):
 
 
 class TasqStatusSchema(Input):
-    """Whether tasks are worked on, and how many wait."""
+    """Whether the task queue runs, and how many tasks wait."""
 
     running = fields.Boolean(required=True)
     queued = Int(required=True)

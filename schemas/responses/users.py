@@ -10,14 +10,14 @@ from postroom.schemas.values.users import LONGEST_ADDRESS, STATUSES
 
 
 class FetchmailEntrySchema(FetchmailSchema):
-    """An account elsewhere, without its password."""
+    """An account on another server, without its password."""
 
     class Meta:
         exclude = ("srcPassword",)
 
 
 class UserSchema(PrivilegesSchema):
-    """A user. Which fields are there depends on the level: 0 has ID and username, 1 four more, 2 all."""
+    """A user. The level decides which fields it has: 0 has ID and username, 1 four more, 2 all."""
 
     ID = Int(required=True)
     username = Text(LONGEST_ADDRESS, required=True)
@@ -38,7 +38,7 @@ class UserSchema(PrivilegesSchema):
 
 
 class UserListSchema(Input):
-    """A page of users; `count` is how many match in all."""
+    """A page of users; `count` is the total number of matches."""
 
     count = Int(required=True, metadata=ADDITION)
     data = fields.List(fields.Nested(UserSchema), required=True)
@@ -51,6 +51,6 @@ class UsernameSchema(Input):
 
 
 class UsernamesSchema(Input):
-    """Usernames, in their order."""
+    """A list of usernames."""
 
     data = fields.List(fields.Nested(UsernameSchema), required=True)

@@ -1,6 +1,6 @@
-"""What the fields of a domain may hold."""
+"""Possible values of the fields of a domain."""
 
 from typing import Final
 
-#: Marked as deleted: nobody of it logs in, and everything of it is still there.
+#: Marked as deleted: its users cannot log in, but all its data still exists.
 STATUS_DELETED: Final = 3

@@ -1,4 +1,4 @@
-"""MAPI properties: the names the API uses, their tags and the kind of value each holds.
+"""MAPI properties: their names in the API, their tags and the kinds of their values.
 
 The names and tags are facts of the protocol ([MS-OXPROPS]); the low 16 bits of a tag are its type
 ([MS-OXCDATA] 2.11.1).
@@ -9,12 +9,12 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
-#: A value as the API shows it: by the kind of its property, or a list of such.
+#: A value in the format of the API: one value of the property's kind, or a list of them.
 Value = int | str | bool | list[int] | list[str] | list[bool]
 
 
 class Kind(StrEnum):
-    """How the value of a property is stored and shown in JSON."""
+    """The kind of a property's value, which decides how it is stored and shown in JSON."""
 
     INTEGER = "integer"
     BOOLEAN = "boolean"
@@ -60,13 +60,13 @@ def _table() -> tuple[dict[str, PropTag], dict[int, PropTag]]:
         kind, bits = _TYPES.get(tag & 0xFFFF & ~_MULTI_VALUED, (None, 0))
         proptag = PropTag(name, tag, kind, bits, bool(tag & _MULTI_VALUED))
         by_tag.setdefault(tag, proptag)
-        # Two names may share one tag: then both mean the same property, shown under the first name.
+        # Several names may share a tag. They mean the same property, which is shown under the first name.
         by_name[name] = by_tag[tag]
     return by_name, by_tag
 
 
 def find(name: str) -> PropTag | None:
-    """The property of a name in any case (`DisplayName`) or of a number (`0x3001001f`), None when there is no such."""
+    """The property with a name in any case (`DisplayName`) or a number (`0x3001001f`), or None."""
     by_name, by_tag = _table()
     key = name.lower()
     if key.startswith("0x"):
@@ -78,5 +78,5 @@ def find(name: str) -> PropTag | None:
 
 
 def by_tag(tag: int) -> PropTag:
-    """The property of a tag that came out of find() before. Raises KeyError for any other number."""
+    """The property of a known tag. Raises KeyError for any other number."""
     return _table()[1][tag]

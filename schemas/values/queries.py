@@ -1,4 +1,4 @@
-"""What a list may be asked for: a schema loads the query string as one of these, storage/ makes a statement of it."""
+"""Parsed queries of lists. A schema loads the query string as one of these; storage/ turns it into a statement."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from postroom.schemas.values.users import FLAGS
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What every list may be asked for. `level` says how much of each entry is shown; without a limit, all are."""
+    """Parameters of every list. `level`: how many fields of each entry to show. `limit` None: all entries."""
 
     level: int = 1
     limit: int | None = 50
     offset: int = 0
     #: (one of the list's sort fields, descending)
     sort: Sequence[tuple[str, bool]] = ()
-    #: as typed; each must be found in one of the fields that are searched
+    #: as typed; each must occur in one of `match_fields`
     words: Sequence[str] = ()
     match_fields: Sequence[str] = ()
     #: exact values of text fields, by their names in the API
@@ -30,7 +30,7 @@ ORG_MATCH_FIELDS: Final = ("name", "description")
 
 @dataclass(frozen=True, slots=True)
 class OrgQuery(ListQuery):
-    """What a list of organisations may be asked for."""
+    """Parameters of a list of organisations."""
 
     match_fields: Sequence[str] = ORG_MATCH_FIELDS
 
@@ -41,7 +41,7 @@ ROLE_MATCH_FIELDS: Final = ("name", "description")
 
 @dataclass(frozen=True, slots=True)
 class RoleQuery(ListQuery):
-    """What a list of roles may be asked for; unless a limit is given, all are shown."""
+    """Parameters of a list of roles; by default without a limit."""
 
     limit: int | None = None
     match_fields: Sequence[str] = ROLE_MATCH_FIELDS
@@ -53,7 +53,7 @@ TASK_MATCH_FIELDS: Final = ("command", "message")
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery(ListQuery):
-    """What a list of tasks may be asked for. `user_id` None: those of everyone."""
+    """Parameters of a list of tasks. `user_id` None: tasks of all users."""
 
     match_fields: Sequence[str] = TASK_MATCH_FIELDS
     user_id: int | None = None
@@ -81,7 +81,7 @@ DOMAIN_MATCH_FIELDS: Final = ("domainname", "displayname", "title", "address", "
 
 @dataclass(frozen=True, slots=True)
 class DomainQuery(ListQuery):
-    """What a list of domains may be asked for. `visible` None: all; otherwise the IDs the caller may see."""
+    """Parameters of a list of domains. `visible`: the IDs that the caller may see; None: all."""
 
     match_fields: Sequence[str] = DOMAIN_MATCH_FIELDS
     org_ids: Sequence[int] | None = None
@@ -97,7 +97,7 @@ USER_MATCH_FIELDS: Final = ("ID", "username", "aliases", "altnames")
 
 @dataclass(frozen=True, slots=True)
 class UserQuery:
-    """What a list of users may be asked for. Property names have become tags; words are as typed."""
+    """Parameters of a list of users. Properties are given by tag; `words` are as typed."""
 
     level: int = 1
     limit: int = 50
@@ -110,8 +110,8 @@ class UserQuery:
     username: str | None = None
     ids: list[int] | None = None
     status: list[int] | None = None
-    #: organisations of the users' domains; 0: of none
+    #: organisations of the users' domains; 0: domains without one
     org_ids: list[int] | None = None
-    #: property tag, and the values of which one must be there: numbers, or texts, as the property has
+    #: (property tag, values): a user must have one of the values, which are numbers or texts like the property
     filter_tags: list[tuple[int, list[int] | list[str]]] = field(default_factory=list)
     property_tags: list[int] | None = None

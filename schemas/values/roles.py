@@ -1,7 +1,7 @@
-"""What the fields of a role may hold."""
+"""Limits of the fields of a role."""
 
 from typing import Final
 
-#: Characters.
+#: In characters.
 LONGEST_NAME: Final = 32
 LONGEST_DESCRIPTION: Final = 256

@@ -1,9 +1,9 @@
-"""The form in which names and texts are compared: without regard to case and to how they are written, in any script."""
+"""Normal forms of names and texts in any script, to compare and to print them."""
 
 import unicodedata
 from itertools import chain
 
-#: Characters that are not shown (Default_Ignorable_Code_Point of Unicode, which Python's own tables do not have).
+#: Invisible characters (Default_Ignorable_Code_Point of Unicode, which Python's own tables lack).
 _IGNORABLE = dict.fromkeys(
     chain(
         (0x00AD, 0x034F, 0x061C, 0x3164, 0xFEFF, 0xFFA0),
@@ -23,9 +23,8 @@ _IGNORABLE = dict.fromkeys(
 
 
 def fold(text: str) -> str:
-    """Two texts are one name exactly when their folded forms are equal (Unicode 3.13, compatibility caseless match).
-
-    So neither letters of another width nor characters that are not shown make another name of one.
+    """The form to compare: two texts are the same name if their folded forms are equal (Unicode 3.13, compatibility
+    caseless match). Invisible characters and the width of letters make no difference.
     """
     if text.isascii():
         return text.lower()
@@ -34,7 +33,7 @@ def fold(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text on one line, without characters that cannot be seen or stored: controls, directions, lone surrogates."""
+    """The text on one line, without control characters, text direction marks and lone surrogates."""
     return text if text.isprintable() else "".join(map(_visible, text))
 
 

@@ -1,15 +1,15 @@
-"""What the fields of a user may hold."""
+"""Possible values of the fields of a user."""
 
 from typing import Final
 
-#: Of a user. A shared mailbox needs no password; a contact has an address and no mailbox.
+#: Status of a user. A shared mailbox needs no password; a contact has an address and no mailbox.
 STATUS_NORMAL, STATUS_SUSPENDED, STATUS_OUT_OF_DATE, STATUS_DELETED, STATUS_SHARED, STATUS_CONTACT = range(6)
 STATUSES: Final = tuple(range(6))
 
-#: Characters of an address (RFC 5321, 4.5.3.1: 64 before the @, 255 behind it).
+#: Most characters of an address (RFC 5321, 4.5.3.1: 64 before the @, 255 behind it).
 LONGEST_ADDRESS: Final = 320
 
-#: Characters of a property's text: clients of this API store its length in 16 bits.
+#: Most characters of a text property: clients of this API store its length in 16 bits.
 LONGEST_TEXT: Final = 32_767
 
 #: The privileges and other yes-or-no fields of a user.
