@@ -1,4 +1,4 @@
-"""What logging in and checking permissions need to know of a user."""
+"""The data of a user for logins and permission checks, and stored settings."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from postroom.storage.sqlite import sqlite3
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user as login sees it. `domain_status` is 0 for the administrator, who has no domain."""
+    """A user as logins see them. `domain_status` is 0 for the administrator, who has no domain."""
 
     id: int
     username: str
@@ -22,13 +22,13 @@ class Account:
     domain_id: int | None
     domain_status: int
     org_id: int | None
-    #: of the user and of the domain together: whatever moves either ends every token given out before
+    #: sum of the user's and the domain's epoch: a change of either invalidates all earlier tokens
     token_epoch: int
-    #: (epoch, token ID) of the session that outlives the change of password with which that epoch began
+    #: (epoch, token ID) of the session that survived the password change which started that epoch
     kept_session: tuple[int | None, str | None]
     #: (permission, domain ID, organisation ID, everything), and None when the user has no role at all
     permissions: list[tuple[str, int | None, int | None, bool]] | None
-    #: organisation ID -> IDs of its domains, of the organisations that the permissions name
+    #: organisation ID -> IDs of its domains, for the organisations in the permissions
     domains_of_org: dict[int, list[int]]
 
 
@@ -55,12 +55,12 @@ async def select_account(database: Database, user_id: int) -> Account | None:
 
 
 def find_account(connection: sqlite3.Connection, user_id: int) -> Account | None:
-    """The same as it stands inside a transaction."""
+    """Like select_account, inside a transaction."""
     return _account(connection.execute(f"{_SELECT} WHERE u.id = ?", (user_id,)).fetchone())
 
 
 async def select_login(database: Database, name: str) -> Account | None:
-    """The account of a username or altname in any case, or None. Contacts do not log in."""
+    """The account of a username or altname in any case, or None. Contacts cannot log in."""
     row = await database.look_up(
         f"""{_SELECT} WHERE u.id = (SELECT a.user_id
                                       FROM addresses a
@@ -74,7 +74,7 @@ async def select_login(database: Database, name: str) -> Account | None:
 
 
 async def select_addressee(database: Database, address: str) -> Account | None:
-    """The account of a username or alias in any case, or None. Altnames do not count: one may be somebody's alias."""
+    """The account of a username or alias in any case, or None. Ignores altnames: one may be another user's alias."""
     row = await database.look_up(
         f"{_SELECT} WHERE u.id = (SELECT user_id FROM addresses WHERE key = ? AND kind <> 'altname')", (fold(address),)
     )
@@ -97,16 +97,16 @@ def _account(row: Any) -> Account | None:
 
 
 def set_password(connection: sqlite3.Connection, user_id: int, password: str) -> None:
-    """A new password's hash; tokens given out before count no more."""
+    """Stores the hash of a new password, and invalidates all earlier tokens."""
     connection.execute("UPDATE users SET password = ?, token_epoch = token_epoch + 1 WHERE id = ?", (password, user_id))
 
 
 def change_password(
     connection: sqlite3.Connection, user_id: int, old: str | None, new: str, session_id: str | None
 ) -> bool:
-    """A new hash in the place of the old one; of the tokens given out before only that of the session still counts.
+    """Replaces the hash, and invalidates all earlier tokens except that of the session.
 
-    False when the old hash is no longer the one that is stored: somebody was faster.
+    False when the stored hash is no longer the old one, because somebody else has changed it.
     """
     changed = connection.execute(
         """
@@ -121,12 +121,12 @@ def change_password(
 
 
 def replace_hash(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:
-    """Another hash of the same password; nothing happens when the password was changed meanwhile."""
+    """Stores another hash of the same password, unless the password was changed meanwhile."""
     connection.execute("UPDATE users SET password = ? WHERE id = ? AND password = ?", (new, user_id, old))
 
 
 def ensure_administrator(connection: sqlite3.Connection, password: str | None) -> bool:
-    """Makes user 0, `admin`, when there is none yet. Returns whether it was made."""
+    """Creates user 0, `admin`, if it does not exist yet. Returns whether it was created."""
     made = connection.execute(
         "INSERT INTO users (id, username, password) VALUES (0, 'admin', ?) ON CONFLICT DO NOTHING RETURNING id",
         (password,),
@@ -138,7 +138,7 @@ def ensure_administrator(connection: sqlite3.Connection, password: str | None) -
     return bool(made)
 
 
-#: The setting that says what a login goes by.
+#: The setting that selects the backend for logins.
 AUTH_BACKEND: Final = "auth_backend"
 
 
@@ -163,12 +163,12 @@ def set_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
 
 
 def delete_setting(connection: sqlite3.Connection, name: str) -> None:
-    """Removes a setting; none there is fine."""
+    """Removes a setting, if it exists."""
     connection.execute("DELETE FROM settings WHERE name = ?", (name,))
 
 
 def ensure_token_key(connection: sqlite3.Connection) -> str:
-    """The key that signs tokens; a new one when there is none yet. UnreadableSecretError."""
+    """The key that signs tokens; creates it if there is none yet. UnreadableSecretError."""
     if find_sealed_token_key(connection) is None:
         sealed.renew_token_key(connection)
     return find_token_key(connection)
@@ -181,6 +181,6 @@ def find_token_key(connection: sqlite3.Connection) -> str:
 
 
 def find_sealed_token_key(connection: sqlite3.Connection) -> str | None:
-    """The same as it is stored; None when there is none yet."""
+    """The key that signs tokens in its stored, encrypted form; None if there is none yet."""
     row = connection.execute("SELECT value FROM settings WHERE name = 'token_key'").fetchone()
     return row[0] if row else None

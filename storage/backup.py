@@ -1,4 +1,4 @@
-"""A complete copy of the database beside it, before its schema is changed."""
+"""Makes a complete copy of the database beside it, before its schema is changed."""
 
 import contextlib
 import filecmp
@@ -13,20 +13,20 @@ from postroom.storage.files import flush, removed_at_the_end
 from postroom.storage.migrations import MigrationError
 from postroom.storage.sqlite import sqlite3
 
-#: From this schema on secrets are stored encrypted.
+#: Secrets are encrypted from this schema on.
 SEALED_SINCE = 7
 
 log = logging.getLogger("postroom.storage")
 
 
 def back_up(database: str, version: int) -> Path:
-    """Writes `<database>.schema-<version>.backup`, readable by its owner alone; returns its path once it is on disk.
+    """Writes `<database>.schema-<version>.backup`, readable only by its owner; returns its path once it is on disk.
 
-    Whoever calls holds the database's write lock, so the copy is what is about to be changed, and nobody else picks
-    names meanwhile. An older copy is never overwritten; one with the very same content (the last attempt was cut off)
-    is enough. MigrationError when it cannot be written.
+    The caller has to hold the database's write lock. So the copy has exactly the state before the change, and no other
+    process picks the same name. An older copy is never overwritten, but reused if its content is identical (after an
+    interrupted attempt). MigrationError when the copy cannot be written.
     """
-    # Beside the file itself, whatever links lead there: SQLite keeps its log there, too.
+    # Beside the real file, not beside a link to it: SQLite keeps its log there, too.
     path = Path(database).resolve()
     part = path.with_name(f"{path.name}.backup.part")
     try:
@@ -39,7 +39,7 @@ def back_up(database: str, version: int) -> Path:
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise MigrationError(f"no copy of it could be written, so it was left as it is: {reason}") from error
-    log.info("%s is brought up to date; as it was (schema %d) it lies in %s", database, version, copy)
+    log.info("Upgrading %s; a copy with the old schema %d is in %s", database, version, copy)
     return copy
 
 
@@ -48,9 +48,9 @@ def _copy(source: Path, target: Path) -> None:
         contextlib.closing(sqlite3.connect(source, isolation_level=None)) as reading,
         contextlib.closing(sqlite3.connect(target, isolation_level=None)) as writing,
     ):
-        # A copy that does not come to its end is thrown away: nothing to roll back.
+        # An incomplete copy is deleted, so no rollback is needed.
         writing.execute("PRAGMA journal_mode = OFF").fetchall()
-        # With what is still in the write-ahead log.
+        # This includes what is still in the write-ahead log.
         reading.backup(writing)
 
 

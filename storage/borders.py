@@ -1,6 +1,6 @@
-"""What users of some domains have of others: access to stores, grants to send, and names in their domains.
+"""Finds and deletes what users of some domains have in others: access to stores, grants to send, and names.
 
-The domains of either side are given by their IDs, or by their names as they stand in folded addresses.
+The domains of both sides are given by ID, or by name as in folded addresses.
 """
 
 import json
@@ -8,14 +8,14 @@ from collections.abc import Collection
 
 from postroom.storage.sqlite import sqlite3
 
-#: `IN` these: IDs or names, one parameter however many there are.
+#: `IN` a list of IDs or names, which is always one parameter.
 _AMONG = "IN (SELECT value FROM json_each(?))"
 #: The domain of a folded address.
 _DOMAIN = "substr(key, instr(key, '@') + 1)"
 
 
 def delete_store_access(connection: sqlite3.Connection, one: Collection[int], other: Collection[int]) -> None:
-    """Takes the access that users of the one side have to stores of the other."""
+    """Removes the access of users of either side to stores of the other side."""
     for owners, members in ((one, other), (other, one)):
         connection.execute(
             f"""
@@ -30,7 +30,7 @@ def delete_store_access(connection: sqlite3.Connection, one: Collection[int], ot
 def delete_grants(
     connection: sqlite3.Connection, owners: Collection[int], members: Collection[int], names: Collection[str]
 ) -> None:
-    """Takes the grants that users of the first domains gave to users of the second, or to addresses in `names`."""
+    """Removes grants by users of `owners` to users of `members`, or to addresses in the domains `names`."""
     connection.execute(
         f"""
         DELETE FROM grants
@@ -59,7 +59,7 @@ def list_named(
 
 
 def delete_names(connection: sqlite3.Connection, user_id: int, names: Collection[str]) -> None:
-    """Takes a user's aliases and altnames in a domain of `names`."""
+    """Removes a user's aliases and altnames in the domains `names`."""
     connection.execute(
         f"DELETE FROM addresses WHERE user_id = ? AND kind <> 'username' AND instr(key, '@') AND {_DOMAIN} {_AMONG}",
         (user_id, _json(names)),

@@ -1,4 +1,4 @@
-"""What new users and domains get when nobody says otherwise: for all domains, and per domain what differs."""
+"""Create defaults of new users and domains: those for all domains, and the differences of single domains."""
 
 import orjson
 
@@ -8,7 +8,7 @@ from postroom.storage.sqlite import sqlite3
 
 
 async def select_defaults(database: Database, domain_id: int | None) -> Defaults | None:
-    """The defaults of one domain, or (None) those for all; None when there is no such domain."""
+    """The defaults of one domain, or (None) those of all domains. None when there is no such domain."""
     if domain_id is None:
         found = await database.fetch_by_key("SELECT document FROM create_defaults WHERE domain_id IS NULL", ())
         return _parse(found)
@@ -20,7 +20,7 @@ async def select_defaults(database: Database, domain_id: int | None) -> Defaults
 
 
 def read_defaults(connection: sqlite3.Connection, domain_id: int | None) -> Defaults:
-    """The same inside a transaction; empty ones where none are stored."""
+    """Like select_defaults, inside a transaction. Empty defaults if none are stored."""
     sql = "SELECT document FROM create_defaults WHERE domain_id IS ?"
     row = connection.execute(sql, (domain_id,)).fetchone()
     return _parse(row[0] if row else None)
@@ -35,13 +35,13 @@ _SELECT_LAYERS = """
 
 
 def read_layers(connection: sqlite3.Connection, domain_id: int) -> list[Defaults]:
-    """Those stored that count for a domain, as far as there are any: those for all first, then its own."""
+    """The stored defaults that apply to a domain, as far as they exist: first those of all domains, then its own."""
     rows = connection.execute(_SELECT_LAYERS, (domain_id,)).fetchall()
     return [_parse(row[0]) for row in rows]
 
 
 def replace_defaults(connection: sqlite3.Connection, domain_id: int | None, defaults: Defaults) -> None:
-    """Stores the defaults of one domain, or (None) those for all."""
+    """Stores the defaults of one domain, or (None) those of all domains."""
     connection.execute("DELETE FROM create_defaults WHERE domain_id IS ?", (domain_id,))
     connection.execute(
         "INSERT INTO create_defaults (domain_id, document) VALUES (?, ?)", (domain_id, orjson.dumps(defaults).decode())

@@ -1,17 +1,17 @@
-"""Writing the states of ActiveSync devices, what is due to them, and the history of wipes; inside a transaction."""
+"""Writes the states of ActiveSync devices, their requested resyncs and the history of wipes, inside a transaction."""
 
 import json
 from collections.abc import Mapping
 
 from postroom.storage.sqlite import sqlite3
 
-#: Devices that are known of a user at most: anybody with the user's password can make up new ones.
+#: Most devices of one user. A limit is needed, because anybody with the user's password can invent devices.
 MOST_DEVICES = 1000
-#: Devices of a user that have to start over, at most; those of which it was asked last.
+#: Most requested resyncs of one user. The latest requests stay.
 MOST_RESYNCS = 1000
-#: Changes of a wipe status that are kept, of each device and of all devices of a user: the latest.
+#: How many of the latest wipe status changes to keep, for each device and for all devices of a user.
 HISTORY_OF_DEVICE, HISTORY_OF_USER = 100, 1000
-#: What is reported of a device: name in the API -> column.
+#: The reported fields of a device: name in the API -> column.
 COLUMNS = {
     "devicetype": "device_type",
     "useragent": "user_agent",
@@ -41,7 +41,7 @@ def find_status(connection: sqlite3.Connection, user_id: int, device_id: str) ->
 
 
 def set_status(connection: sqlite3.Connection, user_id: int, device_id: str, status: int) -> None:
-    """Sets the wipe status of a device, which is remembered from then on."""
+    """Sets the wipe status of a device. An unknown device becomes known."""
     connection.execute(
         """INSERT INTO devices (user_id, device_id, wipe_status) VALUES (?, ?, ?)
                ON CONFLICT DO UPDATE SET wipe_status = excluded.wipe_status""",
@@ -52,7 +52,7 @@ def set_status(connection: sqlite3.Connection, user_id: int, device_id: str, sta
 def insert_history(
     connection: sqlite3.Connection, user_id: int, device_id: str, status: int, time: int, remote_ip: str
 ) -> None:
-    """One change of a wipe status; stays when the device goes. The oldest ones beyond the bounds make room."""
+    """Adds a change of a wipe status, which outlives the device. Beyond the limits it deletes the oldest ones."""
     connection.execute(
         "INSERT INTO wipe_history (user_id, device_id, time, remote_ip, status) VALUES (?, ?, ?, ?, ?)",
         (user_id, device_id, time, remote_ip, status),
@@ -62,7 +62,7 @@ def insert_history(
 
 
 def _keep_latest(connection: sqlite3.Connection, table: str, most: int, **key: object) -> None:
-    """Deletes all rows of a key but the latest so many, by an index of just that key, which ends with the row's ID."""
+    """Deletes all rows of a key except the latest `most`. Needs an index on the key's columns, followed by the ID."""
     condition = " AND ".join(f"{column} = ?" for column in key)
     connection.execute(
         f"""
@@ -75,7 +75,7 @@ def _keep_latest(connection: sqlite3.Connection, table: str, most: int, **key: o
 
 
 def upsert_device(connection: sqlite3.Connection, user_id: int, device_id: str, state: Mapping[str, object]) -> None:
-    """Stores what is given of a device's state, by its names in the API."""
+    """Stores the given fields of a device's state, named as in the API."""
     given = {COLUMNS[name]: json.dumps(value) if name == "asversion" else value for name, value in state.items()}
     columns = ["user_id", "device_id", *given]
     changes = ", ".join(f"{column} = excluded.{column}" for column in given)
@@ -87,7 +87,7 @@ def upsert_device(connection: sqlite3.Connection, user_id: int, device_id: str, 
 
 
 def clear_device(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """Forgets how far a device has come; what it is, and its wipe status, stay."""
+    """Deletes a device's sync progress. Its description and its wipe status stay."""
     connection.execute(
         """UPDATE devices
               SET first_sync_time = NULL, last_update_time = NULL, last_connect_time = NULL,
@@ -98,9 +98,9 @@ def clear_device(connection: sqlite3.Connection, user_id: int, device_id: str) -
 
 
 def make_room(connection: sqlite3.Connection, user_id: int, lasting: int) -> bool:
-    """Forgets devices of a user until one more may come: those not seen for longest. Returns whether one may.
+    """Deletes the least recently seen devices of a user until there is room for one more. Returns whether there is.
 
-    One with a wipe status above `lasting` stays: whoever makes up devices must not save one from being wiped so.
+    A device with a wipe status above `lasting` stays: inventing devices must not save one from being wiped.
     """
     sql = "SELECT count(*) FROM devices WHERE user_id = ?"
     (there,) = connection.execute(sql, (user_id,)).fetchone()
@@ -121,17 +121,17 @@ def make_room(connection: sqlite3.Connection, user_id: int, lasting: int) -> boo
 
 
 def delete_device(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """Removes a device; its history and a resync that is due stay."""
+    """Removes a device. Its history and a requested resync stay."""
     connection.execute("DELETE FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id))
 
 
 def insert_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
-    """The device has to start over; twice is once. Beyond the bound, the mark that was set first makes room."""
+    """Requests a resync of a device; idempotent. Beyond the limit it deletes the oldest request."""
     connection.execute("INSERT OR REPLACE INTO due_resyncs (user_id, device_id) VALUES (?, ?)", (user_id, device_id))
     _keep_latest(connection, "due_resyncs", MOST_RESYNCS, user_id=user_id)
 
 
 def delete_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> bool:
-    """Takes the mark away; returns whether there was one."""
+    """Deletes a resync request; returns whether there was one."""
     sql = "DELETE FROM due_resyncs WHERE user_id = ? AND device_id = ?"
     return connection.execute(sql, (user_id, device_id)).rowcount > 0

@@ -1,4 +1,4 @@
-"""ActiveSync devices: their states, what is due to them, and the history of wipes."""
+"""Reads the states and policies of ActiveSync devices."""
 
 import json
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ _SELECT_DEVICES = f"""
      WHERE u.id = ? AND u.domain_id = ?
 """
 
-# What a list of live connections has beside, and nobody reports here, is empty: no process, no address, no command, and
-# no end of the contact.
+# The API shows live connections here. The fields that nobody reports to us are empty: process, address, command and the
+# end of the contact.
 _SELECT_SEEN_LAST = """
     SELECT coalesce(group_concat(document), '')
       FROM (SELECT json_object(
@@ -38,7 +38,7 @@ _SELECT_SEEN_LAST = """
              LIMIT ?)
 """
 
-# A name is somebody's as username or as alias; the row of an altname may be another user's.
+# Find the owner by username or alias only: another user may have the same altname.
 _OWNER = "a.key = ? AND a.kind <> 'altname'"
 _SELECT_POLICIES = f"""
     SELECT json_array(json(d.sync_policy), json(u.sync_policy))
@@ -67,14 +67,14 @@ def _by_device(document: str, source: str) -> str:
 
 
 _ALL = "(SELECT device_id AS id, * FROM devices WHERE user_id = a.user_id ORDER BY device_id) d"
-# Each that is asked for, in that order, whether it is there or not.
+# All requested devices, in that order, whether they exist or not.
 _SOME = "(SELECT value AS id FROM json_each(?)) LEFT JOIN devices d ON d.user_id = a.user_id AND d.device_id = id"
 _STATUS = "json_object('status', coalesce(d.wipe_status, 0))"
 _CONTACT = "json_object('status', coalesce(d.last_connect_time, 0), 'lastconnecttime', d.last_connect_time)"
 
 
 async def select_devices(database: Database, domain_id: int, user_id: int) -> bytes | None:
-    """The answer `{"data": [...]}` as JSON, by device ID; None when the domain has no such user."""
+    """The response `{"data": [...]}` as JSON, by device ID; None when the domain has no such user."""
     found: bytes | None = await database.fetch_by_key(_SELECT_DEVICES, (user_id, domain_id))
     return found
 
@@ -86,18 +86,18 @@ async def select_policies(database: Database, username: str) -> str | None:
 
 
 async def select_info(database: Database, username: str) -> bytes | None:
-    """The answer `{"ldap": bool}` as JSON, None when nobody has that name."""
+    """The response `{"ldap": bool}` as JSON, None when nobody has that name."""
     found: bytes | None = await database.fetch_by_key(_SELECT_INFO, (fold(username),))
     return found
 
 
 async def select_wipe_statuses(database: Database, username: str, device_ids: Sequence[str]) -> bytes | None:
-    """The answer with a status for each device asked for (none: all there are), None when nobody has that name."""
+    """The response with the wipe status of each requested device (none: all); None when nobody has that name."""
     return await _select_by_device(database, _STATUS, username, device_ids)
 
 
 async def select_contacts(database: Database, username: str, device_ids: Sequence[str]) -> bytes | None:
-    """The same with the UNIX time of the last contact."""
+    """The same response with the UNIX time of the last contact."""
     return await _select_by_device(database, _CONTACT, username, device_ids)
 
 
@@ -111,7 +111,7 @@ async def _select_by_device(
 
 
 async def select_seen_last(database: Database, since: int, limit: int, *, caller: int) -> bytes:
-    """JSON array of the devices of all users that were seen since a UNIX time, the last one first."""
+    """JSON array of the devices of all users that were seen since a UNIX time, the latest first."""
     found: str = await database.search(caller, _SELECT_SEEN_LAST, (since, limit))
     return f"[{found}]".encode()
 
@@ -126,6 +126,6 @@ async def select_owner(database: Database, username: str) -> int | None:
 
 
 def find_owner(connection: sqlite3.Connection, username: str) -> int | None:
-    """The same as it stands inside a transaction."""
+    """Like select_owner, inside a transaction."""
     row = connection.execute(_SELECT_OWNER, (fold(username),)).fetchone()
     return int(row[0]) if row else None

@@ -1,4 +1,4 @@
-"""Plugins of the webmail that are disabled in a domain: a list of names in the domain's row."""
+"""The disabled webmail plugins of a domain, stored as a list of names in the domain's row."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from postroom.storage.database import Database
 from postroom.storage.sqlite import sqlite3
 
 _SELECT = """SELECT CAST('{"data":' || disabled_plugins || '}' AS BLOB) FROM domains WHERE id = ?"""
-# A name is somebody's as username or as alias, as everywhere in /service.
+# Find the user by username or alias, as everywhere in /service.
 _SELECT_BY_ADDRESS = """
     SELECT CAST('{"data":' || d.disabled_plugins || '}' AS BLOB)
       FROM addresses a
@@ -19,17 +19,17 @@ _SELECT_BY_ADDRESS = """
 
 
 async def select_disabled_plugins(database: Database, domain_id: int) -> bytes | None:
-    """The answer `{"data": [names]}` as JSON, None when there is no such domain."""
+    """The response `{"data": [names]}` as JSON, None when there is no such domain."""
     found: bytes | None = await database.fetch_by_key(_SELECT, (domain_id,))
     return found
 
 
 async def select_disabled_plugins_of(database: Database, username: str) -> bytes | None:
-    """The same for the domain of a user, None when nobody has that name."""
+    """The same response for the domain of a user, or None when nobody has that name."""
     found: bytes | None = await database.fetch_by_key(_SELECT_BY_ADDRESS, (fold(username),))
     return found
 
 
 def set_disabled_plugins(connection: sqlite3.Connection, domain_id: int, names: Sequence[str]) -> None:
-    """Makes these the disabled plugins of a domain."""
+    """Replaces the disabled plugins of a domain."""
     connection.execute("UPDATE domains SET disabled_plugins = ? WHERE id = ?", (json.dumps(names), domain_id))

@@ -1,4 +1,4 @@
-"""Mail domains: documents for answers, rows for rules."""
+"""Mail domains: JSON documents for responses, rows for transactions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ COLUMNS = {
     "chat": "chat",
     "syncPolicy": "sync_policy",
 }
-#: Field -> what it is sorted by.
+#: Field -> SQL expression to sort by.
 SORT_COLUMNS = {
     "ID": "d.id",
     "domainname": "d.domainname",
@@ -67,7 +67,7 @@ def document(level: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DomainRow:
-    """What the rules need to know of a domain."""
+    """The columns of a domain that transactions need."""
 
     id: int
     org_id: int | None
@@ -77,12 +77,12 @@ class DomainRow:
     domain_status: int
 
     def is_sibling_of(self, other: "DomainRow | None") -> bool:
-        """Whether both are of one organisation: users of the one may then have aliases in the other."""
+        """Whether both belong to one organisation. Users of one may then have aliases in the other."""
         return other is not None and self.org_id is not None and self.org_id == other.org_id
 
 
 async def select_domains(database: Database, query: DomainQuery, *, caller: int) -> bytes:
-    """The answer `{"count", "data"}` as JSON."""
+    """The response `{"count", "data"}` as JSON."""
     filters = [
         *among("d.id", None if query.visible is None else sorted(query.visible)),
         *among("coalesce(d.org_id, 0)", query.org_ids),
@@ -120,12 +120,12 @@ async def select_sync_policy(database: Database, domain_id: int) -> tuple[str | 
 
 
 async def select_active_user_count(database: Database, *, caller: int) -> int:
-    """How many users of status 0 there are in all domains: those that `maxUser` counts."""
+    """The number of users with status 0 in all domains. `maxUser` counts the same users."""
     return int(await database.search(caller, "SELECT coalesce(sum(active_users), 0) FROM domains"))
 
 
 def read_domain(connection: sqlite3.Connection, domain_id: int) -> bytes:
-    """The document of level 2 as it stands inside a transaction."""
+    """The document of level 2, inside a transaction."""
     sql = f"SELECT CAST({document(2)} AS BLOB) FROM domains d WHERE d.id = ?"
     found: bytes = connection.execute(sql, (domain_id,)).fetchone()[0]
     return found
@@ -146,7 +146,7 @@ def list_domains(connection: sqlite3.Connection) -> list[DomainRow]:
 
 
 def find_domain_by_name(connection: sqlite3.Connection, domainname: str) -> DomainRow | None:
-    """The domain of a name in A-labels and lower case, or None."""
+    """The domain with a name in A-labels and lower case, or None."""
     row = connection.execute(f"{_ROW} WHERE domainname = ?", (domainname,)).fetchone()
     return DomainRow(*row) if row else None
 
@@ -154,7 +154,7 @@ def find_domain_by_name(connection: sqlite3.Connection, domainname: str) -> Doma
 def insert_domain(
     connection: sqlite3.Connection, domainname: str, displayname: str, fields: Mapping[str, object]
 ) -> int:
-    """A new domain; `fields` by their names in the API. Returns the ID."""
+    """Adds a domain; `fields` by their names in the API. Returns the ID."""
     known = {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}
     columns = ["domainname", "displayname", *known]
     (domain_id,) = connection.execute(
@@ -173,5 +173,5 @@ def update_domain(connection: sqlite3.Connection, domain_id: int, fields: Mappin
 
 
 def delete_domain(connection: sqlite3.Connection, domain_id: int) -> None:
-    """Removes a domain; foreign keys take its users and everything of theirs along."""
+    """Removes a domain. Foreign keys also remove its users and all their data."""
     connection.execute("DELETE FROM domains WHERE id = ?", (domain_id,))

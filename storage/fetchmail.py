@@ -1,4 +1,4 @@
-"""Accounts elsewhere whose mail is fetched for a user."""
+"""Accounts on other servers whose mail is fetched for a user."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from postroom.storage.keyring import UnreadableSecretError
 from postroom.storage.sealed import FORGOTTEN, place_of, seal, unseal
 from postroom.storage.sqlite import sqlite3
 
-#: name in the API -> column; `ID` and `date` are the store's own.
+#: Name in the API -> column. The storage itself sets `ID` and `date`.
 COLUMNS = {
     "mailbox": "mailbox",
     "active": "active",
@@ -28,7 +28,7 @@ COLUMNS = {
 
 
 def list_fetchmail(connection: sqlite3.Connection, user_id: int) -> dict[int, dict[str, object]]:
-    """Entries by ID, with the password, as the API names their fields. One that cannot be decrypted is left out."""
+    """Entries by ID, with fields named as in the API. A password that cannot be decrypted is left out."""
     rows = connection.execute(
         f"SELECT id, date, {', '.join(COLUMNS.values())} FROM fetchmail WHERE user_id = ?", (user_id,)
     )
@@ -42,8 +42,8 @@ def list_fetchmail(connection: sqlite3.Connection, user_id: int) -> dict[int, di
 
 
 def insert_fetchmail(connection: sqlite3.Connection, user_id: int, entry: Mapping[str, object], date: str) -> None:
-    """A new entry with all fields of COLUMNS given."""
-    # What the password is bound to is known only then.
+    """Adds an entry, which has to contain all fields of COLUMNS."""
+    # The encrypted password is bound to the entry's ID, which is known only after the insert.
     (entry_id,) = connection.execute(
         f"""
         INSERT INTO fetchmail (user_id, date, {", ".join(COLUMNS.values())})
@@ -57,7 +57,7 @@ def insert_fetchmail(connection: sqlite3.Connection, user_id: int, entry: Mappin
 
 
 def update_fetchmail(connection: sqlite3.Connection, entry_id: int, entry: Mapping[str, object], date: str) -> None:
-    """Sets every field of one entry; without a password it has none from then on."""
+    """Sets all fields of one entry. Without a password in `entry`, the stored one is deleted."""
     password = entry.get("srcPassword")
     sealed = FORGOTTEN if password is None else seal(connection, _place(entry_id), str(password))
     connection.execute(
@@ -76,7 +76,7 @@ def delete_fetchmail(connection: sqlite3.Connection, entry_ids: Sequence[int]) -
 
 
 def move_mailboxes(connection: sqlite3.Connection, user_id: int, keys: Sequence[str], address: str) -> None:
-    """Entries of a user that deliver to one of these addresses (folded) deliver to another from now on."""
+    """Makes a user's entries for one of these addresses (`keys`, folded) deliver to `address` instead."""
     connection.execute(
         """
         UPDATE fetchmail

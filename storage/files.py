@@ -1,4 +1,4 @@
-"""Small files beside the database that hold a secret: written to the disk as a whole, readable by their owner alone."""
+"""Writes small secret files beside the database: atomically, and readable only by their owner."""
 
 import contextlib
 import os
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def write_private(path: Path, content: bytes, *, owner_of: Path, replace: bool) -> None:
-    """Writes a file that only its owner may use. OSError, which without `replace` also says that there is one.
+    """Writes a file that only its owner may use. OSError, without `replace` also when the file exists.
 
-    Written by root, it is left to the owner of another file: a command must not take a service's file away from it.
+    Root gives the file to the owner of `owner_of`: a command run by root must not lock out the service.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
@@ -22,15 +22,15 @@ def write_private(path: Path, content: bytes, *, owner_of: Path, replace: bool) 
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-        # Unlike a rename, a link never takes the place of something.
+        # Unlike a rename, a link never replaces an existing file.
         (os.replace if replace else os.link)(part, path)
     flush(path.parent)
 
 
 @contextlib.contextmanager
 def removed_at_the_end(part: Path) -> Iterator[None]:
-    """A file that is there for as long as the block runs."""
-    # Also at the beginning: a process that was killed has left its own.
+    """Removes a temporary file at the end of the block."""
+    # Also at the beginning: a killed process may have left one.
     part.unlink(missing_ok=True)
     try:
         yield
@@ -39,7 +39,7 @@ def removed_at_the_end(part: Path) -> Iterator[None]:
 
 
 def flush(path: Path) -> None:
-    """Sees to it that a file, or what was made, renamed or removed in a folder, is on the disk. OSError."""
+    """Flushes a file, or the entries of a folder, to disk. OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Who may send mail for a user: delegates and send-as, as lists of addresses in order."""
+"""Grants to send mail for a user: delegates and send-as, as ordered lists of addresses."""
 
 from collections.abc import Sequence
 
@@ -19,21 +19,21 @@ _SELECT = """
 
 
 async def select_grants(database: Database, domain_id: int, user_id: int, kind: str) -> bytes | None:
-    """The answer `{"data": [address, ...]}` as JSON; None when the domain has no such user."""
+    """The response `{"data": [address, ...]}` as JSON; None when the domain has no such user."""
     found: bytes | None = await database.fetch_by_key(_SELECT, (kind, user_id, domain_id))
     return found
 
 
 def read_grants(connection: sqlite3.Connection, domain_id: int, user_id: int, kind: str) -> bytes | None:
-    """The same as it stands inside a transaction."""
+    """Like select_grants, inside a transaction."""
     row = connection.execute(_SELECT, (kind, user_id, domain_id)).fetchone()
     return row[0] if row else None
 
 
 def replace_grants(connection: sqlite3.Connection, user_id: int, kind: str, addresses: Sequence[str]) -> None:
-    """Makes these the list, in this order; of addresses that differ in case only the first counts.
+    """Replaces the list, in this order. Of addresses that differ only in case, the first one counts.
 
-    A grant that is there already stays one to whom it was made.
+    An existing grant keeps the user to whom it was made.
     """
     members = dict(
         connection.execute("SELECT key, member_id FROM grants WHERE user_id = ? AND kind = ?", (user_id, kind))
@@ -56,9 +56,9 @@ def replace_grants(connection: sqlite3.Connection, user_id: int, kind: str, addr
 
 
 def move_grants(connection: sqlite3.Connection, member_id: int, keys: Sequence[str], address: str) -> None:
-    """Grants to a user by these addresses (folded) name that one from now on; nobody is in a list twice.
+    """Changes grants to a user under one of these addresses (`keys`, folded) to `address`, without duplicates.
 
-    Grants by one of the addresses that were made while it was nobody's, or somebody else's, stay as they are.
+    Grants to one of the addresses stay if they were made while nobody or another user had the address.
     """
     for key in keys:
         connection.execute(
@@ -71,9 +71,9 @@ def move_grants(connection: sqlite3.Connection, member_id: int, keys: Sequence[s
 
 
 def delete_grants_to_users(connection: sqlite3.Connection, condition: str, param: object) -> None:
-    """Removes grants to any address of the users that meet a condition on the table users.
+    """Removes grants to all addresses of the users that match a condition on the table users.
 
-    Those too that were made before the address was theirs: who is given it later must not inherit them.
+    This includes grants from before the user had the address: a later owner must not inherit them.
     """
     connection.execute(
         f"""

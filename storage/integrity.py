@@ -1,7 +1,7 @@
-"""The rule of the API that stands behind each constraint of the database.
+"""Maps each constraint of the database to a rule of the API.
 
-The services look at every rule before they write, and say best what is wrong. This is for what a service has
-overlooked: it is the input that breaks a rule then, too, and not the database that has failed.
+Transactions check the rules before they write, with better messages. This is a safety net for checks that they miss:
+a violated constraint means invalid input, not a failed database.
 """
 
 import re
@@ -11,7 +11,7 @@ from postroom.storage.sqlite import sqlite3
 
 _NAME = ("username, aliases or altnames", "One of these names is in use already.")
 
-#: What SQLite says of a constraint -> (field of the API, reason). Of several columns the first counts.
+#: SQLite's name of a constraint -> (field of the API, reason). Of several columns the first counts.
 RULES: Final[dict[str, tuple[str, str]]] = {
     "addresses.key": _NAME,
     "users.username": ("username", "Is in use already."),
@@ -33,7 +33,7 @@ _UNIQUE = re.compile(r"UNIQUE constraint failed: ([^,]+)")
 
 
 def rule_of(error: sqlite3.IntegrityError) -> tuple[str, str]:
-    """(field, "" when there is no one field; reason) of the rule that a constraint stands for."""
+    """(field, reason) of the rule behind a violated constraint; the field is "" if there is no single one."""
     text = str(error)
     if found := _UNIQUE.match(text):
         return RULES.get(found[1], _OTHER)

@@ -1,6 +1,6 @@
-"""The keys of stored secrets: kept in a file outside the database, and used to encrypt and decrypt.
+"""The keys of stored secrets. They are in a file outside the database, and encrypt and decrypt with AES-256-GCM.
 
-AES-256-GCM. What is encrypted is bound to its place (table, column, row): copied to another, it cannot be decrypted.
+An encrypted text is bound to its place (table, column, row): copied to another place, it cannot be decrypted.
 """
 
 import base64
@@ -19,16 +19,16 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from postroom.storage.files import write_private
 
-#: What an encrypted text begins with. Triggers of the schema know it, too.
+#: The prefix of an encrypted text. Triggers of the schema use it, too.
 MARK = "sealed:"
 _HEADER = "# postroom: keys of stored secrets, newest first. Keep a copy, but not beside copies of the database."
 _KEY_BYTES, _NONCE_BYTES = 32, 12
-#: No key file is longer, in bytes.
+#: Longest key file, in bytes.
 _LONGEST = 64 * 1024
 
 
 class KeyFileError(Exception):
-    """The key file cannot be used; the text says why, and what to do, in one line."""
+    """The key file cannot be used. The text has the reason and a remedy, in one line."""
 
 
 class MissingKeyFileError(KeyFileError):
@@ -36,18 +36,18 @@ class MissingKeyFileError(KeyFileError):
 
 
 class UnreadableSecretError(Exception):
-    """A stored secret cannot be decrypted: its key is unknown, or it is not what was stored at its place."""
+    """A stored secret cannot be decrypted: its key is unknown, or it was encrypted for another place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key. Its ID is made from it, and tells nothing about it."""
+    """One key. Its ID is derived from the key, but reveals nothing about it."""
 
     raw: bytes = field(repr=False)
 
     @classmethod
     def made(cls) -> "Key":
-        """A new one."""
+        """A new random key."""
         return cls(secrets.token_bytes(_KEY_BYTES))
 
     @property
@@ -57,9 +57,9 @@ class Key:
 
 
 class Keyring:
-    """The keys of a file, of which nothing is read before it is needed; without a path, one key that is kept nowhere.
+    """The keys of a file, read when they are first needed. Without a path, one random key in memory.
 
-    Keys stay known for as long as the process runs, so that what was read before a rotation can still be decrypted.
+    Keys stay in memory while the process runs, so that secrets read before a rotation can still be decrypted.
     """
 
     def __init__(self, path: str | None) -> None:
@@ -67,7 +67,7 @@ class Keyring:
         self._keys = _by_id([] if path is not None else [Key.made()])
 
     def load(self) -> list[Key]:
-        """The keys as the file has them now, newest first. KeyFileError, MissingKeyFileError."""
+        """The current keys of the file, newest first. KeyFileError, MissingKeyFileError."""
         if self.path is not None:
             found = _read(self.path)
             self._keys = {**self._keys, **_by_id(found)}
@@ -75,41 +75,41 @@ class Keyring:
         return list(self._keys.values())
 
     def create(self, owner_of: Path) -> list[Key]:
-        """Makes the file, which is not there yet, with one key; by root, for the owner of that file. KeyFileError."""
+        """Creates the file with one key; root gives it to the owner of `owner_of`. KeyFileError (also: it exists)."""
         return self._write([Key.made()], self.path, owner_of, replace=False)
 
     def replace(self, keys: Sequence[Key]) -> None:
-        """Makes these the keys of the file, as a whole or not at all. KeyFileError."""
-        # Where links lead: the link stays.
+        """Replaces the keys of the file, atomically. KeyFileError."""
+        # Replace the target of a link, not the link.
         path = self.path.resolve() if self.path is not None else None
         self._write(keys, path, path, replace=True)
 
     def seal(self, key_id: str, place: str, text: str) -> str:
-        """The text encrypted with a key for a place. KeyFileError when the file does not have that key."""
+        """Encrypts a text with a key for a place. KeyFileError when the file does not have that key."""
         key = self._find(key_id)
         if key is None:
-            raise KeyFileError(f"The key file {self.path} is missing or is another: it does not have the key in use")
+            raise KeyFileError(f"The key file {self.path} is missing or is the wrong one: it lacks the key in use")
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = AESGCM(key.raw).encrypt(nonce, text.encode(), place.encode())
         return f"{MARK}{key_id}:{base64.b64encode(nonce + sealed).decode()}"
 
     def unseal(self, place: str, sealed: str) -> str:
-        """What was encrypted for the place. UnreadableSecretError."""
+        """Decrypts a text that was encrypted for the place. UnreadableSecretError."""
         if not sealed.startswith(MARK):
-            raise UnreadableSecretError(f"What is stored as {place} is not encrypted")
+            raise UnreadableSecretError(f"The value of {place} is not encrypted")
         key_id, _, rest = sealed.removeprefix(MARK).partition(":")
         key = self._find(key_id)
         if key is None:
-            raise UnreadableSecretError(f"What is stored as {place} was encrypted with a key that is not here")
+            raise UnreadableSecretError(f"The value of {place} was encrypted with an unknown key")
         try:
             raw = base64.b64decode(rest, validate=True)
             return AESGCM(key.raw).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], place.encode()).decode()
         except (InvalidTag, ValueError):
-            raise UnreadableSecretError(f"What is stored as {place} was not encrypted for this place") from None
+            raise UnreadableSecretError(f"The value of {place} was not encrypted for this place") from None
 
     def _find(self, key_id: str) -> Key | None:
         if key_id not in self._keys:
-            # Somebody may have rotated the keys.
+            # Another process may have rotated the keys.
             with contextlib.suppress(KeyFileError):
                 self.load()
         return self._keys.get(key_id)
@@ -131,14 +131,14 @@ def _by_id(keys: Sequence[Key]) -> dict[str, Key]:
 
 def _read(path: Path) -> list[Key]:
     try:
-        # Not waiting: somebody may have put a pipe there.
+        # O_NONBLOCK, because the path may be a pipe.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise MissingKeyFileError(f"The key file {path} is missing") from None
     except OSError as error:
         raise KeyFileError(f"The key file {path} cannot be read: {error.strerror}") from None
     try:
-        # Looked at as it was opened: what the path leads to may change.
+        # Check the opened file, because the path may lead to another one by now.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(f"{path} is not a key file of postroom")

@@ -1,4 +1,4 @@
-"""Configurations of directories: one for all, and organisations' own."""
+"""Configurations of directories: the default one, and those of organisations."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,15 +12,15 @@ from postroom.storage.sqlite import sqlite3
 
 @dataclass(frozen=True, slots=True)
 class LdapConfigRow:
-    """A stored configuration: the `ldapConfig` document without the bind password, and that."""
+    """A stored configuration: the `ldapConfig` document without the bind password, and the password."""
 
     document: dict[str, Any]
     bind_pass: str | None = field(repr=False)
-    #: There is a password, which nobody can decrypt any more: it has to be given again.
+    #: The stored password can no longer be decrypted: it has to be entered again.
     is_locked: bool = False
 
     def full(self) -> dict[str, Any]:
-        """The document with the password, for the directory client alone."""
+        """The document with the password, only for the directory client."""
         connection = dict(self.document.get("connection", {}))
         if self.bind_pass is not None:
             connection["bindPass"] = self.bind_pass
@@ -28,12 +28,12 @@ class LdapConfigRow:
 
 
 async def select_ldap_config(database: Database, org_id: int | None) -> LdapConfigRow | None:
-    """The configuration of an organisation itself, or (None) the one for all; None when there is none."""
+    """The configuration of an organisation itself, or (None) the default one. None when there is none."""
     return await database.look_up_by(find_ldap_config, org_id)
 
 
 def find_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:
-    """The same as it stands inside a transaction."""
+    """Like select_ldap_config, inside a transaction."""
     row = connection.execute(
         "SELECT org_id, document, bind_pass FROM ldap_configs WHERE org_id IS ?", (org_id,)
     ).fetchone()
@@ -41,7 +41,7 @@ def find_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> Ldap
 
 
 async def select_effective_ldap_config(database: Database, org_id: int | None) -> LdapConfigRow | None:
-    """What counts for the users of an organisation: its own configuration, or else the one for all."""
+    """The configuration for the users of an organisation: its own, or else the default one."""
     return await database.look_up_by(_find_effective_ldap_config, org_id)
 
 
@@ -64,7 +64,7 @@ def _opened(connection: sqlite3.Connection, org_id: int | None, document: str, b
     try:
         return LdapConfigRow(json.loads(document), unseal(connection, _place(org_id), bind_pass))
     except UnreadableSecretError:
-        # The configuration can still be looked at, and put again.
+        # The configuration can still be read and replaced.
         return LdapConfigRow(json.loads(document), None, is_locked=True)
 
 
@@ -73,8 +73,8 @@ def _place(org_id: int | None) -> str:
 
 
 async def select_ldap_configs_of_name(database: Database, domainname: str | None) -> list[LdapConfigRow]:
-    """What counts for whoever could have a name in this domain, which need not exist; of one without a domain (None),
-    every configuration there is.
+    """The configuration for names in this domain, which need not exist. For names without a domain (None), all
+    configurations.
     """
     return await database.look_up_by(_list_of_name, domainname)
 
@@ -95,7 +95,7 @@ async def select_configured_orgs(database: Database) -> frozenset[int]:
 
 
 def set_ldap_config(connection: sqlite3.Connection, org_id: int | None, row: LdapConfigRow) -> None:
-    """Stores a configuration in the place of the former one."""
+    """Stores a configuration, replacing the former one."""
     delete_ldap_config(connection, org_id)
     bind_pass = None if row.bind_pass is None else seal(connection, _place(org_id), row.bind_pass)
     connection.execute(
@@ -105,5 +105,5 @@ def set_ldap_config(connection: sqlite3.Connection, org_id: int | None, row: Lda
 
 
 def delete_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> None:
-    """Removes a configuration; none there is fine."""
+    """Removes a configuration, if it exists."""
     connection.execute("DELETE FROM ldap_configs WHERE org_id IS ?", (org_id,))

@@ -1,4 +1,4 @@
-"""What is stored of users who come from a directory, as an update from there needs it."""
+"""The stored data of users that an update from the directory needs."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -12,7 +12,7 @@ from postroom.storage.sqlite import sqlite3
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """A user with all that a directory may have to say about them; `properties` is tag -> value."""
+    """A user with all data that a directory may change; `properties` is tag -> value."""
 
     id: int
     domain_id: int
@@ -21,7 +21,7 @@ class StoredUser:
     lang: str
     ldap_id: str | None
     aliases: tuple[str, ...] = ()
-    #: (name, where it comes from)
+    #: (name, origin: see MAGIC_LDAP)
     altnames: tuple[tuple[str, int], ...] = ()
     properties: Mapping[int, Value] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ def find_stored_user(connection: sqlite3.Connection, user_id: int) -> StoredUser
 def list_linked(
     connection: sqlite3.Connection, object_ids: Collection[str], domain_ids: Collection[int]
 ) -> dict[str, list[StoredUser]]:
-    """Object ID -> the users of these domains who are linked to it, for those of the IDs that have any."""
+    """Object ID -> the users of these domains that are linked to it. IDs without users are left out."""
     rows = connection.execute(
         f"""{_SELECT} WHERE u.ldap_id IN (SELECT value FROM json_each(?))
                         AND u.domain_id IN (SELECT value FROM json_each(?)) ORDER BY u.id""",
@@ -71,9 +71,9 @@ def list_linked(
 
 
 def list_owners(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
-    """Folded name -> (kind, user ID) of whoever goes by it, for those of the names that somebody has."""
+    """Folded name -> (kind, user ID) of its owners. Names without owners are left out."""
     rows = connection.execute(
-        # What a contact is called takes no name away.
+        # The username of a contact reserves no name.
         """
         SELECT a.key, a.kind, a.user_id
           FROM addresses a
@@ -91,7 +91,7 @@ def list_owners(connection: sqlite3.Connection, names: Iterable[str]) -> dict[st
 def list_linked_after(
     connection: sqlite3.Connection, domain_ids: Collection[int], user_id: int, limit: int
 ) -> list[Linked]:
-    """The next users of these domains, by ID, who are linked to any object."""
+    """The next linked users of these domains, by ID, after `user_id`."""
     rows = connection.execute(
         """
         SELECT id, domain_id, username, ldap_id, status
@@ -108,7 +108,7 @@ def list_linked_after(
 def list_unseen(
     connection: sqlite3.Connection, task_id: int, domain_ids: Collection[int], user_id: int, limit: int
 ) -> list[Linked]:
-    """The same, but only those of whose object a task has no item."""
+    """Like list_linked_after, but only users whose object has no item in a task."""
     rows = connection.execute(
         """
         SELECT u.id, u.domain_id, u.username, u.ldap_id, u.status
@@ -125,7 +125,7 @@ def list_unseen(
 
 
 def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) -> dict[int, int]:
-    """Domain -> how many of its users are linked, for those of the domains that have any."""
+    """Domain -> number of its linked users. Domains without any are left out."""
     rows = connection.execute(
         """
         SELECT domain_id, count(*)
@@ -139,7 +139,7 @@ def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) ->
 
 
 def list_texts(connection: sqlite3.Connection, user_ids: Collection[int], tag: int) -> dict[int, str]:
-    """User ID -> the value of a text property, for those of the users who have it."""
+    """User ID -> value of a text property. Users without it are left out."""
     rows = connection.execute(
         "SELECT user_id, value FROM properties WHERE tag = ? AND user_id IN (SELECT value FROM json_each(?))",
         (tag, json.dumps(list(user_ids))),

@@ -1,4 +1,4 @@
-"""The statement for a page of whatever there are few of: organisations, domains, roles, tasks."""
+"""Statements for pages of short lists: organisations, domains, roles, tasks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,12 +6,12 @@ from postroom.schemas.values.queries import ListQuery
 from postroom.schemas.values.text import fold
 from postroom.storage.searches import gathered
 
-#: A condition, and the values of its placeholders.
+#: An SQL condition, and the values of its placeholders.
 Filter = tuple[str, Sequence[object]]
 
 
 def among(expression: str, values: Sequence[object] | None) -> list[Filter]:
-    """The condition that an expression is one of these; none at all for None."""
+    """The condition that an expression has one of these values; no condition for None."""
     return [] if values is None else [(f"{expression} IN ({', '.join('?' * len(values))})", values)]
 
 
@@ -24,17 +24,17 @@ def list_statement(
     filters: Sequence[Filter] = (),
     columns: Mapping[str, str] | None = None,
 ) -> tuple[str, list[object]]:
-    """The statement for the answer `{"count", "data"}` as JSON, and its values.
+    """The statement for the response `{"count", "data"}` as JSON, and its values.
 
-    `table` is a table and its alias; `document` the JSON of a row; `sort` field -> what it is sorted by; `columns`
-    field -> its column, where that has another name. All that is counted or shown passes the filters.
+    `table`: table and alias. `document`: SQL for the JSON of a row. `sort`: field -> SQL expression to sort by.
+    `columns`: field -> column, if its name differs. The filters apply to both count and data.
     """
     alias = table.split()[-1]
     names = columns or {}
     found = [*filters, *among(f"{alias}.id", query.ids)]
     found += [(f"{alias}.{names.get(name, name)} = ?", [value]) for name, value in query.equal.items()]
     texts = [f"coalesce({alias}.{names.get(name, name)}, '')" for name in query.match_fields] or ["''"]
-    # No index is needed. instr() takes the word as it is: no character of it is a pattern.
+    # No index is needed. instr() takes the word literally: no character is a pattern.
     found += [(f"instr(fold({' || char(10) || '.join(texts)}), ?)", [fold(word)]) for word in query.words]
     where = " AND ".join(condition for condition, _ in found) or "TRUE"
     order = [f"{sort[name]}{' DESC' if descending else ''}" for name, descending in query.sort]

@@ -1,4 +1,4 @@
-"""Out of office: one row a user, once anything was ever set; without a row it is off."""
+"""The out-of-office state: one row for each user who has ever set it. Without a row it is off."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.sqlite import sqlite3
 
-#: name in the API -> column.
+#: Name in the API -> column.
 COLUMNS = {
     "state": "state",
     "externalAudience": "external_audience",
@@ -18,10 +18,10 @@ COLUMNS = {
     "externalSubject": "external_subject",
     "externalReply": "external_reply",
 }
-#: What is always there, with the value of a user who never set anything.
+#: The fields that are always set, with their default values.
 DEFAULTS = {"state": 0, "externalAudience": 0}
 
-# json_patch() leaves out what is NULL, and nothing else: an empty subject is a subject.
+# json_patch() leaves out only NULL, so an empty subject stays.
 _DOCUMENT = f"""json_patch(
     json_object({", ".join(f"'{name}', coalesce(o.{COLUMNS[name]}, {value})" for name, value in DEFAULTS.items())}),
     json_object({", ".join(f"'{name}', o.{column}" for name, column in COLUMNS.items() if name not in DEFAULTS)}))"""
@@ -32,7 +32,7 @@ _SELECT = f"""
       LEFT JOIN oof o ON o.user_id = u.id
      WHERE u.id = ? AND u.domain_id = ? AND u.status <> 5
 """
-# The administrator and contacts have names too, but no mail.
+# The administrator and contacts have names, too, but no mailbox.
 _SELECT_BY_ADDRESS = f"""
     SELECT CAST({_DOCUMENT} AS BLOB)
       FROM addresses a
@@ -43,25 +43,25 @@ _SELECT_BY_ADDRESS = f"""
 
 
 async def select_oof(database: Database, domain_id: int, user_id: int) -> bytes | None:
-    """The JSON document, None when the domain has no such user, or a contact."""
+    """The JSON document; None for a contact or when the domain has no such user."""
     found: bytes | None = await database.fetch_by_key(_SELECT, (user_id, domain_id))
     return found
 
 
 async def select_oof_of_address(database: Database, address: str) -> bytes | None:
-    """The JSON document of whoever has the username or alias, in any case; None when nobody has."""
+    """The JSON document of the user with this username or alias, in any case, or None."""
     found: bytes | None = await database.fetch_by_key(_SELECT_BY_ADDRESS, (fold(address),))
     return found
 
 
 def find_oof(connection: sqlite3.Connection, user_id: int) -> dict[str, Any]:
-    """Every field by its name in the API, None where it is not set."""
+    """All fields by their names in the API; None if not set."""
     row = connection.execute(f"SELECT {', '.join(COLUMNS.values())} FROM oof WHERE user_id = ?", (user_id,)).fetchone()
     return dict(zip(COLUMNS, row, strict=True)) if row else dict.fromkeys(COLUMNS) | DEFAULTS
 
 
 def set_oof(connection: sqlite3.Connection, user_id: int, fields: Mapping[str, Any]) -> None:
-    """Writes every field of COLUMNS; None is "not set"."""
+    """Writes all fields of COLUMNS; None means "not set"."""
     connection.execute(
         f"""
         INSERT INTO oof (user_id, {", ".join(COLUMNS.values())})

@@ -8,7 +8,7 @@ from postroom.storage.database import Database
 from postroom.storage.lists import list_statement
 from postroom.storage.sqlite import sqlite3
 
-#: Field -> what it is sorted by.
+#: Field -> SQL expression to sort by.
 _SORT_COLUMNS = {"ID": "o.id", "name": "o.name", "description": "o.description"}
 
 _LEVELS = (
@@ -30,7 +30,7 @@ def _document(level: int) -> str:
 
 
 async def select_orgs(database: Database, query: OrgQuery, *, caller: int) -> bytes:
-    """The answer `{"count", "data"}` as JSON."""
+    """The response `{"count", "data"}` as JSON."""
     found: bytes = await database.search(
         caller, *list_statement("orgs o", query, _document(query.level), _SORT_COLUMNS)
     )
@@ -46,7 +46,7 @@ async def select_org(database: Database, org_id: int, level: int, *, caller: int
 
 
 def read_org(connection: sqlite3.Connection, org_id: int) -> bytes:
-    """The document of level 2 as it stands inside a transaction."""
+    """The document of level 2, inside a transaction."""
     sql = f"SELECT CAST({_document(2)} AS BLOB) FROM orgs o WHERE o.id = ?"
     found: bytes = connection.execute(sql, (org_id,)).fetchone()[0]
     return found
@@ -56,30 +56,30 @@ _SELECT_ID = "SELECT id FROM orgs WHERE id = ?"
 
 
 async def select_org_id(database: Database, org_id: int) -> int | None:
-    """The ID if there is such an organisation, or None."""
+    """The ID if the organisation exists, or None."""
     found: int | None = await database.fetch_by_key(_SELECT_ID, (org_id,))
     return found
 
 
 def is_org(connection: sqlite3.Connection, org_id: int) -> bool:
-    """The same as it stands inside a transaction."""
+    """Whether the organisation exists, inside a transaction."""
     return connection.execute(_SELECT_ID, (org_id,)).fetchone() is not None
 
 
 def is_name_taken(connection: sqlite3.Connection, name: str, org_id: int | None) -> bool:
-    """Whether another organisation than this (None: a new one) has the name."""
+    """Whether another organisation than this one (None: a new one) has the name."""
     sql = "SELECT 1 FROM orgs WHERE key = ? AND id IS NOT ?"
     return connection.execute(sql, (fold(name), org_id)).fetchone() is not None
 
 
 def find_org_by_name(connection: sqlite3.Connection, name: str) -> int | None:
-    """The ID of the organisation of that name, in any case, or None."""
+    """The ID of the organisation with that name, in any case, or None."""
     row = connection.execute("SELECT id FROM orgs WHERE key = ?", (fold(name),)).fetchone()
     return row[0] if row else None
 
 
 def insert_org(connection: sqlite3.Connection, name: str, description: str | None) -> int:
-    """A new organisation; returns the ID."""
+    """Adds an organisation; returns the ID."""
     (org_id,) = connection.execute(
         "INSERT INTO orgs (name, key, description) VALUES (?, ?, ?) RETURNING id",
         (name, fold(name), description),
@@ -97,11 +97,11 @@ def update_org(connection: sqlite3.Connection, org_id: int, fields: Mapping[str,
 
 
 def set_domains(connection: sqlite3.Connection, org_id: int, domain_ids: Sequence[int]) -> None:
-    """Makes these the organisation's domains; those it had otherwise belong to none."""
+    """Replaces the organisation's domains. Its other domains then belong to no organisation."""
     connection.execute("UPDATE domains SET org_id = NULL WHERE org_id = ?", (org_id,))
     connection.executemany("UPDATE domains SET org_id = ? WHERE id = ?", [(org_id, each) for each in domain_ids])
 
 
 def delete_org(connection: sqlite3.Connection, org_id: int) -> None:
-    """Removes an organisation; its domains belong to none then."""
+    """Removes an organisation. Its domains then belong to none."""
     connection.execute("DELETE FROM orgs WHERE id = ?", (org_id,))

@@ -1,4 +1,4 @@
-"""The property store: one row a property, one store per user, whichever operation writes it."""
+"""The property stores of users: one row for each property."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ def _select(tags: int) -> str:
     """
 
 
-#: Rows in one statement. More would be faster by little, and each number is a statement that is remembered.
+#: Most rows in one statement. More would hardly be faster, and each number of rows is another cached statement.
 _MOST_ROWS = 64
 
 
 @cache
 def _insert(rows: int) -> str:
-    # One statement: the search index writes what it has gathered to disk at the beginning of each.
+    # Use one statement for many rows: the search index flushes its pending entries at the start of each statement.
     return f"""
         INSERT INTO properties (user_id, tag, name, kind, multi, value, number, folded)
         VALUES {", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)}
@@ -41,13 +41,13 @@ def _insert(rows: int) -> str:
 
 
 async def select_properties(database: Database, domain_id: int, user_id: int, tags: Sequence[int]) -> bytes | None:
-    """The answer `{"data": {name: value}}` with those that the user has; None: no such user, or a contact."""
+    """The response `{"data": {name: value}}` with the properties that are set. None: no such user, or a contact."""
     found: bytes | None = await database.fetch_by_key(_select(len(tags)), (*tags, user_id, domain_id))
     return found
 
 
 def write_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value]) -> None:
-    """Writes properties. The values have the proptags' kinds; whoever calls has checked that."""
+    """Writes properties. The caller has to check that the values have the proptags' kinds."""
     if properties:
         rows = [_row(user_id, proptag, value) for proptag, value in properties.items()]
         for start in range(0, len(rows), _MOST_ROWS):
@@ -67,12 +67,12 @@ def _row(user_id: int, proptag: PropTag, value: Value) -> tuple[object, ...]:
 
 
 def delete_property(connection: sqlite3.Connection, user_id: int, tag: int) -> None:
-    """Removes one property; one that is not there is fine."""
+    """Removes one property, if it is set."""
     connection.execute("DELETE FROM properties WHERE user_id = ? AND tag = ?", (user_id, tag))
 
 
 def count_octets(connection: sqlite3.Connection, user_id: int) -> int:
-    """How large the values of a user's properties are, all together."""
+    """The total size of a user's property values, in octets."""
     (octets,) = connection.execute(
         "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM properties WHERE user_id = ?", (user_id,)
     ).fetchone()

@@ -1,4 +1,4 @@
-"""Who has which roles."""
+"""The holders of roles."""
 
 import json
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from postroom.storage.sqlite import sqlite3
 
 
 def set_role_users(connection: sqlite3.Connection, role_id: int, user_ids: Sequence[int]) -> None:
-    """Makes these the users who have a role."""
+    """Replaces the holders of a role."""
     connection.executemany(
         "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)", [(each, role_id) for each in user_ids]
     )
-    # Last, and only those who lose it: whoever has no role left, though for a moment, has to log in again.
+    # Delete last, and only what has to go: losing the last role, even for a moment, ends a user's logins.
     connection.execute(
         "DELETE FROM user_roles WHERE role_id = ? AND user_id NOT IN (SELECT value FROM json_each(?))",
         (role_id, json.dumps(list(user_ids))),
@@ -20,12 +20,12 @@ def set_role_users(connection: sqlite3.Connection, role_id: int, user_ids: Seque
 
 
 def set_user_roles(connection: sqlite3.Connection, user_id: int, role_ids: Sequence[int]) -> None:
-    """Makes these the roles of a user."""
+    """Replaces the roles of a user."""
     connection.executemany(
         "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)",
         [(user_id, role_id) for role_id in role_ids],
     )
-    # Last, for the same reason.
+    # Delete last, for the same reason.
     connection.execute(
         "DELETE FROM user_roles WHERE user_id = ? AND role_id NOT IN (SELECT value FROM json_each(?))",
         (user_id, json.dumps(list(role_ids))),
@@ -33,7 +33,7 @@ def set_user_roles(connection: sqlite3.Connection, user_id: int, role_ids: Seque
 
 
 def list_held_in(connection: sqlite3.Connection, domain_id: int) -> list[tuple[str, list[PermissionRow]]]:
-    """Of each role that anybody in the domain has: the name of one who has it, and what it allows."""
+    """For each role with holders in the domain: the username of one of them, and the permissions of the role."""
     held = connection.execute(
         """
         SELECT id, username
@@ -58,7 +58,7 @@ def _list_permissions(connection: sqlite3.Connection, role_id: int) -> list[Perm
 
 
 def read_user_roles(connection: sqlite3.Connection, user_id: int) -> bytes:
-    """The answer `{"data": [{"ID", "name"}, ...]}` as JSON, inside a transaction."""
+    """The response `{"data": [{"ID", "name"}, ...]}` as JSON, inside a transaction."""
     found: bytes = connection.execute(
         """
         SELECT CAST(json_object('data', json((

@@ -1,4 +1,4 @@
-"""Roles, their permissions, and who has them: documents for answers, rows for rules."""
+"""Roles and their permissions: JSON documents for responses, rows for transactions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from postroom.storage.database import Database
 from postroom.storage.lists import list_statement
 from postroom.storage.sqlite import sqlite3
 
-#: Field -> what it is sorted by.
+#: Field -> SQL expression to sort by.
 SORT_COLUMNS = {"ID": "r.id", "name": "r.key", "description": "r.description"}
 
 _PERMISSIONS = """
@@ -37,7 +37,7 @@ _LEVELS = (
 
 @dataclass(frozen=True, slots=True)
 class PermissionRow:
-    """A permission of a role: about a domain, an organisation, everything, or (all unset) nothing in particular."""
+    """A permission of a role. Its target is a domain, an organisation, everything, or (all unset) nothing."""
 
     permission: str
     domain_id: int | None = None
@@ -50,7 +50,7 @@ def _document(level: int) -> str:
 
 
 async def select_roles(database: Database, query: RoleQuery, *, caller: int) -> bytes:
-    """The answer `{"count", "data"}` as JSON."""
+    """The response `{"count", "data"}` as JSON."""
     found: bytes = await database.search(
         caller, *list_statement("roles r", query, _document(query.level), SORT_COLUMNS)
     )
@@ -66,21 +66,21 @@ async def select_role(database: Database, role_id: int, level: int, *, caller: i
 
 
 def read_role(connection: sqlite3.Connection, role_id: int) -> bytes:
-    """The document of level 2 as it stands inside a transaction."""
+    """The document of level 2, inside a transaction."""
     sql = f"SELECT CAST({_document(2)} AS BLOB) FROM roles r WHERE r.id = ?"
     found: bytes = connection.execute(sql, (role_id,)).fetchone()[0]
     return found
 
 
 def is_role(connection: sqlite3.Connection, role_id: int) -> bool:
-    """Whether there is such a role."""
+    """Whether the role exists."""
     return connection.execute("SELECT 1 FROM roles WHERE id = ?", (role_id,)).fetchone() is not None
 
 
 def insert_role(
     connection: sqlite3.Connection, name: str, description: str | None, *, made_for: int | None = None
 ) -> int:
-    """A new role without permissions; returns the ID. `made_for`: the domain that it is purged with."""
+    """Adds a role without permissions; returns the ID. `made_for`: purging this domain removes the role, too."""
     (role_id,) = connection.execute(
         "INSERT INTO roles (name, key, description, made_for) VALUES (?, ?, ?, ?) RETURNING id",
         (name, fold(name), description, made_for),
@@ -98,12 +98,12 @@ def update_role(connection: sqlite3.Connection, role_id: int, fields: Mapping[st
 
 
 def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
-    """Removes a role from everybody who has it, too."""
+    """Removes a role. Its holders lose it."""
     connection.execute("DELETE FROM roles WHERE id = ?", (role_id,))
 
 
 def delete_role_made_for(connection: sqlite3.Connection, domain_id: int) -> None:
-    """Removes the role that was made for a domain. One that says something about anything else by now stays."""
+    """Removes the role that was made for a domain, unless it has permissions for anything else by now."""
     connection.execute(
         """
         DELETE FROM roles
@@ -123,7 +123,7 @@ def insert_permission(
     org_id: int | None = None,
     everything: bool = False,
 ) -> None:
-    """Adds a permission to a role: about one domain, one organisation, everything, or nothing in particular."""
+    """Adds a permission to a role, for one domain, one organisation, everything, or without a target."""
     connection.execute(
         "INSERT INTO role_permissions (role_id, permission, domain_id, org_id, everything) VALUES (?, ?, ?, ?, ?)",
         (role_id, permission, domain_id, org_id, everything),
@@ -131,7 +131,7 @@ def insert_permission(
 
 
 def replace_permissions(connection: sqlite3.Connection, role_id: int, permissions: Sequence[PermissionRow]) -> None:
-    """Makes these the permissions of a role, each once; those that stay keep their IDs."""
+    """Replaces the permissions of a role, without duplicates. Those that stay keep their IDs."""
     wanted = dict.fromkeys(permissions)
     held: set[PermissionRow] = set()
     for number, name, domain_id, org_id, everything in connection.execute(
@@ -155,13 +155,13 @@ def replace_permissions(connection: sqlite3.Connection, role_id: int, permission
 
 
 def is_name_taken(connection: sqlite3.Connection, name: str, role_id: int | None = None) -> bool:
-    """Whether another role than this (None: a new one) has the name, in any case."""
+    """Whether another role than this one (None: a new one) has the name, in any case."""
     sql = "SELECT 1 FROM roles WHERE key = ? AND id IS NOT ?"
     return connection.execute(sql, (fold(name), role_id)).fetchone() is not None
 
 
 def free_name(connection: sqlite3.Connection, wanted: str) -> str:
-    """A name for a new role: the wanted one, cut to LONGEST_NAME, with a number where it is taken."""
+    """A name for a new role: the wanted one, truncated to LONGEST_NAME, with a number if it is taken."""
     name, number = wanted[:LONGEST_NAME], 1
     while is_name_taken(connection, name):
         number += 1

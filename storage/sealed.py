@@ -1,7 +1,7 @@
-"""Which columns hold secrets, and how these are encrypted: when they are stored, at an upgrade, and at a rotation.
+"""Knows the columns with secrets, and encrypts these when they are stored, at an upgrade, and at a key rotation.
 
-Which key is in use stands in the database, so that it changes in the transaction that changes the secrets. Whoever
-changes the key file holds the database's write lock.
+The database stores the ID of the key in use, so that it changes in the same transaction as the secrets. Any change of
+the key file requires the database's write lock.
 """
 
 import contextlib
@@ -15,44 +15,44 @@ from postroom.storage.sqlite import sqlite3
 
 log = logging.getLogger("postroom.storage")
 
-#: (table, column, what its row is told by, which rows) of everything that is stored encrypted.
+#: The encrypted columns: (table, column, key of a row, condition that selects the rows).
 COLUMNS = (
     ("settings", "value", "name", "name = 'token_key'"),
     ("ldap_configs", "bind_pass", "coalesce(org_id, 0)", "bind_pass IS NOT NULL"),
     ("fetchmail", "src_password", "id", "TRUE"),
 )
-#: In the place of a secret that nobody can read any more.
+#: Replaces a secret that can no longer be decrypted.
 FORGOTTEN = ""
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows the keys."""
+    """A connection with the keys of secrets."""
 
     keyring: Keyring
 
 
 def place_of(table: str, column: str, row: object) -> str:
-    """What an encrypted value is bound to."""
+    """The place that an encrypted value is bound to."""
     return f"{table}.{column}.{row}"
 
 
 def seal(connection: sqlite3.Connection, place: str, text: str) -> str:
-    """The text encrypted for a place, with the key that is in use inside this transaction. KeyFileError."""
+    """Encrypts a text for a place, with the key that is in use inside this transaction. KeyFileError."""
     return _keyring(connection).seal(_in_use(connection) or "", place, text)
 
 
 def unseal(connection: sqlite3.Connection, place: str, sealed: str) -> str:
-    """What was encrypted for the place. UnreadableSecretError, also when it was forgotten."""
+    """Decrypts a text that was encrypted for the place. UnreadableSecretError, also for FORGOTTEN."""
     return _keyring(connection).unseal(place, sealed)
 
 
 def prepare(connection: sqlite3.Connection, path: str) -> None:
-    """Makes the key file of a new database, and encrypts what an older version stored. KeyFileError."""
+    """Creates the key file of a new database, and encrypts the plain secrets of an older version. KeyFileError."""
     if _in_use(connection) is None:
         with _erasing(connection):
             connection.execute("BEGIN IMMEDIATE")
             try:
-                # Asked again: another process may have done it while this one waited for the lock.
+                # Check again: another process may have done it while this one waited for the lock.
                 if _in_use(connection) is None:
                     _take_over(connection, Path(path))
                 connection.execute("COMMIT")
@@ -66,9 +66,9 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
 
 
 def check(connection: sqlite3.Connection, path: str) -> None:
-    """Raises KeyFileError unless the key that is in use can be had."""
+    """Raises KeyFileError unless the key in use is available."""
     keyring = _keyring(connection)
-    way = "put it back from your backup, or forget the secrets that it is for: postroom key reset"
+    way = "restore it from your backup, or delete the secrets that it encrypts: postroom key reset"
     try:
         known = {key.id for key in keyring.load()}
     except MissingKeyFileError as error:
@@ -76,18 +76,18 @@ def check(connection: sqlite3.Connection, path: str) -> None:
     key_id = _in_use(connection)
     if key_id is None:
         raise KeyFileError(f"The secrets in {path} are not encrypted yet: the service does that when it starts")
-    # Another process may have rotated the keys between one look and the other.
+    # Load again: another process may have rotated the keys in between.
     if key_id not in known and key_id not in {key.id for key in keyring.load()}:
         raise KeyFileError(f"The key file {keyring.path} is not the one for the secrets in {path}: {way}")
 
 
 def rotate(connection: sqlite3.Connection, *, tokens: bool) -> int:
-    """Encrypts every secret with a new key, which the file has from then on beside the old ones; returns how many.
+    """Encrypts all secrets with a new key and returns their number. The file keeps the old keys, too.
 
-    With `tokens` the key that signs tokens is a new one as well. One transaction. KeyFileError, UnreadableSecretError.
+    With `tokens` it also renews the key that signs tokens. One transaction. KeyFileError, UnreadableSecretError.
     """
     keyring, new = _keyring(connection), Key.made()
-    # On the disk before anything is encrypted with it.
+    # The key has to be on disk before anything is encrypted with it.
     keyring.replace([new, *keyring.load()])
     count = 0
     with _erasing(connection):
@@ -103,17 +103,17 @@ def rotate(connection: sqlite3.Connection, *, tokens: bool) -> int:
 
 
 def drop_old_keys(connection: sqlite3.Connection) -> None:
-    """Leaves only the key that is in use in the file. Called after a rotation is committed. KeyFileError."""
+    """Removes all keys except the one in use from the file. To be called after a rotation's commit. KeyFileError."""
     keyring, key_id = _keyring(connection), _in_use(connection)
-    # Looked at inside this transaction: somebody may have rotated once more meanwhile.
+    # Read the key in use inside this transaction: another process may have rotated the keys again.
     keyring.replace([key for key in keyring.load() if key.id == key_id])
 
 
 def reset(connection: sqlite3.Connection, path: str) -> dict[str, int]:
-    """Forgets what cannot be decrypted; the rest is encrypted with a key that is in the file.
+    """Deletes the secrets that cannot be decrypted, and encrypts the others with a key that is in the file.
 
-    Returns how many secrets of each table are forgotten. Entries of fetchmail without a password are switched off, and
-    a new key signs tokens. One transaction. KeyFileError.
+    Returns the number of deleted secrets by table. Fetchmail entries that lose their password become inactive; a lost
+    key that signs tokens is renewed. One transaction. KeyFileError.
     """
     keyring = _keyring(connection)
     try:
@@ -138,7 +138,7 @@ def reset(connection: sqlite3.Connection, path: str) -> dict[str, int]:
 
 
 def renew_token_key(connection: sqlite3.Connection) -> None:
-    """A new key signs tokens from now on; those given out before are worth nothing."""
+    """Replaces the key that signs tokens. This invalidates all earlier tokens."""
     sealed = seal(connection, place_of("settings", "value", "token_key"), secrets.token_hex(32))
     connection.execute(
         """
@@ -162,28 +162,28 @@ def _take_over(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _erase_remnants(connection: sqlite3.Connection) -> None:
-    """Writes the file anew: SQLite leaves what was deleted or replaced where it is, and plain text is among that."""
+    """Rewrites the database file, because SQLite leaves deleted and replaced data in it, including plain secrets."""
     try:
         with _erasing(connection):
             connection.execute("VACUUM")
             if _flush_log(connection):
                 connection.execute("UPDATE sealing SET remnants = 0")
                 return
-        reason = "somebody else is reading it"
+        reason = "another process is reading the database"
     except sqlite3.Error as error:
         reason = str(error)
     log.warning("Unused parts of the database may still hold secrets in plain text until the next start: %s", reason)
 
 
 def _flush_log(connection: sqlite3.Connection) -> bool:
-    """Writes the write-ahead log into the file and empties it; False when somebody reads what is in it."""
+    """Writes the write-ahead log into the file and empties it. False when a reader still uses the log."""
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 
 
 @contextlib.contextmanager
 def _erasing(connection: sqlite3.Connection) -> Iterator[None]:
-    """What is deleted or replaced meanwhile is overwritten with zeros."""
+    """Makes SQLite overwrite deleted and replaced data with zeros inside the block."""
     (before,) = connection.execute("PRAGMA secure_delete").fetchone()
     connection.execute("PRAGMA secure_delete = ON").fetchall()
     try:
@@ -194,7 +194,7 @@ def _erasing(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _keyring(connection: sqlite3.Connection) -> Keyring:
     if not isinstance(connection, Connection):
-        raise TypeError("This connection knows no keys")
+        raise TypeError("This connection has no keys")
     return connection.keyring
 
 

@@ -1,4 +1,4 @@
-"""Who may open a user's store."""
+"""Access of users to other users' stores."""
 
 import json
 from collections.abc import Sequence
@@ -26,21 +26,21 @@ _SELECT = f"""
 
 
 async def select_members(database: Database, domain_id: int, user_id: int) -> bytes | None:
-    """The answer `{"data": [{ID, memberID, displayName, username}, ...]}`; None: no such user, or a contact."""
+    """The response `{"data": [{ID, memberID, displayName, username}, ...]}`; None: no such user, or a contact."""
     found: bytes | None = await database.fetch_by_key(_SELECT, (user_id, domain_id))
     return found
 
 
 def read_members(connection: sqlite3.Connection, domain_id: int, user_id: int) -> bytes:
-    """The same as it stands inside a transaction, of a user who is there."""
+    """Like select_members, inside a transaction, for an existing user."""
     found: bytes = connection.execute(_SELECT, (user_id, domain_id)).fetchone()[0]
     return found
 
 
 def find_colleagues(connection: sqlite3.Connection, domain_id: int, addresses: Sequence[str]) -> dict[str, int]:
-    """address as given -> user ID, of those who are a mailbox of the domain or of its organisation.
+    """Address as given -> user ID, for mailboxes of the domain or of its organisation.
 
-    The address may be a username or an alias, in any case; one that is missing in the answer is nobody's.
+    An address may be a username or an alias, in any case. Unknown addresses are left out.
     """
     rows = connection.execute(
         """
@@ -59,7 +59,7 @@ def find_colleagues(connection: sqlite3.Connection, domain_id: int, addresses: S
 
 
 def replace_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequence[int]) -> None:
-    """Makes these the users who have access."""
+    """Replaces the users who have access."""
     connection.execute("DELETE FROM store_access WHERE user_id = ?", (user_id,))
     add_members(connection, user_id, member_ids)
 
@@ -73,13 +73,13 @@ def add_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequen
 
 
 def count_members(connection: sqlite3.Connection, user_id: int) -> int:
-    """How many users have access to a store."""
+    """The number of users who have access to a store."""
     (count,) = connection.execute("SELECT count(*) FROM store_access WHERE user_id = ?", (user_id,)).fetchone()
     return int(count)
 
 
 def delete_member(connection: sqlite3.Connection, user_id: int, member_id: int) -> bool:
-    """Takes access away; False when the user had none."""
+    """Removes a user's access; False when they had none."""
     deleted = connection.execute(
         "DELETE FROM store_access WHERE user_id = ? AND member_id = ?", (user_id, member_id)
     ).rowcount

@@ -1,4 +1,4 @@
-"""Tasks: work that may take longer than a request, and what became of each thing it touched."""
+"""Tasks (work that may take longer than a request) and their items (the result for each entry)."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,10 +12,10 @@ from postroom.storage.sqlite import sqlite3
 
 QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
 UNFINISHED = (0, 1, 2)
-#: Field -> what it is sorted by.
+#: Field -> SQL expression to sort by.
 _SORT_COLUMNS = {name: f"t.{name.lower()}" for name in TASK_SORT_FIELDS}
 
-#: Finished tasks that are kept, and those of them whose unchanged items are kept as well.
+#: How many finished tasks to keep, and for how many of them to keep the unchanged items as well.
 _KEPT, _KEPT_WHOLE = 100, 2
 
 _DOCUMENT = """json_object('ID', t.id, 'command', t.command, 'state', t.state, 'created', t.created,
@@ -23,7 +23,7 @@ _DOCUMENT = """json_object('ID', t.id, 'command', t.command, 'state', t.state, '
 _COUNTS = """(SELECT json_group_object(action, number) FROM
                (SELECT action, count(*) AS number FROM task_items WHERE task_id = t.id GROUP BY action))"""
 _PARAMS = f"json_set(t.params, '$.counts', json({_COUNTS}))"
-# A merge leaves out what is null: an ID that there is not, changes that nobody asked for.
+# json_patch() leaves out null: the ID of no user, and missing changes.
 _RESULT = """
     (SELECT coalesce(json_group_array(json_patch(
                 json_object('username', i.username, 'code', i.code, 'message', i.message, 'action', i.action),
@@ -33,7 +33,7 @@ _RESULT = """
 
 @dataclass(frozen=True, slots=True)
 class TaskRow:
-    """What the rules need to know of a task."""
+    """The columns of a task that transactions need."""
 
     id: int
     state: int
@@ -60,7 +60,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What became of one entry; `changes` is field -> [before, after], None where nobody wants to know."""
+    """The result for one entry; `changes` is field -> [before, after], or None."""
 
     object_id: str
     domain_id: int
@@ -73,7 +73,7 @@ class Item:
 
 
 async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> bytes:
-    """The answer `{"count", "data"}` as JSON."""
+    """The response `{"count", "data"}` as JSON."""
     filters: list[Filter] = [] if query.user_id is None else [("t.user_id = ?", [query.user_id])]
     shown = _DOCUMENT.format(params=_PARAMS)
     statement = list_statement("tasks t", query, shown, _SORT_COLUMNS, filters=filters)
@@ -89,19 +89,19 @@ _SELECT_TASK = f"""
 
 
 async def select_task(database: Database, task_id: int, user_id: int | None, *, caller: int) -> bytes | None:
-    """A task's document with the result so far in `params`, or None; with a `user_id` only if it is theirs."""
+    """A task's document with the result so far in `params`, or None. With a `user_id`, only a task of that user."""
     found: bytes | None = await database.search(caller, _SELECT_TASK, (task_id, user_id, user_id))
     return found
 
 
 def read_task(connection: sqlite3.Connection, task_id: int) -> bytes | None:
-    """The same document of anybody's task, however long it takes."""
+    """Like select_task, for any user's task and without a time limit."""
     row = connection.execute(_SELECT_TASK, (task_id, None, None)).fetchone()
     return bytes(row[0]) if row else None
 
 
 async def select_result(database: Database, task_id: int) -> bytes | None:
-    """The answer `{"message", "data"}` of a finished task as JSON, or None."""
+    """The response `{"message", "data"}` of a finished task as JSON, or None."""
     found: bytes | None = await database.fetch_value(
         f"SELECT CAST(json_object('message', t.message, 'data', json({_RESULT})) AS BLOB) FROM tasks t WHERE t.id = ?",
         (task_id,),
@@ -110,19 +110,19 @@ async def select_result(database: Database, task_id: int) -> bytes | None:
 
 
 async def select_counts(database: Database, task_id: int) -> dict[str, int]:
-    """Action -> how many items of a task there are."""
+    """Action -> number of items of a task."""
     found = await database.fetch_value(f"SELECT {_COUNTS} FROM tasks t WHERE t.id = ?", (task_id,))
     return dict(json.loads(found or "{}"))
 
 
 async def select_items(database: Database, task_id: int) -> list[dict[str, Any]]:
-    """The items of a task, as the API shows them."""
+    """The items of a task, in the format of the API."""
     found = await database.fetch_value(f"SELECT {_RESULT} FROM tasks t WHERE t.id = ?", (task_id,))
     return list(json.loads(found or "[]"))
 
 
 async def select_queued_count(database: Database) -> int:
-    """How many tasks wait for their turn."""
+    """The number of queued tasks."""
     return int(await database.fetch_by_key("SELECT count(*) FROM tasks WHERE state = ?", (QUEUED,)))
 
 
@@ -135,7 +135,7 @@ def insert_task(
     seen: int,
     now: str,
 ) -> int:
-    """A new task that waits for its turn; the oldest finished ones make room. Returns the ID."""
+    """Adds a queued task and deletes the oldest finished ones. Returns the ID."""
     connection.execute("DELETE FROM tasks WHERE state > 2 AND id <= (SELECT max(id) FROM tasks) - ?", (_KEPT,))
     connection.execute(
         """
@@ -186,7 +186,7 @@ def update_seen(connection: sqlite3.Connection, owner_id: str, seen: int) -> Non
 
 
 def update_task(connection: sqlite3.Connection, task_id: int, state: int, message: str, now: str) -> bool:
-    """Moves an unfinished task to a state; whether there was one."""
+    """Sets the state of an unfinished task; returns whether there was one."""
     done = connection.execute(
         "UPDATE tasks SET state = ?, message = ?, updated = ? WHERE id = ? AND state <= 2",
         (state, message, now, task_id),
@@ -200,7 +200,7 @@ def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
 
 
 def insert_items(connection: sqlite3.Connection, task_id: int, items: Iterable[Item]) -> None:
-    """Adds items; of an entry that comes a second time the first item stays."""
+    """Adds items. If an entry occurs twice, the first item stays."""
     connection.executemany(
         """
         INSERT INTO task_items (task_id, object_id, domain_id, user_id, username, action, code, message, changes)

@@ -1,6 +1,6 @@
-"""The JSON document of a user, built by SQLite itself: a read of one user is one statement and no work in Python.
+"""SQL for the JSON document of a user. SQLite builds it, so reading a user takes one statement and no work in Python.
 
-Every fragment expects the users' table under the name `u`.
+Every fragment expects the alias `u` for the table users.
 """
 
 from functools import lru_cache
@@ -29,10 +29,10 @@ def boolean(column: str) -> str:
 
 
 _LEVEL_0 = ["'ID', u.id", "'username', u.username"]
-# The administrator, whom the profile alone shows, is in no domain: that is the domain 0.
+# The administrator, whom only the profile shows, has no domain; the API shows 0 then.
 _LEVEL_1 = ["'domainID', coalesce(u.domain_id, 0)", "'ldapID', u.ldap_id", "'status', u.status"]
 
-#: A property as the API shows it.
+#: A property's value in the format of the API.
 PROPERTY_VALUE = """CASE WHEN p.multi THEN json(p.value)
                          WHEN p.kind = 'boolean' THEN json(iif(p.value, 'true', 'false'))
                          ELSE p.value END"""
@@ -72,12 +72,12 @@ _LEVEL_2 = [
     "'mlist', NULL",  # there are no mailing lists
     "'syncPolicy', json(u.sync_policy)",
     "'orgID', coalesce((SELECT org_id FROM domains WHERE id = u.domain_id), 0)",
-    "'homeserver', NULL",  # there is one server only
+    "'homeserver', NULL",  # there is only one server
 ]
 
 
 def properties(tags: int | None = None) -> str:
-    """The `properties` member: all of them, or those whose `tags` numbers are bound at this place."""
+    """The member `properties`: all properties, or only `tags` of them, whose numbers have to be bound at this place."""
     narrowed = "" if tags is None else f"AND p.tag IN ({', '.join('?' * tags)})"
     return f"""'properties', json((SELECT json_group_object(p.name, {PROPERTY_VALUE})
                                      FROM properties p WHERE p.user_id = u.id {narrowed}))"""
@@ -85,7 +85,7 @@ def properties(tags: int | None = None) -> str:
 
 @lru_cache(maxsize=64)
 def document(level: int, tags: int | None = None, *, fetchmail: bool = True) -> str:
-    """SQL for a user's JSON text at a level (0, 1, 2); `tags` properties are asked for by number."""
+    """SQL for a user's JSON text at a level (0, 1, 2). `tags`: how many properties to select; None: by the level."""
     members = list(_LEVEL_0)
     if level >= 1:
         members += _LEVEL_1

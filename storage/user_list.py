@@ -1,4 +1,4 @@
-"""A page of users: one statement, whatever is asked for."""
+"""Pages of users, each with a single statement."""
 
 from collections.abc import Sequence
 
@@ -8,21 +8,21 @@ from postroom.storage.database import Database
 from postroom.storage.searches import gathered
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 
-#: What `match` looks at besides properties, and what `matchFields` may narrow it to.
-#: Field -> the kind of address that is searched; the ID is none.
+#: The fields that `match` searches besides properties; `matchFields` may select some of them.
+#: Field -> kind of address to search. The ID is no address.
 _MATCH_KINDS = {"ID": "", "username": "username", "aliases": "alias", "altnames": "altname"}
 
 #: Field -> its column.
 SORT_COLUMNS = {"ID": "id", "username": "username", "domainID": "domain_id", "status": "status", **FLAG_COLUMNS}
 
-#: The trigram index finds nothing shorter.
+#: The trigram index finds no shorter words.
 _SHORTEST_INDEXED = 3
 
 
 def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[object]]:
-    """The statement for a page of a domain: a row with the answer's JSON, or no row when there is no such domain.
+    """The statement for a page of a domain: a row with the JSON of the response, or no row if there is no such domain.
 
-    Without a domain, for a page of all users; the administrator is in no list.
+    Without a domain, the statement for a page of all users. The administrator is in no list.
     """
     user = document(query.level, None if query.property_tags is None else len(query.property_tags))
     joins, order, order_params = _order(query)
@@ -44,7 +44,7 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
                                 ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
               {home}"""
         return sql, [*page_params, *home_params, *limits, *home_params]
-    # A search begins at what was found, not at the domain: the plus sign keeps SQLite from the domain's index.
+    # A search starts from its matches, not from the domain: the plus sign keeps SQLite from using the domain's index.
     belongs = f"+{belongs}" if driven else belongs
     sql = f"""
         WITH matched (id) AS MATERIALIZED (SELECT u.id FROM users u WHERE {belongs} AND {" AND ".join(filters)})
@@ -58,9 +58,9 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
 
 
 async def select_users(database: Database, domain_id: int | None, query: UserQuery, *, caller: int) -> bytes | None:
-    """The answer `{"count", "data"}` as JSON; None when there is no such domain. Without a domain, of all of them."""
+    """The response `{"count", "data"}` as JSON; None when there is no such domain. Without a domain, for all users."""
     sql, params = list_statement(domain_id, query)
-    # A short page off the domain's index takes hardly longer than a look-up; everything else may take its time.
+    # A short page from the domain's index takes hardly longer than a read by key. All other pages are searches.
     short = domain_id is not None and query.level < 2 and query.limit <= 100 and query.offset <= 1000
     by_key = short and not query.sort and query.property_tags is None and not _filters(query)[0]
     page: bytes | None = await (database.fetch_by_key(sql, params) if by_key else database.search(caller, sql, params))
@@ -86,7 +86,7 @@ def _order(query: UserQuery) -> tuple[str, str, list[object]]:
 
 
 def _filters(query: UserQuery) -> tuple[list[str], list[object], bool]:
-    """The conditions, their parameters, and whether one of them leads to the users better than the domain does."""
+    """The conditions, their parameters, and whether one of them is more selective than the domain."""
     filters: list[str] = []
     params: list[object] = []
     driven = False
@@ -119,12 +119,12 @@ def _filters(query: UserQuery) -> tuple[list[str], list[object], bool]:
 
 
 def _word(query: UserQuery, word: str) -> tuple[str, list[object], bool]:
-    """One word of `match`: the users in whom it is found. The word is literal text, never a pattern."""
+    """The condition for one word of `match`. The word is literal text, never a pattern."""
     folded = fold(word)
     sources: list[str] = []
     params: list[object] = []
     indexed = len(folded) >= _SHORTEST_INDEXED and "\0" not in folded
-    # In the index's query language a quoted string is literal; a quote inside it is doubled.
+    # In the query language of the index a quoted string is literal; quotes inside it are doubled.
     needle = '"' + folded.replace('"', '""') + '"' if indexed else folded
     kinds = [kind for name, kind in _MATCH_KINDS.items() if kind and name in query.match_fields]
     if kinds:

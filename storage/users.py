@@ -1,4 +1,4 @@
-"""Rows of users: reading one as a document, writing single fields. The rules are in app/transactions/users.py."""
+"""Reads and writes rows of users. The rules are in app/transactions/users.py."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ _SELECT_PROFILE = f"SELECT CAST({document(2, fetchmail=False)} AS BLOB) FROM use
 #: Fields of a user that are one column each: name in the API -> column.
 COLUMNS = {"status": "status", "lang": "lang", "syncPolicy": "sync_policy", "ldapID": "ldap_id", **FLAG_COLUMNS}
 
-#: Where an altname comes from: somebody entered it, or it stands in the directory.
+#: The origin of an altname: entered by hand, or from the directory.
 MAGIC_MANUAL, MAGIC_LDAP = 0, 99
 
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """What the rules need to know of a user before they change it."""
+    """The columns of a user that transactions need."""
 
     id: int
     domain_id: int
@@ -39,19 +39,19 @@ class UserRow:
 
 
 async def select_user(database: Database, domain_id: int, user_id: int, level: int) -> bytes | None:
-    """A user's JSON document, None when the domain has no such user."""
+    """A user's JSON document, or None when the domain has no such user."""
     found: bytes | None = await database.fetch_by_key(_SELECT[level], (user_id, domain_id))
     return found
 
 
 async def select_profile(database: Database, user_id: int) -> bytes | None:
-    """The document of level 2 without fetchmail, of a user in any domain or of the administrator."""
+    """The document of level 2 without fetchmail, for a user in any domain or the administrator."""
     found: bytes | None = await database.fetch_by_key(_SELECT_PROFILE, (user_id,))
     return found
 
 
 def read_user(connection: sqlite3.Connection, user_id: int) -> bytes:
-    """The document of level 2 as it stands inside a transaction."""
+    """The document of level 2, inside a transaction."""
     row = connection.execute(_SELECT_BY_ID, (user_id,)).fetchone()
     found: bytes = row[0]
     return found
@@ -78,12 +78,12 @@ def find_user(connection: sqlite3.Connection, domain_id: int, user_id: int) -> U
 
 
 def is_user(connection: sqlite3.Connection, user_id: int) -> bool:
-    """Whether there is such a user, in whatever domain."""
+    """Whether the user exists, in any domain."""
     return connection.execute("SELECT 1 FROM users WHERE id = ?", (user_id,)).fetchone() is not None
 
 
 def find_user_of_object(connection: sqlite3.Connection, domain_id: int, ldap_id: str) -> int | None:
-    """The ID of the domain's user that is linked to a directory object, or None."""
+    """The ID of the domain's user who is linked to a directory object, or None."""
     row = connection.execute(
         "SELECT id FROM users WHERE domain_id = ? AND ldap_id = ?", (domain_id, ldap_id)
     ).fetchone()
@@ -91,12 +91,12 @@ def find_user_of_object(connection: sqlite3.Connection, domain_id: int, ldap_id:
 
 
 def next_user_id(connection: sqlite3.Connection) -> int:
-    """The ID that the next new user gets, for as long as the transaction lasts."""
+    """The ID of the next new user; valid until the end of the transaction."""
     row = connection.execute("SELECT seq + 1 FROM sqlite_sequence WHERE name = 'users'").fetchone()
     return int(row[0]) if row else 1
 
 
-#: A name of a user: ("alias" or "altname", the name, where it comes from).
+#: A name of a user: ("alias" or "altname", the name, its origin).
 Name = tuple[str, str, int]
 
 
@@ -108,9 +108,9 @@ def insert_user(
     fields: Mapping[str, object] | None = None,
     names: Iterable[Name] = (),
 ) -> int:
-    """A new user with the defaults of the schema and columns by their names in the API; returns the ID.
+    """Adds a user with these `fields`, named as in the API, and the schema's defaults for others; returns the ID.
 
-    Raises sqlite3.IntegrityError when one of the names is somebody else's.
+    Raises sqlite3.IntegrityError when another user has one of the names.
     """
     row = {"domain_id": domain_id, "username": username, "password": password, **_columns(fields or {})}
     (user_id,) = connection.execute(
@@ -121,7 +121,7 @@ def insert_user(
 
 
 def update_fields(connection: sqlite3.Connection, user_id: int, fields: Mapping[str, object]) -> None:
-    """Sets columns by their names in the API (`COLUMNS`); others are left alone."""
+    """Sets columns by their names in the API; ignores fields that are not in `COLUMNS`."""
     known = _columns(fields)
     if known:
         assignments = ", ".join(f"{column} = ?" for column in known)
@@ -129,29 +129,29 @@ def update_fields(connection: sqlite3.Connection, user_id: int, fields: Mapping[
 
 
 def update_username(connection: sqlite3.Connection, user_id: int, username: str) -> None:
-    """Renames a user; the old address is free at once."""
+    """Renames a user and frees the old address at once."""
     connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, user_id))
     connection.execute("DELETE FROM addresses WHERE user_id = ? AND kind = 'username'", (user_id,))
     insert_address(connection, user_id, "username", username)
 
 
 def unlink_user(connection: sqlite3.Connection, user_id: int) -> None:
-    """Makes a user one of no directory; with every other change of a link, a trigger ends the user's sessions."""
+    """Removes a user's link to the directory. A trigger ends the user's sessions, as with any change of a link."""
     connection.execute("UPDATE users SET ldap_id = NULL WHERE id = ?", (user_id,))
 
 
 def delete_user(connection: sqlite3.Connection, user_id: int) -> None:
-    """Removes the user; foreign keys take every row along that refers to it, as owner or as member."""
+    """Removes a user. Foreign keys also remove every row that refers to the user as owner or member."""
     connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
 
 
 def insert_address(connection: sqlite3.Connection, user_id: int, kind: str, address: str, magic: int = 0) -> None:
-    """One more name of a user. Raises sqlite3.IntegrityError when it is somebody else's."""
+    """Adds a name of a user. Raises sqlite3.IntegrityError when another user has it."""
     insert_addresses(connection, user_id, [(kind, address, magic)])
 
 
 def insert_addresses(connection: sqlite3.Connection, user_id: int, names: Sequence[Name]) -> None:
-    """The same for several, in order; here a name can also be of the kind "username"."""
+    """Like insert_address, for several names in order. Here a name may also have the kind "username"."""
     if names:
         rows = [(user_id, kind, address, fold(address), magic) for kind, address, magic in names]
         for start in range(0, len(rows), _MOST_ROWS):
@@ -159,13 +159,13 @@ def insert_addresses(connection: sqlite3.Connection, user_id: int, names: Sequen
             connection.execute(_insert_addresses(len(part)), list(chain.from_iterable(part)))
 
 
-#: Rows in one statement. More would be faster by little, and each number is a statement that is remembered.
+#: Most rows in one statement. More would hardly be faster, and each number of rows is another cached statement.
 _MOST_ROWS = 64
 
 
 @cache
 def _insert_addresses(rows: int) -> str:
-    # One statement for all: before each statement that writes, SQLite has the search index store what it has gathered.
+    # Use one statement for many rows: the search index flushes its pending entries before each statement that writes.
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
     return f"INSERT INTO addresses (user_id, kind, address, key, magic) VALUES {values}"
 
@@ -186,17 +186,17 @@ def list_addresses(connection: sqlite3.Connection, user_id: int, kind: str) -> l
 
 
 def is_address_taken(connection: sqlite3.Connection, address: str, user_id: int | None) -> bool:
-    """Whether a username or alias cannot be given to this user (None: a new one) because somebody else has it."""
+    """Whether another user than this one (None: a new user) has the address as username or alias."""
     return _exists(connection, "a.kind <> 'altname'", address, user_id)
 
 
 def is_username_an_altname(connection: sqlite3.Connection, username: str, user_id: int | None) -> bool:
-    """Whether somebody else logs in with that name already."""
+    """Whether another user has the name as an altname."""
     return _exists(connection, "a.kind = 'altname'", username, user_id)
 
 
 def is_altname_taken(connection: sqlite3.Connection, altname: str, user_id: int | None) -> bool:
-    """Whether an altname is somebody else's altname or username. Contacts do not log in: theirs takes nothing away."""
+    """Whether another user has it as altname or username. Usernames of contacts do not count: they cannot log in."""
     condition = "(a.kind = 'altname' OR a.kind = 'username' AND u.status <> 5)"
     return _exists(connection, condition, altname, user_id)
 
@@ -212,7 +212,7 @@ def _exists(connection: sqlite3.Connection, condition: str, address: str, user_i
 
 
 def set_forward(connection: sqlite3.Connection, user_id: int, forward: Mapping[str, object] | None) -> None:
-    """Sets or (None) removes where the user's mail goes."""
+    """Sets or (None) removes the user's forward."""
     connection.execute("DELETE FROM forwards WHERE user_id = ?", (user_id,))
     if forward is not None:
         connection.execute(
@@ -222,10 +222,10 @@ def set_forward(connection: sqlite3.Connection, user_id: int, forward: Mapping[s
 
 
 async def select_usernames(database: Database, domain_ids: Iterable[int] | None, *, caller: int) -> bytes:
-    """The answer `{"data": [{"username"}, ...]}` as JSON, by name: of these domains, or (None) of all."""
+    """The response `{"data": [{"username"}, ...]}` as JSON, sorted by name, for these domains or (None) all."""
     condition, params = "domain_id IS NOT NULL", []
     if domain_ids is not None:
-        # One parameter, however many domains there are.
+        # One parameter for any number of domains.
         condition, params = "domain_id IN (SELECT value FROM json_each(?))", [json.dumps(sorted(domain_ids))]
     found: bytes = await database.search(
         caller,

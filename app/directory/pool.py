@@ -39,7 +39,7 @@ class Pool:
         self._avoid = avoid
         #: (idle since, connection), the longest idle first; never more than there are slots.
         self._idle: list[tuple[float, Session]] = []
-        self._hanging_up: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._away_until: dict[str, float] = {}
         self._closed = False
         self._slots = asyncio.Semaphore(connections)
@@ -92,29 +92,29 @@ class Pool:
             session.close()
         else:
             self._idle.append((time.monotonic(), session))
-            self._hang_up_later()
+            self._schedule_closing()
 
     async def close(self) -> None:
         """Closes all idle connections. Work in flight still completes, then its connection closes."""
         self._closed = True
-        if self._hanging_up is not None:
-            self._hanging_up.cancel()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         idle, self._idle = self._idle, []
         for _, session in idle:
             session.close()
 
-    def _hang_up_later(self) -> None:
-        if self._idle and self._hanging_up is None:
+    def _schedule_closing(self) -> None:
+        if self._idle and self._idle_timer is None:
             wait = self._idle[0][0] + self._max_idle - time.monotonic()
-            self._hanging_up = asyncio.get_running_loop().call_later(max(wait, 0), self._hang_up)
+            self._idle_timer = asyncio.get_running_loop().call_later(max(wait, 0), self._close_idle)
 
-    def _hang_up(self) -> None:
+    def _close_idle(self) -> None:
         """Closes connections idle for too long. The pool reuses the latest one first, so others may stay idle."""
-        self._hanging_up = None
+        self._idle_timer = None
         limit = time.monotonic() - self._max_idle
         while self._idle and (self._idle[0][0] <= limit or not self._idle[0][1].alive):
             self._idle.pop(0)[1].close()
-        self._hang_up_later()
+        self._schedule_closing()
 
     async def open(self, user: str | None, password: str | None, deadline: float) -> "Session":
         """A new connection to the first server that answers. AwayError, FaultError, RefusedError, TimeoutError."""
