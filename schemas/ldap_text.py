@@ -61,7 +61,7 @@ def check_filter(text: str) -> None:
     if not text.startswith("("):
         text = f"({text})"
     if _skip_filter(text, 0, 0) != len(text):
-        raise ValueError("The filter goes on after its end")
+        raise ValueError("The filter has text after its end")
 
 
 def _skip_filter(text: str, start: int, depth: int) -> int:

@@ -200,13 +200,13 @@ class Directory:
             raise fault(f"The directory server {names} refuses the bind user or its password") from None
         except TooManyError:
             raise fault(
-                f"The directory server {names} gives out only part of its entries: "
+                f"The directory server {names} returns only part of its entries: "
                 "the size limit of the bind user has to be raised"
             ) from None
 
 
 def _too_many_questions() -> UnavailableError:
-    return UnavailableError("Too much is asked of the directory at the same time; try again later")
+    return UnavailableError("Too many requests to the directory at the same time; try again later")
 
 
 async def _next(pages: AsyncGenerator[list[Entry], None], deadline: float) -> list[Entry] | None:

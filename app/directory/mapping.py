@@ -71,7 +71,7 @@ def map_entry(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[s
     except Exception:
         # No error of one entry may stop the other entries from being read.
         log.exception("The directory entry %r cannot be read", entry.dn)
-        raise InvalidError("The directory entry cannot be read; the log of the service tells why") from None
+        raise InvalidError("The directory entry cannot be read; the log of the service has the reason") from None
 
 
 def _mapped(entry: Entry, config: DirectoryConfig, accepts_domain: Callable[[str, str], bool]) -> MappedUser:

@@ -25,7 +25,7 @@ from postroom.storage.ldap_users import Linked, StoredUser
 log = logging.getLogger("postroom.ldap")
 
 #: The message for an entry with an unexpected error.
-FAULT = "A fault of postroom; the log of the service tells more"
+FAULT = "An internal error; the log of the service has the details"
 #: Why contacts stay as they are.
 NO_CONTACTS = "Contacts are not taken over from the directory: enableContacts is off"
 

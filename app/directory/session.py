@@ -32,7 +32,7 @@ _REASONS = {
     50: "the bind user may not search",
     _FILTER: "the filter is not valid",
     3: "its time limit for a search is too low",
-    11: "it gives out only part of its entries: the limits of the bind user have to be raised",
+    11: "it returns only part of its entries: the limits of the bind user have to be raised",
 }
 
 

@@ -61,7 +61,7 @@ async def find_entry(context: Context, sync_target: SyncTarget, raw: bytes) -> t
         if entry is not None and is_shown(entry, target):
             return target, entry
     if not sync_target.reach.everything:
-        raise InvalidError(f"There is no object {escape_object_id(raw)} that could be of a domain of yours")
+        raise InvalidError(f"There is no object {escape_object_id(raw)} that could belong to a domain of yours")
     raise NotFoundError(f"There is no object {escape_object_id(raw)} in the directory")
 
 
@@ -103,7 +103,9 @@ def _import(
         places = [there.get(home, (domain_id, None)) for home, domain_id in scope.homes().items()]
         for domain_id, _ in places:
             if domain_id not in sync_target.reach:
-                raise ConflictError("The contact is in a domain of the organisation already that you may not change")
+                raise ConflictError(
+                    "The contact already exists in a domain of the organisation that you may not change"
+                )
     else:
         domain_id = scope.all_domains[domain_of(mapped.username)].id
         own = next((user.id for user in linked if user.domain_id == domain_id), None)

@@ -45,7 +45,7 @@ async def target_named(context: Context, domain: str | None, org: str | None) ->
     Raises InvalidError (both are given), NotFoundError.
     """
     if domain is not None and org is not None:
-        raise InvalidError("Name a domain or an organisation, not both: a domain has the directory that counts for it")
+        raise InvalidError("Name a domain or an organisation, not both: a domain determines its directory")
     if domain is not None:
         try:
             name, _ = parse_domain(domain)

@@ -55,7 +55,7 @@ class Machine:
         try:
             figures, disks = await _in_thread(_PATIENCE, lambda: (_figures(self._timezone), list_disks()))
         except TimeoutError:
-            raise UnavailableError("This machine does not tell its figures at the moment") from None
+            raise UnavailableError("The system statistics are not available at the moment; try again later") from None
         used = await asyncio.gather(*(self._usage(disk) for disk in disks))
         return {"disks": [disk for disk in used if disk is not None], **figures}
 

@@ -72,7 +72,8 @@ async def delete_orphans(
         deleted += await context.database.write(_delete, orphans[start : start + _BATCH], sync_target, orgs, caller_id)
     if user_id is not None and not deleted:
         raise ForbiddenError(
-            f"The user {orphans[0].username} may do more than you, or has changed meanwhile, and stays"
+            f"The user {orphans[0].username} was not deleted: they have more permissions than you, or have changed "
+            "meanwhile"
         )
     return [{"ID": user.id, "username": user.username} for user in deleted]
 

@@ -163,7 +163,7 @@ class Tasks:
                 log.error("Task %d: the database failed: %s", task_id, error)  # noqa: TRY400 - no fault of the code
             else:
                 log.exception("Task %d failed", task_id)
-            message = "Failed: the log of the service tells why"
+            message = "Failed: the log of the service has the reason"
             raise
         finally:
             await self._finish(task_id, state, message)

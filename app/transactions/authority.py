@@ -40,7 +40,7 @@ def may_change(connection: sqlite3.Connection, actor: Actor, user_id: int) -> bo
 
 
 def check_may_change(connection: sqlite3.Connection, actor: Actor, user_id: int, username: str, deed: str) -> None:
-    """Raises ForbiddenError unless the actor may change the user's identity. `deed` is, say, "deletes them"."""
+    """Raises ForbiddenError unless the actor may change the user's identity. `deed` is, say, "delete them"."""
     if not may_change(connection, actor, user_id):
         raise refusal(username, deed)
 
@@ -51,7 +51,7 @@ def check_may_set_password(connection: sqlite3.Connection, actor: Actor, account
     if not own.reset_passwords:
         _check_within(own.write, [account.domain_id])
     if not _covers(own, account):
-        raise refusal(account.username, "sets their password")
+        raise refusal(account.username, "set their password")
 
 
 def check_may_write(connection: sqlite3.Connection, actor: Actor, domain_ids: Iterable[int]) -> None:
@@ -78,12 +78,12 @@ def check_may_close(connection: sqlite3.Connection, actor: Actor, domain_id: int
         if not covers(own, outside(allowed, domain_id)):
             # An actor who may purge the domain may not be allowed to see its users.
             who = username if domain_id in own.read else "everybody in this domain"
-            raise refusal(who, "changes the status of this domain or removes it")
+            raise refusal(who, "change the status of this domain or remove it")
 
 
 def refusal(username: str, deed: str) -> ForbiddenError:
     """The error for a change to a user with more permissions."""
-    return ForbiddenError(f"Only somebody who may do as much as {username} {deed}")
+    return ForbiddenError(f"You need at least the permissions of {username} to {deed}")
 
 
 def _covers(own: Grants, account: Account) -> bool:

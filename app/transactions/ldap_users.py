@@ -24,7 +24,7 @@ from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 #: The change of a user's link or names, for the message of authority.refusal().
-LINKS = "changes their link to LDAP, or their names from there"
+LINKS = "change their link to LDAP, or their names from there"
 
 #: Placeholder: a new user has no ID yet.
 _NEW_USER = -1

@@ -103,7 +103,7 @@ def _check_altname(connection: sqlite3.Connection, user: UserRow, altname: str) 
     if any(character.isspace() for character in altname):
         raise InvalidError.field("altnames", f"{altname!r} holds white space.")
     if not altname.isprintable():
-        raise InvalidError.field("altnames", f"{altname!r} holds characters that are not shown.")
+        raise InvalidError.field("altnames", f"{altname!r} holds invisible characters.")
     # Altnames without a domain share one namespace. The error must not reveal who has this one, or where.
     forms = {altname, stored_form(fold(altname))}
     if spells_administrator(altname) or any(users.is_altname_taken(connection, form, user.id) for form in forms):

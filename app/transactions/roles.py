@@ -84,7 +84,7 @@ def _permission(connection: sqlite3.Connection, number: int, given: Mapping[str,
     about = PERMISSIONS[name]
     if about is None:
         if target is not None:
-            raise InvalidError.field(f"{field}.params", f"{name} is about nothing in particular; null is needed.")
+            raise InvalidError.field(f"{field}.params", f"{name} has no domain or organisation; null is needed.")
         return PermissionRow(name)
     if target == EVERYTHING:
         return PermissionRow(name, everything=True)

@@ -16,7 +16,7 @@ def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, use
     store_access.add_members(connection, user_id, [_find_or_raise(connection, domain_id, username)])
     if store_access.count_members(connection, user_id) > LONGEST_LIST:
         # A client could read a longer list but not send it back.
-        raise InvalidError(f"The store is open to {LONGEST_LIST} users already, which is the most")
+        raise InvalidError(f"The store is open to {LONGEST_LIST} users already, which is the limit")
 
 
 def replace_members(

@@ -29,7 +29,7 @@ def check_authority(
     current = orjson.loads(users.read_user(connection, user.id))
     for name in given:
         if _identity(name, data[name], domain) != _identity(name, current[name], domain):
-            raise authority.refusal(user.username, "changes their names, their status or their link to LDAP")
+            raise authority.refusal(user.username, "change their names, their status or their link to LDAP")
 
 
 def _identity(name: str, value: Any, domain: DomainRow) -> Any:

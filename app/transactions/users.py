@@ -130,7 +130,7 @@ def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, al
     if user_id == ADMIN_ID:
         raise InvalidError("The system administrator cannot be deleted")
     user = find_user_or_raise(connection, domain_id, user_id)
-    authority.check_may_change(connection, actor, user_id, user.username, "deletes them")
+    authority.check_may_change(connection, actor, user_id, user.username, "delete them")
     if allowed is not None:
         check_match(allowed, users.read_user(connection, user_id))
     remove_user(connection, user)

@@ -316,7 +316,7 @@ async def test_a_sync_tells_who_was_passed_over(scene: Scene) -> None:
         assert answer.status == 200
         found = {item["username"]: (item["action"], item["code"]) for item in answer.body["data"]}
         assert found == {"linked@example.com": ("skip", 409), "vanished@example.com": ("skip", 409)}
-        assert all("may do as much as" in item["message"] for item in answer.body["data"])
+        assert all("at least the permissions of" in item["message"] for item in answer.body["data"])
 
 
 async def test_a_sync_of_somebody_who_may_no_more(scene: Scene) -> None:

@@ -131,7 +131,7 @@ async def test_a_system_that_hangs(admin: Api, monkeypatch: pytest.MonkeyPatch) 
     """Figures that do not come are a 503 that says so."""
     monkeypatch.setattr(machine, "_PATIENCE", 0.1)
     monkeypatch.setattr(machine, "_figures", lambda _: time.sleep(0.5))
-    assert "figures" in await admin.refused(503, "GET", DASHBOARD)
+    assert "statistics" in await admin.refused(503, "GET", DASHBOARD)
 
 
 async def test_many_ask_at_once(admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
