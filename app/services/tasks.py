@@ -61,7 +61,7 @@ class Tasks:
         await self._database.write(auth.delete_setting, STOPPED)
 
     async def stop(self, seconds: float) -> bool:
-        """Stops the queue and waits `seconds` for the running task to end. It goes on after that.
+        """Stops the queue and waits `seconds` for the running task, which goes on if it takes longer.
 
         Returns whether it has ended.
         """
