@@ -167,12 +167,11 @@ class _Keeper:
             os.close(self._held)
             # Ctrl+C on a terminal is for the keeper, which tells the workers once.
             os.setpgid(0, 0)
-            signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
             for other in self._workers:
                 if other is not worker:
                     for listening in other.listening[0]:
                         listening.close()
-            _run(_serve(self._config, worker.listening, self._lifeline))
+            _run(_serve(self._config, worker.listening, self._lifeline, self._mask))
             code = 0
         except Exception:
             log.exception("A worker could not go on")
@@ -181,11 +180,13 @@ class _Keeper:
             os._exit(code)
 
 
-async def _serve(config: Config, listening: Listening, lifeline: int) -> None:
+async def _serve(config: Config, listening: Listening, lifeline: int, mask: set[int | signal.Signals]) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_reader(lifeline, stop.set)
     ending = Ending(config.shutdown_timeout)
     ending.watch(lambda: tell(loop, stop))
+    # Not before: a signal that came meanwhile would end the process at once.
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     sockets, service_socket = listening
     if service_socket is not None:
         # The keeper's to remove: others go on listening.

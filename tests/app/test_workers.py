@@ -26,6 +26,11 @@ def workers_of(running: Running) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
+def exists(pid: int) -> bool:
+    """Whether there is such a process."""
+    return Path(f"/proc/{pid}").exists()
+
+
 async def until(holds: Callable[[], bool]) -> None:
     """Waits for as long as a busy machine may take."""
     deadline = time.monotonic() + 30
@@ -44,7 +49,7 @@ def worker_of(running: Running, local_port: int) -> int:
     for pid in workers_of(running):
         for opened in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                if os.readlink(opened) == wanted:
+                if str(opened.readlink()) == wanted:
                     return pid
     raise AssertionError("no worker has it")
 
@@ -55,14 +60,15 @@ async def connected_to_all(running: Running) -> AsyncIterator[dict[int, ClientSe
     async with contextlib.AsyncExitStack() as stack:
         found: dict[int, ClientSession] = {}
         for _ in range(200):
-            connector = TCPConnector(limit=1, keepalive_timeout=600)
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            connector = TCPConnector(limit=1, keepalive_timeout=600, local_addr=("127.0.0.1", port))
             session = await stack.enter_async_context(
                 ClientSession(f"http://127.0.0.1:{running.ports[0]}", connector=connector)
             )
             async with session.get("/api/v1/status") as response:
-                assert response.connection is not None
-                assert response.connection.transport is not None
-                port = response.connection.transport.get_extra_info("sockname")[1]
+                assert response.status == 200
             found.setdefault(worker_of(running, port), session)
             if len(found) == WORKERS:
                 break
@@ -171,15 +177,16 @@ async def test_a_signal_ends_all(running: Running, number: signal.Signals) -> No
     pids = workers_of(running)
     async with connected_to_all(running):
         assert running.stop(number) == 0
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in pids if exists(pid)]
 
 
 async def test_workers_do_not_outlive_their_keeper(running: Running) -> None:
     """When the keeper is killed, every worker ends by itself; the port is free again."""
     pids = workers_of(running)
     running.process.kill()
-    running.process.wait()
-    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    # Its output ends when the last worker has gone.
+    await asyncio.to_thread(running.process.communicate)
+    await until(lambda: not any(exists(pid) for pid in pids))
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", running.ports[0]))
@@ -195,9 +202,11 @@ async def test_the_service_socket_is_shared(tmp_path: Path) -> None:
             victim = workers_of(running)[0]
             os.kill(victim, signal.SIGKILL)
             await until(lambda victim=victim: victim not in workers_of(running))  # type: ignore[misc]
-            async with ClientSession(connector=UnixConnector(str(path)), timeout=ClientTimeout(20)) as session:
-                async with session.get("http://localhost/api/v1/service/wipe/nobody") as response:
-                    assert response.status == 404
+            async with (
+                ClientSession(connector=UnixConnector(str(path)), timeout=ClientTimeout(20)) as session,
+                session.get("http://localhost/api/v1/service/wipe/nobody") as response,
+            ):
+                assert response.status == 404
             await until(lambda: len(workers_of(running)) == 2)
         assert running.stop() == 0
         assert not path.exists()
