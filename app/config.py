@@ -1,26 +1,19 @@
 """The settings. Only this module reads the environment; `docs/configuration.md` describes each setting."""
 
-import grp
 import ipaddress
 import os
-import re
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
+
+from postroom.app import settings
+from postroom.app.settings import Network, Server
 
 PREFIX = "POSTROOM_"
 
 
 class SettingError(Exception):
     """A setting cannot be used; the text names it and gives the reason, in one line."""
-
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-#: Address and port.
-Server = tuple[str, int]
 
 
 UTC = zoneinfo.ZoneInfo("UTC")
@@ -108,144 +101,34 @@ def load_config(options: Mapping[str, object] | None = None, environ: Mapping[st
     return config
 
 
-def _number(text: str, low: float, high: float, what: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
-    if not low <= number <= high:
-        raise ValueError(f"{text} is not {what}")
-    return number
-
-
-def _whole(text: str, low: int, high: int, what: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(_number(text, low, high, what))
-
-
-def _workers(text: str) -> int:
-    return _whole(text, 1, 64, "a number of workers between 1 and 64")
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    hosts = tuple(host.strip().removeprefix("[").removesuffix("]") for host in text.split(",") if host.strip())
-    if not hosts:
-        raise ValueError("name at least one address to listen on")
-    return hosts
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _service_networks(text: str) -> tuple[Network, ...]:
-    # An empty variable counts as not set.
-    return () if text.strip().lower() == "none" else _networks(text)
-
-
-def _names(text: str) -> frozenset[str]:
-    names = [part.strip().lower() for part in text.split(",") if part.strip()]
-    for name in names:
-        if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", name):
-            raise ValueError(f"{name!r} is not a host name; write it in ASCII and without a port")
-    return frozenset(names)
-
-
-def _socket(text: str) -> str:
-    # sun_path has 108 bytes, the last of which is NUL.
-    if "\0" in text or len(os.fsencode(text)) > 107:
-        raise ValueError("the path of a socket has at most 107 bytes and no NUL")
-    return text
-
-
-def _group(text: str) -> int:
-    try:
-        return grp.getgrnam(text).gr_gid
-    except KeyError:
-        raise ValueError(f"there is no group {text!r}") from None
-
-
-def _servers(text: str) -> tuple[Server, ...]:
-    return tuple(_server(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _server(text: str) -> Server:
-    """An IP address with or without a port, IPv6 with or without brackets. A name would itself need a resolver."""
-    found = re.fullmatch(r"\[(.*)\](?::(.*))?", text) or re.fullmatch(r"([^:]*)(?::([^:]*))?", text)
-    host, port = found.groups() if found else (text, None)
-    number = 53 if port is None else _whole(port, 1, 65535, "a port number between 1 and 65535")
-    return str(ipaddress.ip_address(host)), number
-
-
-def _timezone(text: str) -> zoneinfo.ZoneInfo:
-    try:
-        return zoneinfo.ZoneInfo(text)
-    except (zoneinfo.ZoneInfoNotFoundError, OSError):
-        raise ValueError(f"there is no time zone {text!r}; names are like Europe/Berlin") from None
-
-
-def _flag(text: str) -> bool:
-    lowered = text.lower()
-    if lowered not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
-        raise ValueError(f"{text!r} is neither true nor false")
-    return lowered in ("1", "true", "yes", "on")
-
-
-def _password(text: str) -> str:
-    if "\0" in text or len(text) > 512:
-        raise ValueError("a password has at most 512 characters and no NUL")
-    return text
-
-
-def _database(text: str) -> str:
-    if not text:
-        raise ValueError("name a file, or :memory:")
-    return text
-
-
-def _file(text: str) -> str:
-    if not (Path(text).is_file() and os.access(text, os.R_OK)):
-        raise ValueError(f"the file {text} cannot be read")
-    return text
-
-
-def _seconds(text: str) -> float:
-    return _number(text, 0.1, 3600, "a number of seconds between 0.1 and 3600")
-
-
-def _connections(text: str) -> int:
-    return _whole(text, 1, 1_000_000, "a number of connections between 1 and a million")
-
-
 _PARSERS = {
-    "host": _hosts,
-    "port": lambda text: _whole(text, 0, 65535, "a port number between 0 and 65535"),
-    "database": _database,
-    "tls_cert": _file,
-    "tls_key": _file,
-    "admin_password": _password,
-    "timezone": _timezone,
-    "token_lifetime": lambda text: _whole(text, 1, 10 * 366 * 24 * 3600, "a number of seconds up to ten years"),
-    "password_min_length": lambda text: _whole(text, 1, 512, "a number of characters between 1 and 512"),
-    "login_failures": lambda text: _whole(text, 0, 1000, "a number of failures between 0 and 1000"),
-    "login_delay": lambda text: _number(text, 1, 3600, "a number of seconds between 1 and 3600"),
-    "service_networks": _service_networks,
-    "trusted_proxies": _networks,
-    "service_hosts": _names,
-    "service_socket": _socket,
-    "service_socket_group": _group,
-    "ldap_timeout": _seconds,
-    "ldap_ca_file": _file,
-    "ldap_grace": lambda text: _number(text, 0, 31 * 24 * 3600, "a number of seconds up to 31 days"),
-    "ldap_orphan_share": lambda text: _number(text, 0, 100, "a share between 0 and 100 percent"),
-    "dns_servers": _servers,
-    "dns_external": _servers,
-    "dns_timeout": lambda text: _number(text, 0.1, 60, "a number of seconds between 0.1 and 60"),
-    "search_timeout": _seconds,
-    "shutdown_timeout": _seconds,
-    "access_log": _flag,
-    "max_connections": _connections,
-    "max_connections_per_source": _connections,
-    "workers": _workers,
+    "host": settings.hosts,
+    "port": lambda text: settings.whole(text, 0, 65535, "a port number between 0 and 65535"),
+    "database": settings.database,
+    "tls_cert": settings.readable_file,
+    "tls_key": settings.readable_file,
+    "admin_password": settings.password,
+    "timezone": settings.timezone,
+    "token_lifetime": lambda text: settings.whole(text, 1, 10 * 366 * 24 * 3600, "a number of seconds up to ten years"),
+    "password_min_length": lambda text: settings.whole(text, 1, 512, "a number of characters between 1 and 512"),
+    "login_failures": lambda text: settings.whole(text, 0, 1000, "a number of failures between 0 and 1000"),
+    "login_delay": lambda text: settings.number(text, 1, 3600, "a number of seconds between 1 and 3600"),
+    "service_networks": settings.service_networks,
+    "trusted_proxies": settings.networks,
+    "service_hosts": settings.names,
+    "service_socket": settings.socket_path,
+    "service_socket_group": settings.group,
+    "ldap_timeout": settings.seconds,
+    "ldap_ca_file": settings.readable_file,
+    "ldap_grace": lambda text: settings.number(text, 0, 31 * 24 * 3600, "a number of seconds up to 31 days"),
+    "ldap_orphan_share": lambda text: settings.number(text, 0, 100, "a share between 0 and 100 percent"),
+    "dns_servers": settings.servers,
+    "dns_external": settings.servers,
+    "dns_timeout": lambda text: settings.number(text, 0.1, 60, "a number of seconds between 0.1 and 60"),
+    "search_timeout": settings.seconds,
+    "shutdown_timeout": settings.seconds,
+    "access_log": settings.flag,
+    "max_connections": settings.connections,
+    "max_connections_per_source": settings.connections,
+    "workers": settings.workers,
 }

@@ -7,7 +7,8 @@ from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Final
 
-from postroom.app.config import Config, Network
+from postroom.app.config import Config
+from postroom.app.settings import Network
 
 LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1"))
 

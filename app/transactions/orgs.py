@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.errors import InvalidError
 from postroom.app.transactions import borders
+from postroom.app.transactions.named import ORG, check_changes, check_exists, check_new
 from postroom.storage import domains, orgs
 from postroom.storage.sqlite import sqlite3
 
 
 def create_org(connection: sqlite3.Connection, data: Mapping[str, Any]) -> bytes:
     """Creates an organisation from a loaded OrgCreateSchema; returns its document. Raises InvalidError."""
-    _check_name(connection, data, None)
+    check_new(connection, ORG, data)
     org_id = orgs.insert_org(connection, data["name"], data.get("description"))
     _set_domains(connection, org_id, data)
     return orgs.read_org(connection, org_id)
@@ -19,11 +20,7 @@ def create_org(connection: sqlite3.Connection, data: Mapping[str, Any]) -> bytes
 
 def patch_org(connection: sqlite3.Connection, org_id: int, data: Mapping[str, Any]) -> bytes:
     """Changes the fields given; returns the document. Raises NotFoundError, InvalidError."""
-    if not orgs.is_org(connection, org_id):
-        raise NotFoundError.of("organisation", org_id)
-    if data.get("ID", org_id) != org_id:
-        raise InvalidError.field("ID", "Cannot be changed.")
-    _check_name(connection, data, org_id)
+    check_changes(connection, ORG, org_id, data)
     orgs.update_org(connection, org_id, data)
     _set_domains(connection, org_id, data)
     return orgs.read_org(connection, org_id)
@@ -31,15 +28,9 @@ def patch_org(connection: sqlite3.Connection, org_id: int, data: Mapping[str, An
 
 def delete_org(connection: sqlite3.Connection, org_id: int) -> None:
     """Removes an organisation; its domains stay, without an organisation. Raises NotFoundError."""
-    if not orgs.is_org(connection, org_id):
-        raise NotFoundError.of("organisation", org_id)
+    check_exists(connection, ORG, org_id)
     with borders.guarded(connection):
         orgs.delete_org(connection, org_id)
-
-
-def _check_name(connection: sqlite3.Connection, data: Mapping[str, Any], org_id: int | None) -> None:
-    if "name" in data and orgs.is_name_taken(connection, data["name"], org_id):
-        raise InvalidError.field("name", f"There is another organisation called {data['name']!r}.")
 
 
 def _set_domains(connection: sqlite3.Connection, org_id: int, data: Mapping[str, Any]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from postroom.app.auth.permissions import PERMISSIONS
 from postroom.app.auth.tokens import ADMIN_ID
-from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.errors import InvalidError
 from postroom.app.transactions.lookups import find_user_or_raise
+from postroom.app.transactions.named import ROLE, check_changes, check_exists, check_new
 from postroom.schemas.roles import EVERYTHING
 from postroom.storage import domains, orgs, role_holders, roles, users
 from postroom.storage.roles import PermissionRow
@@ -18,7 +19,7 @@ from postroom.storage.sqlite import sqlite3
 
 def create_role(connection: sqlite3.Connection, data: Mapping[str, Any]) -> bytes:
     """Creates a role from a loaded RoleCreateSchema; returns its document. Raises InvalidError."""
-    _check_name(connection, data, None)
+    check_new(connection, ROLE, data)
     role_id = roles.insert_role(connection, data["name"], data.get("description"))
     _set_lists(connection, role_id, data)
     return roles.read_role(connection, role_id)
@@ -26,11 +27,7 @@ def create_role(connection: sqlite3.Connection, data: Mapping[str, Any]) -> byte
 
 def patch_role(connection: sqlite3.Connection, role_id: int, data: Mapping[str, Any]) -> bytes:
     """Changes the fields given; returns the document. Raises NotFoundError, InvalidError."""
-    if not roles.is_role(connection, role_id):
-        raise NotFoundError.of("role", role_id)
-    if data.get("ID", role_id) != role_id:
-        raise InvalidError.field("ID", "Cannot be changed.")
-    _check_name(connection, data, role_id)
+    check_changes(connection, ROLE, role_id, data)
     roles.update_role(connection, role_id, data)
     _set_lists(connection, role_id, data)
     return roles.read_role(connection, role_id)
@@ -38,8 +35,7 @@ def patch_role(connection: sqlite3.Connection, role_id: int, data: Mapping[str, 
 
 def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
     """Removes a role. Its holders lose its permissions at once. Raises NotFoundError."""
-    if not roles.is_role(connection, role_id):
-        raise NotFoundError.of("role", role_id)
+    check_exists(connection, ROLE, role_id)
     roles.delete_role(connection, role_id)
 
 
@@ -57,11 +53,6 @@ def set_roles_of_user(
                 raise InvalidError.missing("roles", "role", role_id)
         role_holders.set_user_roles(connection, user_id, role_ids)
     return role_holders.read_user_roles(connection, user_id)
-
-
-def _check_name(connection: sqlite3.Connection, data: Mapping[str, Any], role_id: int | None) -> None:
-    if "name" in data and roles.is_name_taken(connection, data["name"], role_id):
-        raise InvalidError.field("name", f"There is another role called {data['name']!r}.")
 
 
 def _set_lists(connection: sqlite3.Connection, role_id: int, data: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from postroom.app.auth.throttle import LoginSource
-from postroom.app.config import Network
+from postroom.app.settings import Network
 from postroom.app.web.keys import context_of
 
 Address = IPv4Address | IPv6Address

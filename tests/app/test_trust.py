@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from postroom.app.auth.tokens import csrf_token
-from postroom.app.config import Network, SettingError, load_config
+from postroom.app.config import SettingError, load_config
 from postroom.app.routes import ROUTES
+from postroom.app.settings import Network
 from postroom.app.web.authentication import COOKIE
 from postroom.app.web.routing import AddressOr
 from postroom.app.web.trust import DIRECT_HEADERS, find_source

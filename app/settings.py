@@ -1,0 +1,139 @@
+"""What the text of a setting may be, and what it means. Each function raises ValueError with the reason."""
+
+import grp
+import ipaddress
+import os
+import re
+import zoneinfo
+from pathlib import Path
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+#: Address and port.
+Server = tuple[str, int]
+
+
+def number(text: str, low: float, high: float, what: str) -> float:
+    """A number in a range; `what` says which."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+    if not low <= number <= high:
+        raise ValueError(f"{text} is not {what}")
+    return number
+
+
+def whole(text: str, low: int, high: int, what: str) -> int:
+    """A whole number in a range; `what` says which."""
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(number(text, low, high, what))
+
+
+def workers(text: str) -> int:
+    """How many workers."""
+    return whole(text, 1, 64, "a number of workers between 1 and 64")
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Addresses to listen on, comma-separated."""
+    hosts = tuple(host.strip().removeprefix("[").removesuffix("]") for host in text.split(",") if host.strip())
+    if not hosts:
+        raise ValueError("name at least one address to listen on")
+    return hosts
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Networks, comma-separated."""
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def service_networks(text: str) -> tuple[Network, ...]:
+    """The same; `none` for no network at all."""
+    # An empty variable counts as not set.
+    return () if text.strip().lower() == "none" else networks(text)
+
+
+def names(text: str) -> frozenset[str]:
+    """Host names, comma-separated."""
+    names = [part.strip().lower() for part in text.split(",") if part.strip()]
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", name):
+            raise ValueError(f"{name!r} is not a host name; write it in ASCII and without a port")
+    return frozenset(names)
+
+
+def socket_path(text: str) -> str:
+    """The path of a Unix socket."""
+    # sun_path has 108 bytes, the last of which is NUL.
+    if "\0" in text or len(os.fsencode(text)) > 107:
+        raise ValueError("the path of a socket has at most 107 bytes and no NUL")
+    return text
+
+
+def group(text: str) -> int:
+    """The ID of a group."""
+    try:
+        return grp.getgrnam(text).gr_gid
+    except KeyError:
+        raise ValueError(f"there is no group {text!r}") from None
+
+
+def servers(text: str) -> tuple[Server, ...]:
+    """Resolvers, comma-separated."""
+    return tuple(_server(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _server(text: str) -> Server:
+    """An IP address with or without a port, IPv6 with or without brackets. A name would itself need a resolver."""
+    found = re.fullmatch(r"\[(.*)\](?::(.*))?", text) or re.fullmatch(r"([^:]*)(?::([^:]*))?", text)
+    host, port = found.groups() if found else (text, None)
+    number = 53 if port is None else whole(port, 1, 65535, "a port number between 1 and 65535")
+    return str(ipaddress.ip_address(host)), number
+
+
+def timezone(text: str) -> zoneinfo.ZoneInfo:
+    """A time zone by its name."""
+    try:
+        return zoneinfo.ZoneInfo(text)
+    except (zoneinfo.ZoneInfoNotFoundError, OSError):
+        raise ValueError(f"there is no time zone {text!r}; names are like Europe/Berlin") from None
+
+
+def flag(text: str) -> bool:
+    """Yes or no."""
+    lowered = text.lower()
+    if lowered not in ("1", "true", "yes", "on", "0", "false", "no", "off"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return lowered in ("1", "true", "yes", "on")
+
+
+def password(text: str) -> str:
+    """A password."""
+    if "\0" in text or len(text) > 512:
+        raise ValueError("a password has at most 512 characters and no NUL")
+    return text
+
+
+def database(text: str) -> str:
+    """A file, or `:memory:`."""
+    if not text:
+        raise ValueError("name a file, or :memory:")
+    return text
+
+
+def readable_file(text: str) -> str:
+    """The path of a file that can be read."""
+    if not (Path(text).is_file() and os.access(text, os.R_OK)):
+        raise ValueError(f"the file {text} cannot be read")
+    return text
+
+
+def seconds(text: str) -> float:
+    """Seconds, up to an hour."""
+    return number(text, 0.1, 3600, "a number of seconds between 0.1 and 3600")
+
+
+def connections(text: str) -> int:
+    """A number of connections."""
+    return whole(text, 1, 1_000_000, "a number of connections between 1 and a million")
