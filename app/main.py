@@ -31,9 +31,10 @@ from postroom.app.web.keys import CONTEXT
 from postroom.app.web.routing import Guard, Handler, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
+from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
 from postroom.storage.keyring import UnreadableSecretError
-from postroom.storage.sqlite import VERSION, has_wal_reset_bug, sqlite3
+from postroom.storage.sqlite import VERSION, has_wal_reset_bug
 
 log = logging.getLogger("postroom")
 
@@ -179,9 +180,7 @@ async def _ensure_administrator(context: Context, first: FirstPassword) -> str |
     return None
 
 
-def _make_administrator(
-    connection: sqlite3.Connection, hashed: str, password: str, keep: Callable[[str], None] | None
-) -> bool:
+def _make_administrator(connection: Connection, hashed: str, password: str, keep: Callable[[str], None] | None) -> bool:
     made = auth.ensure_administrator(connection, hashed)
     # Before the commit: a left-over file is better than an administrator whose password nobody knows.
     if made and keep is not None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def select_account(database: Database, user_id: int) -> Account | None:
     return _account(await database.look_up(f"{_SELECT} WHERE u.id = ?", (user_id,)))
 
 
-def find_account(connection: sqlite3.Connection, user_id: int) -> Account | None:
+def find_account(connection: Connection, user_id: int) -> Account | None:
     """Like select_account, inside a transaction."""
     return _account(connection.execute(f"{_SELECT} WHERE u.id = ?", (user_id,)).fetchone())
 
@@ -96,14 +96,12 @@ def _account(row: Any) -> Account | None:
     )
 
 
-def set_password(connection: sqlite3.Connection, user_id: int, password: str) -> None:
+def set_password(connection: Connection, user_id: int, password: str) -> None:
     """Stores the hash of a new password, and invalidates all earlier tokens."""
     connection.execute("UPDATE users SET password = ?, token_epoch = token_epoch + 1 WHERE id = ?", (password, user_id))
 
 
-def change_password(
-    connection: sqlite3.Connection, user_id: int, old: str | None, new: str, session_id: str | None
-) -> bool:
+def change_password(connection: Connection, user_id: int, old: str | None, new: str, session_id: str | None) -> bool:
     """Replaces the hash, and invalidates all earlier tokens except that of the session.
 
     False when the stored hash is no longer the old one, because somebody else has changed it.
@@ -120,12 +118,12 @@ def change_password(
     return changed.rowcount > 0
 
 
-def replace_hash(connection: sqlite3.Connection, user_id: int, old: str, new: str) -> None:
+def replace_hash(connection: Connection, user_id: int, old: str, new: str) -> None:
     """Stores another hash of the same password, unless the password was changed meanwhile."""
     connection.execute("UPDATE users SET password = ? WHERE id = ? AND password = ?", (new, user_id, old))
 
 
-def ensure_administrator(connection: sqlite3.Connection, password: str | None) -> bool:
+def ensure_administrator(connection: Connection, password: str | None) -> bool:
     """Creates user 0, `admin`, if it does not exist yet. Returns whether it was created."""
     made = connection.execute(
         "INSERT INTO users (id, username, password) VALUES (0, 'admin', ?) ON CONFLICT DO NOTHING RETURNING id",
@@ -148,13 +146,13 @@ async def select_setting(database: Database, name: str) -> str | None:
     return row[0] if row else None
 
 
-def find_setting(connection: sqlite3.Connection, name: str) -> str | None:
+def find_setting(connection: Connection, name: str) -> str | None:
     """The same on a connection."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
     return str(row[0]) if row else None
 
 
-def set_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+def set_setting(connection: Connection, name: str, value: str) -> None:
     """Stores a setting."""
     connection.execute(
         "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
@@ -162,25 +160,25 @@ def set_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
     )
 
 
-def delete_setting(connection: sqlite3.Connection, name: str) -> None:
+def delete_setting(connection: Connection, name: str) -> None:
     """Removes a setting, if it exists."""
     connection.execute("DELETE FROM settings WHERE name = ?", (name,))
 
 
-def ensure_token_key(connection: sqlite3.Connection) -> str:
+def ensure_token_key(connection: Connection) -> str:
     """The key that signs tokens; creates it if there is none yet. UnreadableSecretError."""
     if find_sealed_token_key(connection) is None:
         sealed.renew_token_key(connection)
     return find_token_key(connection)
 
 
-def find_token_key(connection: sqlite3.Connection) -> str:
+def find_token_key(connection: Connection) -> str:
     """The key that signs tokens. UnreadableSecretError."""
     found = find_sealed_token_key(connection)
     return sealed.unseal(connection, sealed.place_of("settings", "value", "token_key"), found or sealed.FORGOTTEN)
 
 
-def find_sealed_token_key(connection: sqlite3.Connection) -> str | None:
+def find_sealed_token_key(connection: Connection) -> str | None:
     """The key that signs tokens in its stored, encrypted form; None if there is none yet."""
     row = connection.execute("SELECT value FROM settings WHERE name = 'token_key'").fetchone()
     return row[0] if row else None

@@ -6,7 +6,7 @@ The domains of both sides are given by ID, or by name as in folded addresses.
 import json
 from collections.abc import Collection
 
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 #: `IN` a list of IDs or names, which is always one parameter.
 _AMONG = "IN (SELECT value FROM json_each(?))"
@@ -14,7 +14,7 @@ _AMONG = "IN (SELECT value FROM json_each(?))"
 _DOMAIN = "substr(key, instr(key, '@') + 1)"
 
 
-def delete_store_access(connection: sqlite3.Connection, one: Collection[int], other: Collection[int]) -> None:
+def delete_store_access(connection: Connection, one: Collection[int], other: Collection[int]) -> None:
     """Removes the access of users of either side to stores of the other side."""
     for owners, members in ((one, other), (other, one)):
         connection.execute(
@@ -28,7 +28,7 @@ def delete_store_access(connection: sqlite3.Connection, one: Collection[int], ot
 
 
 def delete_grants(
-    connection: sqlite3.Connection, owners: Collection[int], members: Collection[int], names: Collection[str]
+    connection: Connection, owners: Collection[int], members: Collection[int], names: Collection[str]
 ) -> None:
     """Removes grants by users of `owners` to users of `members`, or to addresses in the domains `names`."""
     connection.execute(
@@ -42,9 +42,7 @@ def delete_grants(
     )
 
 
-def list_named(
-    connection: sqlite3.Connection, owners: Collection[int], names: Collection[str]
-) -> list[tuple[int, int]]:
+def list_named(connection: Connection, owners: Collection[int], names: Collection[str]) -> list[tuple[int, int]]:
     """(domain ID, user ID) of the users of these domains who have an alias or altname in a domain of `names`."""
     return connection.execute(
         f"""
@@ -58,7 +56,7 @@ def list_named(
     ).fetchall()
 
 
-def delete_names(connection: sqlite3.Connection, user_id: int, names: Collection[str]) -> None:
+def delete_names(connection: Connection, user_id: int, names: Collection[str]) -> None:
     """Removes a user's aliases and altnames in the domains `names`."""
     connection.execute(
         f"DELETE FROM addresses WHERE user_id = ? AND kind <> 'username' AND instr(key, '@') AND {_DOMAIN} {_AMONG}",

@@ -4,7 +4,7 @@ import orjson
 
 from postroom.schemas.values.create_defaults import NONE, Defaults
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 async def select_defaults(database: Database, domain_id: int | None) -> Defaults | None:
@@ -19,7 +19,7 @@ async def select_defaults(database: Database, domain_id: int | None) -> Defaults
     return _parse(row[0]) if row else None
 
 
-def read_defaults(connection: sqlite3.Connection, domain_id: int | None) -> Defaults:
+def read_defaults(connection: Connection, domain_id: int | None) -> Defaults:
     """Like select_defaults, inside a transaction. Empty defaults if none are stored."""
     sql = "SELECT document FROM create_defaults WHERE domain_id IS ?"
     row = connection.execute(sql, (domain_id,)).fetchone()
@@ -34,13 +34,13 @@ _SELECT_LAYERS = """
 """
 
 
-def read_layers(connection: sqlite3.Connection, domain_id: int) -> list[Defaults]:
+def read_layers(connection: Connection, domain_id: int) -> list[Defaults]:
     """The stored defaults that apply to a domain, as far as they exist: first those of all domains, then its own."""
     rows = connection.execute(_SELECT_LAYERS, (domain_id,)).fetchall()
     return [_parse(row[0]) for row in rows]
 
 
-def replace_defaults(connection: sqlite3.Connection, domain_id: int | None, defaults: Defaults) -> None:
+def replace_defaults(connection: Connection, domain_id: int | None, defaults: Defaults) -> None:
     """Stores the defaults of one domain, or (None) those of all domains."""
     connection.execute("DELETE FROM create_defaults WHERE domain_id IS ?", (domain_id,))
     connection.execute(

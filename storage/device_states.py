@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 #: Most devices of one user. A limit is needed, because anybody with the user's password can invent devices.
 MOST_DEVICES = 1000
@@ -25,14 +25,14 @@ COLUMNS = {
 }
 
 
-def list_statuses(connection: sqlite3.Connection, user_id: int) -> list[tuple[str, int]]:
+def list_statuses(connection: Connection, user_id: int) -> list[tuple[str, int]]:
     """(device ID, wipe status) of a user's devices."""
     return connection.execute(
         "SELECT device_id, wipe_status FROM devices WHERE user_id = ? ORDER BY device_id", (user_id,)
     ).fetchall()
 
 
-def find_status(connection: sqlite3.Connection, user_id: int, device_id: str) -> int | None:
+def find_status(connection: Connection, user_id: int, device_id: str) -> int | None:
     """The wipe status of a device, None when there is no such device."""
     row = connection.execute(
         "SELECT wipe_status FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id)
@@ -40,7 +40,7 @@ def find_status(connection: sqlite3.Connection, user_id: int, device_id: str) ->
     return int(row[0]) if row else None
 
 
-def set_status(connection: sqlite3.Connection, user_id: int, device_id: str, status: int) -> None:
+def set_status(connection: Connection, user_id: int, device_id: str, status: int) -> None:
     """Sets the wipe status of a device. An unknown device becomes known."""
     connection.execute(
         """INSERT INTO devices (user_id, device_id, wipe_status) VALUES (?, ?, ?)
@@ -50,7 +50,7 @@ def set_status(connection: sqlite3.Connection, user_id: int, device_id: str, sta
 
 
 def insert_history(
-    connection: sqlite3.Connection, user_id: int, device_id: str, status: int, time: int, remote_ip: str
+    connection: Connection, user_id: int, device_id: str, status: int, time: int, remote_ip: str
 ) -> None:
     """Adds a change of a wipe status, which outlives the device. Beyond the limits it deletes the oldest ones."""
     connection.execute(
@@ -61,7 +61,7 @@ def insert_history(
     _keep_latest(connection, "wipe_history", HISTORY_OF_USER, user_id=user_id)
 
 
-def _keep_latest(connection: sqlite3.Connection, table: str, most: int, **key: object) -> None:
+def _keep_latest(connection: Connection, table: str, most: int, **key: object) -> None:
     """Deletes all rows of a key except the latest `most`. Needs an index on the key's columns, followed by the ID."""
     condition = " AND ".join(f"{column} = ?" for column in key)
     connection.execute(
@@ -74,7 +74,7 @@ def _keep_latest(connection: sqlite3.Connection, table: str, most: int, **key: o
     )
 
 
-def upsert_device(connection: sqlite3.Connection, user_id: int, device_id: str, state: Mapping[str, object]) -> None:
+def upsert_device(connection: Connection, user_id: int, device_id: str, state: Mapping[str, object]) -> None:
     """Stores the given fields of a device's state, named as in the API."""
     given = {COLUMNS[name]: json.dumps(value) if name == "asversion" else value for name, value in state.items()}
     columns = ["user_id", "device_id", *given]
@@ -86,7 +86,7 @@ def upsert_device(connection: sqlite3.Connection, user_id: int, device_id: str, 
     )
 
 
-def clear_device(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
+def clear_device(connection: Connection, user_id: int, device_id: str) -> None:
     """Deletes a device's sync progress. Its description and its wipe status stay."""
     connection.execute(
         """UPDATE devices
@@ -97,7 +97,7 @@ def clear_device(connection: sqlite3.Connection, user_id: int, device_id: str) -
     )
 
 
-def make_room(connection: sqlite3.Connection, user_id: int, lasting: int) -> bool:
+def make_room(connection: Connection, user_id: int, lasting: int) -> bool:
     """Deletes the least recently seen devices of a user until there is room for one more. Returns whether there is.
 
     A device with a wipe status above `lasting` stays: inventing devices must not save one from being wiped.
@@ -120,18 +120,18 @@ def make_room(connection: sqlite3.Connection, user_id: int, lasting: int) -> boo
     return bool(forgotten.rowcount == surplus)
 
 
-def delete_device(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
+def delete_device(connection: Connection, user_id: int, device_id: str) -> None:
     """Removes a device. Its history and a requested resync stay."""
     connection.execute("DELETE FROM devices WHERE user_id = ? AND device_id = ?", (user_id, device_id))
 
 
-def insert_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
+def insert_resync(connection: Connection, user_id: int, device_id: str) -> None:
     """Requests a resync of a device; idempotent. Beyond the limit it deletes the oldest request."""
     connection.execute("INSERT OR REPLACE INTO due_resyncs (user_id, device_id) VALUES (?, ?)", (user_id, device_id))
     _keep_latest(connection, "due_resyncs", MOST_RESYNCS, user_id=user_id)
 
 
-def delete_resync(connection: sqlite3.Connection, user_id: int, device_id: str) -> bool:
+def delete_resync(connection: Connection, user_id: int, device_id: str) -> bool:
     """Deletes a resync request; returns whether there was one."""
     sql = "DELETE FROM due_resyncs WHERE user_id = ? AND device_id = ?"
     return connection.execute(sql, (user_id, device_id)).rowcount > 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.user_documents import boolean
 
 _DEVICE = """json_object(
@@ -125,7 +125,7 @@ async def select_owner(database: Database, username: str) -> int | None:
     return found
 
 
-def find_owner(connection: sqlite3.Connection, username: str) -> int | None:
+def find_owner(connection: Connection, username: str) -> int | None:
     """Like select_owner, inside a transaction."""
     row = connection.execute(_SELECT_OWNER, (fold(username),)).fetchone()
     return int(row[0]) if row else None

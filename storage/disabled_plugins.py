@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 _SELECT = """SELECT CAST('{"data":' || disabled_plugins || '}' AS BLOB) FROM domains WHERE id = ?"""
 # Find the user by username or alias, as everywhere in /service.
@@ -30,6 +30,6 @@ async def select_disabled_plugins_of(database: Database, username: str) -> bytes
     return found
 
 
-def set_disabled_plugins(connection: sqlite3.Connection, domain_id: int, names: Sequence[str]) -> None:
+def set_disabled_plugins(connection: Connection, domain_id: int, names: Sequence[str]) -> None:
     """Replaces the disabled plugins of a domain."""
     connection.execute("UPDATE domains SET disabled_plugins = ? WHERE id = ?", (json.dumps(names), domain_id))

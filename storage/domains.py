@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from postroom.schemas.values.queries import DomainQuery
 from postroom.storage.database import Database
+from postroom.storage.engine import Connection
 from postroom.storage.lists import among, list_statement
-from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_documents import boolean
 
 #: Fields that are one column each: name in the API -> column.
@@ -124,7 +124,7 @@ async def select_active_user_count(database: Database, *, caller: int) -> int:
     return int(await database.search(caller, "SELECT coalesce(sum(active_users), 0) FROM domains"))
 
 
-def read_domain(connection: sqlite3.Connection, domain_id: int) -> bytes:
+def read_domain(connection: Connection, domain_id: int) -> bytes:
     """The document of level 2, inside a transaction."""
     sql = f"SELECT CAST({document(2)} AS BLOB) FROM domains d WHERE d.id = ?"
     found: bytes = connection.execute(sql, (domain_id,)).fetchone()[0]
@@ -134,26 +134,24 @@ def read_domain(connection: sqlite3.Connection, domain_id: int) -> bytes:
 _ROW = "SELECT id, org_id, domainname, max_user, active_users, domain_status FROM domains"
 
 
-def find_domain(connection: sqlite3.Connection, domain_id: int) -> DomainRow | None:
+def find_domain(connection: Connection, domain_id: int) -> DomainRow | None:
     """The domain, or None."""
     row = connection.execute(f"{_ROW} WHERE id = ?", (domain_id,)).fetchone()
     return DomainRow(*row) if row else None
 
 
-def list_domains(connection: sqlite3.Connection) -> list[DomainRow]:
+def list_domains(connection: Connection) -> list[DomainRow]:
     """Every domain, by ID."""
     return [DomainRow(*row) for row in connection.execute(f"{_ROW} ORDER BY id")]
 
 
-def find_domain_by_name(connection: sqlite3.Connection, domainname: str) -> DomainRow | None:
+def find_domain_by_name(connection: Connection, domainname: str) -> DomainRow | None:
     """The domain with a name in A-labels and lower case, or None."""
     row = connection.execute(f"{_ROW} WHERE domainname = ?", (domainname,)).fetchone()
     return DomainRow(*row) if row else None
 
 
-def insert_domain(
-    connection: sqlite3.Connection, domainname: str, displayname: str, fields: Mapping[str, object]
-) -> int:
+def insert_domain(connection: Connection, domainname: str, displayname: str, fields: Mapping[str, object]) -> int:
     """Adds a domain; `fields` by their names in the API. Returns the ID."""
     known = {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}
     columns = ["domainname", "displayname", *known]
@@ -164,7 +162,7 @@ def insert_domain(
     return int(domain_id)
 
 
-def update_domain(connection: sqlite3.Connection, domain_id: int, fields: Mapping[str, object]) -> None:
+def update_domain(connection: Connection, domain_id: int, fields: Mapping[str, object]) -> None:
     """Sets columns by their names in the API."""
     known = {COLUMNS[name]: value for name, value in fields.items() if name in COLUMNS}
     if known:
@@ -172,6 +170,6 @@ def update_domain(connection: sqlite3.Connection, domain_id: int, fields: Mappin
         connection.execute(f"UPDATE domains SET {assignments} WHERE id = ?", (*known.values(), domain_id))
 
 
-def delete_domain(connection: sqlite3.Connection, domain_id: int) -> None:
+def delete_domain(connection: Connection, domain_id: int) -> None:
     """Removes a domain. Foreign keys also remove its users and all their data."""
     connection.execute("DELETE FROM domains WHERE id = ?", (domain_id,))

@@ -3,6 +3,11 @@
 from postroom.storage.keyring import KeyFileError
 from postroom.storage.sqlite import sqlite3
 
+#: What a connection raises: anything, a failure of the engine while it works, and a broken rule of the schema.
+EngineError = sqlite3.Error
+OperationalError = sqlite3.OperationalError
+IntegrityError = sqlite3.IntegrityError
+
 
 class DatabaseError(Exception):
     """The database cannot be opened or a commit failed; the text is fit for a person at the command line."""

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from postroom.storage.engine import Connection
 from postroom.storage.keyring import UnreadableSecretError
 from postroom.storage.sealed import FORGOTTEN, place_of, seal, unseal
-from postroom.storage.sqlite import sqlite3
 
 #: Name in the API -> column. The storage itself sets `ID` and `date`.
 COLUMNS = {
@@ -27,7 +27,7 @@ COLUMNS = {
 }
 
 
-def list_fetchmail(connection: sqlite3.Connection, user_id: int) -> dict[int, dict[str, object]]:
+def list_fetchmail(connection: Connection, user_id: int) -> dict[int, dict[str, object]]:
     """Entries by ID, with fields named as in the API. A password that cannot be decrypted is left out."""
     rows = connection.execute(
         f"SELECT id, date, {', '.join(COLUMNS.values())} FROM fetchmail WHERE user_id = ?", (user_id,)
@@ -41,7 +41,7 @@ def list_fetchmail(connection: sqlite3.Connection, user_id: int) -> dict[int, di
     return entries
 
 
-def insert_fetchmail(connection: sqlite3.Connection, user_id: int, entry: Mapping[str, object], date: str) -> None:
+def insert_fetchmail(connection: Connection, user_id: int, entry: Mapping[str, object], date: str) -> None:
     """Adds an entry, which has to contain all fields of COLUMNS."""
     # The encrypted password is bound to the entry's ID, which is known only after the insert.
     (entry_id,) = connection.execute(
@@ -56,7 +56,7 @@ def insert_fetchmail(connection: sqlite3.Connection, user_id: int, entry: Mappin
     connection.execute("UPDATE fetchmail SET src_password = ? WHERE id = ?", (sealed, entry_id))
 
 
-def update_fetchmail(connection: sqlite3.Connection, entry_id: int, entry: Mapping[str, object], date: str) -> None:
+def update_fetchmail(connection: Connection, entry_id: int, entry: Mapping[str, object], date: str) -> None:
     """Sets all fields of one entry. Without a password in `entry`, the stored one is deleted."""
     password = entry.get("srcPassword")
     sealed = FORGOTTEN if password is None else seal(connection, _place(entry_id), str(password))
@@ -70,12 +70,12 @@ def _place(entry_id: int) -> str:
     return place_of("fetchmail", "src_password", entry_id)
 
 
-def delete_fetchmail(connection: sqlite3.Connection, entry_ids: Sequence[int]) -> None:
+def delete_fetchmail(connection: Connection, entry_ids: Sequence[int]) -> None:
     """Removes entries by ID."""
     connection.executemany("DELETE FROM fetchmail WHERE id = ?", [(entry_id,) for entry_id in entry_ids])
 
 
-def move_mailboxes(connection: sqlite3.Connection, user_id: int, keys: Sequence[str], address: str) -> None:
+def move_mailboxes(connection: Connection, user_id: int, keys: Sequence[str], address: str) -> None:
     """Makes a user's entries for one of these addresses (`keys`, folded) deliver to `address` instead."""
     connection.execute(
         """

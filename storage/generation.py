@@ -3,10 +3,10 @@
 import threading
 from itertools import count
 
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
-def find_auth_generation(connection: sqlite3.Connection) -> int:
+def find_auth_generation(connection: Connection) -> int:
     """The number as it stands on a connection; triggers in the schema count it up."""
     (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
     return int(generation)
@@ -38,7 +38,7 @@ class Generation:
         """Whether a look that began after this moment has ended."""
         return self._seen > mark
 
-    def look(self, connection: sqlite3.Connection) -> None:
+    def look(self, connection: Connection) -> None:
         """Learns the number from a connection."""
         mark = self.mark()
         self.learn(find_auth_generation(connection), mark)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 DELEGATE, SENDAS = "delegate", "sendas"
 
@@ -24,13 +24,13 @@ async def select_grants(database: Database, domain_id: int, user_id: int, kind: 
     return found
 
 
-def read_grants(connection: sqlite3.Connection, domain_id: int, user_id: int, kind: str) -> bytes | None:
+def read_grants(connection: Connection, domain_id: int, user_id: int, kind: str) -> bytes | None:
     """Like select_grants, inside a transaction."""
     row = connection.execute(_SELECT, (kind, user_id, domain_id)).fetchone()
     return row[0] if row else None
 
 
-def replace_grants(connection: sqlite3.Connection, user_id: int, kind: str, addresses: Sequence[str]) -> None:
+def replace_grants(connection: Connection, user_id: int, kind: str, addresses: Sequence[str]) -> None:
     """Replaces the list, in this order. Of addresses that differ only in case, the first one counts.
 
     An existing grant keeps the user to whom it was made.
@@ -55,7 +55,7 @@ def replace_grants(connection: sqlite3.Connection, user_id: int, kind: str, addr
     )
 
 
-def move_grants(connection: sqlite3.Connection, member_id: int, keys: Sequence[str], address: str) -> None:
+def move_grants(connection: Connection, member_id: int, keys: Sequence[str], address: str) -> None:
     """Changes grants to a user under one of these addresses (`keys`, folded) to `address`, without duplicates.
 
     Grants to one of the addresses stay if they were made while nobody or another user had the address.
@@ -70,7 +70,7 @@ def move_grants(connection: sqlite3.Connection, member_id: int, keys: Sequence[s
         )
 
 
-def delete_grants_to_users(connection: sqlite3.Connection, condition: str, param: object) -> None:
+def delete_grants_to_users(connection: Connection, condition: str, param: object) -> None:
     """Removes grants to all addresses of the users that match a condition on the table users.
 
     This includes grants from before the user had the address: a later owner must not inherit them.

@@ -7,7 +7,7 @@ a violated constraint means invalid input, not a failed database.
 import re
 from typing import Final
 
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.faults import IntegrityError
 
 _NAME = ("username, aliases or altnames", "One of these names is in use already.")
 
@@ -32,7 +32,7 @@ _OTHER = ("", "A value is not one that can be stored.")
 _UNIQUE = re.compile(r"UNIQUE constraint failed: ([^,]+)")
 
 
-def rule_of(error: sqlite3.IntegrityError) -> tuple[str, str]:
+def rule_of(error: IntegrityError) -> tuple[str, str]:
     """(field, reason) of the rule behind a violated constraint; the field is "" if there is no single one."""
     text = str(error)
     if found := _UNIQUE.match(text):

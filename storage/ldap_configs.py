@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postroom.storage.database import Database
+from postroom.storage.engine import Connection
 from postroom.storage.keyring import UnreadableSecretError
 from postroom.storage.sealed import place_of, seal, unseal
-from postroom.storage.sqlite import sqlite3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def select_ldap_config(database: Database, org_id: int | None) -> LdapConf
     return await database.look_up_by(find_ldap_config, org_id)
 
 
-def find_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:
+def find_ldap_config(connection: Connection, org_id: int | None) -> LdapConfigRow | None:
     """Like select_ldap_config, inside a transaction."""
     row = connection.execute(
         "SELECT org_id, document, bind_pass FROM ldap_configs WHERE org_id IS ?", (org_id,)
@@ -45,7 +45,7 @@ async def select_effective_ldap_config(database: Database, org_id: int | None) -
     return await database.look_up_by(_find_effective_ldap_config, org_id)
 
 
-def _find_effective_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> LdapConfigRow | None:
+def _find_effective_ldap_config(connection: Connection, org_id: int | None) -> LdapConfigRow | None:
     row = connection.execute(
         """
         SELECT org_id, document, bind_pass FROM ldap_configs
@@ -58,7 +58,7 @@ def _find_effective_ldap_config(connection: sqlite3.Connection, org_id: int | No
     return _opened(connection, *row) if row else None
 
 
-def _opened(connection: sqlite3.Connection, org_id: int | None, document: str, bind_pass: str | None) -> LdapConfigRow:
+def _opened(connection: Connection, org_id: int | None, document: str, bind_pass: str | None) -> LdapConfigRow:
     if bind_pass is None:
         return LdapConfigRow(json.loads(document), None)
     try:
@@ -79,7 +79,7 @@ async def select_ldap_configs_of_name(database: Database, domainname: str | None
     return await database.look_up_by(_list_of_name, domainname)
 
 
-def _list_of_name(connection: sqlite3.Connection, domainname: str | None) -> list[LdapConfigRow]:
+def _list_of_name(connection: Connection, domainname: str | None) -> list[LdapConfigRow]:
     if domainname is None:
         rows = connection.execute("SELECT org_id, document, bind_pass FROM ldap_configs ORDER BY id")
         return [_opened(connection, *row) for row in rows]
@@ -94,7 +94,7 @@ async def select_configured_orgs(database: Database) -> frozenset[int]:
     return frozenset(row[0] for row in rows)
 
 
-def set_ldap_config(connection: sqlite3.Connection, org_id: int | None, row: LdapConfigRow) -> None:
+def set_ldap_config(connection: Connection, org_id: int | None, row: LdapConfigRow) -> None:
     """Stores a configuration, replacing the former one."""
     delete_ldap_config(connection, org_id)
     bind_pass = None if row.bind_pass is None else seal(connection, _place(org_id), row.bind_pass)
@@ -104,6 +104,6 @@ def set_ldap_config(connection: sqlite3.Connection, org_id: int | None, row: Lda
     )
 
 
-def delete_ldap_config(connection: sqlite3.Connection, org_id: int | None) -> None:
+def delete_ldap_config(connection: Connection, org_id: int | None) -> None:
     """Removes a configuration, if it exists."""
     connection.execute("DELETE FROM ldap_configs WHERE org_id IS ?", (org_id,))

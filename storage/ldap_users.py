@@ -7,7 +7,7 @@ from typing import Any
 
 from postroom.schemas.values.proptags import Value
 from postroom.schemas.values.text import fold
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ _SELECT = """
 """
 
 
-def find_stored_user(connection: sqlite3.Connection, user_id: int) -> StoredUser | None:
+def find_stored_user(connection: Connection, user_id: int) -> StoredUser | None:
     """The user, or None."""
     row = connection.execute(f"{_SELECT} WHERE u.id = ?", (user_id,)).fetchone()
     return _stored(row) if row else None
 
 
 def list_linked(
-    connection: sqlite3.Connection, object_ids: Collection[str], domain_ids: Collection[int]
+    connection: Connection, object_ids: Collection[str], domain_ids: Collection[int]
 ) -> dict[str, list[StoredUser]]:
     """Object ID -> the users of these domains that are linked to it. IDs without users are left out."""
     rows = connection.execute(
@@ -70,7 +70,7 @@ def list_linked(
     return found
 
 
-def list_owners(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
+def list_owners(connection: Connection, names: Iterable[str]) -> dict[str, list[tuple[str, int]]]:
     """Folded name -> (kind, user ID) of its owners. Names without owners are left out."""
     rows = connection.execute(
         # The username of a contact reserves no name.
@@ -88,9 +88,7 @@ def list_owners(connection: sqlite3.Connection, names: Iterable[str]) -> dict[st
     return found
 
 
-def list_linked_after(
-    connection: sqlite3.Connection, domain_ids: Collection[int], user_id: int, limit: int
-) -> list[Linked]:
+def list_linked_after(connection: Connection, domain_ids: Collection[int], user_id: int, limit: int) -> list[Linked]:
     """The next linked users of these domains, by ID, after `user_id`."""
     rows = connection.execute(
         """
@@ -106,7 +104,7 @@ def list_linked_after(
 
 
 def list_unseen(
-    connection: sqlite3.Connection, task_id: int, domain_ids: Collection[int], user_id: int, limit: int
+    connection: Connection, task_id: int, domain_ids: Collection[int], user_id: int, limit: int
 ) -> list[Linked]:
     """Like list_linked_after, but only users whose object has no item in a task."""
     rows = connection.execute(
@@ -124,7 +122,7 @@ def list_unseen(
     return [Linked(*row) for row in rows]
 
 
-def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) -> dict[int, int]:
+def count_linked(connection: Connection, domain_ids: Collection[int]) -> dict[int, int]:
     """Domain -> number of its linked users. Domains without any are left out."""
     rows = connection.execute(
         """
@@ -138,7 +136,7 @@ def count_linked(connection: sqlite3.Connection, domain_ids: Collection[int]) ->
     return dict(rows.fetchall())
 
 
-def list_texts(connection: sqlite3.Connection, user_ids: Collection[int], tag: int) -> dict[int, str]:
+def list_texts(connection: Connection, user_ids: Collection[int], tag: int) -> dict[int, str]:
     """User ID -> value of a text property. Users without it are left out."""
     rows = connection.execute(
         "SELECT user_id, value FROM properties WHERE tag = ? AND user_id IN (SELECT value FROM json_each(?))",

@@ -5,7 +5,7 @@ from typing import Any
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 #: Name in the API -> column.
 COLUMNS = {
@@ -54,13 +54,13 @@ async def select_oof_of_address(database: Database, address: str) -> bytes | Non
     return found
 
 
-def find_oof(connection: sqlite3.Connection, user_id: int) -> dict[str, Any]:
+def find_oof(connection: Connection, user_id: int) -> dict[str, Any]:
     """All fields by their names in the API; None if not set."""
     row = connection.execute(f"SELECT {', '.join(COLUMNS.values())} FROM oof WHERE user_id = ?", (user_id,)).fetchone()
     return dict(zip(COLUMNS, row, strict=True)) if row else dict.fromkeys(COLUMNS) | DEFAULTS
 
 
-def set_oof(connection: sqlite3.Connection, user_id: int, fields: Mapping[str, Any]) -> None:
+def set_oof(connection: Connection, user_id: int, fields: Mapping[str, Any]) -> None:
     """Writes all fields of COLUMNS; None means "not set"."""
     connection.execute(
         f"""

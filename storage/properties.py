@@ -8,7 +8,7 @@ from itertools import chain
 from postroom.schemas.values.proptags import Kind, PropTag, Value
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.user_documents import PROPERTY_VALUE
 
 
@@ -46,7 +46,7 @@ async def select_properties(database: Database, domain_id: int, user_id: int, ta
     return found
 
 
-def write_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value]) -> None:
+def write_properties(connection: Connection, user_id: int, properties: Mapping[PropTag, Value]) -> None:
     """Writes properties. The caller has to check that the values have the proptags' kinds."""
     if properties:
         rows = [_row(user_id, proptag, value) for proptag, value in properties.items()]
@@ -66,12 +66,12 @@ def _row(user_id: int, proptag: PropTag, value: Value) -> tuple[object, ...]:
     return (user_id, proptag.tag, proptag.name, proptag.kind, proptag.multi, stored, number, folded)
 
 
-def delete_property(connection: sqlite3.Connection, user_id: int, tag: int) -> None:
+def delete_property(connection: Connection, user_id: int, tag: int) -> None:
     """Removes one property, if it is set."""
     connection.execute("DELETE FROM properties WHERE user_id = ? AND tag = ?", (user_id, tag))
 
 
-def count_octets(connection: sqlite3.Connection, user_id: int) -> int:
+def count_octets(connection: Connection, user_id: int) -> int:
     """The total size of a user's property values, in octets."""
     (octets,) = connection.execute(
         "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM properties WHERE user_id = ?", (user_id,)

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Sequence
 
+from postroom.storage.engine import Connection
 from postroom.storage.roles import PermissionRow
-from postroom.storage.sqlite import sqlite3
 
 
-def set_role_users(connection: sqlite3.Connection, role_id: int, user_ids: Sequence[int]) -> None:
+def set_role_users(connection: Connection, role_id: int, user_ids: Sequence[int]) -> None:
     """Replaces the holders of a role."""
     connection.executemany(
         "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)", [(each, role_id) for each in user_ids]
@@ -19,7 +19,7 @@ def set_role_users(connection: sqlite3.Connection, role_id: int, user_ids: Seque
     )
 
 
-def set_user_roles(connection: sqlite3.Connection, user_id: int, role_ids: Sequence[int]) -> None:
+def set_user_roles(connection: Connection, user_id: int, role_ids: Sequence[int]) -> None:
     """Replaces the roles of a user."""
     connection.executemany(
         "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)",
@@ -32,7 +32,7 @@ def set_user_roles(connection: sqlite3.Connection, user_id: int, role_ids: Seque
     )
 
 
-def list_held_in(connection: sqlite3.Connection, domain_id: int) -> list[tuple[str, list[PermissionRow]]]:
+def list_held_in(connection: Connection, domain_id: int) -> list[tuple[str, list[PermissionRow]]]:
     """For each role with holders in the domain: the username of one of them, and the permissions of the role."""
     held = connection.execute(
         """
@@ -50,14 +50,14 @@ def list_held_in(connection: sqlite3.Connection, domain_id: int) -> list[tuple[s
     return [(username, _list_permissions(connection, role_id)) for role_id, username in held.fetchall()]
 
 
-def _list_permissions(connection: sqlite3.Connection, role_id: int) -> list[PermissionRow]:
+def _list_permissions(connection: Connection, role_id: int) -> list[PermissionRow]:
     rows = connection.execute(
         "SELECT permission, domain_id, org_id, everything FROM role_permissions WHERE role_id = ?", (role_id,)
     )
     return [PermissionRow(name, domain_id, org_id, bool(everything)) for name, domain_id, org_id, everything in rows]
 
 
-def read_user_roles(connection: sqlite3.Connection, user_id: int) -> bytes:
+def read_user_roles(connection: Connection, user_id: int) -> bytes:
     """The response `{"data": [{"ID", "name"}, ...]}` as JSON, inside a transaction."""
     found: bytes = connection.execute(
         """

@@ -7,8 +7,8 @@ from postroom.schemas.values.queries import RoleQuery
 from postroom.schemas.values.roles import LONGEST_NAME
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.engine import Connection
 from postroom.storage.lists import list_statement
-from postroom.storage.sqlite import sqlite3
 
 #: Field -> SQL expression to sort by.
 SORT_COLUMNS = {"ID": "r.id", "name": "r.key", "description": "r.description"}
@@ -65,21 +65,19 @@ async def select_role(database: Database, role_id: int, level: int, *, caller: i
     return found
 
 
-def read_role(connection: sqlite3.Connection, role_id: int) -> bytes:
+def read_role(connection: Connection, role_id: int) -> bytes:
     """The document of level 2, inside a transaction."""
     sql = f"SELECT CAST({_document(2)} AS BLOB) FROM roles r WHERE r.id = ?"
     found: bytes = connection.execute(sql, (role_id,)).fetchone()[0]
     return found
 
 
-def is_role(connection: sqlite3.Connection, role_id: int) -> bool:
+def is_role(connection: Connection, role_id: int) -> bool:
     """Whether the role exists."""
     return connection.execute("SELECT 1 FROM roles WHERE id = ?", (role_id,)).fetchone() is not None
 
 
-def insert_role(
-    connection: sqlite3.Connection, name: str, description: str | None, *, made_for: int | None = None
-) -> int:
+def insert_role(connection: Connection, name: str, description: str | None, *, made_for: int | None = None) -> int:
     """Adds a role without permissions; returns the ID. `made_for`: purging this domain removes the role, too."""
     (role_id,) = connection.execute(
         "INSERT INTO roles (name, key, description, made_for) VALUES (?, ?, ?, ?) RETURNING id",
@@ -88,7 +86,7 @@ def insert_role(
     return int(role_id)
 
 
-def update_role(connection: sqlite3.Connection, role_id: int, fields: Mapping[str, str | None]) -> None:
+def update_role(connection: Connection, role_id: int, fields: Mapping[str, str | None]) -> None:
     """Sets the name, the description, or both."""
     if "name" in fields:
         name = fields["name"] or ""
@@ -97,12 +95,12 @@ def update_role(connection: sqlite3.Connection, role_id: int, fields: Mapping[st
         connection.execute("UPDATE roles SET description = ? WHERE id = ?", (fields["description"], role_id))
 
 
-def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
+def delete_role(connection: Connection, role_id: int) -> None:
     """Removes a role. Its holders lose it."""
     connection.execute("DELETE FROM roles WHERE id = ?", (role_id,))
 
 
-def delete_role_made_for(connection: sqlite3.Connection, domain_id: int) -> None:
+def delete_role_made_for(connection: Connection, domain_id: int) -> None:
     """Removes the role that was made for a domain, unless it has permissions for anything else by now."""
     connection.execute(
         """
@@ -115,7 +113,7 @@ def delete_role_made_for(connection: sqlite3.Connection, domain_id: int) -> None
 
 
 def insert_permission(
-    connection: sqlite3.Connection,
+    connection: Connection,
     role_id: int,
     permission: str,
     *,
@@ -130,7 +128,7 @@ def insert_permission(
     )
 
 
-def replace_permissions(connection: sqlite3.Connection, role_id: int, permissions: Sequence[PermissionRow]) -> None:
+def replace_permissions(connection: Connection, role_id: int, permissions: Sequence[PermissionRow]) -> None:
     """Replaces the permissions of a role, without duplicates. Those that stay keep their IDs."""
     wanted = dict.fromkeys(permissions)
     held: set[PermissionRow] = set()
@@ -154,13 +152,13 @@ def replace_permissions(connection: sqlite3.Connection, role_id: int, permission
             )
 
 
-def is_name_taken(connection: sqlite3.Connection, name: str, role_id: int | None = None) -> bool:
+def is_name_taken(connection: Connection, name: str, role_id: int | None = None) -> bool:
     """Whether another role than this one (None: a new one) has the name, in any case."""
     sql = "SELECT 1 FROM roles WHERE key = ? AND id IS NOT ?"
     return connection.execute(sql, (fold(name), role_id)).fetchone() is not None
 
 
-def free_name(connection: sqlite3.Connection, wanted: str) -> str:
+def free_name(connection: Connection, wanted: str) -> str:
     """A name for a new role: the wanted one, truncated to LONGEST_NAME, with a number if it is taken."""
     name, number = wanted[:LONGEST_NAME], 1
     while is_name_taken(connection, name):

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from postroom.storage import engine
 from postroom.storage.keyring import Key, KeyFileError, Keyring, MissingKeyFileError, UnreadableSecretError
 from postroom.storage.sqlite import sqlite3
 
@@ -36,17 +37,17 @@ def place_of(table: str, column: str, row: object) -> str:
     return f"{table}.{column}.{row}"
 
 
-def seal(connection: sqlite3.Connection, place: str, text: str) -> str:
+def seal(connection: engine.Connection, place: str, text: str) -> str:
     """Encrypts a text for a place, with the key that is in use inside this transaction. KeyFileError."""
     return _keyring(connection).seal(_in_use(connection) or "", place, text)
 
 
-def unseal(connection: sqlite3.Connection, place: str, sealed: str) -> str:
+def unseal(connection: engine.Connection, place: str, sealed: str) -> str:
     """Decrypts a text that was encrypted for the place. UnreadableSecretError, also for FORGOTTEN."""
     return _keyring(connection).unseal(place, sealed)
 
 
-def prepare(connection: sqlite3.Connection, path: str) -> None:
+def prepare(connection: engine.Connection, path: str) -> None:
     """Creates the key file of a new database, and encrypts the plain secrets of an older version. KeyFileError."""
     if _in_use(connection) is None:
         with _erasing(connection):
@@ -65,7 +66,7 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         _erase_remnants(connection)
 
 
-def check(connection: sqlite3.Connection, path: str) -> None:
+def check(connection: engine.Connection, path: str) -> None:
     """Raises KeyFileError unless the key in use is available."""
     keyring = _keyring(connection)
     way = "restore it from your backup, or delete the secrets that it encrypts: postroom key reset"
@@ -81,7 +82,7 @@ def check(connection: sqlite3.Connection, path: str) -> None:
         raise KeyFileError(f"The key file {keyring.path} is not the one for the secrets in {path}: {way}")
 
 
-def rotate(connection: sqlite3.Connection, *, tokens: bool) -> int:
+def rotate(connection: engine.Connection, *, tokens: bool) -> int:
     """Encrypts all secrets with a new key and returns their number. The file keeps the old keys, too.
 
     With `tokens` it also renews the key that signs tokens. One transaction. KeyFileError, UnreadableSecretError.
@@ -102,14 +103,14 @@ def rotate(connection: sqlite3.Connection, *, tokens: bool) -> int:
     return count
 
 
-def drop_old_keys(connection: sqlite3.Connection) -> None:
+def drop_old_keys(connection: engine.Connection) -> None:
     """Removes all keys except the one in use from the file. To be called after a rotation's commit. KeyFileError."""
     keyring, key_id = _keyring(connection), _in_use(connection)
     # Read the key in use inside this transaction: another process may have rotated the keys again.
     keyring.replace([key for key in keyring.load() if key.id == key_id])
 
 
-def reset(connection: sqlite3.Connection, path: str) -> dict[str, int]:
+def reset(connection: engine.Connection, path: str) -> dict[str, int]:
     """Deletes the secrets that cannot be decrypted, and encrypts the others with a key that is in the file.
 
     Returns the number of deleted secrets by table. Fetchmail entries that lose their password become inactive; a lost
@@ -137,7 +138,7 @@ def reset(connection: sqlite3.Connection, path: str) -> dict[str, int]:
     return forgotten
 
 
-def renew_token_key(connection: sqlite3.Connection) -> None:
+def renew_token_key(connection: engine.Connection) -> None:
     """Replaces the key that signs tokens. This invalidates all earlier tokens."""
     sealed = seal(connection, place_of("settings", "value", "token_key"), secrets.token_hex(32))
     connection.execute(
@@ -149,7 +150,7 @@ def renew_token_key(connection: sqlite3.Connection) -> None:
     )
 
 
-def _take_over(connection: sqlite3.Connection, path: Path) -> None:
+def _take_over(connection: engine.Connection, path: Path) -> None:
     keyring = _keyring(connection)
     try:
         keys = keyring.load()
@@ -161,7 +162,7 @@ def _take_over(connection: sqlite3.Connection, path: Path) -> None:
         _update(connection, table, column, row, seal(connection, place_of(table, column, row), text))
 
 
-def _erase_remnants(connection: sqlite3.Connection) -> None:
+def _erase_remnants(connection: engine.Connection) -> None:
     """Rewrites the database file, because SQLite leaves deleted and replaced data in it, including plain secrets."""
     try:
         with _erasing(connection):
@@ -175,14 +176,14 @@ def _erase_remnants(connection: sqlite3.Connection) -> None:
     log.warning("Unused parts of the database may still hold secrets in plain text until the next start: %s", reason)
 
 
-def _flush_log(connection: sqlite3.Connection) -> bool:
+def _flush_log(connection: engine.Connection) -> bool:
     """Writes the write-ahead log into the file and empties it. False when a reader still uses the log."""
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy
 
 
 @contextlib.contextmanager
-def _erasing(connection: sqlite3.Connection) -> Iterator[None]:
+def _erasing(connection: engine.Connection) -> Iterator[None]:
     """Makes SQLite overwrite deleted and replaced data with zeros inside the block."""
     (before,) = connection.execute("PRAGMA secure_delete").fetchone()
     connection.execute("PRAGMA secure_delete = ON").fetchall()
@@ -192,13 +193,13 @@ def _erasing(connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute(f"PRAGMA secure_delete = {before}").fetchall()
 
 
-def _keyring(connection: sqlite3.Connection) -> Keyring:
+def _keyring(connection: engine.Connection) -> Keyring:
     if not isinstance(connection, Connection):
         raise TypeError("This connection has no keys")
     return connection.keyring
 
 
-def _stored(connection: sqlite3.Connection) -> list[tuple[str, str, object, str]]:
+def _stored(connection: engine.Connection) -> list[tuple[str, str, object, str]]:
     found = []
     for table, column, row, condition in COLUMNS:
         rows = connection.execute(f"SELECT {row}, {column} FROM {table} WHERE {condition}").fetchall()
@@ -206,12 +207,12 @@ def _stored(connection: sqlite3.Connection) -> list[tuple[str, str, object, str]
     return found
 
 
-def _update(connection: sqlite3.Connection, table: str, column: str, row: object, value: str) -> None:
+def _update(connection: engine.Connection, table: str, column: str, row: object, value: str) -> None:
     (key,) = (each[2] for each in COLUMNS if each[:2] == (table, column))
     connection.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (value, row))
 
 
-def _forget(connection: sqlite3.Connection, table: str, column: str, row: object) -> None:
+def _forget(connection: engine.Connection, table: str, column: str, row: object) -> None:
     if table == "settings":
         renew_token_key(connection)
         return
@@ -220,12 +221,12 @@ def _forget(connection: sqlite3.Connection, table: str, column: str, row: object
         connection.execute("UPDATE fetchmail SET active = 0 WHERE id = ?", (row,))
 
 
-def _in_use(connection: sqlite3.Connection) -> str | None:
+def _in_use(connection: engine.Connection) -> str | None:
     row = connection.execute("SELECT key_id FROM sealing").fetchone()
     return row[0] if row else None
 
 
-def _use(connection: sqlite3.Connection, key_id: str) -> None:
+def _use(connection: engine.Connection, key_id: str) -> None:
     connection.execute(
         """
         INSERT INTO sealing (id, key_id, remnants) VALUES (1, ?, 0)

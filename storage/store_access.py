@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 DISPLAY_NAME = 0x3001001F
 
@@ -31,13 +31,13 @@ async def select_members(database: Database, domain_id: int, user_id: int) -> by
     return found
 
 
-def read_members(connection: sqlite3.Connection, domain_id: int, user_id: int) -> bytes:
+def read_members(connection: Connection, domain_id: int, user_id: int) -> bytes:
     """Like select_members, inside a transaction, for an existing user."""
     found: bytes = connection.execute(_SELECT, (user_id, domain_id)).fetchone()[0]
     return found
 
 
-def find_colleagues(connection: sqlite3.Connection, domain_id: int, addresses: Sequence[str]) -> dict[str, int]:
+def find_colleagues(connection: Connection, domain_id: int, addresses: Sequence[str]) -> dict[str, int]:
     """Address as given -> user ID, for mailboxes of the domain or of its organisation.
 
     An address may be a username or an alias, in any case. Unknown addresses are left out.
@@ -58,13 +58,13 @@ def find_colleagues(connection: sqlite3.Connection, domain_id: int, addresses: S
     return {address: by_key[fold(address)] for address in addresses if fold(address) in by_key}
 
 
-def replace_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequence[int]) -> None:
+def replace_members(connection: Connection, user_id: int, member_ids: Sequence[int]) -> None:
     """Replaces the users who have access."""
     connection.execute("DELETE FROM store_access WHERE user_id = ?", (user_id,))
     add_members(connection, user_id, member_ids)
 
 
-def add_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequence[int]) -> None:
+def add_members(connection: Connection, user_id: int, member_ids: Sequence[int]) -> None:
     """Gives users access; those who have it already keep it."""
     connection.executemany(
         "INSERT INTO store_access (user_id, member_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -72,13 +72,13 @@ def add_members(connection: sqlite3.Connection, user_id: int, member_ids: Sequen
     )
 
 
-def count_members(connection: sqlite3.Connection, user_id: int) -> int:
+def count_members(connection: Connection, user_id: int) -> int:
     """The number of users who have access to a store."""
     (count,) = connection.execute("SELECT count(*) FROM store_access WHERE user_id = ?", (user_id,)).fetchone()
     return int(count)
 
 
-def delete_member(connection: sqlite3.Connection, user_id: int, member_id: int) -> bool:
+def delete_member(connection: Connection, user_id: int, member_id: int) -> bool:
     """Removes a user's access; False when they had none."""
     deleted = connection.execute(
         "DELETE FROM store_access WHERE user_id = ? AND member_id = ?", (user_id, member_id)

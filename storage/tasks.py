@@ -7,8 +7,8 @@ from typing import Any
 
 from postroom.schemas.values.queries import TASK_SORT_FIELDS, TaskQuery
 from postroom.storage.database import Database
+from postroom.storage.engine import Connection
 from postroom.storage.lists import Filter, list_statement
-from postroom.storage.sqlite import sqlite3
 
 QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
 UNFINISHED = (0, 1, 2)
@@ -94,7 +94,7 @@ async def select_task(database: Database, task_id: int, user_id: int | None, *, 
     return found
 
 
-def read_task(connection: sqlite3.Connection, task_id: int) -> bytes | None:
+def read_task(connection: Connection, task_id: int) -> bytes | None:
     """Like select_task, for any user's task and without a time limit."""
     row = connection.execute(_SELECT_TASK, (task_id, None, None)).fetchone()
     return bytes(row[0]) if row else None
@@ -127,7 +127,7 @@ async def select_queued_count(database: Database) -> int:
 
 
 def insert_task(
-    connection: sqlite3.Connection,
+    connection: Connection,
     command: str,
     params: Mapping[str, object],
     user_id: int | None,
@@ -156,36 +156,36 @@ def insert_task(
     return int(task_id)
 
 
-def find_task(connection: sqlite3.Connection, task_id: int) -> TaskRow | None:
+def find_task(connection: Connection, task_id: int) -> TaskRow | None:
     """The task, or None."""
     row = connection.execute("SELECT id, state, user_id FROM tasks WHERE id = ?", (task_id,)).fetchone()
     return TaskRow(*row) if row else None
 
 
-def count_unfinished(connection: sqlite3.Connection, user_id: int | None) -> tuple[int, int]:
+def count_unfinished(connection: Connection, user_id: int | None) -> tuple[int, int]:
     """How many tasks have not come to an end: of all, and of the user."""
     sql = "SELECT count(*), coalesce(sum(user_id IS ?), 0) FROM tasks WHERE state <= 2"
     everybodys, own = connection.execute(sql, (user_id,)).fetchone()
     return everybodys, own
 
 
-def list_unfinished(connection: sqlite3.Connection) -> list[Unfinished]:
+def list_unfinished(connection: Connection) -> list[Unfinished]:
     """Every task that has not come to an end."""
     rows = connection.execute("SELECT id, owner, node, pid, seen FROM tasks WHERE state <= 2 ORDER BY id")
     return [Unfinished(task_id, Owner(owner, node, pid), seen) for task_id, owner, node, pid, seen in rows]
 
 
-def is_any_running(connection: sqlite3.Connection) -> bool:
+def is_any_running(connection: Connection) -> bool:
     """Whether a task is being worked on, by whatever process."""
     return connection.execute("SELECT 1 FROM tasks WHERE state = ?", (RUNNING,)).fetchone() is not None
 
 
-def update_seen(connection: sqlite3.Connection, owner_id: str, seen: int) -> None:
+def update_seen(connection: Connection, owner_id: str, seen: int) -> None:
     """A sign of life of a process, on all of its tasks."""
     connection.execute("UPDATE tasks SET seen = ? WHERE owner = ? AND state <= 2", (seen, owner_id))
 
 
-def update_task(connection: sqlite3.Connection, task_id: int, state: int, message: str, now: str) -> bool:
+def update_task(connection: Connection, task_id: int, state: int, message: str, now: str) -> bool:
     """Sets the state of an unfinished task; returns whether there was one."""
     done = connection.execute(
         "UPDATE tasks SET state = ?, message = ?, updated = ? WHERE id = ? AND state <= 2",
@@ -194,12 +194,12 @@ def update_task(connection: sqlite3.Connection, task_id: int, state: int, messag
     return done.rowcount > 0
 
 
-def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
+def delete_task(connection: Connection, task_id: int) -> None:
     """Removes a task and its items."""
     connection.execute("DELETE FROM tasks WHERE id = ?", (task_id,))
 
 
-def insert_items(connection: sqlite3.Connection, task_id: int, items: Iterable[Item]) -> None:
+def insert_items(connection: Connection, task_id: int, items: Iterable[Item]) -> None:
     """Adds items. If an entry occurs twice, the first item stays."""
     connection.executemany(
         """

@@ -8,7 +8,7 @@ from itertools import chain
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 
 _SELECT = {
@@ -50,7 +50,7 @@ async def select_profile(database: Database, user_id: int) -> bytes | None:
     return found
 
 
-def read_user(connection: sqlite3.Connection, user_id: int) -> bytes:
+def read_user(connection: Connection, user_id: int) -> bytes:
     """The document of level 2, inside a transaction."""
     row = connection.execute(_SELECT_BY_ID, (user_id,)).fetchone()
     found: bytes = row[0]
@@ -71,18 +71,18 @@ async def select_user_row(database: Database, domain_id: int, user_id: int) -> U
     return UserRow(*row) if row else None
 
 
-def find_user(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow | None:
+def find_user(connection: Connection, domain_id: int, user_id: int) -> UserRow | None:
     """The user of that domain, or None."""
     row = connection.execute(_SELECT_ROW, (user_id, domain_id)).fetchone()
     return UserRow(*row) if row else None
 
 
-def is_user(connection: sqlite3.Connection, user_id: int) -> bool:
+def is_user(connection: Connection, user_id: int) -> bool:
     """Whether the user exists, in any domain."""
     return connection.execute("SELECT 1 FROM users WHERE id = ?", (user_id,)).fetchone() is not None
 
 
-def find_user_of_object(connection: sqlite3.Connection, domain_id: int, ldap_id: str) -> int | None:
+def find_user_of_object(connection: Connection, domain_id: int, ldap_id: str) -> int | None:
     """The ID of the domain's user who is linked to a directory object, or None."""
     row = connection.execute(
         "SELECT id FROM users WHERE domain_id = ? AND ldap_id = ?", (domain_id, ldap_id)
@@ -90,7 +90,7 @@ def find_user_of_object(connection: sqlite3.Connection, domain_id: int, ldap_id:
     return int(row[0]) if row else None
 
 
-def next_user_id(connection: sqlite3.Connection) -> int:
+def next_user_id(connection: Connection) -> int:
     """The ID of the next new user; valid until the end of the transaction."""
     row = connection.execute("SELECT seq + 1 FROM sqlite_sequence WHERE name = 'users'").fetchone()
     return int(row[0]) if row else 1
@@ -101,7 +101,7 @@ Name = tuple[str, str, int]
 
 
 def insert_user(
-    connection: sqlite3.Connection,
+    connection: Connection,
     domain_id: int,
     username: str,
     password: str | None,
@@ -110,7 +110,7 @@ def insert_user(
 ) -> int:
     """Adds a user with these `fields`, named as in the API, and the schema's defaults for others; returns the ID.
 
-    Raises sqlite3.IntegrityError when another user has one of the names.
+    Raises IntegrityError when another user has one of the names.
     """
     row = {"domain_id": domain_id, "username": username, "password": password, **_columns(fields or {})}
     (user_id,) = connection.execute(
@@ -120,7 +120,7 @@ def insert_user(
     return int(user_id)
 
 
-def update_fields(connection: sqlite3.Connection, user_id: int, fields: Mapping[str, object]) -> None:
+def update_fields(connection: Connection, user_id: int, fields: Mapping[str, object]) -> None:
     """Sets columns by their names in the API; ignores fields that are not in `COLUMNS`."""
     known = _columns(fields)
     if known:
@@ -128,29 +128,29 @@ def update_fields(connection: sqlite3.Connection, user_id: int, fields: Mapping[
         connection.execute(f"UPDATE users SET {assignments} WHERE id = ?", (*known.values(), user_id))
 
 
-def update_username(connection: sqlite3.Connection, user_id: int, username: str) -> None:
+def update_username(connection: Connection, user_id: int, username: str) -> None:
     """Renames a user and frees the old address at once."""
     connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, user_id))
     connection.execute("DELETE FROM addresses WHERE user_id = ? AND kind = 'username'", (user_id,))
     insert_address(connection, user_id, "username", username)
 
 
-def unlink_user(connection: sqlite3.Connection, user_id: int) -> None:
+def unlink_user(connection: Connection, user_id: int) -> None:
     """Removes a user's link to the directory. A trigger ends the user's sessions, as with any change of a link."""
     connection.execute("UPDATE users SET ldap_id = NULL WHERE id = ?", (user_id,))
 
 
-def delete_user(connection: sqlite3.Connection, user_id: int) -> None:
+def delete_user(connection: Connection, user_id: int) -> None:
     """Removes a user. Foreign keys also remove every row that refers to the user as owner or member."""
     connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
 
 
-def insert_address(connection: sqlite3.Connection, user_id: int, kind: str, address: str, magic: int = 0) -> None:
-    """Adds a name of a user. Raises sqlite3.IntegrityError when another user has it."""
+def insert_address(connection: Connection, user_id: int, kind: str, address: str, magic: int = 0) -> None:
+    """Adds a name of a user. Raises IntegrityError when another user has it."""
     insert_addresses(connection, user_id, [(kind, address, magic)])
 
 
-def insert_addresses(connection: sqlite3.Connection, user_id: int, names: Sequence[Name]) -> None:
+def insert_addresses(connection: Connection, user_id: int, names: Sequence[Name]) -> None:
     """Like insert_address, for several names in order. Here a name may also have the kind "username"."""
     if names:
         rows = [(user_id, kind, address, fold(address), magic) for kind, address, magic in names]
@@ -170,38 +170,36 @@ def _insert_addresses(rows: int) -> str:
     return f"INSERT INTO addresses (user_id, kind, address, key, magic) VALUES {values}"
 
 
-def replace_addresses(
-    connection: sqlite3.Connection, user_id: int, kind: str, addresses: Iterable[tuple[str, int]]
-) -> None:
+def replace_addresses(connection: Connection, user_id: int, kind: str, addresses: Iterable[tuple[str, int]]) -> None:
     """Replaces a user's aliases or altnames by (address, magic) pairs, in order."""
     connection.execute("DELETE FROM addresses WHERE user_id = ? AND kind = ?", (user_id, kind))
     insert_addresses(connection, user_id, [(kind, address, magic) for address, magic in addresses])
 
 
-def list_addresses(connection: sqlite3.Connection, user_id: int, kind: str) -> list[tuple[str, int]]:
+def list_addresses(connection: Connection, user_id: int, kind: str) -> list[tuple[str, int]]:
     """(address, magic) of a user's names of one kind, in order."""
     return connection.execute(
         "SELECT address, magic FROM addresses WHERE user_id = ? AND kind = ? ORDER BY id", (user_id, kind)
     ).fetchall()
 
 
-def is_address_taken(connection: sqlite3.Connection, address: str, user_id: int | None) -> bool:
+def is_address_taken(connection: Connection, address: str, user_id: int | None) -> bool:
     """Whether another user than this one (None: a new user) has the address as username or alias."""
     return _exists(connection, "a.kind <> 'altname'", address, user_id)
 
 
-def is_username_an_altname(connection: sqlite3.Connection, username: str, user_id: int | None) -> bool:
+def is_username_an_altname(connection: Connection, username: str, user_id: int | None) -> bool:
     """Whether another user has the name as an altname."""
     return _exists(connection, "a.kind = 'altname'", username, user_id)
 
 
-def is_altname_taken(connection: sqlite3.Connection, altname: str, user_id: int | None) -> bool:
+def is_altname_taken(connection: Connection, altname: str, user_id: int | None) -> bool:
     """Whether another user has it as altname or username. Usernames of contacts do not count: they cannot log in."""
     condition = "(a.kind = 'altname' OR a.kind = 'username' AND u.status <> 5)"
     return _exists(connection, condition, altname, user_id)
 
 
-def _exists(connection: sqlite3.Connection, condition: str, address: str, user_id: int | None) -> bool:
+def _exists(connection: Connection, condition: str, address: str, user_id: int | None) -> bool:
     sql = f"""
         SELECT 1
           FROM addresses a
@@ -211,7 +209,7 @@ def _exists(connection: sqlite3.Connection, condition: str, address: str, user_i
     return connection.execute(sql, (fold(address), user_id)).fetchone() is not None
 
 
-def set_forward(connection: sqlite3.Connection, user_id: int, forward: Mapping[str, object] | None) -> None:
+def set_forward(connection: Connection, user_id: int, forward: Mapping[str, object] | None) -> None:
     """Sets or (None) removes the user's forward."""
     connection.execute("DELETE FROM forwards WHERE user_id = ?", (user_id,))
     if forward is not None:

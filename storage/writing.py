@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ WRITE_CHECK: ContextVar["WriteCheck | None"] = ContextVar("WRITE_CHECK", default
 class WriteCheck(Protocol):
     """Stands before every write that is asked for in a context: see WRITE_CHECK."""
 
-    def __call__(self, connection: sqlite3.Connection) -> None:
+    def __call__(self, connection: Connection) -> None:
         """Called inside the write's transaction, before its function. What it raises is the outcome of the write."""
 
     def of_task(self) -> "WriteCheck":
@@ -24,7 +24,7 @@ class WriteCheck(Protocol):
 
 
 @contextlib.contextmanager
-def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
+def savepoint(connection: Connection) -> Iterator[None]:
     """Undoes what is done inside when that raises; the rest of the transaction goes on."""
     connection.execute("SAVEPOINT part")
     try:
@@ -38,6 +38,6 @@ def savepoint(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("RELEASE part")
 
 
-def run_checked(check: WriteCheck, function: Callable[..., T], connection: sqlite3.Connection, *args: object) -> T:
+def run_checked(check: WriteCheck, function: Callable[..., T], connection: Connection, *args: object) -> T:
     check(connection)
     return function(connection, *args)

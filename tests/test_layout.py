@@ -151,6 +151,26 @@ def test_libraries_stay_where_they_belong() -> None:
                 assert str(path.relative_to(ROOT)) in homes, f"{path} imports {library}"
 
 
+#: What knows SQLite: opening it, its threads and transactions, its failures. Everything else is written against
+#: `storage.engine.Connection`.
+SQLITE = {
+    "app/main.py", "storage/backup.py", "storage/claim.py", "storage/connections.py", "storage/database.py",
+    "storage/faults.py", "storage/lanes.py", "storage/migrations/__init__.py", "storage/sealed.py",
+    "storage/searches.py", "storage/sqlite.py",
+}  # fmt: skip
+
+
+def test_few_files_know_the_engine() -> None:
+    """Statements and rules need a connection only, whatever is behind it."""
+    known = {
+        str(path.relative_to(ROOT))
+        for path in sources("app", "schemas", "storage")
+        if any(name.startswith("postroom.storage.sqlite") for name in imports(path))
+        or "from postroom.storage import sqlite\n" in path.read_text("utf-8")
+    }
+    assert known | {"storage/sqlite.py"} == SQLITE
+
+
 def test_the_environment_is_read_in_one_place() -> None:
     """Only app/config.py reads the environment."""
     for path in sources("app", "schemas", "storage"):

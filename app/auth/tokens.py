@@ -15,7 +15,7 @@ from postroom.app.errors import UnauthenticatedError
 from postroom.app.limits.memory import remember
 from postroom.storage.auth import Account, find_account, select_account
 from postroom.storage.database import Database
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 ADMIN_ID = 0
 _ALGORITHM = "HS256"
@@ -144,7 +144,7 @@ class Tokens:
         session = await self.session(token)
         return _Known(replace(make_caller(session.account), session_id=session.id), session.expires)
 
-    def caller_inside(self, connection: sqlite3.Connection, token: str) -> Caller:
+    def caller_inside(self, connection: Connection, token: str) -> Caller:
         """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
         claims = self._read(token)
         account = _counting(find_account(connection, claims.user_id), claims)
@@ -192,7 +192,7 @@ def make_caller(account: Account) -> Caller:
     return Caller(account.id, account.username, permissions.grants(held, account.domains_of_org))
 
 
-def grants_now(connection: sqlite3.Connection, user_id: int) -> Grants:
+def grants_now(connection: Connection, user_id: int) -> Grants:
     """The grants of a user as a transaction sees them; none for a user who may not log in (any more)."""
     account = find_account(connection, user_id)
     return make_caller(account).grants if account is not None and may_log_in(account) else Grants()

@@ -115,9 +115,8 @@ def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None
 
     from postroom.app.config import SettingError, load_config
     from postroom.storage.database import Database
-    from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
+    from postroom.storage.faults import DatabaseError, EngineError, NoDatabaseError, WrongDatabaseError
     from postroom.storage.keyring import KeyFileError, UnreadableSecretError
-    from postroom.storage.sqlite import sqlite3
 
     async def run() -> str:
         config = load_config({"database": database})
@@ -129,8 +128,8 @@ def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None
 
     try:
         typer.echo(asyncio.run(run()))
-    except (DatabaseError, KeyFileError, SettingError, UnreadableSecretError, sqlite3.Error) as error:
-        away = isinstance(error, (DatabaseError, sqlite3.Error))
+    except (DatabaseError, KeyFileError, SettingError, UnreadableSecretError, EngineError) as error:
+        away = isinstance(error, (DatabaseError, EngineError))
         typer.echo(f"postroom: {error}", err=True)
         refused = isinstance(error, (NoDatabaseError, WrongDatabaseError)) or not away
         sys.exit(_REFUSED if refused else _AWAY)

@@ -20,8 +20,8 @@ from postroom.schemas.addresses import domain_part
 from postroom.schemas.ldap_text import server_addresses
 from postroom.storage import ldap_configs, orgs
 from postroom.storage.database import Database
+from postroom.storage.engine import Connection
 from postroom.storage.ldap_configs import LdapConfigRow
-from postroom.storage.sqlite import sqlite3
 
 log = logging.getLogger("postroom.ldap")
 
@@ -165,7 +165,7 @@ def _key(row: LdapConfigRow) -> str:
 
 
 def _store(
-    connection: sqlite3.Connection,
+    connection: Connection,
     org_id: int | None,
     document: Mapping[str, Any],
     before: LdapConfigRow | None,

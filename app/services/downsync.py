@@ -16,7 +16,7 @@ from postroom.app.transactions.ldap_users import Linking, update_from_directory
 from postroom.app.transactions.lookups import find_domain_or_raise, user_not_found
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import users
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.users import UserRow
 
 log = logging.getLogger("postroom.ldap")
@@ -60,14 +60,14 @@ def log_warnings(username: str, warnings: list[str]) -> None:
         log.warning("Update of %s from LDAP: %s", username, warning)
 
 
-def _mapped(connection: sqlite3.Connection, domain_id: int, entry: Entry, config: DirectoryConfig) -> MappedUser:
+def _mapped(connection: Connection, domain_id: int, entry: Entry, config: DirectoryConfig) -> MappedUser:
     """An entry, mapped to a user of the domain. Raises NotFoundError (domain), InvalidError (no username)."""
     domain = find_domain_or_raise(connection, domain_id)
     return map_entry(entry, config, lambda _own, other: names.check_alias_domain(connection, domain, other))
 
 
 def _update(
-    connection: sqlite3.Connection,
+    connection: Connection,
     user: UserRow,
     object_id: str,
     entry: Entry,

@@ -18,7 +18,7 @@ from postroom.app.transactions.ldap_users import Linking, create_from_directory,
 from postroom.app.transactions.users import Change
 from postroom.schemas.addresses import domain_of
 from postroom.storage import ldap_users, users
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def why_not(mapped: MappedUser, target: Target) -> str | None:
 
 
 def _import(
-    connection: sqlite3.Connection,
+    connection: Connection,
     target: Target,
     sync_target: SyncTarget,
     entry: Entry,
@@ -125,7 +125,7 @@ def _import(
     return imported, warnings
 
 
-def _namesake(connection: sqlite3.Connection, mapped: MappedUser, force: bool) -> int | None:
+def _namesake(connection: Connection, mapped: MappedUser, force: bool) -> int | None:
     """The existing user of that name, to be linked, or None. Raises ConflictError."""
     owners = ldap_users.list_owners(connection, [mapped.username])
     if is_taken(owners, mapped.username, None, "alias", "altname"):

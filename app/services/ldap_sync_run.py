@@ -29,16 +29,16 @@ from postroom.app.transactions.ldap_users import (
 from postroom.app.transactions.tasks import CancelledTaskError, check_not_cancelled
 from postroom.app.transactions.users import Change
 from postroom.storage import ldap_users, tasks, users
-from postroom.storage.faults import DatabaseError
+from postroom.storage.engine import Connection
+from postroom.storage.faults import DatabaseError, OperationalError
 from postroom.storage.ldap_users import Linked
-from postroom.storage.sqlite import sqlite3
 from postroom.storage.tasks import Item
 from postroom.storage.writing import savepoint
 
 log = logging.getLogger("postroom.ldap")
 
 #: Errors that end the sync, because no single entry causes them. Any other error only skips its entry.
-_ENDS = (CancelledTaskError, DatabaseError, sqlite3.OperationalError)
+_ENDS = (CancelledTaskError, DatabaseError, OperationalError)
 #: Entries that are read together, planned before other requests get a turn, and written in one transaction.
 PAGE, SLICE, BATCH = 100, 2, 50
 
@@ -159,8 +159,8 @@ class Run:
 
     def _apply(
         self,
-        connection: sqlite3.Connection,
-        change: Callable[[sqlite3.Connection, Step, str], Step],
+        connection: Connection,
+        change: Callable[[Connection, Step, str], Step],
         steps: Sequence[Step],
         message: str,
         now: str,
@@ -176,7 +176,7 @@ class Run:
         tasks.insert_items(connection, self._task_id, items)
         tasks.update_task(connection, self._task_id, tasks.RUNNING, message, now)
 
-    def _try(self, connection: sqlite3.Connection, step: Step, now: str) -> Step:
+    def _try(self, connection: Connection, step: Step, now: str) -> Step:
         try:
             with savepoint(connection):
                 return self._change(connection, step, now)
@@ -189,7 +189,7 @@ class Run:
             log.exception("The object %s cannot be taken over", step.object_id)
             return replace(step, action=Action.SKIP, code=500, message=FAULT, shown={})
 
-    def _change(self, connection: sqlite3.Connection, step: Step, now: str) -> Step:
+    def _change(self, connection: Connection, step: Step, now: str) -> Step:
         if step.mapped is None:
             self._unlink(connection, step)
             return step
@@ -201,7 +201,7 @@ class Run:
         update_from_directory(connection, step.domain_id, step.user_id, linking)
         return step
 
-    def _unlink(self, connection: sqlite3.Connection, step: Step) -> None:
+    def _unlink(self, connection: Connection, step: Step) -> None:
         user = None if step.user_id is None else users.find_user(connection, step.domain_id, step.user_id)
         # Since the directory was asked, the user was removed or linked to another object.
         if user is None or user.ldap_id != step.object_id:
@@ -210,7 +210,7 @@ class Run:
         authority.check_may_change(connection, self._actor, user.id, user.username, LINKS)
         users.unlink_user(connection, user.id)
 
-    def _foresee(self, connection: sqlite3.Connection, step: Step, _now: str) -> Step:
+    def _foresee(self, connection: Connection, step: Step, _now: str) -> Step:
         """The outcome of a step in a dry run, which also reports users whom the actor may not change."""
         if step.user_id is None or IDENTITY.isdisjoint(step.shown):
             return step
@@ -235,7 +235,7 @@ def _item(step: Step, *, dry_run: bool) -> Item:
     )
 
 
-def _read_snapshot(connection: sqlite3.Connection, read: Sequence[ReadEntry], domain_ids: Sequence[int]) -> Snapshot:
+def _read_snapshot(connection: Connection, read: Sequence[ReadEntry], domain_ids: Sequence[int]) -> Snapshot:
     return Snapshot(
         ldap_users.list_linked(connection, [entry.object_id for entry in read], domain_ids),
         ldap_users.list_owners(connection, chain.from_iterable(entry.names() for entry in read)),

@@ -14,8 +14,8 @@ from postroom.app.transactions import authority
 from postroom.app.transactions.users import remove_user
 from postroom.storage import domains, ldap_users, users
 from postroom.storage.domains import DomainRow
+from postroom.storage.engine import Connection
 from postroom.storage.ldap_users import Linked
-from postroom.storage.sqlite import sqlite3
 
 #: Users that are looked up, and removed, together.
 _BATCH = 500
@@ -128,7 +128,7 @@ async def _find_orphans(context: Context, found: Sequence[Target]) -> tuple[list
 
 
 def _delete(
-    connection: sqlite3.Connection,
+    connection: Connection,
     orphans: Sequence[Linked],
     sync_target: SyncTarget,
     orgs: Mapping[int, int | None],
@@ -153,6 +153,6 @@ def _delete(
     return deleted
 
 
-def _is_meant(connection: sqlite3.Connection, domain_id: int, sync_target: SyncTarget) -> bool:
+def _is_meant(connection: Connection, domain_id: int, sync_target: SyncTarget) -> bool:
     domain = domains.find_domain(connection, domain_id)
     return domain is not None and is_concerned(domain, sync_target)

@@ -10,7 +10,7 @@ from postroom.app.transactions import authority
 from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 async def log_in(context: Context, source: LoginSource, name: str, password: str) -> Account:
@@ -109,7 +109,7 @@ async def reset_password(context: Context, caller: Caller, user: Account, new: s
     await context.database.write(_reset_password, caller.user_id, user.id, hashed)
 
 
-def _check_reset(connection: sqlite3.Connection, actor: int, user_id: int) -> None:
+def _check_reset(connection: Connection, actor: int, user_id: int) -> None:
     account = auth.find_account(connection, user_id)
     if account is None:
         raise NotFoundError.of("user", user_id)
@@ -118,7 +118,7 @@ def _check_reset(connection: sqlite3.Connection, actor: int, user_id: int) -> No
     authority.check_may_set_password(connection, actor, account)
 
 
-def _reset_password(connection: sqlite3.Connection, actor: int, user_id: int, hashed: str) -> None:
+def _reset_password(connection: Connection, actor: int, user_id: int, hashed: str) -> None:
     _check_reset(connection, actor, user_id)
     auth.set_password(connection, user_id, hashed)
 

@@ -14,19 +14,19 @@ from postroom.app.auth.tokens import ADMIN_ID, grants_now, make_caller
 from postroom.app.errors import ForbiddenError
 from postroom.storage import auth, domains, role_holders
 from postroom.storage.auth import Account
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 #: The ID of the user who makes a change. None: the owner of the machine, who uses the command line.
 Actor = int | None
 
 
-def grants_of(connection: sqlite3.Connection, actor: Actor) -> Grants:
+def grants_of(connection: Connection, actor: Actor) -> Grants:
     """The actor's current permissions; none for a user who may no longer log in."""
     # No look-up is needed: the administrator can be neither suspended nor deleted.
     return ADMINISTRATOR if actor is None or actor == ADMIN_ID else grants_now(connection, actor)
 
 
-def reaches(connection: sqlite3.Connection, own: Grants, user_id: int) -> bool:
+def reaches(connection: Connection, own: Grants, user_id: int) -> bool:
     """Whether these grants include the user's domain and everything that the user may do."""
     if own.system_write:
         return True
@@ -34,18 +34,18 @@ def reaches(connection: sqlite3.Connection, own: Grants, user_id: int) -> bool:
     return account is not None and account.domain_id in own.write and _covers(own, account)
 
 
-def may_change(connection: sqlite3.Connection, actor: Actor, user_id: int) -> bool:
+def may_change(connection: Connection, actor: Actor, user_id: int) -> bool:
     """Whether the actor may change the user's identity."""
     return reaches(connection, grants_of(connection, actor), user_id)
 
 
-def check_may_change(connection: sqlite3.Connection, actor: Actor, user_id: int, username: str, deed: str) -> None:
+def check_may_change(connection: Connection, actor: Actor, user_id: int, username: str, deed: str) -> None:
     """Raises ForbiddenError unless the actor may change the user's identity. `deed` is, say, "delete them"."""
     if not may_change(connection, actor, user_id):
         raise refusal(username, deed)
 
 
-def check_may_set_password(connection: sqlite3.Connection, actor: Actor, account: Account) -> None:
+def check_may_set_password(connection: Connection, actor: Actor, account: Account) -> None:
     """Like check_may_change, for a password. An actor with ResetPasswd may set passwords in every domain."""
     own = grants_of(connection, actor)
     if not own.reset_passwords:
@@ -54,12 +54,12 @@ def check_may_set_password(connection: sqlite3.Connection, actor: Actor, account
         raise refusal(account.username, "set their password")
 
 
-def check_may_write(connection: sqlite3.Connection, actor: Actor, domain_ids: Iterable[int]) -> None:
+def check_may_write(connection: Connection, actor: Actor, domain_ids: Iterable[int]) -> None:
     """Raises ForbiddenError unless the actor still administers all of these domains."""
     _check_within(grants_of(connection, actor).write, domain_ids)
 
 
-def check_may_close(connection: sqlite3.Connection, actor: Actor, domain_id: int, *, purge: bool = False) -> None:
+def check_may_close(connection: Connection, actor: Actor, domain_id: int, *, purge: bool = False) -> None:
     """Raises ForbiddenError unless the actor may remove a domain or change its status, which affects all its users.
 
     Permissions for that domain do not protect its users, because the actor may end them with the domain.

@@ -8,11 +8,11 @@ from postroom.schemas.addresses import parse_domain
 from postroom.schemas.values.text import fold
 from postroom.storage import borders, domains, users
 from postroom.storage.domains import DomainRow
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 @contextmanager
-def guarded(connection: sqlite3.Connection) -> Iterator[None]:
+def guarded(connection: Connection) -> Iterator[None]:
     """Wraps every change that moves or removes domains.
 
     Within an organisation, grants, access to stores, aliases and altnames may cross from domain to domain. When a
@@ -33,7 +33,7 @@ def guarded(connection: sqlite3.Connection) -> Iterator[None]:
             _cut(connection, domain, strangers)
 
 
-def _cut(connection: sqlite3.Connection, domain: DomainRow, strangers: Sequence[DomainRow]) -> None:
+def _cut(connection: Connection, domain: DomainRow, strangers: Sequence[DomainRow]) -> None:
     one, other = [domain.id], [stranger.id for stranger in strangers]
     its, theirs = _spellings([domain]), _spellings(strangers)
     borders.delete_store_access(connection, one, other)

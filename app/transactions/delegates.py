@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from postroom.app.transactions.lookups import user_not_found
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.storage import grants
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 def replace_grants(
-    connection: sqlite3.Connection,
+    connection: Connection,
     domain_id: int,
     user_id: int,
     kind: str,

@@ -10,7 +10,7 @@ from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.app.transactions.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
 from postroom.storage import device_states as devices
 from postroom.storage.devices import find_owner
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def now() -> int:
     return int(time.time())
 
 
-def remove_all(connection: sqlite3.Connection, domain_id: int, user_id: int, origin: Origin) -> None:
+def remove_all(connection: Connection, domain_id: int, user_id: int, origin: Origin) -> None:
     """Removes the states of a user's devices. A device with a pending wipe stays, so that it still gets wiped."""
     find_user_or_raise(connection, domain_id, user_id)
     for device_id, status in devices.list_statuses(connection, user_id):
@@ -46,27 +46,27 @@ def remove_all(connection: sqlite3.Connection, domain_id: int, user_id: int, ori
             _remove(connection, user_id, device_id, origin)
 
 
-def remove_device(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, origin: Origin) -> None:
+def remove_device(connection: Connection, domain_id: int, user_id: int, device_id: str, origin: Origin) -> None:
     """Removes a device, even with a pending wipe. Raises NotFoundError."""
     _find_device_or_raise(connection, domain_id, user_id, device_id)
     _remove(connection, user_id, device_id, origin)
 
 
-def request_resync(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str) -> None:
+def request_resync(connection: Connection, domain_id: int, user_id: int, device_id: str) -> None:
     """Makes the device resync from scratch at its next contact. Raises NotFoundError."""
     _find_device_or_raise(connection, domain_id, user_id, device_id)
     devices.insert_resync(connection, user_id, device_id)
 
 
 def change_wipe(
-    connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str, event: Event, origin: Origin
+    connection: Connection, domain_id: int, user_id: int, device_id: str, event: Event, origin: Origin
 ) -> None:
     """Requests or cancels a wipe for an administrator. Raises NotFoundError (user); the device may be unknown."""
     find_user_or_raise(connection, domain_id, user_id)
     _move(connection, user_id, device_id, event, origin)
 
 
-def report_wipe(connection: sqlite3.Connection, report: WipeReport, origin: Origin, agreed: int | None) -> int | None:
+def report_wipe(connection: Connection, report: WipeReport, origin: Origin, agreed: int | None) -> int | None:
     """Stores a report and returns None. If a password is needed first, stores nothing and returns the owner's ID.
 
     `agreed`: the owner for whom a password was given. Raises NotFoundError.
@@ -83,7 +83,7 @@ def report_wipe(connection: sqlite3.Connection, report: WipeReport, origin: Orig
 
 
 def report_device(
-    connection: sqlite3.Connection, username: str, device_id: str, state: Mapping[str, Any], contact: int
+    connection: Connection, username: str, device_id: str, state: Mapping[str, Any], contact: int
 ) -> tuple[bool, int]:
     """Stores the state of a device after a contact; returns (whether it has to resync, its wipe status).
 
@@ -97,27 +97,27 @@ def report_device(
     return due, devices.find_status(connection, user_id, device_id) or UNKNOWN
 
 
-def _find_owner_or_raise(connection: sqlite3.Connection, username: str) -> int:
+def _find_owner_or_raise(connection: Connection, username: str) -> int:
     user_id = find_owner(connection, username)
     if user_id is None:
         raise NotFoundError.of("user", repr(username[:100]))
     return user_id
 
 
-def _find_device_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int, device_id: str) -> None:
+def _find_device_or_raise(connection: Connection, domain_id: int, user_id: int, device_id: str) -> None:
     user = find_user_or_raise(connection, domain_id, user_id)
     if devices.find_status(connection, user_id, device_id) is None:
         raise NotFoundError(f"The user {user.username} has no device {device_id}")
 
 
-def _remove(connection: sqlite3.Connection, user_id: int, device_id: str, origin: Origin) -> None:
+def _remove(connection: Connection, user_id: int, device_id: str, origin: Origin) -> None:
     _move(connection, user_id, device_id, Event(Kind.REMOVE), origin)
     devices.delete_device(connection, user_id, device_id)
     # The device still holds state that no longer matches. The resync request outlives the device's row.
     devices.insert_resync(connection, user_id, device_id)
 
 
-def _move(connection: sqlite3.Connection, user_id: int, device_id: str, event: Event, origin: Origin) -> None:
+def _move(connection: Connection, user_id: int, device_id: str, event: Event, origin: Origin) -> None:
     status = devices.find_status(connection, user_id, device_id) or UNKNOWN
     new, entry = advance(status, event)
     if entry is not None:
@@ -126,7 +126,7 @@ def _move(connection: sqlite3.Connection, user_id: int, device_id: str, event: E
         devices.insert_history(connection, user_id, device_id, entry, origin.time, origin.remote_ip)
 
 
-def _see_to_room(connection: sqlite3.Connection, user_id: int, device_id: str) -> None:
+def _see_to_room(connection: Connection, user_id: int, device_id: str) -> None:
     """Makes room for a new device: at the limit it replaces the device that was not seen for longest.
 
     A replaced device needs no resync when it comes back, because none was requested. Raises InvalidError when every

@@ -12,10 +12,10 @@ from postroom.app.transactions.lookups import find_domain_or_raise
 from postroom.schemas.domains import READ_ONLY
 from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.storage import create_defaults, disabled_plugins, domains, grants, orgs, roles
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
-def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
+def create_domain(connection: Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
     """Creates a domain from a loaded DomainCreateSchema; the create defaults fill in missing fields.
 
     Returns its document. Raises InvalidError.
@@ -35,7 +35,7 @@ def create_domain(connection: sqlite3.Connection, data: Mapping[str, Any], creat
 
 
 def patch_domain(
-    connection: sqlite3.Connection, domain_id: int, data: Mapping[str, Any], system_admin: bool, actor: Actor
+    connection: Connection, domain_id: int, data: Mapping[str, Any], system_admin: bool, actor: Actor
 ) -> bytes:
     """Changes the fields given; returns the document.
 
@@ -58,7 +58,7 @@ def patch_domain(
     return domains.read_domain(connection, domain_id)
 
 
-def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
+def mark_domain_deleted(connection: Connection, domain_id: int, actor: Actor) -> None:
     """Marks a domain as deleted and ends all logins of its users. PATCH `domainStatus: 0` restores the domain, but not
     the logins.
 
@@ -69,7 +69,7 @@ def mark_domain_deleted(connection: sqlite3.Connection, domain_id: int, actor: A
     domains.update_domain(connection, domain_id, {"domainStatus": STATUS_DELETED})
 
 
-def purge_domain(connection: sqlite3.Connection, domain_id: int, actor: Actor) -> None:
+def purge_domain(connection: Connection, domain_id: int, actor: Actor) -> None:
     """Removes the domain, its users with all their data, and the role made for it.
 
     Raises NotFoundError, ForbiddenError (a user in the domain has more permissions than the actor).
@@ -82,13 +82,13 @@ def purge_domain(connection: sqlite3.Connection, domain_id: int, actor: Actor) -
         domains.delete_domain(connection, domain_id)
 
 
-def replace_disabled_plugins(connection: sqlite3.Connection, domain_id: int, names: Sequence[str]) -> None:
+def replace_disabled_plugins(connection: Connection, domain_id: int, names: Sequence[str]) -> None:
     """Replaces the disabled plugins of a domain, in the given order without duplicates. Raises NotFoundError."""
     find_domain_or_raise(connection, domain_id)
     disabled_plugins.set_disabled_plugins(connection, domain_id, list(dict.fromkeys(names)))
 
 
-def _columns(connection: sqlite3.Connection, data: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
     if data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
     columns = dict(data)

@@ -7,7 +7,7 @@ from postroom.app.errors import InvalidError
 from postroom.schemas.fetchmail_options import check_options
 from postroom.schemas.values.text import fold
 from postroom.storage import fetchmail
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.users import UserRow
 
 #: Defaults of a new entry. Fetched mail stays on the source server unless the request says otherwise.
@@ -32,7 +32,7 @@ _DESTINATION = (
 
 
 def replace(
-    connection: sqlite3.Connection,
+    connection: Connection,
     user: UserRow,
     own: Collection[str],
     gone: Collection[str],

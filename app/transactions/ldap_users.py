@@ -18,9 +18,10 @@ from postroom.schemas.values import proptags
 from postroom.schemas.values.proptags import Value
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import ldap_users, users
+from postroom.storage.engine import Connection
+from postroom.storage.faults import IntegrityError
 from postroom.storage.integrity import rule_of
 from postroom.storage.ldap_users import StoredUser
-from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import UserRow
 
 #: The change of a user's link or names, for the message of authority.refusal().
@@ -45,7 +46,7 @@ class Linking:
     lang: str = ""
 
 
-def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_id: int, linking: Linking) -> list[str]:
+def update_from_directory(connection: Connection, domain_id: int, user_id: int, linking: Linking) -> list[str]:
     """Links the user and writes the differences; returns sentences about the values left out.
 
     Raises NotFoundError (user), InvalidError (the object is linked to another user, or the user cannot have the name),
@@ -67,7 +68,7 @@ def update_from_directory(connection: sqlite3.Connection, domain_id: int, user_i
 
 
 def create_from_directory(
-    connection: sqlite3.Connection, domain_id: int, linking: Linking, change: Change
+    connection: Connection, domain_id: int, linking: Linking, change: Change
 ) -> tuple[int, list[str]]:
     """Creates a linked user or contact; returns the ID and sentences about the values left out.
 
@@ -113,19 +114,19 @@ def _rules_explained(object_id: str) -> Iterator[None]:
     """Turns a violated constraint of the database into an InvalidError that names the rule."""
     try:
         yield
-    except sqlite3.IntegrityError as error:
+    except IntegrityError as error:
         field, reason = rule_of(error)
         shown = f"{field}: {reason}" if field else reason
         raise InvalidError(f"The object {object_id} cannot be taken over: {shown}") from error
 
 
-def _check_object(connection: sqlite3.Connection, domain_id: int, object_id: str, user_id: int | None) -> None:
+def _check_object(connection: Connection, domain_id: int, object_id: str, user_id: int | None) -> None:
     other = users.find_user_of_object(connection, domain_id, object_id)
     if other not in (None, user_id):
         raise InvalidError(f"The object {object_id} is linked to user {other} already")
 
 
-def _differences(connection: sqlite3.Connection, stored: StoredUser, linking: Linking) -> tuple[Changes, list[str]]:
+def _differences(connection: Connection, stored: StoredUser, linking: Linking) -> tuple[Changes, list[str]]:
     mapped = linking.mapped
     wanted = [mapped.username, *mapped.aliases, *([mapped.altname] if mapped.altname else [])]
     owners = ldap_users.list_owners(connection, wanted)
@@ -133,7 +134,7 @@ def _differences(connection: sqlite3.Connection, stored: StoredUser, linking: Li
     return differences(stored, mapped, linking.config, owners, linking.object_id, linking.lang, may_have)
 
 
-def _write(connection: sqlite3.Connection, user: UserRow, stored: StoredUser, changes: Changes) -> None:
+def _write(connection: Connection, user: UserRow, stored: StoredUser, changes: Changes) -> None:
     users.update_fields(connection, user.id, changes.fields)
     # Delete aliases first and insert them last: an alias may become the username, and the old username an alias.
     if changes.aliases is not None:

@@ -4,11 +4,11 @@ from postroom.app.errors import InvalidError, NotFoundError
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import domains, users
 from postroom.storage.domains import DomainRow
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.users import UserRow
 
 
-def find_user_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
+def find_user_or_raise(connection: Connection, domain_id: int, user_id: int) -> UserRow:
     """The user of the domain in the path. Raises NotFoundError."""
     user = users.find_user(connection, domain_id, user_id)
     if user is None:
@@ -16,7 +16,7 @@ def find_user_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: 
     return user
 
 
-def find_mailbox_or_raise(connection: sqlite3.Connection, domain_id: int, user_id: int) -> UserRow:
+def find_mailbox_or_raise(connection: Connection, domain_id: int, user_id: int) -> UserRow:
     """A user with a store. Raises NotFoundError, InvalidError (a contact)."""
     user = find_user_or_raise(connection, domain_id, user_id)
     if user.status == STATUS_CONTACT:
@@ -34,7 +34,7 @@ def user_not_found(domain_id: int, user_id: int) -> NotFoundError:
     return NotFoundError(f"There is no user {user_id} in domain {domain_id}")
 
 
-def find_domain_or_raise(connection: sqlite3.Connection, domain_id: int) -> DomainRow:
+def find_domain_or_raise(connection: Connection, domain_id: int) -> DomainRow:
     """The domain. Raises NotFoundError."""
     domain = domains.find_domain(connection, domain_id)
     if domain is None:

@@ -8,7 +8,7 @@ from postroom.schemas.addresses import domain_of, normalise_address, spells_admi
 from postroom.schemas.values.text import fold
 from postroom.storage import domains, fetchmail, grants, users
 from postroom.storage.domains import DomainRow
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.users import UserRow
 
 
@@ -33,14 +33,14 @@ def parse_address(given: str, address: str) -> str:
         raise InvalidError.field("username", f"{given[:100]!r} is no valid address: {error}") from None
 
 
-def check_alias_domain(connection: sqlite3.Connection, domain: DomainRow, name: str) -> bool:
+def check_alias_domain(connection: Connection, domain: DomainRow, name: str) -> bool:
     """Whether users of `domain` may have aliases in the domain called `name`: the same or one of its organisation."""
     if name == domain.domainname:
         return True
     return domain.is_sibling_of(domains.find_domain_by_name(connection, name))
 
 
-def check_username(connection: sqlite3.Connection, username: str, user_id: int | None) -> None:
+def check_username(connection: Connection, username: str, user_id: int | None) -> None:
     """Raises InvalidError when another user than this one (None: a new user) has the name already."""
     if users.is_address_taken(connection, username, user_id) or users.is_username_an_altname(
         connection, username, user_id
@@ -48,18 +48,18 @@ def check_username(connection: sqlite3.Connection, username: str, user_id: int |
         raise InvalidError.field("username", f"{username} is in use already.")
 
 
-def rename(connection: sqlite3.Connection, user: UserRow, username: str) -> UserRow:
+def rename(connection: Connection, user: UserRow, username: str) -> UserRow:
     """Gives a user another name, which has to be free. The caller then has to settle the aliases and call follow()."""
     users.update_username(connection, user.id, username)
     return replace(user, username=username)
 
 
-def list_own(connection: sqlite3.Connection, user: UserRow) -> list[str]:
+def list_own(connection: Connection, user: UserRow) -> list[str]:
     """The addresses that receive the user's mail: the username and the aliases."""
     return [user.username, *(address for address, _ in users.list_addresses(connection, user.id, "alias"))]
 
 
-def follow(connection: sqlite3.Connection, user: UserRow, former: Sequence[str]) -> list[str]:
+def follow(connection: Connection, user: UserRow, former: Sequence[str]) -> list[str]:
     """Moves references from addresses that the user has lost to the username.
 
     The references are grants to the user and the user's fetchmail entries. Returns the lost addresses, folded.
@@ -72,7 +72,7 @@ def follow(connection: sqlite3.Connection, user: UserRow, former: Sequence[str])
     return gone
 
 
-def add_aliases(connection: sqlite3.Connection, user: UserRow, aliases: Sequence[str]) -> None:
+def add_aliases(connection: Connection, user: UserRow, aliases: Sequence[str]) -> None:
     """Gives aliases to a user who has none. Raises InvalidError, which names an alias given twice or in use."""
     seen: set[str] = set()
     for alias in aliases:
@@ -84,7 +84,7 @@ def add_aliases(connection: sqlite3.Connection, user: UserRow, aliases: Sequence
         users.insert_address(connection, user.id, "alias", alias)
 
 
-def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequence[str]) -> None:
+def set_altnames(connection: Connection, user: UserRow, altnames: Sequence[str]) -> None:
     """Replaces the altnames. A known one keeps its origin (`magic`). Raises InvalidError."""
     known = {fold(name): magic for name, magic in users.list_addresses(connection, user.id, "altname")}
     users.replace_addresses(connection, user.id, "altname", ())
@@ -99,7 +99,7 @@ def set_altnames(connection: sqlite3.Connection, user: UserRow, altnames: Sequen
         users.insert_address(connection, user.id, "altname", altname, known.get(key, users.MAGIC_MANUAL))
 
 
-def _check_altname(connection: sqlite3.Connection, user: UserRow, altname: str) -> None:
+def _check_altname(connection: Connection, user: UserRow, altname: str) -> None:
     if any(character.isspace() for character in altname):
         raise InvalidError.field("altnames", f"{altname!r} holds white space.")
     if not altname.isprintable():

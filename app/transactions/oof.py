@@ -8,13 +8,13 @@ from postroom.app.errors import InvalidError
 from postroom.app.transactions.lookups import find_mailbox_or_raise
 from postroom.schemas.oof import STATE_OFF, STATE_SCHEDULED
 from postroom.storage import oof
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def change_oof(
-    connection: sqlite3.Connection, domain_id: int, user_id: int, changes: Mapping[str, Any], timezone: tzinfo
+    connection: Connection, domain_id: int, user_id: int, changes: Mapping[str, Any], timezone: tzinfo
 ) -> str:
     """Changes the fields given (a loaded OofSchema); None removes one. One transaction. Returns the username.
 

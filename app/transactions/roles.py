@@ -13,11 +13,11 @@ from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.app.transactions.named import ROLE, check_changes, check_exists, check_new
 from postroom.schemas.roles import EVERYTHING
 from postroom.storage import domains, orgs, role_holders, roles, users
+from postroom.storage.engine import Connection
 from postroom.storage.roles import PermissionRow
-from postroom.storage.sqlite import sqlite3
 
 
-def create_role(connection: sqlite3.Connection, data: Mapping[str, Any]) -> bytes:
+def create_role(connection: Connection, data: Mapping[str, Any]) -> bytes:
     """Creates a role from a loaded RoleCreateSchema; returns its document. Raises InvalidError."""
     check_new(connection, ROLE, data)
     role_id = roles.insert_role(connection, data["name"], data.get("description"))
@@ -25,7 +25,7 @@ def create_role(connection: sqlite3.Connection, data: Mapping[str, Any]) -> byte
     return roles.read_role(connection, role_id)
 
 
-def patch_role(connection: sqlite3.Connection, role_id: int, data: Mapping[str, Any]) -> bytes:
+def patch_role(connection: Connection, role_id: int, data: Mapping[str, Any]) -> bytes:
     """Changes the fields given; returns the document. Raises NotFoundError, InvalidError."""
     check_changes(connection, ROLE, role_id, data)
     roles.update_role(connection, role_id, data)
@@ -33,15 +33,13 @@ def patch_role(connection: sqlite3.Connection, role_id: int, data: Mapping[str, 
     return roles.read_role(connection, role_id)
 
 
-def delete_role(connection: sqlite3.Connection, role_id: int) -> None:
+def delete_role(connection: Connection, role_id: int) -> None:
     """Removes a role. Its holders lose its permissions at once. Raises NotFoundError."""
     check_exists(connection, ROLE, role_id)
     roles.delete_role(connection, role_id)
 
 
-def set_roles_of_user(
-    connection: sqlite3.Connection, domain_id: int, user_id: int, role_ids: Sequence[int] | None
-) -> bytes:
+def set_roles_of_user(connection: Connection, domain_id: int, user_id: int, role_ids: Sequence[int] | None) -> bytes:
     """Replaces the roles of a user of the domain (None: no change); returns `{"data": [{"ID", "name"}]}`.
 
     Raises NotFoundError, InvalidError.
@@ -55,7 +53,7 @@ def set_roles_of_user(
     return role_holders.read_user_roles(connection, user_id)
 
 
-def _set_lists(connection: sqlite3.Connection, role_id: int, data: Mapping[str, Any]) -> None:
+def _set_lists(connection: Connection, role_id: int, data: Mapping[str, Any]) -> None:
     if "permissions" in data:
         rows = [_permission(connection, number, given) for number, given in enumerate(data["permissions"])]
         roles.replace_permissions(connection, role_id, rows)
@@ -67,7 +65,7 @@ def _set_lists(connection: sqlite3.Connection, role_id: int, data: Mapping[str, 
         role_holders.set_role_users(connection, role_id, data["users"])
 
 
-def _permission(connection: sqlite3.Connection, number: int, given: Mapping[str, Any]) -> PermissionRow:
+def _permission(connection: Connection, number: int, given: Mapping[str, Any]) -> PermissionRow:
     name, target = given["permission"], given["params"]
     field = f"permissions.{number}"
     if name not in PERMISSIONS:

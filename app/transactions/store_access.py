@@ -7,10 +7,10 @@ from postroom.app.transactions.lookups import find_mailbox_or_raise
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.delegates import LONGEST_LIST
 from postroom.storage import store_access
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 
-def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
+def add_member(connection: Connection, domain_id: int, user_id: int, username: str) -> None:
     """Gives one user access to the store; idempotent. Raises NotFoundError, InvalidError (a contact, too many)."""
     find_mailbox_or_raise(connection, domain_id, user_id)
     store_access.add_members(connection, user_id, [_find_or_raise(connection, domain_id, username)])
@@ -20,7 +20,7 @@ def add_member(connection: sqlite3.Connection, domain_id: int, user_id: int, use
 
 
 def replace_members(
-    connection: sqlite3.Connection, domain_id: int, user_id: int, usernames: Sequence[str], allowed: Expected
+    connection: Connection, domain_id: int, user_id: int, usernames: Sequence[str], allowed: Expected
 ) -> bytes:
     """Replaces the list of users with access; returns the new document.
 
@@ -37,14 +37,14 @@ def replace_members(
     return store_access.read_members(connection, domain_id, user_id)
 
 
-def remove_member(connection: sqlite3.Connection, domain_id: int, user_id: int, username: str) -> None:
+def remove_member(connection: Connection, domain_id: int, user_id: int, username: str) -> None:
     """Removes one user's access. Raises NotFoundError (also if they have none), InvalidError."""
     find_mailbox_or_raise(connection, domain_id, user_id)
     if not store_access.delete_member(connection, user_id, _find_or_raise(connection, domain_id, username)):
         raise NotFoundError(f"The user {username[:100]!r} has no access to this store")
 
 
-def _find_or_raise(connection: sqlite3.Connection, domain_id: int, username: str) -> int:
+def _find_or_raise(connection: Connection, domain_id: int, username: str) -> int:
     found = store_access.find_colleagues(connection, domain_id, [username])
     if username not in found:
         raise NotFoundError(f"There is no user {username[:100]!r} in this organisation")

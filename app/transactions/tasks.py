@@ -7,7 +7,7 @@ from typing import Final
 
 from postroom.app.errors import InvalidError, NotFoundError, UnavailableError
 from postroom.storage import auth, tasks
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.tasks import Owner, Unfinished
 
 #: Tasks that are queued or running, at most, in all processes.
@@ -24,14 +24,14 @@ class CancelledTaskError(Exception):
     """The running task was cancelled."""
 
 
-def check_not_cancelled(connection: sqlite3.Connection, task_id: int) -> None:
+def check_not_cancelled(connection: Connection, task_id: int) -> None:
     """Raises CancelledTaskError, so that a cancelled task writes nothing more."""
     task = tasks.find_task(connection, task_id)
     if task is None or task.state not in tasks.UNFINISHED:
         raise CancelledTaskError
 
 
-def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
+def delete_task(connection: Connection, task_id: int) -> None:
     """Deletes a task that has ended. Raises NotFoundError, InvalidError."""
     task = _find(connection, task_id)
     if task.state in tasks.UNFINISHED:
@@ -39,14 +39,14 @@ def delete_task(connection: sqlite3.Connection, task_id: int) -> None:
     tasks.delete_task(connection, task_id)
 
 
-def cancel_task(connection: sqlite3.Connection, task_id: int, now: str) -> None:
+def cancel_task(connection: Connection, task_id: int, now: str) -> None:
     """Marks a task as cancelled. Raises NotFoundError, InvalidError (it has ended already)."""
     _find(connection, task_id)
     if not tasks.update_task(connection, task_id, tasks.CANCELLED, "Cancelled", now):
         raise InvalidError(f"Task {task_id} has ended already")
 
 
-def _find(connection: sqlite3.Connection, task_id: int) -> tasks.TaskRow:
+def _find(connection: Connection, task_id: int) -> tasks.TaskRow:
     task = tasks.find_task(connection, task_id)
     if task is None:
         raise NotFoundError.of("task", task_id)
@@ -54,7 +54,7 @@ def _find(connection: sqlite3.Connection, task_id: int) -> tasks.TaskRow:
 
 
 def add_task(
-    connection: sqlite3.Connection,
+    connection: Connection,
     command: str,
     params: Mapping[str, object],
     user_id: int | None,
@@ -72,7 +72,7 @@ def add_task(
     return tasks.insert_task(connection, command, params, user_id, owner, unix_now(), now)
 
 
-def begin_task(connection: sqlite3.Connection, task_id: int, now: str) -> bool | None:
+def begin_task(connection: Connection, task_id: int, now: str) -> bool | None:
     """Begins a task, if no other is being worked on in any process and the queue is not stopped.
 
     None: it has to wait. False: somebody has cancelled it.
@@ -85,7 +85,7 @@ def begin_task(connection: sqlite3.Connection, task_id: int, now: str) -> bool |
     return tasks.update_task(connection, task_id, tasks.RUNNING, "", now)
 
 
-def interrupt_orphans(connection: sqlite3.Connection, own: Owner, now: str) -> None:
+def interrupt_orphans(connection: Connection, own: Owner, now: str) -> None:
     """Marks the unfinished tasks of processes that are gone as interrupted."""
     for task in tasks.list_unfinished(connection):
         if task.owner.id != own.id and not _lives(task, own):

@@ -13,13 +13,13 @@ from postroom.app.transactions.authority import Actor
 from postroom.schemas.addresses import domain_part
 from postroom.schemas.values.text import fold
 from postroom.storage import domains
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 #: Tells whether a user may get a name.
 MayHave = Callable[[str], bool]
 
 
-def may_have(connection: sqlite3.Connection, own: str, actor: Actor) -> MayHave:
+def may_have(connection: Connection, own: str, actor: Actor) -> MayHave:
     """A function that tells whether the actor may give a name to a user of the domain called `own`.
 
     Names in that domain are allowed, because the guard has checked it. Names in another domain are allowed if it

@@ -12,7 +12,7 @@ from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage import users
 from postroom.storage.domains import DomainRow
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 from postroom.storage.users import UserRow
 
 #: The fields of a request that change a user's identity.
@@ -20,7 +20,7 @@ _IDENTITY = ("username", "aliases", "altnames", "status", "ldapID")
 
 
 def check_authority(
-    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
+    connection: Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
 ) -> None:
     given = [name for name in _IDENTITY if name in data]
     if not given or authority.may_change(connection, actor, user.id):
@@ -42,7 +42,7 @@ def _identity(name: str, value: Any, domain: DomainRow) -> Any:
 
 
 def check_names_of(
-    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
+    connection: Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
 ) -> None:
     allowed = tenants.may_have(connection, domain.domainname, actor)
     if data.get("aliases"):
@@ -52,7 +52,7 @@ def check_names_of(
         tenants.check_names("altnames", [entry["altname"] for entry in data["altnames"]], known, allowed)
 
 
-def rename_user(connection: sqlite3.Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:
+def rename_user(connection: Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:
     if user.status == STATUS_CONTACT:
         if fold(given) != user.username:
             raise InvalidError.field("username", "A contact has none of its own; change the property smtpaddress.")

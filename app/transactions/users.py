@@ -23,8 +23,8 @@ from postroom.schemas.values.proptags import PropTag, Value
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import create_defaults, grants, users
 from postroom.storage.domains import DomainRow
+from postroom.storage.engine import Connection
 from postroom.storage.properties import count_octets, delete_property, write_properties
-from postroom.storage.sqlite import sqlite3
 from postroom.storage.users import Name, UserRow
 
 #: Values of displaytypeex ([MS-OXOAB] 2.2.3.12): mail user, remote mail user.
@@ -43,7 +43,7 @@ class Change:
 
 
 def create_user(
-    connection: sqlite3.Connection,
+    connection: Connection,
     domain_id: int,
     data: Mapping[str, Any],
     password: str | None,
@@ -58,7 +58,7 @@ def create_user(
 
 
 def add_user(
-    connection: sqlite3.Connection,
+    connection: Connection,
     domain_id: int,
     data: Mapping[str, Any],
     password: str | None,
@@ -96,9 +96,7 @@ def add_user(
     return user_id
 
 
-def patch_user(
-    connection: sqlite3.Connection, domain_id: int, user_id: int, data: Mapping[str, Any], change: Change
-) -> bytes:
+def patch_user(connection: Connection, domain_id: int, user_id: int, data: Mapping[str, Any], change: Change) -> bytes:
     """Changes only the fields given (a loaded UserPatchSchema); returns the user's document.
 
     Raises NotFoundError, InvalidError, PreconditionFailedError, ForbiddenError (see authority.py).
@@ -122,7 +120,7 @@ def patch_user(
     return users.read_user(connection, user_id)
 
 
-def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, allowed: Expected, actor: Actor) -> str:
+def delete_user(connection: Connection, domain_id: int, user_id: int, allowed: Expected, actor: Actor) -> str:
     """Removes a user, every row that refers to them, and every grant to them; returns the username.
 
     Raises NotFoundError, InvalidError (ID 0), PreconditionFailedError, ForbiddenError (see authority.py).
@@ -137,7 +135,7 @@ def delete_user(connection: sqlite3.Connection, domain_id: int, user_id: int, al
     return user.username
 
 
-def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
+def remove_user(connection: Connection, user: UserRow) -> None:
     """Removes a user, every row that refers to them, and every grant to them."""
     grants.delete_grants_to_users(connection, "id = ?", user.id)
     users.delete_user(connection, user.id)
@@ -147,7 +145,7 @@ def remove_user(connection: sqlite3.Connection, user: UserRow) -> None:
 MOST_OCTETS: Final = 1024 * 1024
 
 
-def set_properties(connection: sqlite3.Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:
+def set_properties(connection: Connection, user_id: int, properties: Mapping[PropTag, Value | None]) -> None:
     """Writes properties; None removes one, if it exists. Raises InvalidError when they become too large.
 
     Every read of a user returns all properties, so their total size needs a limit.
@@ -178,9 +176,7 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _apply(
-    connection: sqlite3.Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change
-) -> None:
+def _apply(connection: Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change) -> None:
     if change.system_admin and data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
     check_names_of(connection, user, domain, data, change.actor)
@@ -212,7 +208,7 @@ def _check_limit(domain: DomainRow) -> None:
 
 
 def _create_defaults(
-    connection: sqlite3.Connection, domain_id: int, status: int
+    connection: Connection, domain_id: int, status: int
 ) -> tuple[dict[str, Any], dict[PropTag, Value | None]]:
     """Default (fields, properties) of a new user; none for a contact, which has no mailbox."""
     if status == STATUS_CONTACT:

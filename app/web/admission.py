@@ -16,9 +16,9 @@ from postroom.app.auth.tokens import Caller, grants_now
 from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
+from postroom.storage.engine import Connection
 from postroom.storage.generation import find_auth_generation
 from postroom.storage.lanes import ASKER
-from postroom.storage.sqlite import sqlite3
 from postroom.storage.writing import WRITE_CHECK
 
 #: Tells whether a caller may use the operation.
@@ -91,7 +91,7 @@ class _Check:
         self._guard = guard
         self._generation = generation
 
-    def __call__(self, connection: sqlite3.Connection) -> None:
+    def __call__(self, connection: Connection) -> None:
         """Raises UnauthenticatedError or ForbiddenError."""
         if find_auth_generation(connection) != self._generation:
             self._ask(connection)
@@ -100,7 +100,7 @@ class _Check:
         """The check for a task that the request starts. The task may outlive the login."""
         return TaskCheck(self._request, self._guard, self._generation)
 
-    def _ask(self, connection: sqlite3.Connection) -> None:
+    def _ask(self, connection: Connection) -> None:
         raise NotImplementedError
 
 
@@ -112,7 +112,7 @@ class RequestCheck(_Check):
 
     __slots__ = ()
 
-    def _ask(self, connection: sqlite3.Connection) -> None:
+    def _ask(self, connection: Connection) -> None:
         token, _ = token_of(self._request)
         caller = context_of(self._request).tokens.caller_inside(connection, token or "")
         if not self._guard(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
@@ -127,7 +127,7 @@ class TaskCheck(_Check):
 
     __slots__ = ()
 
-    def _ask(self, connection: sqlite3.Connection) -> None:
+    def _ask(self, connection: Connection) -> None:
         starter = self._request[CALLER]
         now = replace(starter, grants=grants_now(connection, starter.user_id))
         if not self._guard(now, self._request):

@@ -22,6 +22,7 @@ from postroom.app.web.responses import json_response
 from postroom.schemas.values.text import printable
 from postroom.storage.faults import (
     CrowdedError,
+    IntegrityError,
     LargeAnswerError,
     LostDatabaseError,
     SearchError,
@@ -29,7 +30,6 @@ from postroom.storage.faults import (
     primary_code,
 )
 from postroom.storage.integrity import rule_of
-from postroom.storage.sqlite import sqlite3
 
 #: Keeps repeated database errors out of the log.
 SPARING: Final = web.AppKey("sparing", Sparing)
@@ -59,7 +59,7 @@ def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError)
         return _known_failure(error)
     if isinstance(error, web.HTTPException):
         return _http_failure(request, error)
-    if isinstance(error, sqlite3.IntegrityError):
+    if isinstance(error, IntegrityError):
         # The text names tables and columns, but no values.
         log.warning("%s %s broke a rule that only the database checks: %s", request.method, shown_path(request), error)
         return _known_failure(_broken_rule(error))
@@ -88,7 +88,7 @@ def _given_up(request: web.BaseRequest, error: asyncio.CancelledError) -> web.Re
     raise error
 
 
-def _broken_rule(error: sqlite3.IntegrityError) -> InvalidError:
+def _broken_rule(error: IntegrityError) -> InvalidError:
     field, reason = rule_of(error)
     return InvalidError.field(field, reason) if field else InvalidError(reason)
 

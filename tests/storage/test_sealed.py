@@ -15,6 +15,7 @@ import pytest
 from postroom.storage import auth, files, keyring, sealed
 from postroom.storage.connections import connect_writer, uri_of
 from postroom.storage.database import Database
+from postroom.storage.engine import Connection
 from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.fetchmail import list_fetchmail
 from postroom.storage.keyring import Keyring, UnreadableSecretError
@@ -115,7 +116,7 @@ def pause_before_erasing(path: Path) -> None:
     """Brings a database up to date in a process that is killed after the commit, before the file is written anew."""
 
     def work() -> None:
-        def die(connection: sqlite3.Connection) -> None:
+        def die(connection: Connection) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
         sealed._erase_remnants = die
