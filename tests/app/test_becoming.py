@@ -330,7 +330,7 @@ async def test_a_sync_of_somebody_who_may_no_more(scene: Scene) -> None:
     await scene.admin.call("POST", "/tasq/start")
     with pytest.raises(ForbiddenError):
         await scene.service.context.tasks.wait(queued.body["taskID"], 30)
-    assert "may no longer do it" in (await scene.admin.get(f"/tasq/tasks/{queued.body['taskID']}"))["message"]
+    assert "is no longer allowed to do it" in (await scene.admin.get(f"/tasq/tasks/{queued.body['taskID']}"))["message"]
     assert await scene.admin.get("/domains/1/users?level=2") == before
 
 

@@ -174,7 +174,7 @@ def test_pairs_that_are_refused(tmp_path: Path, authority: Pair, pair: Pair) -> 
         capture_output=True,
     )
     assert "without a passphrase" in refused(pair[0], encrypted)
-    assert "no certificate and key in PEM" in refused(pair[1], pair[1])
+    assert "not a usable certificate and key in PEM" in refused(pair[1], pair[1])
     assert "POSTROOM_TLS_CERT needs POSTROOM_TLS_KEY" in fails(tmp_path, "--tls-cert", str(pair[0]))
     assert "POSTROOM_TLS_KEY needs POSTROOM_TLS_CERT" in fails(tmp_path, "--tls-key", str(pair[1]))
     assert "--tls-cert" in refused(tmp_path / "nothing", pair[1])

@@ -51,7 +51,7 @@ async def test_one_caller_leaves_connections_for_others() -> None:
         for _ in range(50):
             await asyncio.sleep(0.002)
         assert connections == 2
-        with pytest.raises(UnavailableError, match="Too much is asked"):
+        with pytest.raises(UnavailableError, match="Too many requests to the directory"):
             await ask(found, 1)
         asking.append(asyncio.create_task(found.authenticate(None, "secret", b"here")))  # type: ignore[arg-type]
         await until(3)

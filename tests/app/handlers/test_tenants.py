@@ -124,7 +124,7 @@ async def test_the_right_is_looked_at_inside_the_transaction(
 
     monkeypatch.setattr(database, "write", late)
     path = f"/domains/{one}/users/{user['ID']}"
-    assert "has changed" in await caller.refused(403, "PATCH", path, {"aliases": ["u@b.example"]})
+    assert "have changed" in await caller.refused(403, "PATCH", path, {"aliases": ["u@b.example"]})
 
 
 LOOK_ALIKES = [
