@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import bulk, faulty, footprint, rooms
+from tests.bench import bulk, faulty, footprint, rooms, workers
 from tests.bench.bench import Bench
 from tests.bench.client import log_in
 from tests.bench.comparisons import COMPARISONS
@@ -32,6 +32,7 @@ _SMALL, _LARGE, _LARGE_QUICK = 1_000, 100_000, 10_000
 _FILLED = [
     *(comparison.name for comparison in [*COMPARISONS, *rooms.ROOMS]),
     "replace-members",
+    workers.NAME,
     "start",
     "start-password",
     "memory",
@@ -112,6 +113,7 @@ def _filled(database: Path, small: Domain, large: Domain, seconds: int) -> Itera
         for comparison in [*COMPARISONS, *rooms.ROOMS]:
             yield comparison.name, partial(comparison.run, bench)
         yield "replace-members", partial(rooms.replace_members, bench)
+        yield workers.NAME, partial(workers.measure, bench, database)
     yield "start", partial(footprint.start, database)
     yield "start-password", partial(footprint.start_with_password, database)
     yield "memory", partial(footprint.memory, database, large)

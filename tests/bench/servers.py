@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,24 +58,36 @@ class Server:
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What this thread starts meanwhile runs on that core alone."""
+def on_cores(cores: Set[int]) -> Iterator[None]:
+    """What this thread starts meanwhile runs on these cores alone."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
         os.sched_setaffinity(0, before)
 
 
+def on_core(core: int) -> AbstractContextManager[None]:
+    """The same for one core."""
+    return on_cores({core})
+
+
 @contextmanager
-def postroom(database: Path, password: str | None = PASSWORD) -> Iterator[Server]:
-    """The service on a database; without a password it starts as one whose administrator was made before."""
+def postroom(
+    database: Path, password: str | None = PASSWORD, *, workers: int = 1, everywhere: bool = False
+) -> Iterator[Server]:
+    """The service on a database, on a core of its own or on all of them.
+
+    Without a password it starts as one whose administrator was made before.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
     if password is not None:
         environment["POSTROOM_ADMIN_PASSWORD"] = password
     command = [str(Path(sys.executable).with_name("postroom")), "serve", "--port", "0", "--database", str(database)]
-    with _running(command, environment, database.with_name("postroom.log")) as server:
+    command += ["--workers", str(workers)]
+    cores = set(_usable) if everywhere else {SERVER_CORE}
+    with _running(command, environment, database.with_name(f"postroom-{workers}.log"), cores) as server:
         yield server
 
 
@@ -89,8 +101,10 @@ def bare(body: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[Server]:
-    with log.open("wb") as errors, on_core(SERVER_CORE):
+def _running(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, cores: Set[int] = frozenset({SERVER_CORE})
+) -> Iterator[Server]:
+    with log.open("wb") as errors, on_cores(cores):
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         yield Server(_address(process, log), process.pid)
