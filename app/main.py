@@ -34,6 +34,7 @@ from postroom.storage import auth
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
 from postroom.storage.keyring import UnreadableSecretError
+from postroom.storage.presence import Identity, identity_of
 from postroom.storage.sqlite import VERSION, has_wal_reset_bug
 
 log = logging.getLogger("postroom")
@@ -56,10 +57,10 @@ DOCS = [
 ]
 
 
-def create_app(config: Config, *, prepared: bool = False) -> web.Application:
+def create_app(config: Config, prepared: Identity = None) -> web.Application:
     """The application, ready to be served. It opens the database when it starts and closes it when it stops.
 
-    `prepared`: it was brought up to date already, by `prepare`.
+    `prepared`: the file that `prepare` has brought up to date already.
     """
     app = web.Application(client_max_size=MAX_BODY)
     in_flight = app[IN_FLIGHT] = InFlight()
@@ -92,18 +93,21 @@ def create_app(config: Config, *, prepared: bool = False) -> web.Application:
     app.router.add_route("*", r"/{path:[\s\S]*}", ready(not_found, public))
 
     async def run(app: web.Application) -> AsyncIterator[None]:
-        async for _ in _run(app, config, prepared=prepared):
+        async for _ in _run(app, config, prepared):
             yield
 
     app.cleanup_ctx.append(run)
     return app
 
 
-async def _run(app: web.Application, config: Config, *, prepared: bool) -> AsyncIterator[None]:
-    async with opened(config) as context:
+async def _run(app: web.Application, config: Config, prepared: Identity) -> AsyncIterator[None]:
+    # A worker that takes the place of another must not begin anew where the database is gone.
+    if prepared is not None and identity_of(config.database) != prepared:
+        raise DatabaseError(f"The database {config.database} has been removed or replaced; restart postroom")
+    async with opened(config, create=prepared is None) as context:
         first = FirstPassword(context.database, config.database)
         app[CONTEXT] = context
-        app[FIRST_LOGIN] = None if prepared else await _prepare(context, first)
+        app[FIRST_LOGIN] = None if prepared is not None else await _prepare(context, first)
         watch = asyncio.create_task(_watch(context, first, app[SPARING]))
         try:
             yield
@@ -141,6 +145,7 @@ async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> No
         try:
             await database.check()
             await first.forget_when_changed()
+            await context.tasks.recover()
             stored = await database.look_up_by(auth.find_sealed_token_key)
             if stored != token_key:
                 # Somebody has rotated the keys. An unreadable key is logged once.

@@ -12,6 +12,9 @@ from postroom.storage.faults import LostDatabaseError
 
 log = logging.getLogger("postroom.storage")
 
+#: Which file a path leads to: its device and its number there. None when it leads nowhere.
+Identity = tuple[int, int] | None
+
 
 class Presence:
     """The files of a database that has just been opened, and what their paths lead to afterwards."""
@@ -22,7 +25,7 @@ class Presence:
         #: Why the database cannot be used; None while it is where it was.
         self.lost: str | None = None
         names = () if path == IN_MEMORY else (self._path, f"{self._path}-wal", f"{self._path}-shm")
-        self._opened = [(name, identity) for name in names if (identity := _identity(name)) is not None]
+        self._opened = [(name, identity) for name in names if (identity := identity_of(name)) is not None]
 
     def look(self) -> None:
         """Looks again, from any thread. Raises LostDatabaseError; files that are back in their places are fine."""
@@ -37,7 +40,7 @@ class Presence:
             raise LostDatabaseError(self.lost)
 
     def _change(self, name: str, opened: tuple[int, int]) -> str | None:
-        now = _identity(name)
+        now = identity_of(name)
         if now == opened:
             return None
         what = "The database file" if name == self._path else "A file that belongs to the database"
@@ -56,8 +59,8 @@ class Presence:
             log.error("The database %s is lost: %s", self._path, found)
 
 
-def _identity(name: str) -> tuple[int, int] | None:
-    """Which file a path leads to: its device and its number there. None when it leads nowhere."""
+def identity_of(name: str) -> Identity:
+    """Which file the path leads to."""
     try:
         found = os.stat(name)  # noqa: PTH116 - a Path for each commit costs more than the look itself
     except OSError:

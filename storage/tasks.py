@@ -180,6 +180,12 @@ def is_any_running(connection: Connection) -> bool:
     return connection.execute("SELECT 1 FROM tasks WHERE state = ?", (RUNNING,)).fetchone() is not None
 
 
+def is_any_queued_elsewhere(connection: Connection, owner_id: str, since: int) -> bool:
+    """Whether another process that has shown life since then has a task that waits."""
+    sql = "SELECT 1 FROM tasks WHERE state = ? AND owner <> ? AND seen > ?"
+    return connection.execute(sql, (QUEUED, owner_id, since)).fetchone() is not None
+
+
 def update_seen(connection: Connection, owner_id: str, seen: int) -> None:
     """A sign of life of a process, on all of its tasks."""
     connection.execute("UPDATE tasks SET seen = ? WHERE owner = ? AND state <= 2", (seen, owner_id))

@@ -1,6 +1,7 @@
 """The postroom command."""
 
 import logging
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -77,6 +78,7 @@ def serve(
     from postroom.app.server.serve import run
     from postroom.storage.faults import DatabaseError
 
+    _open_standard_streams()
     try:
         config = load_config(
             {
@@ -101,6 +103,13 @@ def serve(
         uvloop.run(run(config, _say))
     except (StartError, DatabaseError) as error:
         _fail(str(error))
+
+
+def _open_standard_streams() -> None:
+    """Opens what was closed at the start, on nothing: otherwise a socket or file would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open
 
 
 def _say(line: str) -> None:

@@ -61,7 +61,10 @@ def bind(hosts: tuple[str, ...], port: int, workers: int = 1) -> list[list[socke
             addresses = [(listening.family, listening.getsockname()) for listening in sockets]
             for listening in sockets:
                 listening.close()
-            groups = [[_listen(*address, shared=True) for address in addresses] for _ in range(workers)]
+            try:
+                groups = [[_listen(*address, shared=True) for address in addresses] for _ in range(workers)]
+            except OSError as error:
+                raise StartError(_reason(", ".join(hosts), port, error)) from None
     except BaseException:
         for opened in sockets:
             opened.close()

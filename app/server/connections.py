@@ -190,7 +190,7 @@ class _TurnedAway(asyncio.Protocol):
         self._among = among
         self._transport = transport
         transport.set_protocol(self)
-        transport.write(_TOO_MANY)
+        transport.write(_too_many())
         # Closing while bytes arrive resets the connection, and the client may never see the response.
         if transport.can_write_eof():
             transport.write_eof()
@@ -209,9 +209,6 @@ def _too_many() -> bytes:
     response = json_response({"message": "There are too many connections; try again later"}, 503)
     response.headers["Retry-After"] = str(_RETRY_AFTER)
     return to_bytes(response)
-
-
-_TOO_MANY: Final = _too_many()
 
 
 def _source_of(transport: asyncio.Transport, limits: Limits) -> str | None:

@@ -19,18 +19,24 @@ log = logging.getLogger("postroom")
 
 #: Seconds for threads to end once everything is closed. Their results are not needed any more.
 _THREADS: Final = 0.5
-#: Written to the pipe in place of a signal number: everything is closed.
+#: Read in place of a signal number: everything is closed; the lifeline has ended.
 _CLOSED: Final = 0
+_ALONE: Final = 255
 #: Share of the time that is reserved for cutting off requests and closing, and its upper bound in seconds.
 _SHARE: Final = 0.4
 _ENOUGH: Final = 2.0
 
 
 class Ending:
-    """Waits for SIGINT or SIGTERM, then ends the process within `seconds`; a second signal ends it at once."""
+    """Waits for SIGINT or SIGTERM, then ends the process within `seconds`; a second signal ends it at once.
 
-    def __init__(self, seconds: float) -> None:
+    The end of a `lifeline` (a pipe that another process holds) is like a first signal, and never like a second one:
+    whoever signals all processes of a service at once cuts nobody off.
+    """
+
+    def __init__(self, seconds: float, lifeline: int | None = None) -> None:
         self._seconds = seconds
+        self._lifeline = lifeline
         self._until = 0.0
         # A signal handler must not need a lock, because the main thread may hold it. Writing to a pipe needs none.
         self._reads, self._writes = os.pipe()
@@ -53,12 +59,14 @@ class Ending:
         os.write(self._writes, bytes([number]))
 
     def _watch(self, told: Callable[[], None]) -> None:
-        first = self._next(None)
+        first = self._next(None, self._lifeline)
         if first == _CLOSED:  # the service failed to start
             return
         self._until = time.monotonic() + self._seconds
         told()
         second = self._next(self._seconds)
+        if first == _ALONE and second not in (None, _CLOSED):
+            second = self._next(max(self._until - time.monotonic(), 0))
         if second == _CLOSED:
             self._next(min(_THREADS, max(self._until - time.monotonic(), 0)))
             os._exit(0)
@@ -68,7 +76,10 @@ class Ending:
         log.warning("Cut off by a second signal")
         os._exit(128 + second)
 
-    def _next(self, seconds: float | None) -> int | None:
-        """The next signal number or _CLOSED; None when nothing came within `seconds`."""
-        ready, _, _ = select.select([self._reads], [], [], seconds)
-        return os.read(self._reads, 1)[0] if ready else None
+    def _next(self, seconds: float | None, lifeline: int | None = None) -> int | None:
+        """The next signal number, _CLOSED or _ALONE; None when nothing came within `seconds`."""
+        watched = [self._reads] if lifeline is None else [self._reads, lifeline]
+        ready, _, _ = select.select(watched, [], [], seconds)
+        if self._reads in ready:
+            return os.read(self._reads, 1)[0]
+        return _ALONE if ready else None

@@ -1,8 +1,9 @@
 """Several processes that serve the same addresses from the same database, and the one that keeps them.
 
 The keeper binds, brings the database up to date once, and starts the workers. It has no thread and no event loop, so it
-can fork at any time. It passes signals on, and starts another worker for one that dies. Connections that a dead worker
-had not accepted wait for the next one: its sockets stay open here.
+can fork at any time. It starts another worker for one that dies, and tells all to end by closing a pipe, which they
+notice as well when it is gone itself. Connections that a dead worker had not accepted wait for the next one: its
+sockets stay open here.
 """
 
 import asyncio
@@ -17,10 +18,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, NoReturn
 
 from postroom.app.config import Config
+from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app, prepare
 from postroom.app.server.binding import Listening, StartError, bound
 from postroom.app.server.ending import Ending
 from postroom.app.server.serve import check_limits, greet, load_tls, serve_on, tell
+from postroom.storage.faults import DatabaseError
+from postroom.storage.presence import Identity, identity_of
 
 log = logging.getLogger("postroom")
 
@@ -31,18 +35,20 @@ _SOON: Final = 0.1
 _LATEST: Final = 10.0
 _LONG: Final = 30.0
 #: Seconds beyond the time of a shutdown after which a worker is killed.
-_PATIENCE: Final = 5.0
+_PATIENCE: Final = 1.0
 
 
 def run_workers(config: Config, say: Callable[[str], None]) -> int:
     """Serves with so many workers until SIGINT or SIGTERM; returns the exit code. Raises StartError."""
     if config.database == ":memory:":
         raise StartError("Several workers need a database in a file; a database in memory has one process")
-    check_limits(config)
+    limits = check_limits(config)
     load_tls(config)
+    # Where it is ignored, as some starters do, the kernel buries the dead without telling.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with bound(config) as groups:
         told, engine = _in_child(lambda: asyncio.run(prepare(config)))
-        keeper = _Keeper(_share_of(config), groups)
+        keeper = _Keeper(share_of(config, limits), groups)
         try:
             keeper.start()
             greet(config, groups[0][0], told, engine, say)
@@ -51,17 +57,17 @@ def run_workers(config: Config, say: Callable[[str], None]) -> int:
             keeper.end()
 
 
-def _share_of(config: Config) -> Config:
+def share_of(config: Config, limits: Limits) -> Config:
     """The settings of one worker: what is counted in each of them counts for all together."""
 
-    def share(whole: int | None) -> int | None:
-        return whole and math.ceil(whole / config.workers)
+    def share(whole: int) -> int:
+        return math.ceil(whole / config.workers)
 
     return replace(
         config,
-        login_failures=share(config.login_failures) or 0,
-        max_connections=share(config.max_connections),
-        max_connections_per_source=share(config.max_connections_per_source),
+        login_failures=share(config.login_failures),
+        max_connections=share(limits.connections),
+        max_connections_per_source=share(limits.per_source),
     )
 
 
@@ -83,8 +89,10 @@ class _Keeper:
         self._stopping = False
         self._kill_at = math.inf
         self._failed = False
-        # Workers notice by its end that there is no keeper any more, whatever has ended it.
-        self._lifeline, self._held = os.pipe()
+        # The workers end with it: when the keeper closes it, or is gone itself, whatever has ended it.
+        self._lifeline, held = os.pipe()
+        self._held: int | None = held
+        self._identity = identity_of(config.database)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     def start(self) -> None:
@@ -93,14 +101,17 @@ class _Keeper:
         for worker in self._workers:
             if worker.pid is None and worker.due <= now and not self._stopping:
                 worker.born = now
-                worker.pid = os.fork() or self._work(worker)
+                try:
+                    worker.pid = os.fork() or self._work(worker)
+                except OSError as error:
+                    self._put_off(worker, f"A worker cannot be started: {error.strerror}")
 
     def keep(self) -> int:
         """Keeps them until a signal ends all; returns the exit code."""
         while True:
             self.start()
             told = signal.sigtimedwait(_SIGNALS, self._seconds())
-            if told is not None and told.si_signo == signal.SIGHUP:
+            if told is not None and told.si_signo == signal.SIGHUP and self._config.tls_cert is not None:
                 self._tell(signal.SIGHUP)
             elif told is not None and told.si_signo != signal.SIGCHLD:
                 self._stop()
@@ -108,12 +119,12 @@ class _Keeper:
             if self._stopping and not any(worker.pid for worker in self._workers):
                 return 1 if self._failed else 0
             if time.monotonic() >= self._kill_at:
-                self._failed = True
-                self._tell(signal.SIGKILL)
+                log.error("Killing the workers that have not ended")
+                self._cut_off()
 
     def end(self) -> None:
         """Leaves no worker behind."""
-        os.close(self._held)
+        self._let_go()
         os.close(self._lifeline)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
@@ -123,14 +134,29 @@ class _Keeper:
         return max(0.0, min([self._kill_at, *due, time.monotonic() + 60]) - time.monotonic())
 
     def _stop(self) -> None:
-        if not self._stopping:
-            log.info("Stopping %d workers", sum(worker.pid is not None for worker in self._workers))
-            self._kill_at = time.monotonic() + self._config.shutdown_timeout + _PATIENCE
+        if self._stopping:
+            log.warning("Cut off by a second signal")
+            self._cut_off()
+            return
+        log.info("Stopping %d workers", sum(worker.pid is not None for worker in self._workers))
+        self._kill_at = time.monotonic() + self._config.shutdown_timeout + _PATIENCE
         self._stopping = True
         service_socket = self._workers[0].listening[1]
         if service_socket is not None:
             service_socket.remove()
-        self._tell(signal.SIGTERM)
+        # Not by a signal: systemd sends one to each process of a service, and a second one would cut requests off.
+        self._let_go()
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
+
+    def _cut_off(self) -> None:
+        self._failed = True
+        # A process that the kernel holds back dies later.
+        self._kill_at = time.monotonic() + _PATIENCE
+        self._tell(signal.SIGKILL)
 
     def _tell(self, number: signal.Signals) -> None:
         for worker in self._workers:
@@ -155,24 +181,29 @@ class _Keeper:
         if self._stopping:
             self._failed = self._failed or code != 0
             return
+        reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
+        self._put_off(worker, f"Worker {pid} {reason}")
+
+    def _put_off(self, worker: _Worker, reason: str) -> None:
         now = time.monotonic()
         worker.delay = _SOON if now - worker.born > _LONG else min(worker.delay * 2, _LATEST)
         worker.due = now + worker.delay
-        reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
-        log.error("Worker %s %s; another takes its place in %.1f s", pid, reason, worker.delay)
+        log.error("%s; another starts in %.1f s", reason, worker.delay)
 
     def _work(self, worker: _Worker) -> NoReturn:
         code = 1
         try:
-            os.close(self._held)
+            self._let_go()
             # Ctrl+C on a terminal is for the keeper, which tells the workers once.
             os.setpgid(0, 0)
             for other in self._workers:
                 if other is not worker:
                     for listening in other.listening[0]:
                         listening.close()
-            _run(_serve(self._config, worker.listening, self._lifeline, self._mask))
+            _run(_serve(self._config, worker.listening, self._identity, self._lifeline, self._mask))
             code = 0
+        except (StartError, DatabaseError) as error:
+            log.error("A worker cannot start: %s", error)  # noqa: TRY400 - no fault of the code
         except Exception:
             log.exception("A worker could not go on")
         finally:
@@ -180,11 +211,14 @@ class _Keeper:
             os._exit(code)
 
 
-async def _serve(config: Config, listening: Listening, lifeline: int, mask: set[int | signal.Signals]) -> None:
+async def _serve(
+    config: Config, listening: Listening, prepared: Identity, lifeline: int, mask: set[int | signal.Signals]
+) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    loop.add_reader(lifeline, stop.set)
-    ending = Ending(config.shutdown_timeout)
+    ending = Ending(config.shutdown_timeout, lifeline)
     ending.watch(lambda: tell(loop, stop))
+    # A certificate that is not loaded yet need not be loaded again; without one there is nothing to load.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Not before: a signal that came meanwhile would end the process at once.
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     sockets, service_socket = listening
@@ -192,7 +226,7 @@ async def _serve(config: Config, listening: Listening, lifeline: int, mask: set[
         # The keeper's to remove: others go on listening.
         service_socket.forget()
     try:
-        await serve_on(config, (sockets, service_socket), create_app(config, prepared=True), stop, ending)
+        await serve_on(config, (sockets, service_socket), create_app(config, prepared), stop, ending)
     finally:
         ending.closed()
 

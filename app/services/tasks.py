@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import platform
-import secrets
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +17,9 @@ from postroom.app.transactions.tasks import (
     add_task,
     begin_task,
     cancel_task,
+    find_orphans,
     interrupt_orphans,
+    name_of_process,
     unix_now,
 )
 from postroom.storage import auth, tasks
@@ -46,7 +47,7 @@ class Tasks:
     def __init__(self, database: Database, now: Callable[[], str]) -> None:
         self._database = database
         self._now = now
-        self._owner = tasks.Owner(secrets.token_hex(8), node(), os.getpid())
+        self._owner = tasks.Owner(name_of_process(), node(), os.getpid())
         #: Users take turns; the tasks of one user keep their order.
         self._turns = Turns(1, _too_many, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -76,7 +77,8 @@ class Tasks:
 
     async def recover(self) -> None:
         """Marks tasks whose process is gone as interrupted."""
-        await self._database.write(interrupt_orphans, self._owner, self._now())
+        if await self._database.look_up_by(find_orphans, self._owner):
+            await self._database.write(interrupt_orphans, self._owner, self._now())
 
     async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
         """Queues a task and returns its ID. Raises UnavailableError when too many wait, in all or of this user.
@@ -133,12 +135,13 @@ class Tasks:
             ended.exception()
 
     async def _show_life(self) -> None:
-        """While this process has tasks, marks them as alive, and looks for tasks of processes that are gone."""
+        """While this process has tasks, marks them as alive."""
         WRITE_CHECK.set(None)
         while self._running:
             await asyncio.sleep(SHOW_LIFE)
             try:
                 await self._database.write(tasks.update_seen, self._owner.id, unix_now())
+                # A service does so all the time, but a command may be alone.
                 await self.recover()
             except Exception as error:  # noqa: BLE001 - the next one may work; whoever works on a task notices by itself
                 log.warning("Tasks could not show a sign of life: %s", error)
@@ -171,7 +174,7 @@ class Tasks:
     async def _begin(self, task_id: int) -> bool:
         """Waits until no other task runs in any process; False if somebody has cancelled this one by then."""
         while True:
-            begun = await self._database.write(begin_task, task_id, self._now())
+            begun = await self._database.write(begin_task, task_id, self._owner, self._now())
             if begun is not None:
                 return begun
             await asyncio.sleep(ASK_AGAIN)

@@ -1,8 +1,10 @@
 """The rules of task rows; services/tasks.py runs the tasks."""
 
 import os
+import secrets
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from postroom.app.errors import InvalidError, NotFoundError, UnavailableError
@@ -18,6 +20,8 @@ MOST_UNFINISHED_EACH = 20
 SILENT = 30
 #: The setting that says that the queue is stopped, for all processes.
 STOPPED: Final = "tasks_stopped"
+#: The setting that says which process had the last task.
+_LAST: Final = "tasks_last_owner"
 
 
 class CancelledTaskError(Exception):
@@ -72,8 +76,10 @@ def add_task(
     return tasks.insert_task(connection, command, params, user_id, owner, unix_now(), now)
 
 
-def begin_task(connection: Connection, task_id: int, now: str) -> bool | None:
+def begin_task(connection: Connection, task_id: int, own: Owner, now: str) -> bool | None:
     """Begins a task, if no other is being worked on in any process and the queue is not stopped.
+
+    Processes take turns: the one that had the last task lets others begin theirs first, if they show life.
 
     None: it has to wait. False: somebody has cancelled it.
     """
@@ -82,22 +88,28 @@ def begin_task(connection: Connection, task_id: int, now: str) -> bool | None:
         return False
     if tasks.is_any_running(connection) or auth.find_setting(connection, STOPPED) is not None:
         return None
+    had_last = auth.find_setting(connection, _LAST) == own.id
+    if had_last and tasks.is_any_queued_elsewhere(connection, own.id, unix_now() - SILENT):
+        return None
+    auth.set_setting(connection, _LAST, own.id)
     return tasks.update_task(connection, task_id, tasks.RUNNING, "", now)
+
+
+def find_orphans(connection: Connection, own: Owner) -> list[int]:
+    """The unfinished tasks of processes that are gone."""
+    return [task.id for task in tasks.list_unfinished(connection) if task.owner.id != own.id and not _lives(task, own)]
 
 
 def interrupt_orphans(connection: Connection, own: Owner, now: str) -> None:
     """Marks the unfinished tasks of processes that are gone as interrupted."""
-    for task in tasks.list_unfinished(connection):
-        if task.owner.id != own.id and not _lives(task, own):
-            tasks.update_task(
-                connection, task.id, tasks.ERROR, "Interrupted: the process that worked on it is gone", now
-            )
+    for task_id in find_orphans(connection, own):
+        tasks.update_task(connection, task_id, tasks.ERROR, "Interrupted: the process that worked on it is gone", now)
 
 
 def _lives(task: Unfinished, own: Owner) -> bool:
     if task.owner.node == own.node:
         # A task with the PID of this process, but not its ID, belongs to an earlier process.
-        return task.owner.pid != own.pid and _is_running(task.owner.pid)
+        return task.owner.pid != own.pid and _is_running(task.owner)
     return task.seen > unix_now() - SILENT
 
 
@@ -106,11 +118,26 @@ def unix_now() -> int:
     return int(time.time())
 
 
-def _is_running(pid: int) -> bool:
+def name_of_process() -> str:
+    """A name that no other process has; it says when this one began."""
+    return f"{secrets.token_hex(8)}@{_begun(os.getpid())}"
+
+
+def _is_running(owner: Owner) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(owner.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    begun = owner.id.partition("@")[2]
+    # Another process may have the number by now: in a container that starts again, it is the same each time.
+    return not begun or _begun(owner.pid) in (begun, "")
+
+
+def _begun(pid: int) -> str:
+    """When a process began, in ticks since the machine did; empty where nobody tells."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -114,6 +114,21 @@ def test_the_first_password_without_a_terminal(tmp_path: Path) -> None:
         assert running.stop() == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_closed_standard_streams(tmp_path: Path, workers: str) -> None:
+    """A starter that leaves all of them closed gets a service as well; nothing else has their numbers."""
+    command = ["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', str(POSTROOM), "serve", "--port", "0", "--workers", workers]
+    with subprocess.Popen(command, cwd=tmp_path, env={"PATH": os.environ["PATH"]}) as process:
+        try:
+            wait_until((tmp_path / "postroom.sqlite3.password").exists)
+            for number in range(3):
+                assert str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) == "/dev/null"
+            time.sleep(1)
+            assert process.poll() is None
+        finally:
+            process.kill()
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     """Waits until something is so, for as long as a busy machine may take."""
     deadline = time.monotonic() + 30

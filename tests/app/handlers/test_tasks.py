@@ -1,13 +1,17 @@
 """Work that takes longer than its request, and what is known of it afterwards."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from postroom.app.services.tasks import node
+from postroom.app.transactions.tasks import begin_task, unix_now
 from postroom.storage import tasks
+from postroom.storage.tasks import Owner
 from tests.conftest import StartService
 from tests.support.owners import elsewhere
 from tests.support.people import CONFIG, document, sync
@@ -257,6 +261,42 @@ async def test_a_crash_is_reported(start_service: StartService, tmp_path: Path, 
     task = await admin.get(f"{TASKS}/{task_id}")
     assert (task["state"] == ERROR) == interrupted
     assert task["message"].startswith("Interrupted" if interrupted else "100 entries")
+
+
+async def test_a_number_that_comes_again(service: Service) -> None:
+    """A task whose process is gone was interrupted, while the service runs and though another has its number by now."""
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    write = service.context.database.write
+    owner = Owner("another process@1", node(), os.getppid())
+    task_id = await write(tasks.insert_task, "ldapSync", {}, None, owner, unix_now(), "2026-01-01 00:00:00")
+    await write(tasks.update_task, task_id, tasks.RUNNING, "", "2026-01-01 00:00:01")
+    assert (await ended(admin, task_id))["state"] == ERROR
+
+
+async def test_processes_take_turns(service: Service) -> None:
+    """The process that had the last task lets one of another begin first, unless that shows no life."""
+    write = service.context.database.write
+    first, second = Owner("first", node(), 1), Owner("second", node(), 1)
+    now = "2026-01-01 00:00:00"
+
+    async def insert(owner: Owner) -> int:
+        return await write(tasks.insert_task, "ldapSync", {}, None, owner, unix_now(), now)
+
+    async def end(task_id: int) -> None:
+        await write(tasks.update_task, task_id, COMPLETED, "", now)
+
+    mine, next_of_mine, other = await insert(first), await insert(first), await insert(second)
+    assert await write(begin_task, mine, first, now)
+    assert await write(begin_task, other, second, now) is None
+    await end(mine)
+    assert await write(begin_task, next_of_mine, first, now) is None
+    assert await write(begin_task, other, second, now)
+    await end(other)
+    silent = await write(tasks.insert_task, "ldapSync", {}, None, second, 1, now)
+    assert await write(begin_task, next_of_mine, first, now)
+    await end(next_of_mine)
+    assert await write(begin_task, await insert(first), first, now)
+    assert await write(begin_task, silent, second, now) is None
 
 
 async def test_old_tasks_make_room(service: Service, slapd: Slapd) -> None:
