@@ -12,6 +12,7 @@ from aiohttp import web
 from postroom.app.auth.first_password import FirstPassword
 from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.config import Config
+from postroom.app.errors import PostroomError
 from postroom.app.handlers import docs
 from postroom.app.limits.in_flight import IN_FLIGHT, UNBOUNDED, InFlight, Lane
 from postroom.app.limits.sparing import Sparing
@@ -33,7 +34,6 @@ from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
-from postroom.storage.keyring import UnreadableSecretError
 from postroom.storage.presence import Identity, identity_of
 from postroom.storage.sqlite import VERSION, has_wal_reset_bug
 
@@ -139,23 +139,19 @@ async def _prepare(context: Context, first: FirstPassword) -> str | None:
 async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> None:
     # This process knows its own changes at once. Here it learns about changes by other processes on the same file, and
     # whether the file still exists.
-    database, token_key = context.database, None
+    database = context.database
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
         try:
             await database.check()
             await first.forget_when_changed()
             await context.tasks.recover()
-            stored = await database.look_up_by(auth.find_sealed_token_key)
-            if stored != token_key:
-                # Somebody has rotated the keys. An unreadable key is logged once.
-                token_key = stored
-                context.tokens.use_key(await database.look_up_by(auth.find_token_key))
+            await context.tokens.refresh()
         except LostDatabaseError:
             continue  # already logged
         except Exception as error:
-            if isinstance(error, UnreadableSecretError) or sparing.due(_watch) is not None:
-                expected = is_unavailable(error) or isinstance(error, (OSError, UnreadableSecretError))
+            if sparing.due(_watch) is not None:
+                expected = is_unavailable(error) or isinstance(error, (OSError, PostroomError))
                 log.warning(
                     "Changes by other processes cannot be read: %s", error, exc_info=None if expected else error
                 )

@@ -178,6 +178,12 @@ def find_token_key(connection: Connection) -> str:
     return sealed.unseal(connection, sealed.place_of("settings", "value", "token_key"), found or sealed.FORGOTTEN)
 
 
+def find_new_token_key(connection: Connection, known: str | None) -> tuple[str | None, str] | None:
+    """The key that signs tokens, encrypted and plain; None if the encrypted form is known. UnreadableSecretError."""
+    found = find_sealed_token_key(connection)
+    return None if found == known else (found, find_token_key(connection))
+
+
 def find_sealed_token_key(connection: Connection) -> str | None:
     """The key that signs tokens in its stored, encrypted form; None if there is none yet."""
     row = connection.execute("SELECT value FROM settings WHERE name = 'token_key'").fetchone()

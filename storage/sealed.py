@@ -148,6 +148,8 @@ def renew_token_key(connection: engine.Connection) -> None:
         """,
         (sealed,),
     )
+    # Every process looks at this number before it responds, and reads the key again.
+    connection.execute("UPDATE auth_generation SET value = value + 1")
 
 
 def _take_over(connection: engine.Connection, path: Path) -> None:

@@ -11,11 +11,12 @@ import jwt
 
 from postroom.app.auth import permissions
 from postroom.app.auth.permissions import Grants, Permission
-from postroom.app.errors import UnauthenticatedError
+from postroom.app.errors import UnauthenticatedError, UnavailableError
 from postroom.app.limits.memory import remember
-from postroom.storage.auth import Account, find_account, select_account
+from postroom.storage.auth import Account, find_account, find_new_token_key, select_account
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
+from postroom.storage.keyring import UnreadableSecretError
 
 ADMIN_ID = 0
 _ALGORITHM = "HS256"
@@ -83,16 +84,22 @@ class Tokens:
 
     def __init__(self, database: Database, key: str, lifetime: int) -> None:
         self._database = database
-        self._key = key
+        #: The key, and its stored form: none is known yet.
+        self._key: tuple[str | None, str] = (None, key)
         self._lifetime = lifetime
         self._known: dict[str, _Known] = {}
         self._generation = 0
 
-    def use_key(self, key: str) -> None:
-        """Signs and checks with this key from now on; tokens of any other key become invalid."""
-        if key != self._key:
-            self._key = key
-            self._known.clear()
+    async def refresh(self) -> None:
+        """Signs and checks with the key that is stored now; tokens of any other key become invalid.
+
+        Raises UnavailableError when the key cannot be read.
+        """
+        found = await self._database.look_up_by(_find_new_key, self._key[0])
+        if found is not None:
+            before, self._key = self._key, found
+            if found[1] != before[1]:
+                self._known.clear()
 
     def issue(self, account: Account, seen: float | None = None) -> dict[str, str]:
         """The response to a login: the token, and its value for X-Csrf-Token.
@@ -109,7 +116,7 @@ class Tokens:
         }
         if seen is not None:
             claims["seen"] = int(seen)
-        token = jwt.encode(claims, self._key, _ALGORITHM)
+        token = jwt.encode(claims, self._key[1], _ALGORITHM)
         return {"grommunioAuthJwt": token, "csrf": csrf_token(token)}
 
     async def caller(self, token: str) -> Caller:
@@ -133,10 +140,12 @@ class Tokens:
         return known.caller
 
     async def session(self, token: str) -> Session:
-        """The session of a valid token. Raises UnauthenticatedError for any other."""
-        claims, key = self._read(token), self._key
+        """The session of a valid token. Raises UnauthenticatedError for any other, UnavailableError."""
+        await self.refresh()
+        key = self._key[1]
+        claims = _read(token, key)
         account = _counting(await select_account(self._database, claims.user_id), claims)
-        if key != self._key:  # the key was replaced meanwhile
+        if key != self._key[1]:  # the key was replaced meanwhile
             raise UnauthenticatedError("Access denied", ["The login has been revoked"])
         return Session(account, claims.session_id, claims.expires, claims.seen)
 
@@ -146,30 +155,40 @@ class Tokens:
 
     def caller_inside(self, connection: Connection, token: str) -> Caller:
         """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
-        claims = self._read(token)
+        known, key = self._key
+        _, key = _find_new_key(connection, known) or (known, key)
+        claims = _read(token, key)
         account = _counting(find_account(connection, claims.user_id), claims)
         return replace(make_caller(account), session_id=claims.session_id)
 
-    def _read(self, token: str) -> _Claims:
-        """The claims of a token that we signed. Raises UnauthenticatedError for any other."""
-        if len(token) > _LONGEST:
-            raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
-        try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                [_ALGORITHM],
-                options={"require": ["exp", "sub", "epoch"], "verify_iat": False},
-            )
-            return _Claims(
-                int(claims["sub"]),
-                int(claims["epoch"]),
-                claims.get("jti"),
-                float(claims["exp"]),
-                float(claims.get("seen", 0)),
-            )
-        except (jwt.PyJWTError, ValueError, TypeError):
-            raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
+
+def _find_new_key(connection: Connection, known: str | None) -> tuple[str | None, str] | None:
+    try:
+        return find_new_token_key(connection, known)
+    except UnreadableSecretError as error:
+        raise UnavailableError(f"The key that signs tokens has changed, and cannot be read: {error}") from None
+
+
+def _read(token: str, key: str) -> _Claims:
+    """The claims of a token that was signed with this key. Raises UnauthenticatedError for any other."""
+    if len(token) > _LONGEST:
+        raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            [_ALGORITHM],
+            options={"require": ["exp", "sub", "epoch"], "verify_iat": False},
+        )
+        return _Claims(
+            int(claims["sub"]),
+            int(claims["epoch"]),
+            claims.get("jti"),
+            float(claims["exp"]),
+            float(claims.get("seen", 0)),
+        )
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
 
 
 def _counting(account: Account | None, claims: _Claims) -> Account:

@@ -39,6 +39,7 @@ async def post_login(request: web.Request) -> web.Response:
     given = load(_LOGIN, await _form(request))
     if "user" in given and "pass" in given:
         account = await session.log_in(context, source, given["user"], given["pass"])
+        await context.tokens.refresh()
         return json_response(context.tokens.issue(account, context.presence.saw(account)))
     token, _ = token_of(request)
     if given or token is None:

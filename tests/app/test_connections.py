@@ -127,7 +127,9 @@ async def test_many_that_are_refused_and_stay(start_service: StartService) -> No
     first = await come(service, BUSY)
     await wait_for(lambda: service.app[IN_FLIGHT].count == 1)
     stay = [await come(service, b"") for _ in range(200)]
-    assert [(await served(streams, b"")).status for streams in stay[-60:]] == [503] * 60
+    refusals = [await served(streams, b"") for streams in stay[-60:]]
+    assert [refusal.status for refusal in refusals] == [503] * 60
+    assert len({refusal.headers["x-request-id"] for refusal in refusals}) == 60
     assert len(watched(service)._turned_away) <= 64
     for _, writer in [first, *stay]:
         writer.close()

@@ -4,7 +4,9 @@ The other process is a database of its own on the same file: it shares nothing w
 looks at the file by itself once in an hour.
 """
 
+import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
@@ -13,11 +15,11 @@ import pytest
 from postroom.app import main
 from postroom.app.routes import ROUTES
 from postroom.app.web.routing import AddressOr, Route, public
-from postroom.storage import auth, role_holders, users
+from postroom.storage import auth, role_holders, sealed, users
 from postroom.storage.database import Database
 from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
-from tests.support.service import USER_PASSWORD, Api, Service
+from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
 
 READS = [route for route in ROUTES if route.method == "GET" and route.guard is not public]
 
@@ -123,6 +125,30 @@ async def test_a_password_that_another_process_has_set(
     await other.write(auth.set_password, user["ID"], "$none")
     answer = await Api(service, {}).call("POST", "/login", data={"user": user["username"], "pass": USER_PASSWORD})
     assert answer.status == 401
+
+
+async def test_a_key_of_tokens_that_another_process_has_renewed(
+    service: Service, other: Database, admin: Api, domain: int
+) -> None:
+    """Every login has ended with the next response, also for a write that waits meanwhile; a new login counts."""
+    begun, release = threading.Event(), threading.Event()
+
+    def renew(connection: sqlite3.Connection) -> None:
+        sealed.renew_token_key(connection)
+        begun.set()
+        release.wait(10)
+
+    path = f"/system/domains/{domain}"
+    renewing = asyncio.create_task(other.write(renew))
+    await asyncio.to_thread(begun.wait, 10)
+    patching = asyncio.create_task(admin.call("PATCH", path, {"title": "late"}))
+    await asyncio.sleep(0.3)
+    release.set()
+    await renewing
+    assert (await patching).status == 401
+    assert (await admin.call("GET", "/profile")).status == 401
+    again = await service.login("admin", ADMIN_PASSWORD)
+    assert (await again.get(path))["title"] == ""
 
 
 def test_every_read_is_tried() -> None:
