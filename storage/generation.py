@@ -1,7 +1,7 @@
 """The number that grows with every change of who may do what, as this process knows it."""
 
 import threading
-from itertools import count
+import time
 
 from postroom.storage.engine import Connection
 
@@ -21,8 +21,7 @@ class Generation:
 
     def __init__(self, value: int) -> None:
         self._value = value
-        self._marks = count(1)
-        self._seen = 0
+        self._seen = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -30,11 +29,12 @@ class Generation:
         """The number. It never goes back: a look that began before a commit may end after it."""
         return self._value
 
-    def mark(self) -> int:
+    @staticmethod
+    def mark() -> float:
         """This moment, for `was_seen_since`."""
-        return next(self._marks)
+        return time.monotonic()
 
-    def was_seen_since(self, mark: int) -> bool:
+    def was_seen_since(self, mark: float) -> bool:
         """Whether a look that began after this moment has ended."""
         return self._seen > mark
 
@@ -43,7 +43,7 @@ class Generation:
         mark = self.mark()
         self.learn(find_auth_generation(connection), mark)
 
-    def learn(self, value: int, mark: int) -> None:
+    def learn(self, value: int, mark: float) -> None:
         """Takes over what a look that began at this moment has found."""
         with self._lock:
             self._value = max(self._value, value)

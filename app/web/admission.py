@@ -24,7 +24,8 @@ from postroom.storage.writing import WRITE_CHECK
 #: Tells whether a caller may use the operation.
 Guard = Callable[[Caller, web.Request], bool]
 
-_READS: Final = frozenset({"GET", "HEAD"})
+#: Seconds for which the last look at the database counts before a response goes out.
+_JUST_NOW: Final = 0.1
 _REVOKED: Final = "Your permissions have changed while this request was in flight"
 _LOST: Final = "Your permissions have changed while this request was in flight; nothing was stored"
 
@@ -57,23 +58,23 @@ class Admission(NamedTuple):
 
     guard: Guard
     generation: int
-    since: int
+    since: float
 
 
 ADMITTED: Final = web.RequestKey("admitted", Admission)
 
 
 async def confirm(request: web.Request) -> None:
-    """Checks the caller of a read once more if anybody's authority has changed since they were admitted.
+    """Checks the caller once more if anybody's authority has changed since they were admitted.
 
-    Another process may have revoked theirs, so the database must have been asked since then; nearly always the read
-    itself has done that. A write is checked inside its transaction. Raises UnauthenticatedError, ForbiddenError.
+    Another process may have revoked theirs, so the database must have been asked since then, and just now: nearly
+    always the read itself has done that. Raises UnauthenticatedError, ForbiddenError.
     """
     admitted = request.get(ADMITTED)
-    if admitted is None or request.method not in _READS:
+    if admitted is None:
         return
     database = context_of(request).database
-    if not database.generation.was_seen_since(admitted.since):
+    if not database.generation.was_seen_since(max(admitted.since, database.generation.mark() - _JUST_NOW)):
         await database.check()
     if database.generation.value != admitted.generation:
         caller = await identify(request)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from aiohttp import web
 
@@ -21,6 +22,8 @@ from postroom.app.web.responses import message
 from postroom.app.web.routing import AddressOr, Guard, Handler
 from postroom.app.web.trust import is_trusted
 from postroom.storage.writing import WRITE_CHECK
+
+_READS: Final = frozenset({"GET", "HEAD"})
 
 request_log = logging.getLogger("postroom.requests")
 
@@ -48,11 +51,14 @@ def endpoint(
             try:
                 try:
                     response = await handler(request)
+                except (UnauthenticatedError, ForbiddenError):
+                    raise
                 except PostroomError:
                     # What is not there, or is wrong, is told to nobody either who may not know any more.
                     await confirm(request)
                     raise
-                await confirm(request)
+                if request.method in _READS:  # a write is checked inside its transaction
+                    await confirm(request)
             finally:
                 lane.leave()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides

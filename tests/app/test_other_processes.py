@@ -19,7 +19,9 @@ from postroom.storage import auth, role_holders, sealed, users
 from postroom.storage.database import Database
 from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
+from tests.support.people import CONFIG, document
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
+from tests.support.slapd import Slapd, people_ldif
 
 READS = [route for route in ROUTES if route.method == "GET" and route.guard is not public]
 
@@ -125,6 +127,31 @@ async def test_a_password_that_another_process_has_set(
     await other.write(auth.set_password, user["ID"], "$none")
     answer = await Api(service, {}).call("POST", "/login", data={"user": user["username"], "pass": USER_PASSWORD})
     assert answer.status == 401
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_whoever_waits_for_the_directory_meanwhile(
+    service: Service, other: Database, admin: Api, domain: int, method: str
+) -> None:
+    """What the directory knows is told to nobody who has lost their role elsewhere while it was asked."""
+    with Slapd() as slapd:
+        slapd.add(people_ldif(1))
+        await admin.put(CONFIG, document(slapd, objectID="entryUUID"))
+        caller = await service.login_with(domain, ("SystemAdmin", {}))
+        jane = await admin.make_user(domain, "jane")
+        (caller_id,) = await ids_of(admin, domain, [jane["ID"]])
+        path = {
+            "GET": "/domains/ldap/search?query=user&showAll=true",
+            "PUT": f"/domains/{domain}/users/{jane['ID']}/downsync?ID=nobody",
+        }[method]
+        assert (await caller.call(method, path)).status == (200 if method == "GET" else 404)
+        slapd.pause()
+        calling = asyncio.create_task(caller.call(method, path))
+        await asyncio.sleep(0.5)
+        await other.write(role_holders.set_user_roles, caller_id, [])
+        slapd.resume()
+        assert (await calling).status in (401, 403)
 
 
 async def test_a_key_of_tokens_that_another_process_has_renewed(
