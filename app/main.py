@@ -12,7 +12,6 @@ from aiohttp import web
 from postroom.app.auth.first_password import FirstPassword
 from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.config import Config
-from postroom.app.errors import PostroomError
 from postroom.app.handlers import docs
 from postroom.app.limits.in_flight import IN_FLIGHT, UNBOUNDED, InFlight, Lane
 from postroom.app.limits.sparing import Sparing
@@ -151,7 +150,7 @@ async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> No
             continue  # already logged
         except Exception as error:
             if sparing.due(_watch) is not None:
-                expected = is_unavailable(error) or isinstance(error, (OSError, PostroomError))
+                expected = is_unavailable(error) or isinstance(error, OSError)
                 log.warning(
                     "Changes by other processes cannot be read: %s", error, exc_info=None if expected else error
                 )

@@ -8,6 +8,7 @@ from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
+from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +180,14 @@ def find_token_key(connection: Connection) -> str:
 
 
 def find_new_token_key(connection: Connection, known: str | None) -> tuple[str | None, str] | None:
-    """The key that signs tokens, encrypted and plain; None if the encrypted form is known. UnreadableSecretError."""
+    """The key that signs tokens, encrypted and plain; None if the encrypted form is known. KeyFileError."""
     found = find_sealed_token_key(connection)
-    return None if found == known else (found, find_token_key(connection))
+    if found == known:
+        return None
+    try:
+        return found, find_token_key(connection)
+    except UnreadableSecretError as error:
+        raise KeyFileError(f"The key that signs tokens has changed, and cannot be read: {error}") from None
 
 
 def find_sealed_token_key(connection: Connection) -> str | None:

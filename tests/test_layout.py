@@ -38,7 +38,7 @@ PACKAGES: dict[str, set[str]] = {
     "app": {
         "app.auth", "app.config", "app.handlers", "app.limits", "app.openapi", "app.services", "app.web", "storage",
     },
-    "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web"},
+    "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web", "storage"},
     "app.cli": {
         "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services", "app.web",
         "app", "schemas", "schemas.values", "storage",

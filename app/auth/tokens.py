@@ -11,12 +11,11 @@ import jwt
 
 from postroom.app.auth import permissions
 from postroom.app.auth.permissions import Grants, Permission
-from postroom.app.errors import UnauthenticatedError, UnavailableError
+from postroom.app.errors import UnauthenticatedError
 from postroom.app.limits.memory import remember
 from postroom.storage.auth import Account, find_account, find_new_token_key, select_account
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
-from postroom.storage.keyring import UnreadableSecretError
 
 ADMIN_ID = 0
 _ALGORITHM = "HS256"
@@ -93,9 +92,9 @@ class Tokens:
     async def refresh(self) -> None:
         """Signs and checks with the key that is stored now; tokens of any other key become invalid.
 
-        Raises UnavailableError when the key cannot be read.
+        Raises KeyFileError when it cannot be read.
         """
-        found = await self._database.look_up_by(_find_new_key, self._key[0])
+        found = await self._database.look_up_by(find_new_token_key, self._key[0])
         if found is not None:
             before, self._key = self._key, found
             if found[1] != before[1]:
@@ -140,7 +139,7 @@ class Tokens:
         return known.caller
 
     async def session(self, token: str) -> Session:
-        """The session of a valid token. Raises UnauthenticatedError for any other, UnavailableError."""
+        """The session of a valid token. Raises UnauthenticatedError for any other, KeyFileError."""
         await self.refresh()
         key = self._key[1]
         claims = _read(token, key)
@@ -156,17 +155,10 @@ class Tokens:
     def caller_inside(self, connection: Connection, token: str) -> Caller:
         """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
         known, key = self._key
-        _, key = _find_new_key(connection, known) or (known, key)
+        _, key = find_new_token_key(connection, known) or (known, key)
         claims = _read(token, key)
         account = _counting(find_account(connection, claims.user_id), claims)
         return replace(make_caller(account), session_id=claims.session_id)
-
-
-def _find_new_key(connection: Connection, known: str | None) -> tuple[str | None, str] | None:
-    try:
-        return find_new_token_key(connection, known)
-    except UnreadableSecretError as error:
-        raise UnavailableError(f"The key that signs tokens has changed, and cannot be read: {error}") from None
 
 
 def _read(token: str, key: str) -> _Claims:

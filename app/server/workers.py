@@ -7,7 +7,6 @@ sockets stay open here.
 """
 
 import asyncio
-import json
 import logging
 import math
 import os
@@ -21,6 +20,7 @@ from postroom.app.config import Config
 from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app, prepare
 from postroom.app.server.binding import Listening, StartError, bound
+from postroom.app.server.children import in_child
 from postroom.app.server.ending import Ending
 from postroom.app.server.serve import check_limits, greet, load_tls, serve_on, tell
 from postroom.storage.faults import DatabaseError
@@ -47,7 +47,7 @@ def run_workers(config: Config, say: Callable[[str], None]) -> int:
     # Where it is ignored, as some starters do, the kernel buries the dead without telling.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with bound(config) as groups:
-        told, engine = _in_child(lambda: asyncio.run(prepare(config)))
+        told, engine = in_child(lambda: asyncio.run(prepare(config)))
         keeper = _Keeper(share_of(config, limits), groups)
         try:
             keeper.start()
@@ -235,32 +235,3 @@ def _run(main: Any) -> None:
     import uvloop
 
     uvloop.run(main)
-
-
-def _in_child(function: Callable[[], tuple[str | None, str]]) -> tuple[str | None, str]:
-    """What a function returns in a process of its own, which leaves no thread behind here. Raises StartError."""
-    reads, writes = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            os.close(reads)
-            try:
-                said: dict[str, Any] = {"done": function()}
-            except Exception as error:  # noqa: BLE001 - it is told by the process that waits
-                said = {"error": str(error)}
-            with os.fdopen(writes, "w", encoding="utf-8") as pipe:
-                json.dump(said, pipe)
-            code = 0
-        finally:
-            logging.shutdown()
-            os._exit(code)
-    os.close(writes)
-    with os.fdopen(reads, encoding="utf-8") as pipe:
-        told = pipe.read()
-    os.waitpid(pid, 0)
-    answer = json.loads(told or '{"error": "The database could not be brought up to date"}')
-    if "error" in answer:
-        raise StartError(answer["error"])
-    first_password, engine = answer["done"]
-    return first_password, engine
