@@ -175,6 +175,12 @@ def list_unfinished(connection: Connection) -> list[Unfinished]:
     return [Unfinished(task_id, Owner(owner, node, pid), seen) for task_id, owner, node, pid, seen in rows]
 
 
+def list_cancelled(connection: Connection, owner_id: str) -> list[int]:
+    """The cancelled tasks of a process."""
+    rows = connection.execute("SELECT id FROM tasks WHERE owner = ? AND state = ?", (owner_id, CANCELLED))
+    return [task_id for (task_id,) in rows]
+
+
 def is_any_running(connection: Connection) -> bool:
     """Whether a task is being worked on, by whatever process."""
     return connection.execute("SELECT 1 FROM tasks WHERE state = ?", (RUNNING,)).fetchone() is not None

@@ -135,7 +135,7 @@ class Tasks:
             ended.exception()
 
     async def _show_life(self) -> None:
-        """While this process has tasks, marks them as alive."""
+        """While this process has tasks, marks them as alive, and ends those that another one has cancelled."""
         WRITE_CHECK.set(None)
         while self._running:
             await asyncio.sleep(SHOW_LIFE)
@@ -143,6 +143,9 @@ class Tasks:
                 await self._database.write(tasks.update_seen, self._owner.id, unix_now())
                 # A service does so all the time, but a command may be alone.
                 await self.recover()
+                for task_id in await self._database.look_up_by(tasks.list_cancelled, self._owner.id):
+                    if task_id in self._running:
+                        self._running[task_id].cancel()
             except Exception as error:  # noqa: BLE001 - the next one may work; whoever works on a task notices by itself
                 log.warning("Tasks could not show a sign of life: %s", error)
         self._beat = None

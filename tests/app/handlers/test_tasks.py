@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from postroom.app.services import tasks as services_tasks
 from postroom.app.services.tasks import node
-from postroom.app.transactions.tasks import begin_task, unix_now
+from postroom.app.transactions.tasks import begin_task, cancel_task, unix_now
 from postroom.storage import tasks
 from postroom.storage.tasks import Owner
 from tests.conftest import StartService
@@ -271,6 +272,24 @@ async def test_a_number_that_comes_again(service: Service) -> None:
     task_id = await write(tasks.insert_task, "ldapSync", {}, None, owner, unix_now(), "2026-01-01 00:00:00")
     await write(tasks.update_task, task_id, tasks.RUNNING, "", "2026-01-01 00:00:01")
     assert (await ended(admin, task_id))["state"] == ERROR
+
+
+async def test_a_cancellation_by_another_process(
+    service: Service, slapd: Slapd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task that hangs in the directory ends, though only its row says so."""
+    monkeypatch.setattr(services_tasks, "SHOW_LIFE", 0.1)
+    admin = await prepare(service, slapd)
+    slapd.pause()
+    task_id = await start(admin)
+    async with asyncio.timeout(20):
+        while True:
+            if (await admin.get(f"{TASKS}/{task_id}"))["state"] == tasks.RUNNING:
+                break
+            await asyncio.sleep(0.01)
+    await service.context.database.write(cancel_task, task_id, "2026-01-01 00:00:00")
+    assert await service.context.tasks.wait(task_id, 5)
+    assert (await admin.get(f"{TASKS}/{task_id}"))["state"] == CANCELLED
 
 
 async def test_processes_take_turns(service: Service) -> None:
