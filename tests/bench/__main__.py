@@ -59,19 +59,28 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Away from a terminal the table gets the room that it needs.
     console = Console(width=None if sys.stdout.isatty() else 130)
+    results: list[Result] = []
+    broken: list[str] = []
     try:
         check_wrk()
         with tempfile.TemporaryDirectory(prefix="postroom-bench-", dir=folder) as made:
-            results = _measure(console, Path(made), names, quick=quick)
+            _measure(console, Path(made), names, results, broken, quick=quick)
     except BrokenRunError as error:
-        console.print(f"[red]The benchmark broke:[/] {error}", highlight=False)
-        raise typer.Exit(1) from None
+        broken.append(str(error))
+    # Whatever broke, what was measured is shown and written.
     show(console, results)
     if json is not None:
         write_json(json, results)
+    for reason in broken:
+        console.print(f"[red]The benchmark broke:[/] {reason}", highlight=False)
+    if broken:
+        raise typer.Exit(1)
 
 
-def _measure(console: Console, folder: Path, names: list[str], *, quick: bool) -> list[Result]:
+def _measure(
+    console: Console, folder: Path, names: list[str], results: list[Result], broken: list[str], *, quick: bool
+) -> None:
+    """Adds what is measured to `results`, and to `broken` the reason why something could not be."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -80,15 +89,17 @@ def _measure(console: Console, folder: Path, names: list[str], *, quick: bool) -
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        results: list[Result] = []
         measuring = progress.add_task("Measuring", total=len(names))
         for name, measure in _measurements(folder, names, progress, quick=quick):
             if name in names:
                 progress.update(measuring, description=f"Measuring {name}")
-                found = measure()
-                results += found if isinstance(found, list) else [found]
+                try:
+                    found = measure()
+                except BrokenRunError as error:
+                    broken.append(f"{name}: {error}")
+                else:
+                    results += found if isinstance(found, list) else [found]
                 progress.advance(measuring)
-    return results
 
 
 def _measurements(folder: Path, names: list[str], progress: Progress, *, quick: bool) -> Iterator[_Measurement]:
