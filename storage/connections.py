@@ -20,6 +20,7 @@ from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabas
 from postroom.storage.keyring import KeyFileError, Keyring
 from postroom.storage.migrations import WrongSchemaError, check_current, migrate, version_of
 from postroom.storage.sqlite import sqlite3
+from postroom.storage.user_search import grams
 
 log = logging.getLogger("postroom.storage")
 
@@ -144,6 +145,7 @@ def _connect(uri: str, keyring: Keyring) -> sealed.Connection:
     connection.keyring = keyring
     # lower() and LIKE know ASCII only.
     connection.create_function("fold", 1, fold, deterministic=True)
+    connection.create_function("grams", 1, grams, deterministic=True)
     return connection
 
 

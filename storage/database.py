@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, TypeVar, TypeVarTuple
 
+from postroom.storage import user_search
 from postroom.storage.claim import Claim
 from postroom.storage.connections import (
     IN_MEMORY,
@@ -198,22 +199,32 @@ class Database:
         outcomes: Outcomes = []
         self._presence.look()
         mark = self.generation.mark()
+        alone = len(batch) == 1
         try:
             connection.execute("BEGIN IMMEDIATE")
             until = time.monotonic() + BATCH_SECONDS
             for job in batch:
                 if outcomes and time.monotonic() > until:
                     break
-                connection.execute("SAVEPOINT job")
+                # Inside a savepoint each statement takes longer the more pages were changed since, so a job that is
+                # alone in its transaction, as a large one should be, has none.
+                if not alone:
+                    connection.execute("SAVEPOINT job")
                 try:
                     outcomes.append((job.function(connection, *job.args), None))
                 except Exception as error:
                     # After a full disk or an I/O error SQLite has rolled back all by itself: that fails the batch.
                     if not connection.in_transaction:
                         raise
-                    connection.execute("ROLLBACK TO job")
                     outcomes.append((None, error))
-                connection.execute("RELEASE job")
+                    if alone:
+                        connection.execute("ROLLBACK")
+                        self._presence.look()
+                        return outcomes
+                    connection.execute("ROLLBACK TO job")
+                if not alone:
+                    connection.execute("RELEASE job")
+            user_search.refresh(connection)
             generation = find_auth_generation(connection)
             connection.execute("COMMIT")
         except BaseException:

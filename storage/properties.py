@@ -31,10 +31,9 @@ _MOST_ROWS = 64
 
 @cache
 def _insert(rows: int) -> str:
-    # Use one statement for many rows: the search index flushes its pending entries at the start of each statement.
     return f"""
-        INSERT INTO properties (user_id, tag, name, kind, multi, value, number, folded)
-        VALUES {", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)}
+        INSERT INTO properties (domain_id, user_id, tag, name, kind, multi, value, number, folded)
+        VALUES {", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)}
             ON CONFLICT (user_id, tag)
             DO UPDATE SET value = excluded.value, number = excluded.number, folded = excluded.folded
     """
@@ -49,7 +48,8 @@ async def select_properties(database: Database, domain_id: int, user_id: int, ta
 def write_properties(connection: Connection, user_id: int, properties: Mapping[PropTag, Value]) -> None:
     """Writes properties. The caller has to check that the values have the proptags' kinds."""
     if properties:
-        rows = [_row(user_id, proptag, value) for proptag, value in properties.items()]
+        (domain_id,) = connection.execute("SELECT domain_id FROM users WHERE id = ?", (user_id,)).fetchone()
+        rows = [(domain_id, *_row(user_id, proptag, value)) for proptag, value in properties.items()]
         for start in range(0, len(rows), _MOST_ROWS):
             part = rows[start : start + _MOST_ROWS]
             connection.execute(_insert(len(part)), list(chain.from_iterable(part)))

@@ -1,22 +1,44 @@
-"""Pages of users, each with a single statement."""
+"""Pages of users, each with a single statement.
+
+A statement has two steps. The first chooses the IDs of the page, along an index that begins with the domain and stops
+after the page; the second makes the documents of these users only. Which index that is:
+
+| asked for | first step | count |
+|---|---|---|
+| nothing in particular | `users_by_domain` | kept in `domains` |
+| sorted by username, status | `users_by_name`, `users_by_status` | kept in `domains` |
+| sorted by a property | `properties_by_value`, then the users without it | kept in `domains` |
+| `username`, `ID` | the key | the users found |
+| `match` | `user_search` | counted in the index |
+| `filterProp` | `properties_by_value` | counted in the index |
+| `status` | `users_by_status` | kept in `domains`, or counted in the index |
+
+The first of the last four that a query has finds users, the others are conditions on each of them
+(`user_filters.py`). Users who are found and sorted by something else than the ID are sorted in memory. Whatever has no
+row above (privileges, binary properties, properties of the users of all domains) is sorted in memory as well.
+"""
 
 from collections.abc import Sequence
 
 from postroom.schemas.values.queries import UserQuery
-from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.searches import gathered
 from postroom.storage.user_documents import FLAG_COLUMNS, document
-
-#: The fields that `match` searches besides properties; `matchFields` may select some of them.
-#: Field -> kind of address to search. The ID is no address.
-_MATCH_KINDS = {"ID": "", "username": "username", "aliases": "alias", "altnames": "altname"}
+from postroom.storage.user_filters import ID_BITS, STATUSES, Sql, found_by, has_index, params_of
 
 #: Field -> its column.
 SORT_COLUMNS = {"ID": "id", "username": "username", "domainID": "domain_id", "status": "status", **FLAG_COLUMNS}
+#: Sort field -> the index that has the users of a domain in that order.
+_SORT_INDEXES: dict[str | int, str] = {"username": "users_by_name", "status": "users_by_status"}
 
-#: The trigram index finds no shorter words.
-_SHORTEST_INDEXED = 3
+#: The counts in `domains`: column -> what it counts.
+_KEPT_COUNTS = {"active_users": {0}, "inactive_users": {1, 2, 3}, "virtual_users": {4, 5}}
+
+#: More than any page ends at.
+_MOST = 1 << 62
+
+#: (field or property tag, descending)
+SortKey = tuple[str | int, bool]
 
 
 def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[object]]:
@@ -24,37 +46,20 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
 
     Without a domain, the statement for a page of all users. The administrator is in no list.
     """
+    found = found_by(domain_id, query)
+    count = _count(domain_id, query, found)
+    page = _page_of_found(domain_id, query, found) if found else _page_of_all(domain_id, query)
     user = document(query.level, None if query.property_tags is None else len(query.property_tags))
-    joins, order, order_params = _order(query)
-    filters, filter_params, driven = _filters(query)
-    page_params = [*(query.property_tags or []), *order_params]
-    limits = [query.limit, query.offset]
-    belongs, home, home_params = "u.domain_id = ?", "FROM domains WHERE id = ?", [domain_id]
-    count = "active_users + inactive_users + virtual_users"
-    if domain_id is None:
-        belongs, home, home_params = "u.id > 0", "", []
-        count = f"SELECT coalesce(sum({count}), 0) FROM domains"
-    if not filters:
-        sql = f"""
-            SELECT CAST('{{"count":' || ({count}) || ',"data":[' || coalesce((
-                       SELECT {gathered(query.limit)}
-                         FROM (SELECT {user} AS document
-                                 FROM users u {joins}
-                                WHERE {belongs}
-                                ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
-              {home}"""
-        return sql, [*page_params, *home_params, *limits, *home_params]
-    # A search starts from its matches, not from the domain: the plus sign keeps SQLite from using the domain's index.
-    belongs = f"+{belongs}" if driven else belongs
+    home, home_params = ("", []) if domain_id is None else ("FROM domains WHERE id = ?", [domain_id])
+    # Here and below, CROSS JOIN tells SQLite to keep to this order, and INDEXED BY to use just this index.
     sql = f"""
-        WITH matched (id) AS MATERIALIZED (SELECT u.id FROM users u WHERE {belongs} AND {" AND ".join(filters)})
-        SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
+        SELECT CAST('{{"count":' || ({count.text}) || ',"data":[' || coalesce((
                    SELECT {gathered(query.limit)}
                      FROM (SELECT {user} AS document
-                             FROM matched CROSS JOIN users u ON u.id = matched.id {joins}
-                            ORDER BY {order} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
+                             FROM ({page.text}) page CROSS JOIN users u ON u.id = page.id & {ID_BITS})), '')
+                    || ']}}' AS BLOB)
           {home}"""
-    return sql, [*home_params, *filter_params, *page_params, *limits, *home_params]
+    return sql, [*count.params, *(query.property_tags or []), *page.params, *home_params]
 
 
 async def select_users(database: Database, domain_id: int | None, query: UserQuery, *, caller: int) -> bytes | None:
@@ -62,16 +67,122 @@ async def select_users(database: Database, domain_id: int | None, query: UserQue
     sql, params = list_statement(domain_id, query)
     # A short page from the domain's index takes hardly longer than a read by key. All other pages are searches.
     short = domain_id is not None and query.level < 2 and query.limit <= 100 and query.offset <= 1000
-    by_key = short and not query.sort and query.property_tags is None and not _filters(query)[0]
+    by_key = short and not query.sort and query.property_tags is None and not found_by(domain_id, query)
     page: bytes | None = await (database.fetch_by_key(sql, params) if by_key else database.search(caller, sql, params))
     return page
 
 
-def _order(query: UserQuery) -> tuple[str, str, list[object]]:
+# The count.
+
+
+def _count(domain_id: int | None, query: UserQuery, found: Sequence[Sql]) -> Sql:
+    """How many users there are on all pages: kept in `domains`, or counted."""
+    kept = " + ".join(_kept_counts(query))
+    if kept and domain_id is not None:
+        return Sql(kept)
+    if kept:
+        return Sql(f"SELECT coalesce(sum({kept}), 0) FROM domains")
+    counts = " + ".join(f"(SELECT count(*) FROM ({part.text}))" for part in found)
+    return Sql(counts, params_of(*found))
+
+
+def _kept_counts(query: UserQuery) -> list[str]:
+    """The columns of `domains` whose sum is the count; none if it is not kept."""
+    if query.words or query.ids is not None or query.username is not None or query.org_ids is not None:
+        return []
+    if query.filter_tags:
+        return []
+    if query.status is None:
+        return list(_KEPT_COUNTS)
+    asked = set(query.status) & STATUSES
+    columns = [column for column, statuses in _KEPT_COUNTS.items() if statuses <= asked]
+    covered = set().union(*(_KEPT_COUNTS[column] for column in columns))
+    return columns if covered >= asked else []
+
+
+# The page: the IDs of its users, in order.
+
+
+def _page_of_found(domain_id: int | None, query: UserQuery, found: Sequence[Sql]) -> Sql:
+    """A page of those whom the query finds. By ID, the parts are merged; else all are sorted."""
+    parts = " UNION ALL ".join(part.text for part in found)
+    sort = _sort_keys(domain_id, query)
+    if not sort or sort[0][0] == "ID":
+        direction = "DESC" if sort and sort[0][1] else ""
+        return Sql(f"{parts} ORDER BY 1 {direction} LIMIT ? OFFSET ?", (*params_of(*found), query.limit, query.offset))
+    joins, order = _order(sort)
+    return Sql(
+        f"""SELECT u.id FROM ({parts}) found CROSS JOIN users u ON u.id = found.id & {ID_BITS} {joins.text}
+             ORDER BY {order} LIMIT ? OFFSET ?""",
+        (*params_of(*found), *joins.params, query.limit, query.offset),
+    )
+
+
+def _page_of_all(domain_id: int | None, query: UserQuery) -> Sql:
+    """A page of all users, of a domain along the index that has them in this order."""
+    sort = _sort_keys(domain_id, query)
+    key = sort[0][0] if sort else "ID"
+    if domain_id is not None and isinstance(key, int) and has_index(key):
+        return _page_by_property(domain_id, query, key, sort)
+    joins, order = _order(sort)
+    table, belongs = "users u", Sql("u.id > 0")
+    if domain_id is not None:
+        table = f"users u INDEXED BY {_SORT_INDEXES.get(key, 'users_by_domain')}"
+        belongs = Sql("u.domain_id = ?", (domain_id,))
+    return Sql(
+        f"SELECT u.id FROM {table} {joins.text} WHERE {belongs.text} ORDER BY {order} LIMIT ? OFFSET ?",
+        (*joins.params, *belongs.params, query.limit, query.offset),
+    )
+
+
+def _page_by_property(domain_id: int, query: UserQuery, tag: int, sort: Sequence[SortKey]) -> Sql:
+    """A page of a domain by a property: who has it along its index, and then, if there is room left, who has it not."""
+    joins, order = _order(sort[1:])
+    direction = " DESC" if sort[0][1] else ""
+    holders = "FROM properties p INDEXED BY properties_by_value"
+    is_holder = "p.domain_id = ? AND p.tag = ? AND p.kind <> 'binary'"
+    users = "CROSS JOIN users u ON u.id = p.user_id" if len(sort) > 1 else ""
+    ids = order if users else "p.user_id"
+    end = min(query.limit + query.offset, _MOST)
+    return Sql(
+        f"""WITH holders (number) AS MATERIALIZED (
+                SELECT count(*) FROM (SELECT 1 {holders} WHERE {is_holder} LIMIT ?))
+            SELECT id FROM (
+                SELECT p.user_id AS id {holders} {users} {joins.text} WHERE {is_holder}
+                 ORDER BY p.number{direction}, p.folded{direction}, {ids} LIMIT ? OFFSET ?)
+             UNION ALL
+            SELECT id FROM (
+                SELECT u.id FROM users u INDEXED BY users_by_domain {joins.text}
+                 WHERE u.domain_id = ?
+                   AND NOT EXISTS (SELECT 1 FROM properties p WHERE p.user_id = u.id AND p.tag = ?)
+                 ORDER BY {order}
+                 LIMIT ? - max(?, (SELECT number FROM holders)) OFFSET max(0, ? - (SELECT number FROM holders)))""",
+        (
+            *(domain_id, tag, end),
+            *(*joins.params, domain_id, tag, query.limit, query.offset),
+            *(*joins.params, domain_id, tag, end, query.offset, query.offset),
+        ),
+    )
+
+
+def _sort_keys(domain_id: int | None, query: UserQuery) -> list[SortKey]:
+    """The sort keys up to one that no two users share. The users of a domain have the same domain."""
+    keys: list[SortKey] = []
+    for key, descending in query.sort:
+        if key == "domainID" and domain_id is not None:
+            continue
+        keys.append((key, descending))
+        if key in ("ID", "username"):
+            break
+    return keys
+
+
+def _order(sort: Sequence[SortKey]) -> tuple[Sql, str]:
+    """The joins that sort keys need, and the terms of ORDER BY. Users without a property come last."""
     joins: list[str] = []
     order: list[str] = []
     params: list[object] = []
-    for number, (key, descending) in enumerate(query.sort):
+    for number, (key, descending) in enumerate(sort):
         direction = " DESC" if descending else ""
         if isinstance(key, str):
             order.append(f"u.{SORT_COLUMNS[key]}{direction}")
@@ -80,93 +191,6 @@ def _order(query: UserQuery) -> tuple[str, str, list[object]]:
         joins.append(f"LEFT JOIN properties {by} ON {by}.user_id = u.id AND {by}.tag = ?")
         params.append(key)
         order += [f"{by}.id IS NULL", f"{by}.number{direction}", f"{by}.folded{direction}"]
-    if not any(key == "ID" for key, _ in query.sort):
+    if not any(key == "ID" for key, _ in sort):
         order.append("u.id")
-    return " ".join(joins), ", ".join(order), params
-
-
-def _filters(query: UserQuery) -> tuple[list[str], list[object], bool]:
-    """The conditions, their parameters, and whether one of them is more selective than the domain."""
-    filters: list[str] = []
-    params: list[object] = []
-    driven = False
-    if query.ids is not None:
-        filters.append(f"u.id IN ({_marks(query.ids)})")
-        params += query.ids
-        driven = True
-    if query.username is not None:
-        filters.append("u.id IN (SELECT user_id FROM addresses WHERE key = ? AND kind = 'username')")
-        params.append(fold(query.username))
-        driven = True
-    for word in query.words:
-        condition, bound, indexed = _word(query, word)
-        filters.append(condition)
-        params += bound
-        driven = driven or indexed
-    if query.status is not None:
-        filters.append(f"u.status IN ({_marks(query.status)})")
-        params += query.status
-    if query.org_ids is not None:
-        filters.append(
-            f"u.domain_id IN (SELECT id FROM domains WHERE coalesce(org_id, 0) IN ({_marks(query.org_ids)}))"
-        )
-        params += query.org_ids
-    for tag, values in query.filter_tags:
-        condition, bound = _property_filter(tag, values)
-        filters.append(condition)
-        params += bound
-    return filters, params, driven
-
-
-def _word(query: UserQuery, word: str) -> tuple[str, list[object], bool]:
-    """The condition for one word of `match`. The word is literal text, never a pattern."""
-    folded = fold(word)
-    sources: list[str] = []
-    params: list[object] = []
-    indexed = len(folded) >= _SHORTEST_INDEXED and "\0" not in folded
-    # In the query language of the index a quoted string is literal; quotes inside it are doubled.
-    needle = '"' + folded.replace('"', '""') + '"' if indexed else folded
-    kinds = [kind for name, kind in _MATCH_KINDS.items() if kind and name in query.match_fields]
-    if kinds:
-        narrowed = f"a.kind IN ({_marks(kinds)})"
-        sources.append(
-            f"""SELECT a.user_id FROM address_search x CROSS JOIN addresses a ON a.id = x.rowid
-                 WHERE x.key MATCH ? AND {narrowed}"""
-            if indexed
-            else f"SELECT a.user_id FROM addresses a WHERE instr(a.key, ?) AND {narrowed}"
-        )
-        params += [needle, *kinds]
-    if query.match_tags:
-        narrowed = f"p.tag IN ({_marks(query.match_tags)})"
-        sources.append(
-            f"""SELECT p.user_id FROM property_search x CROSS JOIN properties p ON p.id = x.rowid
-                 WHERE x.folded MATCH ? AND {narrowed}"""
-            if indexed
-            else f"SELECT p.user_id FROM properties p WHERE instr(p.folded, ?) AND {narrowed}"
-        )
-        params += [needle, *query.match_tags]
-    if "ID" in query.match_fields and word.isascii() and word.isdigit() and len(word) < 19:
-        sources.append("SELECT ?")
-        params.append(int(word))
-    if not sources:
-        return "FALSE", [], False
-    return f"u.id IN ({' UNION ALL '.join(sources)})", params, indexed
-
-
-def _property_filter(tag: int, values: Sequence[int | str]) -> tuple[str, list[object]]:
-    numbers = [value for value in values if isinstance(value, int)]
-    texts = [fold(value) for value in values if isinstance(value, str)]
-    if texts:
-        return (
-            f"""EXISTS (SELECT 1 FROM properties p
-                         WHERE p.user_id = u.id AND p.tag = ? AND p.folded IN ({_marks(texts)}))""",
-            [tag, *texts],
-        )
-    return f"u.id IN (SELECT user_id FROM properties WHERE tag = ? AND number IN ({_marks(numbers)}))", [
-        tag,
-        *numbers,
-    ]
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+    return Sql(" ".join(joins), tuple(params)), ", ".join(order)

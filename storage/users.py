@@ -165,7 +165,6 @@ _MOST_ROWS = 64
 
 @cache
 def _insert_addresses(rows: int) -> str:
-    # Use one statement for many rows: the search index flushes its pending entries before each statement that writes.
     values = ", ".join(["(?, ?, ?, ?, ?)"] * rows)
     return f"INSERT INTO addresses (user_id, kind, address, key, magic) VALUES {values}"
 

@@ -16,7 +16,8 @@ LARGE = {
     "addresses.magic", "auth_generation.value", "devices.first_sync_time", "devices.folders_syncable",
     "devices.folders_synced", "devices.last_connect_time", "devices.last_update_time", "domains.active_users",
     "domains.inactive_users", "domains.max_user", "domains.virtual_users", "grants.position", "properties.number",
-    "properties.tag", "task_items.domain_id", "task_items.user_id", "tasks.pid", "tasks.seen", "users.kept_epoch",
+    "properties.domain_id", "properties.tag",
+    "task_items.domain_id", "task_items.user_id", "tasks.pid", "tasks.seen", "users.kept_epoch",
     "users.token_epoch",
     "wipe_history.time",
 }  # fmt: skip

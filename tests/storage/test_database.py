@@ -273,3 +273,20 @@ async def test_a_late_answer_never_sets_the_generation_back(
     go_on.set()
     await watch
     assert database.generation.value == after
+
+
+async def test_a_job_that_is_alone_has_no_savepoint(database: Database) -> None:
+    """Within a savepoint each statement takes longer the more was changed, so a long job would take its square."""
+    asked: list[str] = []
+
+    def insert(connection: sqlite3.Connection, name: str) -> None:
+        connection.set_trace_callback(asked.append)
+        connection.execute("INSERT INTO settings VALUES (?, 'x')", (name,))
+
+    await database.write(insert, "alone")
+    assert not any("SAVEPOINT" in sql for sql in asked)
+    with pytest.raises(sqlite3.IntegrityError):
+        await database.write(insert, "alone")
+    await asyncio.gather(*(database.write(insert, f"{number}") for number in range(3)))
+    assert any("SAVEPOINT" in sql for sql in asked)
+    assert await database.fetch_value("SELECT count(*) FROM settings WHERE value = 'x'") == 4

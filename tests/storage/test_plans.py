@@ -1,5 +1,8 @@
 """How SQLite runs the hot statements: by index, whatever the size of the domain."""
 
+from itertools import product
+from typing import Any
+
 import pytest
 
 from postroom.schemas.values.queries import UserQuery
@@ -21,7 +24,7 @@ SEARCHES = {
     "by username": UserQuery(username="a@b.org"),
     "by ID": UserQuery(ids=[1, 2, 3]),
 }
-TABLES = ("users", "addresses", "properties", "fetchmail", "domains", "create_defaults", "u", "a", "p", "d")
+TABLES = ("users", "addresses", "properties", "fetchmail", "domains", "create_defaults", "u", "a", "p", "d", "h")
 
 
 async def plan(database: Database, sql: str, params: list[object]) -> list[str]:
@@ -79,6 +82,120 @@ async def test_pages_of_all_users(database: Database, name: str) -> None:
 async def test_searches_in_all_users(database: Database, name: str) -> None:
     """A search in all domains reads what its index finds."""
     assert scans(await plan(database, *list_statement(None, SEARCHES[name]))) == []
+
+
+DISPLAY_NAME, DISPLAY_TYPE = 0x3001001F, 0x39050003
+#: What clients combine: searches, filters and orders.
+WORDS: list[dict[str, Any]] = [
+    {},
+    {"words": ["smith"]},
+    {"words": ["sm"], "match_tags": [DISPLAY_NAME]},
+    {"words": ["smith", "jo", "1"]},
+]
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"status": [0]},
+    {"status": [4]},
+    {"filter_tags": [(DISPLAY_TYPE, [0, 7, 8])]},
+    {"filter_tags": [(DISPLAY_NAME, ["john smith 1"])], "status": [0, 1]},
+]
+ORDERS: list[dict[str, Any]] = [
+    {"sort": [(key, descending)]}
+    for key, descending in product(("ID", "username", "status", DISPLAY_NAME, DISPLAY_TYPE), (False, True))
+]
+PAGES: list[dict[str, Any]] = [{}, {"level": 2}, {"offset": 60, "limit": 1000}, {"property_tags": [DISPLAY_NAME]}]
+COMBINED = [
+    UserQuery(**words, **filters, **order, **page)
+    for words in WORDS
+    for filters in FILTERS
+    for order in [{}, *ORDERS]
+    for page in PAGES
+]
+#: The index has those who share a value in the order of their IDs, which is the wrong one when the values descend.
+UNORDERED = [{"sort": [(key, True)]} for key in ("status", DISPLAY_TYPE)]
+#: Pages that an index of the domain has in order, and whose count is kept.
+ORDERED = [UserQuery(status=[0]), *(UserQuery(**order) for order in [{}, *ORDERS] if order not in UNORDERED)]
+
+
+def add_users(connection: sqlite3.Connection, domain: int, number: int) -> None:
+    """A domain of people of a few names, without the way through Python."""
+    connection.execute(
+        "INSERT INTO domains (id, domainname, displayname, max_user) VALUES (?, 'd' || ?, '', 99999)", (domain, domain)
+    )
+    connection.execute(
+        """WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ?)
+           INSERT INTO users (domain_id, username, status)
+           SELECT ?, iif(i % 30, 'ann.jones', 'john.smith') || i || '@d' || ?, iif(i % 50, 0, 4) FROM n""",
+        (number, domain, domain),
+    )
+    connection.execute(
+        """INSERT INTO addresses (user_id, kind, address, key)
+           SELECT id, 'username', username, username FROM users WHERE domain_id = ?""",
+        (domain,),
+    )
+    for tag, name, kind, value in ((DISPLAY_NAME, "displayname", "text", "replace(username, '.', ' ')"),
+                                   (DISPLAY_TYPE, "displaytypeex", "integer", "0")):  # fmt: skip
+        number_or_text = "NULL, v" if kind == "text" else "v, NULL"
+        connection.execute(
+            f"""INSERT INTO properties (domain_id, user_id, tag, name, kind, value, number, folded)
+                SELECT domain_id, id, ?, ?, ?, v, {number_or_text}
+                  FROM (SELECT domain_id, id, {value} AS v FROM users WHERE domain_id = ?)""",
+            (tag, name, kind, domain),
+        )
+
+
+def count_steps(connection: sqlite3.Connection, domain: int | None, query: UserQuery) -> int:
+    """Steps of SQLite's virtual machine for a page."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    statement = list_statement(domain, query)
+    connection.set_progress_handler(count, 10)
+    try:
+        assert connection.execute(*statement).fetchone() is not None
+    finally:
+        connection.set_progress_handler(None, 0)
+    return steps
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_a_domain_costs_the_same_beside_a_large_one(database: Database, *, analyzed: bool) -> None:
+    """Whatever clients combine takes as many steps beside 200 times as many users as alone, with statistics or not."""
+
+    def steps_of_all(connection: sqlite3.Connection) -> list[int]:
+        connection.create_function("is_room", 1, bool)
+        return [count_steps(connection, 1, query) for query in COMBINED]
+
+    await database.write(add_users, 1, 100)
+    alone = await database.write(steps_of_all)
+    await database.write(add_users, 2, 20_000)
+    if analyzed:
+        await database.write(lambda connection: connection.execute("ANALYZE").close())
+    beside = await database.write(steps_of_all)
+    dearer = [
+        (query, one, other) for query, one, other in zip(COMBINED, alone, beside, strict=True) if other > 1.2 * one + 60
+    ]
+    assert dearer == []
+
+
+async def test_a_page_in_order_stops_after_it(database: Database) -> None:
+    """The first page of a domain of 20,000 takes as many steps as that of 100, in every order that has an index."""
+    await database.write(add_users, 1, 100)
+    await database.write(add_users, 2, 20_000)
+    of_both = [[await database.write(count_steps, domain, query) for domain in (1, 2)] for query in ORDERED]
+    dearer = [(query, steps) for query, steps in zip(ORDERED, of_both, strict=True) if steps[1] > 1.2 * steps[0] + 20]
+    assert dearer == []
+
+
+@pytest.mark.parametrize("query", COMBINED[::7])
+async def test_nothing_is_read_whole(database: Database, query: UserQuery) -> None:
+    """No combination reads a whole table in a domain."""
+    lines = await plan(database, *list_statement(1, query))
+    assert not scans(lines), lines
 
 
 async def test_create_defaults(database: Database) -> None:

@@ -1,0 +1,226 @@
+"""Whom a query of a list of users finds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from postroom.schemas.values.queries import UserQuery
+from postroom.schemas.values.text import fold
+from postroom.storage import user_search
+
+#: The fields that `match` searches besides properties; `matchFields` may select some of them.
+#: Field -> kind of address to search. The ID is no address. The column of `user_search` has the name of the field.
+_MATCH_KINDS = {"ID": "", "username": "username", "aliases": "alias", "altnames": "altname"}
+
+#: Values of a filter that are looked up one by one, each in the order of IDs; more are sorted together.
+_FEW_VALUES = 16
+
+#: A found ID may have the domain in its upper bits, like the rows of `user_search`, whose order it keeps in that way.
+ID_BITS = 0xFFFF_FFFF
+
+#: What a user's status can be.
+STATUSES = frozenset(range(6))
+
+#: The types of properties that `properties_by_value` leaves out: binary, one or several.
+_BINARY_TYPES = (0x0102, 0x1102)
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A piece of SQL and the values of its placeholders, in order."""
+
+    text: str
+    params: tuple[object, ...] = ()
+
+
+_NOBODY = Sql("SELECT 0 AS id WHERE FALSE")
+
+
+def found_by(domain_id: int | None, query: UserQuery) -> list[Sql]:
+    """SELECTs of the IDs of all users whom the query finds, none twice; an empty list if it finds all.
+
+    What is most selective finds users, and the rest of the query are conditions on each of them.
+    """
+    if [] in (query.ids, query.status, query.org_ids):
+        return [_NOBODY]
+    if query.username is not None or query.ids is not None:
+        return [_by_key(domain_id, query)]
+    if query.words:
+        return _by_words(domain_id, query)
+    if query.filter_tags and has_index(query.filter_tags[0][0]):
+        return _by_values(domain_id, query)
+    if query.status is not None:
+        return _by_status(domain_id, query)
+    if query.filter_tags or query.org_ids is not None:
+        conditions = [*_of_values(query, "u.id"), *_of_status(query, "u.id"), *_of_orgs(query, "u.id")]
+        return [_part("u.id", "users u", [_belongs(domain_id), *conditions])]
+    return []
+
+
+def _by_key(domain_id: int | None, query: UserQuery, ids: Sequence[int] | None = None) -> Sql:
+    """Users with the username, or with one of the IDs. The plus sign keeps SQLite from reading the whole domain."""
+    keys = []
+    if query.username is not None:
+        name = "u.id IN (SELECT user_id FROM addresses WHERE key = ? AND kind = 'username')"
+        keys.append(Sql(name, (fold(query.username),)))
+    keys += [_among("u.id", choice) for choice in (ids, query.ids) if choice is not None]
+    belongs = Sql("u.id > 0") if domain_id is None else Sql("+u.domain_id = ?", (domain_id,))
+    conditions = [*_of_words(query, "u.id", query.words), *_of_values(query, "u.id"), *_of_status(query, "u.id")]
+    user_id = "u.id" if domain_id is None else "(u.domain_id << 32) + u.id"
+    return _part(user_id, "users u", [*keys, belongs, *conditions, *_of_orgs(query, "u.id")])
+
+
+def _by_words(domain_id: int | None, query: UserQuery) -> list[Sql]:
+    """Users who have all words in their names or properties, and those whose ID is one of the words."""
+    numbers = [int(word) for word in query.words if _is_id(query, word)]
+    parts = [_by_key(domain_id, query, numbers)] if numbers else []
+    columns = _search_columns(query)
+    if not columns:
+        return parts or [_NOBODY]
+    # A word of nothing but characters that are not shown is in every text, but not in the index.
+    unshown = [word for word in query.words if not fold(word)]
+    shown = [fold(word) for word in query.words if fold(word)]
+    user_id = f"(x.rowid & {ID_BITS})"
+    conditions = [*_of_values(query, user_id), *_of_status(query, user_id), *_of_orgs(query, user_id)]
+    if numbers:
+        conditions.append(Sql(f"{user_id} NOT IN ({_marks(numbers)})", tuple(numbers)))
+    # The last column holds all other properties, also those that are not asked for.
+    conditions += _of_words(query, user_id, query.words if columns[-1] == "properties" else unshown)
+    if shown:
+        conditions.insert(0, Sql("x.user_search MATCH ?", (user_search.expression(columns, shown),)))
+    if domain_id is not None:
+        conditions.insert(0, Sql("x.rowid BETWEEN ? << 32 AND (? << 32) + 4294967295", (domain_id, domain_id)))
+    return [_part(user_id if domain_id is None else "x.rowid", "user_search x", conditions), *parts]
+
+
+def _by_values(domain_id: int | None, query: UserQuery) -> list[Sql]:
+    """Users with one of the values of the first property: a part for each value has them in the order of their IDs."""
+    (tag, values), *_ = query.filter_tags
+    others = _of_values(query, "h.user_id")[1:]
+    conditions = [*others, *_of_status(query, "h.user_id"), *_of_orgs(query, "h.user_id")]
+    of_tag = Sql(f"h.domain_id {_is_domain(domain_id)} AND h.tag = ? AND h.kind <> 'binary'", (*_known(domain_id), tag))
+    return [
+        _part("h.user_id", "properties h INDEXED BY properties_by_value", [of_tag, is_value, *conditions])
+        for is_value in _value_conditions("h", values)
+    ]
+
+
+def _value_conditions(alias: str, values: Sequence[int | str]) -> list[Sql]:
+    """Conditions that a property has one of the values, none of which is true at the same time as another."""
+    known = list(dict.fromkeys(fold(value) if isinstance(value, str) else value for value in values))
+    column, other = ("folded", "number") if isinstance(known[0], str) else ("number", "folded")
+    if len(known) > _FEW_VALUES:
+        return [Sql(f"{alias}.{other} IS NULL AND {alias}.{column} IN ({_marks(known)})", tuple(known))]
+    return [Sql(f"{alias}.{other} IS NULL AND {alias}.{column} = ?", (value,)) for value in known]
+
+
+def _by_status(domain_id: int | None, query: UserQuery) -> list[Sql]:
+    """Users of one of the statuses: a part for each status has them in the order of their IDs."""
+    conditions = [*_of_values(query, "u.id"), *_of_orgs(query, "u.id")]
+    return [
+        _part(
+            "u.id",
+            "users u INDEXED BY users_by_status",
+            [
+                Sql(f"u.domain_id {_is_domain(domain_id)} AND u.status = ?", (*_known(domain_id), status)),
+                *conditions,
+            ],
+        )
+        for status in sorted(set(query.status or []) & STATUSES)
+    ] or [_NOBODY]
+
+
+# Conditions on a user, whose ID is `user_id`: an expression.
+
+
+def _of_words(query: UserQuery, user_id: str, words: Sequence[str]) -> list[Sql]:
+    """Each word is in one of the user's names or properties, or is the ID. Words are literal text, never patterns."""
+    kinds = [kind for name, kind in _MATCH_KINDS.items() if kind and name in query.match_fields]
+    conditions = []
+    for word in words:
+        has = [Sql("FALSE")]
+        if kinds:
+            names = f"SELECT 1 FROM addresses a WHERE a.user_id = {user_id} AND a.kind IN ({_marks(kinds)})"
+            has.append(Sql(f"EXISTS ({names} AND instr(a.key, ?))", (*kinds, fold(word))))
+        if query.match_tags:
+            texts = f"SELECT 1 FROM properties p WHERE p.user_id = {user_id} AND p.tag IN ({_marks(query.match_tags)})"
+            text = f"EXISTS ({texts} AND p.kind = 'text' AND instr(p.folded, ?))"
+            has.append(Sql(text, (*query.match_tags, fold(word))))
+        if _is_id(query, word):
+            has.append(Sql(f"{user_id} = ?", (int(word),)))
+        conditions.append(Sql(f"({' OR '.join(each.text for each in has)})", params_of(*has)))
+    return conditions
+
+
+def _of_values(query: UserQuery, user_id: str) -> list[Sql]:
+    conditions = []
+    for tag, values in query.filter_tags:
+        is_value = _value_conditions("p", values)
+        among = " OR ".join(f"({each.text})" for each in is_value)
+        conditions.append(
+            Sql(
+                f"EXISTS (SELECT 1 FROM properties p WHERE p.user_id = {user_id} AND p.tag = ? AND ({among}))",
+                (tag, *params_of(*is_value)),
+            )
+        )
+    return conditions
+
+
+def _of_status(query: UserQuery, user_id: str) -> list[Sql]:
+    return [] if query.status is None else [_among(f"(SELECT status FROM users WHERE id = {user_id})", query.status)]
+
+
+def _of_orgs(query: UserQuery, user_id: str) -> list[Sql]:
+    if query.org_ids is None:
+        return []
+    orgs = f"SELECT id FROM domains WHERE coalesce(org_id, 0) IN ({_marks(query.org_ids)})"
+    return [Sql(f"(SELECT domain_id FROM users WHERE id = {user_id}) IN ({orgs})", tuple(query.org_ids))]
+
+
+# Pieces.
+
+
+def _part(user_id: str, table: str, conditions: Sequence[Sql]) -> Sql:
+    where = " AND ".join(condition.text for condition in conditions)
+    return Sql(f"SELECT {user_id} AS id FROM {table} WHERE {where}", params_of(*conditions))
+
+
+def _belongs(domain_id: int | None) -> Sql:
+    return Sql("u.id > 0") if domain_id is None else Sql("u.domain_id = ?", (domain_id,))
+
+
+def _is_domain(domain_id: int | None) -> str:
+    """For an index that begins with the domain: in one domain, or in one after the other."""
+    return "IN (SELECT id FROM domains)" if domain_id is None else "= ?"
+
+
+def _known(domain_id: int | None) -> list[int]:
+    return [] if domain_id is None else [domain_id]
+
+
+def _search_columns(query: UserQuery) -> list[str]:
+    columns = [name for name, kind in _MATCH_KINDS.items() if kind and name in query.match_fields]
+    if user_search.DISPLAY_NAME in query.match_tags:
+        columns.append("displayname")
+    if set(query.match_tags) - {user_search.DISPLAY_NAME}:
+        columns.append("properties")
+    return columns
+
+
+def _is_id(query: UserQuery, word: str) -> bool:
+    return "ID" in query.match_fields and word.isascii() and word.isdigit() and len(word) < 19
+
+
+def has_index(tag: int) -> bool:
+    return tag & 0xFFFF not in _BINARY_TYPES
+
+
+def _among(expression: str, values: Sequence[object]) -> Sql:
+    return Sql(f"{expression} IN ({_marks(values)})", tuple(values))
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def params_of(*pieces: Sql) -> tuple[object, ...]:
+    return tuple(value for piece in pieces for value in piece.params)

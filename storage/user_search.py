@@ -1,0 +1,72 @@
+"""The full-text index that `match` searches: one row for each user, found by any part of their names and properties.
+
+The index holds grams: all parts of one, two and three characters. A longer part is a phrase of grams of three that
+overlap, so whatever the words of a search are, they are one expression for the index. The row ID is
+`domain_id << 32` plus the ID of the user, so the users of a domain are one range, in the order of their IDs.
+"""
+
+from collections.abc import Iterable
+from operator import add
+
+from postroom.storage.sqlite import sqlite3
+
+#: The property that has a column of its own, because clients search it with the names: displayname.
+DISPLAY_NAME = 0x3001001F
+
+#: What the index takes for the end of a token: everything in ASCII but letters and digits. They become characters of
+#: the last private plane; a line end stays the end of a value.
+_TOKEN_CHARACTERS = {code: 0x100000 + code for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
+
+_LONGEST_GRAM = 3
+
+_IS_DUE = "SELECT 1 FROM search_due LIMIT 1"
+_DELETE_DUE = """
+    DELETE FROM user_search
+     WHERE rowid IN (SELECT (u.domain_id << 32) + u.id FROM search_due d CROSS JOIN users u ON u.id = d.user_id)
+"""
+_INSERT_DUE = f"""
+    INSERT INTO user_search (rowid, username, aliases, altnames, displayname, properties)
+    SELECT (u.domain_id << 32) + u.id,
+           (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'username'),
+           (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'alias'),
+           (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'altname'),
+           (SELECT grams(folded) FROM properties WHERE user_id = u.id AND tag = {DISPLAY_NAME}),
+           (SELECT grams(group_concat(folded, char(10))) FROM properties
+             WHERE user_id = u.id AND tag <> {DISPLAY_NAME} AND kind = 'text')
+      FROM search_due d CROSS JOIN users u ON u.id = d.user_id
+     WHERE u.domain_id IS NOT NULL
+     ORDER BY u.domain_id, u.id
+"""
+
+
+def refresh(connection: sqlite3.Connection) -> None:
+    """Makes the rows of all users anew whose names or properties this transaction has changed."""
+    if connection.execute(_IS_DUE).fetchone():
+        connection.execute(_DELETE_DUE)
+        connection.execute(_INSERT_DUE)
+        connection.execute("DELETE FROM search_due")
+
+
+def grams(text: str | None) -> str:
+    """The tokens of folded texts, one a line: those of three characters in order, then each shorter one once."""
+    tokens: list[str] = []
+    # Shorter ones stand between those of two lines, so no phrase goes from one line to the next.
+    for line in (text or "").translate(_TOKEN_CHARACTERS).split("\n"):
+        pairs = list(map(add, line, line[1:]))
+        tokens += map(add, pairs, line[2:])
+        tokens += dict.fromkeys(pairs)
+        tokens += dict.fromkeys(line)
+    return " ".join(tokens)
+
+
+def expression(columns: Iterable[str], folded_words: Iterable[str]) -> str:
+    """What MATCH takes for: each word is somewhere in these columns. No word may be empty."""
+    words = " AND ".join(_phrase(word) for word in folded_words)
+    return f"{{{' '.join(columns)}}}: ({words})"
+
+
+def _phrase(word: str) -> str:
+    text = word.translate(_TOKEN_CHARACTERS)
+    if len(text) <= _LONGEST_GRAM:
+        return f'"{text}"'
+    return '"' + " ".join(text[start : start + _LONGEST_GRAM] for start in range(len(text) - _LONGEST_GRAM + 1)) + '"'
