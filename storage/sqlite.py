@@ -15,15 +15,24 @@ else:
     except ImportError:
         import sqlite3
 
-__all__ = ["VERSION", "has_wal_reset_bug", "sqlite3"]
+__all__ = ["VERSION", "deletes_contentless", "has_wal_reset_bug", "sqlite3"]
 
 #: The version of the library, such as "3.53.4".
 VERSION: str = sqlite3.sqlite_version
 
 
+def deletes_contentless(version: str = VERSION) -> bool:
+    """Whether FTS5 can delete from an index that keeps no texts (https://sqlite.org/fts5.html, 4.4.3)."""
+    return _numbers(version) >= (3, 43, 0)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
 def has_wal_reset_bug(version: str = VERSION) -> bool:
     """Whether two connections may corrupt a database with this version of SQLite."""
-    numbers = tuple(int(part) for part in version.split("."))
+    numbers = _numbers(version)
     if numbers[:2] in ((3, 44), (3, 50)):
         return numbers < ((3, 44, 6) if numbers[1] == 44 else (3, 50, 7))
     return (3, 7, 0) <= numbers < (3, 51, 3)

@@ -8,7 +8,7 @@ overlap, so whatever the words of a search are, they are one expression for the 
 from collections.abc import Iterable
 from operator import add
 
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.engine import Connection
 
 #: The property that has a column of its own, because clients search it with the names: displayname.
 DISPLAY_NAME = 0x3001001F
@@ -39,7 +39,7 @@ _INSERT_DUE = f"""
 """
 
 
-def refresh(connection: sqlite3.Connection) -> None:
+def refresh(connection: Connection) -> None:
     """Makes the rows of all users anew whose names or properties this transaction has changed."""
     if connection.execute(_IS_DUE).fetchone():
         connection.execute(_DELETE_DUE)

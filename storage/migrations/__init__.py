@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.sqlite import deletes_contentless, sqlite3
 
 #: Called with the schema's version before anything is changed in a database that is in use.
 Backup = Callable[[int], object]
@@ -39,8 +39,13 @@ class Migration:
 def migrations() -> tuple[Migration, ...]:
     """Every migration, in order. Numbers may be missing."""
     found = [file for file in files(__name__).iterdir() if file.name.endswith(".sql")]
-    numbered = [Migration(int(file.name[:4]), file.name, file.read_text("utf-8")) for file in found]
+    numbered = [Migration(int(file.name[:4]), file.name, _script(file.read_text("utf-8"))) for file in found]
     return tuple(sorted(numbered, key=lambda migration: migration.number))
+
+
+def _script(text: str) -> str:
+    """The script in the words of this SQLite: one before 3.43 keeps the texts of an index, to delete from it by ID."""
+    return text if deletes_contentless() else text.replace("content = '', contentless_delete = 1, ", "")
 
 
 def latest() -> int:
