@@ -1,7 +1,7 @@
 """The full-text index that `match` searches: one row for each user, found by any part of their names and properties.
 
-The index holds grams: all parts of one, two and three characters. A longer part is a phrase of grams of three that
-overlap, so whatever the words of a search are, they are one expression for the index. The row ID is
+The index holds grams: all single characters and all pairs. A longer part is a phrase of pairs that overlap, so whatever
+the words of a search are, they are one expression for the index. The row ID is
 `domain_id << 32` plus the ID of the user, so the users of a domain are one range, in the order of their IDs.
 """
 
@@ -16,8 +16,6 @@ DISPLAY_NAME = 0x3001001F
 #: What the index takes for the end of a token: everything in ASCII but letters and digits. They become characters of
 #: the last private plane; a line end stays the end of a value.
 _TOKEN_CHARACTERS = {code: 0x100000 + code for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
-
-_LONGEST_GRAM = 3
 
 _IS_DUE = "SELECT 1 FROM search_due LIMIT 1"
 _DELETE_DUE = """
@@ -48,13 +46,11 @@ def refresh(connection: Connection) -> None:
 
 
 def grams(text: str | None) -> str:
-    """The tokens of folded texts, one a line: those of three characters in order, then each shorter one once."""
+    """The tokens of folded texts, one a line: the pairs in order, then each character once."""
     tokens: list[str] = []
-    # Shorter ones stand between those of two lines, so no phrase goes from one line to the next.
+    # Characters stand between the pairs of two lines, so no phrase goes from one line to the next.
     for line in (text or "").translate(_TOKEN_CHARACTERS).split("\n"):
-        pairs = list(map(add, line, line[1:]))
-        tokens += map(add, pairs, line[2:])
-        tokens += dict.fromkeys(pairs)
+        tokens += map(add, line, line[1:])
         tokens += dict.fromkeys(line)
     return " ".join(tokens)
 
@@ -67,6 +63,4 @@ def expression(columns: Iterable[str], folded_words: Iterable[str]) -> str:
 
 def _phrase(word: str) -> str:
     text = word.translate(_TOKEN_CHARACTERS)
-    if len(text) <= _LONGEST_GRAM:
-        return f'"{text}"'
-    return '"' + " ".join(text[start : start + _LONGEST_GRAM] for start in range(len(text) - _LONGEST_GRAM + 1)) + '"'
+    return f'"{text if len(text) == 1 else " ".join(map(add, text, text[1:]))}"'

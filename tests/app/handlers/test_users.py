@@ -323,7 +323,7 @@ async def test_delete_leaves_no_row_behind(admin: Api, service: Service, domain:
     for (table,) in tables:
         rows = await database.fetch_value(f"SELECT count(*) FROM {table} WHERE user_id = ?", (user["ID"],))
         assert rows == 0, table
-    match = "SELECT count(*) FROM user_search WHERE user_search MATCH 'lon'"
+    match = "SELECT count(*) FROM user_search WHERE user_search MATCH 'lo'"
     assert await database.fetch_value(match) == 0
 
 
