@@ -210,8 +210,9 @@ def _is_id(query: UserQuery, word: str) -> bool:
     return "ID" in query.match_fields and word.isascii() and word.isdigit() and len(word) < 19
 
 
-def has_index(tag: int) -> bool:
-    return tag & 0xFFFF not in _BINARY_TYPES
+def has_index(key: int | str) -> bool:
+    """Whether `properties_by_value` has it: whether it is the tag of a property that is not binary."""
+    return isinstance(key, int) and key & 0xFFFF not in _BINARY_TYPES
 
 
 def _among(expression: str, values: Sequence[object]) -> Sql:

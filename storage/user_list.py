@@ -14,8 +14,9 @@ after the page; the second makes the documents of these users only. Which index 
 | `status` | `users_by_status` | kept in `domains`, or counted in the index |
 
 The first of the last four that a query has finds users, the others are conditions on each of them
-(`user_filters.py`). Users who are found and sorted by something else than the ID are sorted in memory. Whatever has no
-row above (privileges, binary properties, properties of the users of all domains) is sorted in memory as well.
+(`user_filters.py`). If the users found are to be in another order than that of IDs, the page is looked for along the
+index of that order, and if that does not fill it soon, all who are found are sorted. Whatever has no row above
+(privileges, binary properties, properties of the users of all domains) is sorted in memory.
 """
 
 from collections.abc import Sequence
@@ -46,20 +47,28 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
 
     Without a domain, the statement for a page of all users. The administrator is in no list.
     """
-    found = found_by(domain_id, query)
-    count = _count(domain_id, query, found)
-    page = _page_of_found(domain_id, query, found) if found else _page_of_all(domain_id, query)
+    found, sort = found_by(domain_id, query), _sort_keys(domain_id, query)
+    first = Sql("")
+    if not found:
+        count, page = _count(domain_id, query, found), _page_of_all(domain_id, query, sort)
+    elif not sort or sort[0][0] == "ID":
+        count, page = _count(domain_id, query, found), _page_by_id(query, found, descending=bool(sort) and sort[0][1])
+    else:
+        parts = " UNION ALL ".join(part.text for part in found)
+        first = Sql(f"WITH found (id) AS MATERIALIZED (SELECT id & {ID_BITS} FROM ({parts}))", params_of(*found))
+        count, page = Sql("SELECT count(*) FROM found"), _page_of_found(domain_id, query, sort)
     user = document(query.level, None if query.property_tags is None else len(query.property_tags))
     home, home_params = ("", []) if domain_id is None else ("FROM domains WHERE id = ?", [domain_id])
     # Here and below, CROSS JOIN tells SQLite to keep to this order, and INDEXED BY to use just this index.
     sql = f"""
+        {first.text}
         SELECT CAST('{{"count":' || ({count.text}) || ',"data":[' || coalesce((
                    SELECT {gathered(query.limit)}
                      FROM (SELECT {user} AS document
                              FROM ({page.text}) page CROSS JOIN users u ON u.id = page.id & {ID_BITS})), '')
                     || ']}}' AS BLOB)
           {home}"""
-    return sql, [*count.params, *(query.property_tags or []), *page.params, *home_params]
+    return sql, [*first.params, *count.params, *(query.property_tags or []), *page.params, *home_params]
 
 
 async def select_users(database: Database, domain_id: int | None, query: UserQuery, *, caller: int) -> bytes | None:
@@ -103,53 +112,28 @@ def _kept_counts(query: UserQuery) -> list[str]:
 # The page: the IDs of its users, in order.
 
 
-def _page_of_found(domain_id: int | None, query: UserQuery, found: Sequence[Sql]) -> Sql:
-    """A page of those whom the query finds. By ID, the parts are merged; else all are sorted."""
-    parts = " UNION ALL ".join(part.text for part in found)
-    sort = _sort_keys(domain_id, query)
-    if not sort or sort[0][0] == "ID":
-        direction = "DESC" if sort and sort[0][1] else ""
-        return Sql(f"{parts} ORDER BY 1 {direction} LIMIT ? OFFSET ?", (*params_of(*found), query.limit, query.offset))
-    joins, order = _order(sort)
-    return Sql(
-        f"""SELECT u.id FROM ({parts}) found CROSS JOIN users u ON u.id = found.id & {ID_BITS} {joins.text}
-             ORDER BY {order} LIMIT ? OFFSET ?""",
-        (*params_of(*found), *joins.params, query.limit, query.offset),
-    )
-
-
-def _page_of_all(domain_id: int | None, query: UserQuery) -> Sql:
+def _page_of_all(domain_id: int | None, query: UserQuery, sort: Sequence[SortKey]) -> Sql:
     """A page of all users, of a domain along the index that has them in this order."""
-    sort = _sort_keys(domain_id, query)
-    key = sort[0][0] if sort else "ID"
-    if domain_id is not None and isinstance(key, int) and has_index(key):
-        return _page_by_property(domain_id, query, key, sort)
-    joins, order = _order(sort)
-    table, belongs = "users u", Sql("u.id > 0")
-    if domain_id is not None:
-        table = f"users u INDEXED BY {_SORT_INDEXES.get(key, 'users_by_domain')}"
-        belongs = Sql("u.domain_id = ?", (domain_id,))
-    return Sql(
-        f"SELECT u.id FROM {table} {joins.text} WHERE {belongs.text} ORDER BY {order} LIMIT ? OFFSET ?",
-        (*joins.params, *belongs.params, query.limit, query.offset),
-    )
+    if domain_id is None:
+        joins, order = _order(sort)
+        users = f"SELECT u.id FROM users u {joins.text} WHERE u.id > 0 ORDER BY {order} LIMIT ? OFFSET ?"
+        return Sql(users, (*joins.params, query.limit, query.offset))
+    if sort and has_index(sort[0][0]):
+        return _page_by_property(domain_id, query, sort)
+    along = _along(domain_id, sort)
+    return Sql(f"{along.text} LIMIT ? OFFSET ?", (*along.params, query.limit, query.offset))
 
 
-def _page_by_property(domain_id: int, query: UserQuery, tag: int, sort: Sequence[SortKey]) -> Sql:
+def _page_by_property(domain_id: int, query: UserQuery, sort: Sequence[SortKey]) -> Sql:
     """A page of a domain by a property: who has it along its index, and then, if there is room left, who has it not."""
+    along = _along(domain_id, sort)
     joins, order = _order(sort[1:])
-    direction = " DESC" if sort[0][1] else ""
-    holders = "FROM properties p INDEXED BY properties_by_value"
-    is_holder = "p.domain_id = ? AND p.tag = ? AND p.kind <> 'binary'"
-    users = "CROSS JOIN users u ON u.id = p.user_id" if len(sort) > 1 else ""
-    ids = order if users else "p.user_id"
     end = min(query.limit + query.offset, _MOST)
     return Sql(
-        f"""WITH holders (number) AS MATERIALIZED (
-                SELECT count(*) FROM (SELECT 1 {holders} WHERE {is_holder} LIMIT ?))
-            SELECT id FROM (
-                SELECT p.user_id AS id {holders} {users} {joins.text} WHERE {is_holder}
-                 ORDER BY p.number{direction}, p.folded{direction}, {ids} LIMIT ? OFFSET ?)
+        f"""WITH holders (number) AS MATERIALIZED (SELECT count(*) FROM (
+                SELECT 1 FROM properties p INDEXED BY properties_by_value
+                 WHERE p.domain_id = ? AND p.tag = ? AND p.kind <> 'binary' LIMIT ?))
+            SELECT id FROM ({along.text} LIMIT ? OFFSET ?)
              UNION ALL
             SELECT id FROM (
                 SELECT u.id FROM users u INDEXED BY users_by_domain {joins.text}
@@ -158,10 +142,63 @@ def _page_by_property(domain_id: int, query: UserQuery, tag: int, sort: Sequence
                  ORDER BY {order}
                  LIMIT ? - max(?, (SELECT number FROM holders)) OFFSET max(0, ? - (SELECT number FROM holders)))""",
         (
-            *(domain_id, tag, end),
-            *(*joins.params, domain_id, tag, query.limit, query.offset),
-            *(*joins.params, domain_id, tag, end, query.offset, query.offset),
+            *(domain_id, sort[0][0], end),
+            *(*along.params, query.limit, query.offset),
+            *(*joins.params, domain_id, sort[0][0], end, query.offset, query.offset),
         ),
+    )
+
+
+def _page_by_id(query: UserQuery, found: Sequence[Sql], *, descending: bool) -> Sql:
+    """A page of those whom the query finds, by ID: the parts are merged, up to the end of the page."""
+    parts = " UNION ALL ".join(part.text for part in found)
+    direction = "DESC" if descending else "ASC"
+    return Sql(f"{parts} ORDER BY 1 {direction} LIMIT ? OFFSET ?", (*params_of(*found), query.limit, query.offset))
+
+
+def _page_of_found(domain_id: int | None, query: UserQuery, sort: Sequence[SortKey]) -> Sql:
+    """A page of the users in `found`.
+
+    If there are many of them, the page is soon full along the index of the domain. That is tried for as many users as
+    are found; if it is not enough, all who are found are sorted.
+    """
+    joins, order = _order(sort)
+    in_order = f"SELECT u.id FROM found CROSS JOIN users u ON u.id = found.id {joins.text} ORDER BY {order}"
+    if domain_id is None or not (sort[0][0] in _SORT_INDEXES or has_index(sort[0][0])):
+        return Sql(f"{in_order} LIMIT ? OFFSET ?", (*joins.params, query.limit, query.offset))
+    along = _along(domain_id, sort)
+    end = min(query.limit + query.offset, _MOST)
+    return Sql(
+        f"""WITH met (id) AS MATERIALIZED (
+                SELECT id FROM ({along.text} LIMIT (SELECT count(*) FROM found)) WHERE id IN found LIMIT ?)
+            SELECT id FROM (SELECT id FROM met LIMIT iif((SELECT count(*) FROM met) = ?, ?, 0) OFFSET ?)
+             UNION ALL
+            SELECT id FROM ({in_order} LIMIT iif((SELECT count(*) FROM met) = ?, 0, ?) OFFSET ?)""",
+        (
+            *(*along.params, end),
+            *(end, query.limit, query.offset),
+            *(*joins.params, end, query.limit, query.offset),
+        ),
+    )
+
+
+def _along(domain_id: int, sort: Sequence[SortKey]) -> Sql:
+    """SELECT of the users of a domain in this order, along the index of the first key. By a property: who has it."""
+    if sort and has_index(sort[0][0]):
+        joins, order = _order(sort[1:])
+        direction = "DESC" if sort[0][1] else "ASC"
+        users = f"CROSS JOIN users u ON u.id = p.user_id {joins.text}" if len(sort) > 1 else ""
+        return Sql(
+            f"""SELECT p.user_id AS id FROM properties p INDEXED BY properties_by_value {users}
+                 WHERE p.domain_id = ? AND p.tag = ? AND p.kind <> 'binary'
+                 ORDER BY p.number {direction}, p.folded {direction}, {order if users else "p.user_id"}""",
+            (*joins.params, domain_id, sort[0][0]),
+        )
+    joins, order = _order(sort)
+    index = _SORT_INDEXES.get(sort[0][0] if sort else "ID", "users_by_domain")
+    return Sql(
+        f"SELECT u.id FROM users u INDEXED BY {index} {joins.text} WHERE u.domain_id = ? ORDER BY {order}",
+        (*joins.params, domain_id),
     )
 
 
