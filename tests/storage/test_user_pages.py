@@ -20,7 +20,8 @@ from postroom.storage.users import delete_user, insert_user, replace_addresses, 
 #: Parts of names: common beginnings, other scripts, marks, what a query language might take for its own.
 PARTS = (
     "an", "ann", "anna", "hannah", "nn", "a", "schmidt", "Straße", "strasse", "Ünal", "u\u0308nal", "İ", "ﬁ", "fi",
-    "Ω", "日本", "本語", "👩\u200d🚀", "o'neill", '"', "*", "x-y", "1", "12", "3", "aaaa", "aaa", "(", "{a}", "-", "^",
+    "\u00b4", "Ω", "日本", "本語", "👩\u200d🚀", "o'neill",
+    '"', "*", "x-y", "1", "12", "3", "aaaa", "aaa", "(", "{a}", "-", "^",
 )  # fmt: skip
 #: Words that nobody types, and one of nothing but a character that is not shown.
 ODD_WORDS = ("\u200b", "AND", "username", "annaann", "nan", "n.n", "0001", "99999999999999999999", "zzz")
