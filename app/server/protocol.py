@@ -15,6 +15,7 @@ from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
 from multidict import istr
 
+from postroom.app.errors import InvalidError
 from postroom.app.logs import REQUEST_ID
 from postroom.app.server.parsing import ParsingConnection
 from postroom.app.web.endpoints import options_answer
@@ -79,7 +80,8 @@ class Connection(ParsingConnection):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         """Logs only errors of the service: any client can send invalid HTTP, or disconnect."""
         error = kw.get("exc_info")
-        if isinstance(error, (ConnectionError, HttpProcessingError, web.RequestPayloadError)):
+        # InvalidError: the rest of a body, which is only discarded, is broken off.
+        if isinstance(error, (ConnectionError, HttpProcessingError, web.RequestPayloadError, InvalidError)):
             return
         if isinstance(error, RuntimeError) and (self.transport is None or self.transport.is_closing()):
             return  # asyncio raises this when the client disconnects before a file is sent

@@ -31,6 +31,15 @@ async def test_very_small_chunks_are_refused(service: Service, path: str, number
         assert answer.json["message"] == "The body comes in too many small chunks"
 
 
+async def test_small_chunks_behind_a_refusal(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    """Chunks of a byte that follow an answer, while the rest of its body is discarded, fill no log."""
+    begun, rest = chunked("/nowhere", b" ", 1)[:-5], b"1\r\n \r\n" * 10_000
+    found = await talk(service, begun, rest, quiet=10)
+    assert found.closed
+    assert found.statuses == [404]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 @pytest.mark.parametrize(("chunk", "number"), [(b" ", 500), (b" " * 20, 700), (b" " * 100, 5_000)])
 async def test_chunks_as_clients_send_them(service: Service, chunk: bytes, number: int) -> None:
     """A body in usual chunks is read as ever, and so is one in a few small ones; the connection goes on."""
