@@ -60,19 +60,20 @@ async def _serve(config: Config, say: Callable[[str], None], stop: asyncio.Event
         def started() -> None:
             greet(config, listening[0], app[FIRST_LOGIN], app[CONTEXT].database.engine, say)
 
-        await serve_on(config, listening, app, stop, ending, started)
+        await serve_on(config, listening, load_tls(config), app, stop, ending, started)
 
 
 async def serve_on(
     config: Config,
     listening: Listening,
+    tls: Tls | None,
     app: web.Application,
     stop: asyncio.Event,
     ending: Ending,
     started: Callable[[], None] = lambda: None,
 ) -> None:
     """Serves an application on sockets until it is told to stop; calls `started` when it does. Raises StartError."""
-    limits, tls = check_limits(config), load_tls(config)
+    limits = check_limits(config)
     if tls is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
     sockets, service_socket = listening

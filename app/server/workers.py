@@ -23,6 +23,7 @@ from postroom.app.server.binding import Listening, StartError, bound
 from postroom.app.server.children import in_child
 from postroom.app.server.ending import Ending
 from postroom.app.server.serve import check_limits, greet, load_tls, serve_on, tell
+from postroom.app.server.tls import Tls
 from postroom.storage.faults import DatabaseError
 from postroom.storage.presence import Identity, identity_of
 
@@ -42,13 +43,15 @@ def run_workers(config: Config, say: Callable[[str], None]) -> int:
     """Serves with so many workers until SIGINT or SIGTERM; returns the exit code. Raises StartError."""
     if config.database == ":memory:":
         raise StartError("Several workers need a database in a file; a database in memory has one process")
-    limits = check_limits(config)
-    load_tls(config)
+    limits, tls = check_limits(config), load_tls(config)
     # Where it is ignored, as some starters do, the kernel buries the dead without telling.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    if tls is not None:
+        # One that comes before the keeper listens to it is nothing to end for: what was just loaded is current.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with bound(config) as groups:
         told, engine = in_child(lambda: asyncio.run(prepare(config)))
-        keeper = _Keeper(share_of(config, limits), groups)
+        keeper = _Keeper(share_of(config, limits), groups, tls)
         try:
             keeper.start()
             greet(config, groups[0][0], told, engine, say)
@@ -83,8 +86,10 @@ class _Worker:
 
 
 class _Keeper:
-    def __init__(self, config: Config, groups: list[Listening]) -> None:
+    def __init__(self, config: Config, groups: list[Listening], tls: Tls | None) -> None:
         self._config = config
+        #: Loaded here, so that all workers have the same, and one that is started later needs no file.
+        self._tls = tls
         self._workers = [_Worker(listening) for listening in groups]
         self._stopping = False
         self._kill_at = math.inf
@@ -111,7 +116,8 @@ class _Keeper:
         while True:
             self.start()
             told = signal.sigtimedwait(_SIGNALS, self._seconds())
-            if told is not None and told.si_signo == signal.SIGHUP and self._config.tls_cert is not None:
+            if told is not None and told.si_signo == signal.SIGHUP and self._tls is not None:
+                self._tls.reload()
                 self._tell(signal.SIGHUP)
             elif told is not None and told.si_signo != signal.SIGCHLD:
                 self._stop()
@@ -200,7 +206,7 @@ class _Keeper:
                 if other is not worker:
                     for listening in other.listening[0]:
                         listening.close()
-            _run(_serve(self._config, worker.listening, self._identity, self._lifeline, self._mask))
+            _run(_serve(self._config, worker.listening, self._tls, self._identity, self._lifeline, self._mask))
             code = 0
         except (StartError, DatabaseError) as error:
             log.error("A worker cannot start: %s", error)  # noqa: TRY400 - no fault of the code
@@ -212,12 +218,17 @@ class _Keeper:
 
 
 async def _serve(
-    config: Config, listening: Listening, prepared: Identity, lifeline: int, mask: set[int | signal.Signals]
+    config: Config,
+    listening: Listening,
+    tls: Tls | None,
+    prepared: Identity,
+    lifeline: int,
+    mask: set[int | signal.Signals],
 ) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     ending = Ending(config.shutdown_timeout, lifeline)
     ending.watch(lambda: tell(loop, stop))
-    # A certificate that is not loaded yet need not be loaded again; without one there is nothing to load.
+    # Until it is listened to: the keeper's certificate is current. Without one there is nothing to load.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Not before: a signal that came meanwhile would end the process at once.
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -226,7 +237,7 @@ async def _serve(
         # The keeper's to remove: others go on listening.
         service_socket.forget()
     try:
-        await serve_on(config, (sockets, service_socket), create_app(config, prepared), stop, ending)
+        await serve_on(config, (sockets, service_socket), tls, create_app(config, prepared), stop, ending)
     finally:
         ending.closed()
 

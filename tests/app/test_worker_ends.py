@@ -16,7 +16,9 @@ from postroom.app.limits.clients import Limits
 from postroom.app.server.workers import share_of
 from tests.app.test_cli import POSTROOM, Running, serving, stopped_at_the_end
 from tests.app.test_ending import SCRIPT
+from tests.app.test_serving_tls import shake, trusting
 from tests.app.test_workers import PASSWORD, exists, until, workers_of
+from tests.support.certificates import make_authority, make_certificate
 
 LOGIN = b'{"user": "admin", "pass": "a long enough password"}'
 #: Starts the command with SIGCHLD ignored, as some starters leave it.
@@ -166,6 +168,25 @@ async def test_a_worker_makes_no_database(running: Running, tmp_path: Path, repl
     )
     assert not any(line.startswith("Traceback") for line in running.lines)
     assert database.exists() == replaced
+
+
+async def test_a_worker_has_the_certificate_of_the_others(tmp_path: Path) -> None:
+    """It starts also where the file has become unusable meanwhile, and a renewal that fails changes nothing."""
+    authority = make_authority(tmp_path / "authority")
+    pair = make_certificate(tmp_path / "tls", authority, "DNS:localhost")
+    options = ["--workers", "2", "--tls-cert", str(pair[0]), "--tls-key", str(pair[1])]
+    with serving(tmp_path, *options, POSTROOM_ADMIN_PASSWORD=PASSWORD) as running:
+        await until(lambda: len(workers_of(running)) == 2)
+        pair[0].write_text("nothing of use")
+        running.process.send_signal(signal.SIGHUP)
+        victim = workers_of(running)[0]
+        os.kill(victim, signal.SIGKILL)
+        await until(lambda: victim not in workers_of(running) and len(workers_of(running)) == 2)
+        await until(lambda: all(map(has_opened, workers_of(running))))
+        for _ in range(16):
+            await asyncio.to_thread(shake(running, trusting(authority)).close)
+        assert await asyncio.to_thread(running.stop) == 0
+    assert not any("A worker cannot start" in line for line in running.lines)
 
 
 def test_shares() -> None:
