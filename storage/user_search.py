@@ -46,12 +46,13 @@ def refresh(connection: Connection) -> None:
 
 
 def grams(text: str | None) -> str:
-    """The tokens of folded texts, one a line: the pairs in order, then each character once."""
+    """The tokens of folded texts, one a line: the pairs in order, and each character once."""
+    lines = (text or "").translate(_TOKEN_CHARACTERS).split("\n")
     tokens: list[str] = []
-    # Characters stand between the pairs of two lines, so no phrase goes from one line to the next.
-    for line in (text or "").translate(_TOKEN_CHARACTERS).split("\n"):
+    for line in lines:
         tokens += map(add, line, line[1:])
-        tokens += dict.fromkeys(line)
+        tokens.append(line[:1])  # so that no phrase goes from one line to the next
+    tokens += dict.fromkeys("".join(lines))
     return " ".join(tokens)
 
 

@@ -15,6 +15,7 @@ from postroom.storage.domains import insert_domain
 from postroom.storage.properties import delete_property, write_properties
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_list import select_users
+from postroom.storage.user_search import expression, grams
 from postroom.storage.users import delete_user, insert_user, replace_addresses, update_fields, update_username
 
 #: Parts of names: common beginnings, other scripts, marks, what a query language might take for its own.
@@ -270,3 +271,9 @@ async def test_a_user_stays_in_the_domain(store: Store) -> None:
     """The search row and the properties hold the domain, so no code path can change it."""
     with pytest.raises(sqlite3.IntegrityError, match="cannot change the domain"):
         await store.database.write(lambda c: c.execute("UPDATE users SET domain_id = 1 + domain_id % 2").close())
+
+
+def test_no_phrase_goes_from_one_value_to_the_next() -> None:
+    """Pairs of two values never stand beside each other, also where they would overlap."""
+    assert grams("abc\nbcd").split() == ["ab", "bc", "a", "bc", "cd", "b", "a", "b", "c", "d"]
+    assert expression(["aliases"], ["abcd"]) == '{aliases}: ("ab bc cd")'
