@@ -5,7 +5,7 @@ after the page; the second makes the documents of these users only. Which index 
 
 | asked for | first step | count |
 |---|---|---|
-| nothing in particular | `users_by_domain` | kept in `domains` |
+| nothing in particular | `users_by_domain` (a short page near the beginning: in one step) | kept in `domains` |
 | sorted by username, status | `users_by_name`, `users_by_status` | kept in `domains` |
 | sorted by a property | `properties_by_value`, then the users without it | kept in `domains` |
 | `username`, `ID` | the key | the users found |
@@ -26,6 +26,7 @@ from postroom.storage.database import Database
 from postroom.storage.searches import gathered
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 from postroom.storage.user_filters import ID_BITS, STATUSES, Sql, found_by, has_index, params_of
+from postroom.storage.user_first_pages import is_plain, plain_statement
 
 #: Field -> its column.
 SORT_COLUMNS = {"ID": "id", "username": "username", "domainID": "domain_id", "status": "status", **FLAG_COLUMNS}
@@ -47,6 +48,8 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
 
     Without a domain, the statement for a page of all users. The administrator is in no list.
     """
+    if domain_id is not None and is_plain(query):
+        return plain_statement(query.level), [domain_id, query.limit, query.offset, domain_id]
     found, sort = found_by(domain_id, query), _sort_keys(domain_id, query)
     first = Sql("")
     if not found:
@@ -74,9 +77,8 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
 async def select_users(database: Database, domain_id: int | None, query: UserQuery, *, caller: int) -> bytes | None:
     """The response `{"count", "data"}` as JSON; None when there is no such domain. Without a domain, for all users."""
     sql, params = list_statement(domain_id, query)
-    # A short page from the domain's index takes hardly longer than a read by key. All other pages are searches.
-    short = domain_id is not None and query.level < 2 and query.limit <= 100 and query.offset <= 1000
-    by_key = short and not query.sort and query.property_tags is None and not found_by(domain_id, query)
+    # A plain page takes hardly longer than a read by key. All other pages are searches.
+    by_key = domain_id is not None and is_plain(query)
     page: bytes | None = await (database.fetch_by_key(sql, params) if by_key else database.search(caller, sql, params))
     return page
 
