@@ -23,12 +23,14 @@ async def fault_server(mode: str | Handler) -> AsyncIterator[str]:
         return
     handler = _HANDLERS[mode] if isinstance(mode, str) else mode
     tasks: set[asyncio.Task[None]] = set()
+    transports: list[asyncio.WriteTransport] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        transports.append(writer.transport)
         # The client may hang up, and the server is stopped by cancelling.
         with suppress(asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
             await handler(reader, writer)
@@ -43,6 +45,9 @@ async def fault_server(mode: str | Handler) -> AsyncIterator[str]:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        for transport in transports:
+            transport.abort()  # a client that does not read would keep one that is only closed
+        await asyncio.sleep(0.01)  # its socket is closed one turn of the loop later
 
 
 def answering(entries: Mapping[str, Attributes]) -> Handler:
