@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar, cast
 
 from postroom.app.directory.faults import AwayError
+from postroom.app.directory.start_tls import START_TLS, is_accepted, is_complete
 from postroom.schemas.ldap_text import ServerAddress
 
-#: An LDAPMessage with the extended request 1.3.6.1.4.1.1466.20037, message ID 1 (RFC 4511, 4.14.1).
-_START_TLS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + b"1.3.6.1.4.1.1466.20037"
-_EXTENDED_RESPONSE = 0x78
 _MAX_RESPONSE = 4096
 #: Most bytes of the answers to one request: many times a page of people with their photographs.
 _MAX_ANSWER = 64 * 1024 * 1024
@@ -47,14 +45,14 @@ class _Pipe(asyncio.Protocol):
             self.relayed, self.peer.relayed = self.relayed + len(data), 0
             if self.relayed > _MAX_ANSWER:
                 # libldap would keep all of it in memory, without a limit of its own.
-                self.close()
+                self.abort()
                 return
             self.peer.transport.write(data)
         else:
             self.received += data
             self.arrived.set()
             if len(self.received) > _MAX_RESPONSE:
-                self.close()
+                self.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self.lost = True
@@ -71,8 +69,14 @@ class _Pipe(asyncio.Protocol):
             self.peer.transport.resume_reading()
 
     def close(self) -> None:
+        """Closes when everything written is sent."""
         if self.transport is not None:
             self.transport.close()
+
+    def abort(self) -> None:
+        """Closes at once. With TLS, close() would wait for the server to close as well: in asyncio up to 30 s."""
+        if self.transport is not None:
+            self.transport.abort()
 
 
 class _Client(_Pipe):
@@ -137,8 +141,8 @@ class Relay:
         return not self._upstream.lost
 
     def close(self) -> None:
-        """Closes both sides."""
-        self._upstream.close()
+        """Closes both sides at once."""
+        self._upstream.abort()
 
 
 @asynccontextmanager
@@ -156,7 +160,7 @@ async def open_relay(address: ServerAddress, context: ssl.SSLContext | None) -> 
             with closing(_Door(path, upstream)):
                 yield Relay(path, upstream)
     except BaseException:
-        upstream.close()
+        upstream.abort()
         raise
 
 
@@ -169,7 +173,7 @@ async def _dial(address: ServerAddress, context: ssl.SSLContext | None) -> _Pipe
         try:
             await _start_tls(pipe, address, context)
         except BaseException:
-            pipe.close()
+            pipe.abort()
             raise
     return pipe
 
@@ -178,13 +182,13 @@ async def _start_tls(pipe: _Pipe, address: ServerAddress, context: ssl.SSLContex
     transport = pipe.transport
     if transport is None:
         raise AwayError("it closed the connection")
-    transport.write(_START_TLS)
-    while not _complete(pipe.received):
+    transport.write(START_TLS)
+    while not is_complete(pipe.received):
         if pipe.lost:
             raise AwayError("it closed the connection instead of starting TLS")
         pipe.arrived.clear()
         await pipe.arrived.wait()
-    if not _accepted(pipe.received):
+    if not is_accepted(pipe.received):
         raise AwayError("it refuses to start TLS")
     pipe.received.clear()
     loop = asyncio.get_running_loop()
@@ -192,35 +196,6 @@ async def _start_tls(pipe: _Pipe, address: ServerAddress, context: ssl.SSLContex
     if encrypted is None:
         raise AwayError("it closed the connection instead of starting TLS")
     pipe.transport = encrypted
-
-
-def _complete(data: bytearray) -> bool:
-    """Whether the data contains a whole LDAPMessage."""
-    head = _length(data, 1)
-    return head is not None and len(data) >= sum(head)
-
-
-def _accepted(data: bytearray) -> bool:
-    """Whether the message is the extended response to message 1 with result code 0."""
-    head = _length(data, 1)
-    if head is None:
-        return False
-    start = head[0]
-    inner = _length(data, start + 4)
-    if data[start : start + 4] != bytes((2, 1, 1, _EXTENDED_RESPONSE)) or inner is None:
-        return False
-    return data[inner[0] : inner[0] + 3] == b"\x0a\x01\x00"
-
-
-def _length(data: bytearray, position: int) -> tuple[int, int] | None:
-    """Start and length of a BER element's content; `position` is that of its length octets. None if incomplete."""
-    if len(data) <= position:
-        return None
-    first = data[position]
-    if first < 0x80:
-        return position + 1, first
-    start = position + 1 + (first & 0x7F)
-    return (start, int.from_bytes(data[position + 1 : start])) if len(data) >= start else None
 
 
 async def _reasons(attempt: Awaitable[_T]) -> _T:

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,21 @@ async def test_a_known_authority(slapd: Slapd, authority: Pair, how: str) -> Non
         assert await found.authenticate(b"anna.schmidt", USER_PASSWORD) is True
         assert await found.authenticate(b"anna.schmidt", "wrong") is False
         assert [len(page) async for page in found.pages(1)] == [1, 1]
+
+
+@pytest.mark.parametrize("how", ["starttls", "ldaps"])
+async def test_hanging_up_on_a_server_that_hangs(slapd: Slapd, authority: Pair, how: str) -> None:
+    """A connection closes at once: it does not wait for the server to say goodbye, as TLS would have it."""
+    async with directory(slapd, ca_file=str(authority[0]), **encrypted(slapd, how)) as found:
+        await found.check()
+        session = found._pool._idle[0][1]
+        slapd.pause()
+        try:
+            await found.close()
+            await asyncio.sleep(0.05)
+            assert not session.alive
+        finally:
+            slapd.resume()
 
 
 @pytest.mark.parametrize("how", ["starttls", "ldaps"])
