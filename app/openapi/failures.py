@@ -1,14 +1,10 @@
 """The error responses that each operation documents."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from marshmallow import Schema
 
 from postroom.schemas.responses.common import ErrorSchema, InternalErrorSchema, UnauthenticatedSchema
-
-if TYPE_CHECKING:
-    pass
-
 
 #: Status -> (name of the component, schema, cause).
 ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {

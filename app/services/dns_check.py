@@ -9,14 +9,10 @@ import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from postroom.app.services.dns_views import LONGEST, LookUps, Server, View, joined, make_resolver
 from postroom.app.services.together import Together
-
-if TYPE_CHECKING:
-    pass
-
 
 #: Field of the response -> (name below the domain, type of record).
 _RECORDS: Final = {
