@@ -39,10 +39,8 @@ class TaskListQuerySchema(PageQuerySchema):
 
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> TaskQuery:
-        page = page_arguments(data)
-        page.pop("level")  # tasks have only one level
         return TaskQuery(
-            **page,
+            **page_arguments(data),
             sort=known_sort(data["sort"], TASK_SORT_FIELDS),
             match_fields=known_fields(data["matchFields"], TASK_MATCH_FIELDS),
             ids=data.get("ID"),

@@ -21,9 +21,9 @@ __all__ = ["VERSION", "deletes_contentless", "has_wal_reset_bug", "sqlite3"]
 VERSION: str = sqlite3.sqlite_version
 
 
-def deletes_contentless(version: str = VERSION) -> bool:
+def deletes_contentless() -> bool:
     """Whether FTS5 can delete from an index that keeps no texts (https://sqlite.org/fts5.html, 4.4.3)."""
-    return _numbers(version) >= (3, 43, 0)
+    return sqlite3.sqlite_version_info >= (3, 43, 0)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -5,20 +5,15 @@ from dataclasses import dataclass
 
 from postroom.schemas.values.queries import UserQuery
 from postroom.schemas.values.text import fold
+from postroom.schemas.values.users import STATUSES
 from postroom.storage import user_search
 
 #: The fields that `match` searches besides properties; `matchFields` may select some of them.
-#: Field -> kind of address to search. The ID is no address. The column of `user_search` has the name of the field.
-_MATCH_KINDS = {"ID": "", "username": "username", "aliases": "alias", "altnames": "altname"}
+#: Field -> kind of address to search. The column of `user_search` has the name of the field.
+_MATCH_KINDS = {"username": "username", "aliases": "alias", "altnames": "altname"}
 
 #: Values of a filter that are looked up one by one, each in the order of IDs; more are sorted together.
 _FEW_VALUES = 16
-
-#: A found ID may have the domain in its upper bits, like the rows of `user_search`, whose order it keeps in that way.
-ID_BITS = 0xFFFF_FFFF
-
-#: What a user's status can be.
-STATUSES = frozenset(range(6))
 
 #: The types of properties that `properties_by_value` leaves out: binary, one or several.
 _BINARY_TYPES = (0x0102, 0x1102)
@@ -33,6 +28,7 @@ class Sql:
 
 
 _NOBODY = Sql("SELECT 0 AS id WHERE FALSE")
+_ROWS_OF_DOMAIN = f"x.rowid BETWEEN ? << 32 AND (? << 32) + {user_search.ID_BITS}"
 
 
 def found_by(domain_id: int | None, query: UserQuery) -> list[Sql]:
@@ -51,8 +47,7 @@ def found_by(domain_id: int | None, query: UserQuery) -> list[Sql]:
     if query.status is not None:
         return _by_status(domain_id, query)
     if query.filter_tags or query.org_ids is not None:
-        conditions = [*_of_values(query, "u.id"), *_of_status(query, "u.id"), *_of_orgs(query, "u.id")]
-        return [_part("u.id", "users u", [_belongs(domain_id), *conditions])]
+        return [_part("u.id", "users u", [_belongs(domain_id), *_of_filters(query, "u.id")])]
     return []
 
 
@@ -63,10 +58,9 @@ def _by_key(domain_id: int | None, query: UserQuery, ids: Sequence[int] | None =
         name = "u.id IN (SELECT user_id FROM addresses WHERE key = ? AND kind = 'username')"
         keys.append(Sql(name, (fold(query.username),)))
     keys += [_among("u.id", choice) for choice in (ids, query.ids) if choice is not None]
-    belongs = Sql("u.id > 0") if domain_id is None else Sql("+u.domain_id = ?", (domain_id,))
-    conditions = [*_of_words(query, "u.id", query.words), *_of_values(query, "u.id"), *_of_status(query, "u.id")]
-    user_id = "u.id" if domain_id is None else "(u.domain_id << 32) + u.id"
-    return _part(user_id, "users u", [*keys, belongs, *conditions, *_of_orgs(query, "u.id")])
+    conditions = [*_of_words(query, "u.id", query.words), *_of_filters(query, "u.id")]
+    user_id = "u.id" if domain_id is None else user_search.ROW_ID
+    return _part(user_id, "users u", [*keys, _belongs(domain_id, "+u.domain_id"), *conditions])
 
 
 def _by_words(domain_id: int | None, query: UserQuery) -> list[Sql]:
@@ -79,8 +73,8 @@ def _by_words(domain_id: int | None, query: UserQuery) -> list[Sql]:
     # A word of nothing but characters that are not shown is in every text, but not in the index.
     unshown = [word for word in query.words if not fold(word)]
     shown = [fold(word) for word in query.words if fold(word)]
-    user_id = f"(x.rowid & {ID_BITS})"
-    conditions = [*_of_values(query, user_id), *_of_status(query, user_id), *_of_orgs(query, user_id)]
+    user_id = f"(x.rowid & {user_search.ID_BITS})"
+    conditions = _of_filters(query, user_id)
     if numbers:
         conditions.append(Sql(f"{user_id} NOT IN ({_marks(numbers)})", tuple(numbers)))
     # The last column holds all other properties, also those that are not asked for.
@@ -88,15 +82,14 @@ def _by_words(domain_id: int | None, query: UserQuery) -> list[Sql]:
     if shown:
         conditions.insert(0, Sql("x.user_search MATCH ?", (user_search.expression(columns, shown),)))
     if domain_id is not None:
-        conditions.insert(0, Sql("x.rowid BETWEEN ? << 32 AND (? << 32) + 4294967295", (domain_id, domain_id)))
+        conditions.insert(0, Sql(_ROWS_OF_DOMAIN, (domain_id, domain_id)))
     return [_part(user_id if domain_id is None else "x.rowid", "user_search x", conditions), *parts]
 
 
 def _by_values(domain_id: int | None, query: UserQuery) -> list[Sql]:
     """Users with one of the values of the first property: a part for each value has them in the order of their IDs."""
     (tag, values), *_ = query.filter_tags
-    others = _of_values(query, "h.user_id")[1:]
-    conditions = [*others, *_of_status(query, "h.user_id"), *_of_orgs(query, "h.user_id")]
+    conditions = _of_filters(query, "h.user_id")[1:]
     of_tag = Sql(f"h.domain_id {_is_domain(domain_id)} AND h.tag = ? AND h.kind <> 'binary'", (*_known(domain_id), tag))
     return [
         _part("h.user_id", "properties h INDEXED BY properties_by_value", [of_tag, is_value, *conditions])
@@ -125,7 +118,7 @@ def _by_status(domain_id: int | None, query: UserQuery) -> list[Sql]:
                 *conditions,
             ],
         )
-        for status in sorted(set(query.status or []) & STATUSES)
+        for status in sorted(set(query.status or []).intersection(STATUSES))
     ] or [_NOBODY]
 
 
@@ -134,7 +127,7 @@ def _by_status(domain_id: int | None, query: UserQuery) -> list[Sql]:
 
 def _of_words(query: UserQuery, user_id: str, words: Sequence[str]) -> list[Sql]:
     """Each word is in one of the user's names or properties, or is the ID. Words are literal text, never patterns."""
-    kinds = [kind for name, kind in _MATCH_KINDS.items() if kind and name in query.match_fields]
+    kinds = [kind for name, kind in _MATCH_KINDS.items() if name in query.match_fields]
     conditions = []
     for word in words:
         has = [Sql("FALSE")]
@@ -149,6 +142,10 @@ def _of_words(query: UserQuery, user_id: str, words: Sequence[str]) -> list[Sql]
             has.append(Sql(f"{user_id} = ?", (int(word),)))
         conditions.append(Sql(f"({' OR '.join(each.text for each in has)})", params_of(*has)))
     return conditions
+
+
+def _of_filters(query: UserQuery, user_id: str) -> list[Sql]:
+    return [*_of_values(query, user_id), *_of_status(query, user_id), *_of_orgs(query, user_id)]
 
 
 def _of_values(query: UserQuery, user_id: str) -> list[Sql]:
@@ -184,8 +181,8 @@ def _part(user_id: str, table: str, conditions: Sequence[Sql]) -> Sql:
     return Sql(f"SELECT {user_id} AS id FROM {table} WHERE {where}", params_of(*conditions))
 
 
-def _belongs(domain_id: int | None) -> Sql:
-    return Sql("u.id > 0") if domain_id is None else Sql("u.domain_id = ?", (domain_id,))
+def _belongs(domain_id: int | None, column: str = "u.domain_id") -> Sql:
+    return Sql("u.id > 0") if domain_id is None else Sql(f"{column} = ?", (domain_id,))
 
 
 def _is_domain(domain_id: int | None) -> str:
@@ -198,7 +195,7 @@ def _known(domain_id: int | None) -> list[int]:
 
 
 def _search_columns(query: UserQuery) -> list[str]:
-    columns = [name for name, kind in _MATCH_KINDS.items() if kind and name in query.match_fields]
+    columns = [name for name, kind in _MATCH_KINDS.items() if name in query.match_fields]
     if user_search.DISPLAY_NAME in query.match_tags:
         columns.append("displayname")
     if set(query.match_tags) - {user_search.DISPLAY_NAME}:

@@ -22,10 +22,12 @@ index of that order, and if that does not fill it soon, all who are found are so
 from collections.abc import Sequence
 
 from postroom.schemas.values.queries import UserQuery
+from postroom.schemas.values.users import STATUSES
+from postroom.storage import user_search
 from postroom.storage.database import Database
 from postroom.storage.searches import gathered
 from postroom.storage.user_documents import FLAG_COLUMNS, document
-from postroom.storage.user_filters import ID_BITS, STATUSES, Sql, found_by, has_index, params_of
+from postroom.storage.user_filters import Sql, found_by, has_index, params_of
 from postroom.storage.user_first_pages import is_plain, plain_statement
 
 #: Field -> its column.
@@ -58,7 +60,9 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
         count, page = _count(domain_id, query, found), _page_by_id(query, found, descending=bool(sort) and sort[0][1])
     else:
         parts = " UNION ALL ".join(part.text for part in found)
-        first = Sql(f"WITH found (id) AS MATERIALIZED (SELECT id & {ID_BITS} FROM ({parts}))", params_of(*found))
+        first = Sql(
+            f"WITH found (id) AS MATERIALIZED (SELECT id & {user_search.ID_BITS} FROM ({parts}))", params_of(*found)
+        )
         count, page = Sql("SELECT count(*) FROM found"), _page_of_found(domain_id, query, sort)
     user = document(query.level, None if query.property_tags is None else len(query.property_tags))
     home, home_params = ("", []) if domain_id is None else ("FROM domains WHERE id = ?", [domain_id])
@@ -68,7 +72,7 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
         SELECT CAST('{{"count":' || ({count.text}) || ',"data":[' || coalesce((
                    SELECT {gathered(query.limit)}
                      FROM (SELECT {user} AS document
-                             FROM ({page.text}) page CROSS JOIN users u ON u.id = page.id & {ID_BITS})), '')
+                             FROM ({page.text}) page CROSS JOIN users u ON u.id = page.id & {user_search.ID_BITS})), '')
                     || ']}}' AS BLOB)
           {home}"""
     return sql, [*first.params, *count.params, *(query.property_tags or []), *page.params, *home_params]
@@ -105,7 +109,7 @@ def _kept_counts(query: UserQuery) -> list[str]:
         return []
     if query.status is None:
         return list(_KEPT_COUNTS)
-    asked = set(query.status) & STATUSES
+    asked = set(query.status).intersection(STATUSES)
     columns = [column for column, statuses in _KEPT_COUNTS.items() if statuses <= asked]
     covered = set().union(*(_KEPT_COUNTS[column] for column in columns))
     return columns if covered >= asked else []

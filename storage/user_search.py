@@ -13,18 +13,22 @@ from postroom.storage.engine import Connection
 #: The property that has a column of its own, because clients search it with the names: displayname.
 DISPLAY_NAME = 0x3001001F
 
+#: The row of a user, in a query with `users u`. A row ID keeps the ID of the user in its ID_BITS.
+ROW_ID = "(u.domain_id << 32) + u.id"
+ID_BITS = 0xFFFF_FFFF
+
 #: What the index takes for the end of a token: everything in ASCII but letters and digits. They become characters of
 #: the last private plane; a line end stays the end of a value.
 _TOKEN_CHARACTERS = {code: 0x100000 + code for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
 
 _IS_DUE = "SELECT 1 FROM search_due LIMIT 1"
-_DELETE_DUE = """
+_DELETE_DUE = f"""
     DELETE FROM user_search
-     WHERE rowid IN (SELECT (u.domain_id << 32) + u.id FROM search_due d CROSS JOIN users u ON u.id = d.user_id)
+     WHERE rowid IN (SELECT {ROW_ID} FROM search_due d CROSS JOIN users u ON u.id = d.user_id)
 """
 _INSERT_DUE = f"""
     INSERT INTO user_search (rowid, username, aliases, altnames, displayname, properties)
-    SELECT (u.domain_id << 32) + u.id,
+    SELECT {ROW_ID},
            (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'username'),
            (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'alias'),
            (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'altname'),
