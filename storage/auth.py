@@ -143,8 +143,7 @@ AUTH_BACKEND: Final = "auth_backend"
 
 async def select_setting(database: Database, name: str) -> str | None:
     """A stored setting, or None."""
-    row: tuple[str] | None = await database.look_up("SELECT value FROM settings WHERE name = ?", (name,))
-    return row[0] if row else None
+    return await database.look_up_by(find_setting, name)
 
 
 def find_setting(connection: Connection, name: str) -> str | None:
@@ -175,7 +174,10 @@ def ensure_token_key(connection: Connection) -> str:
 
 def find_token_key(connection: Connection) -> str:
     """The key that signs tokens. UnreadableSecretError."""
-    found = find_sealed_token_key(connection)
+    return _unsealed(connection, find_sealed_token_key(connection))
+
+
+def _unsealed(connection: Connection, found: str | None) -> str:
     return sealed.unseal(connection, sealed.place_of("settings", "value", "token_key"), found or sealed.FORGOTTEN)
 
 
@@ -185,12 +187,11 @@ def find_new_token_key(connection: Connection, known: str | None) -> tuple[str |
     if found == known:
         return None
     try:
-        return found, find_token_key(connection)
+        return found, _unsealed(connection, found)
     except UnreadableSecretError as error:
         raise KeyFileError(f"The key that signs tokens has changed, and cannot be read: {error}") from None
 
 
 def find_sealed_token_key(connection: Connection) -> str | None:
     """The key that signs tokens in its stored, encrypted form; None if there is none yet."""
-    row = connection.execute("SELECT value FROM settings WHERE name = 'token_key'").fetchone()
-    return row[0] if row else None
+    return find_setting(connection, "token_key")

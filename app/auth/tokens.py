@@ -13,12 +13,14 @@ from postroom.app.auth import permissions
 from postroom.app.auth.permissions import Grants, Permission
 from postroom.app.errors import UnauthenticatedError
 from postroom.app.limits.memory import remember
-from postroom.storage.auth import Account, find_account, find_new_token_key, select_account
+from postroom.storage.auth import Account, find_account, find_new_token_key
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
 
 ADMIN_ID = 0
 _ALGORITHM = "HS256"
+#: The key that signs tokens, encrypted (None if there is none yet) and plain.
+_Key = tuple[str | None, str]
 #: Most tokens in the cache; beyond, the oldest is dropped.
 _REMEMBERED = 10_000
 #: Most characters of a token. Ours have about 250; the same token can be encoded in longer forms, up to a whole header.
@@ -83,8 +85,8 @@ class Tokens:
 
     def __init__(self, database: Database, key: str, lifetime: int) -> None:
         self._database = database
-        #: The key, and its stored form: none is known yet.
-        self._key: tuple[str | None, str] = (None, key)
+        #: Its stored form is not known yet.
+        self._key: _Key = (None, key)
         self._lifetime = lifetime
         self._known: dict[str, _Known] = {}
         self._generation = 0
@@ -94,10 +96,12 @@ class Tokens:
 
         Raises KeyFileError when it cannot be read.
         """
-        found = await self._database.look_up_by(find_new_token_key, self._key[0])
-        if found is not None:
-            before, self._key = self._key, found
-            if found[1] != before[1]:
+        self._adopt(await self._database.look_up_by(find_new_token_key, self._key[0]))
+
+    def _adopt(self, new_key: _Key | None) -> None:
+        if new_key is not None:
+            before, self._key = self._key, new_key
+            if new_key[1] != before[1]:
                 self._known.clear()
 
     def issue(self, account: Account, seen: float | None = None) -> dict[str, str]:
@@ -140,25 +144,30 @@ class Tokens:
 
     async def session(self, token: str) -> Session:
         """The session of a valid token. Raises UnauthenticatedError for any other, KeyFileError."""
-        await self.refresh()
-        key = self._key[1]
-        claims = _read(token, key)
-        account = _counting(await select_account(self._database, claims.user_id), claims)
-        if key != self._key[1]:  # the key was replaced meanwhile
-            raise UnauthenticatedError("Access denied", ["The login has been revoked"])
-        return Session(account, claims.session_id, claims.expires, claims.seen)
+        new_key, found = await self._database.look_up_by(self._find_session, token)
+        self._adopt(new_key)
+        return found
 
     async def _check(self, token: str) -> _Known:
         session = await self.session(token)
-        return _Known(replace(make_caller(session.account), session_id=session.id), session.expires)
+        return _Known(_caller_of(session), session.expires)
 
     def caller_inside(self, connection: Connection, token: str) -> Caller:
         """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
-        known, key = self._key
-        _, key = find_new_token_key(connection, known) or (known, key)
-        claims = _read(token, key)
+        _, session = self._find_session(connection, token)
+        return _caller_of(session)
+
+    def _find_session(self, connection: Connection, token: str) -> tuple[_Key | None, Session]:
+        """(the key if it has been replaced, the session). Raises UnauthenticatedError, KeyFileError."""
+        known = self._key
+        new_key = find_new_token_key(connection, known[0])
+        claims = _read(token, (new_key or known)[1])
         account = _counting(find_account(connection, claims.user_id), claims)
-        return replace(make_caller(account), session_id=claims.session_id)
+        return new_key, Session(account, claims.session_id, claims.expires, claims.seen)
+
+
+def _caller_of(session: Session) -> Caller:
+    return replace(make_caller(session.account), session_id=session.id)
 
 
 def _read(token: str, key: str) -> _Claims:
