@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from postroom.app.config import Config
@@ -37,7 +37,7 @@ def bound(config: Config) -> Iterator[list[Listening]]:
         yield [(sockets, service_socket) for sockets in groups]
 
 
-def bind(hosts: tuple[str, ...], port: int, workers: int = 1) -> list[list[socket.socket]]:
+def bind(hosts: tuple[str, ...], port: int, workers: int) -> list[list[socket.socket]]:
     """For each worker a socket for each address, all on one port. Raises StartError naming the address.
 
     With several the kernel shares connections out among their sockets (SO_REUSEPORT), so each has its own queue.
@@ -45,7 +45,6 @@ def bind(hosts: tuple[str, ...], port: int, workers: int = 1) -> list[list[socke
     IPv6 loopback is passed over where the machine has none, as long as something is left to listen on.
     """
     sockets: list[socket.socket] = []
-    groups = [sockets]
     try:
         for host in hosts:
             try:
@@ -62,13 +61,22 @@ def bind(hosts: tuple[str, ...], port: int, workers: int = 1) -> list[list[socke
             for listening in sockets:
                 listening.close()
             try:
-                groups = [[_listen(*address, shared=True) for address in addresses] for _ in range(workers)]
+                return _bind_shared(addresses, workers)
             except OSError as error:
                 raise StartError(_reason(", ".join(hosts), port, error)) from None
     except BaseException:
         for opened in sockets:
             opened.close()
         raise
+    return [sockets]
+
+
+def _bind_shared(addresses: Sequence[tuple[int, Any]], workers: int) -> list[list[socket.socket]]:
+    with contextlib.ExitStack() as stack:
+        groups = [
+            [stack.enter_context(_listen(*address, shared=True)) for address in addresses] for _ in range(workers)
+        ]
+        stack.pop_all()
     return groups
 
 

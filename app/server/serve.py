@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from aiohttp import web
 
@@ -34,17 +34,23 @@ async def run(config: Config, say: Callable[[str], None]) -> None:
 
     `say` gets the lines about the service's addresses and the first login. Raises StartError, DatabaseError.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    ending = Ending(config.shutdown_timeout)
-    ending.watch(lambda: tell(loop, stop))
-    try:
+    with ending_of(config) as (stop, ending):
         await _serve(config, say, stop, ending)
+
+
+@contextlib.contextmanager
+def ending_of(config: Config, lifeline: int | None = None) -> Iterator[tuple[asyncio.Event, Ending]]:
+    """(set when the process has to end, the ending) for the time of the block, which may catch signals from then on."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    ending = Ending(config.shutdown_timeout, lifeline)
+    ending.watch(lambda: _tell(loop, stop))
+    try:
+        yield stop, ending
     finally:
         ending.closed()
 
 
-def tell(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """Sets the event from another thread."""
     with contextlib.suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(stop.set)

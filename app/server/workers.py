@@ -14,15 +14,14 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from postroom.app.config import Config
 from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app, prepare
 from postroom.app.server.binding import Listening, StartError, bound
 from postroom.app.server.children import in_child
-from postroom.app.server.ending import Ending
-from postroom.app.server.serve import check_limits, greet, load_tls, serve_on, tell
+from postroom.app.server.serve import check_limits, ending_of, greet, load_tls, serve_on
 from postroom.app.server.tls import Tls
 from postroom.storage.faults import DatabaseError
 from postroom.storage.presence import Identity, identity_of
@@ -199,6 +198,8 @@ class _Keeper:
     def _work(self, worker: _Worker) -> NoReturn:
         code = 1
         try:
+            import uvloop
+
             self._let_go()
             # Ctrl+C on a terminal is for the keeper, which tells the workers once.
             os.setpgid(0, 0)
@@ -206,7 +207,7 @@ class _Keeper:
                 if other is not worker:
                     for listening in other.listening[0]:
                         listening.close()
-            _run(_serve(self._config, worker.listening, self._tls, self._identity, self._lifeline, self._mask))
+            uvloop.run(_serve(self._config, worker.listening, self._tls, self._identity, self._lifeline, self._mask))
             code = 0
         except (StartError, DatabaseError) as error:
             log.error("A worker cannot start: %s", error)  # noqa: TRY400 - no fault of the code
@@ -225,24 +226,13 @@ async def _serve(
     lifeline: int,
     mask: set[int | signal.Signals],
 ) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    ending = Ending(config.shutdown_timeout, lifeline)
-    ending.watch(lambda: tell(loop, stop))
-    # Until it is listened to: the keeper's certificate is current. Without one there is nothing to load.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Not before: a signal that came meanwhile would end the process at once.
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    sockets, service_socket = listening
-    if service_socket is not None:
-        # The keeper's to remove: others go on listening.
-        service_socket.forget()
-    try:
-        await serve_on(config, (sockets, service_socket), tls, create_app(config, prepared), stop, ending)
-    finally:
-        ending.closed()
-
-
-def _run(main: Any) -> None:
-    import uvloop
-
-    uvloop.run(main)
+    with ending_of(config, lifeline) as (stop, ending):
+        # Until it is listened to: the keeper's certificate is current. Without one there is nothing to load.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Not before: a signal that came meanwhile would end the process at once.
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        service_socket = listening[1]
+        if service_socket is not None:
+            # The keeper's to remove: others go on listening.
+            service_socket.forget()
+        await serve_on(config, listening, tls, create_app(config, prepared), stop, ending)
