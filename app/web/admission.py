@@ -78,8 +78,13 @@ async def confirm(request: web.Request) -> None:
         await database.check()
     if database.generation.value != admitted.generation:
         caller = await identify(request)
-        if not admitted.guard(caller, request) or not covers(caller.grants, request[CALLER].grants):
-            raise ForbiddenError(_REVOKED)
+        _require_no_less(caller, request, admitted.guard, _REVOKED)
+
+
+def _require_no_less(caller: Caller, request: web.Request, guard: Guard, reason: str) -> None:
+    """Raises ForbiddenError unless the caller passes the guard with no fewer grants than when they were admitted."""
+    if not guard(caller, request) or not covers(caller.grants, request[CALLER].grants):
+        raise ForbiddenError(reason)
 
 
 class _Check:
@@ -116,8 +121,7 @@ class RequestCheck(_Check):
     def _ask(self, connection: Connection) -> None:
         token, _ = token_of(self._request)
         caller = context_of(self._request).tokens.caller_inside(connection, token or "")
-        if not self._guard(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
-            raise ForbiddenError(_LOST)
+        _require_no_less(caller, self._request, self._guard, _LOST)
 
 
 class TaskCheck(_Check):

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from aiohttp import web
 
@@ -19,11 +18,9 @@ from postroom.app.web.error_responses import failure, shown_path
 from postroom.app.web.inputs import input_loader, reads_body, receive
 from postroom.app.web.keys import CALLER
 from postroom.app.web.responses import message
-from postroom.app.web.routing import AddressOr, Guard, Handler
+from postroom.app.web.routing import READS, AddressOr, Guard, Handler
 from postroom.app.web.trust import is_trusted
 from postroom.storage.writing import WRITE_CHECK
-
-_READS: Final = frozenset({"GET", "HEAD"})
 
 request_log = logging.getLogger("postroom.requests")
 
@@ -57,7 +54,7 @@ def endpoint(
                     # What is not there, or is wrong, is told to nobody either who may not know any more.
                     await confirm(request)
                     raise
-                if request.method in _READS:  # a write is checked inside its transaction
+                if request.method in READS:  # a write is checked inside its transaction
                     await confirm(request)
             finally:
                 lane.leave()

@@ -8,7 +8,7 @@ from postroom.app.auth.permissions import IdScope
 from postroom.app.auth.tokens import Caller
 from postroom.app.services.ldap_targets import NO_ORG
 from postroom.app.web.responses import path_id
-from postroom.app.web.routing import AddressOr
+from postroom.app.web.routing import READS, AddressOr
 
 
 def system_read(caller: Caller, _request: web.Request) -> bool:
@@ -91,7 +91,7 @@ def usernames_read(caller: Caller, request: web.Request) -> bool:
 
 def _system(caller: Caller, request: web.Request) -> bool:
     """Reading everything for GET and HEAD, changing everything for other methods."""
-    reading = request.method in ("GET", "HEAD")
+    reading = request.method in READS
     return caller.grants.system_read if reading else caller.grants.system_write
 
 

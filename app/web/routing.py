@@ -12,6 +12,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Guard = Callable[[Caller, web.Request], bool] | None
 
 public: Final[Guard] = None
+#: The methods that only read.
+READS: Final = frozenset({"GET", "HEAD"})
 
 
 class AddressOr:
