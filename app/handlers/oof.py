@@ -5,9 +5,9 @@ from datetime import datetime
 import orjson
 from aiohttp import web
 
-from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions import oof
+from postroom.app.transactions.lookups import username_not_found
 from postroom.app.web.keys import BODY, context_of
 from postroom.app.web.lookups import of_user
 from postroom.app.web.responses import json_document, json_response, message, path_id
@@ -44,7 +44,7 @@ async def get_oof_of_username(request: web.Request) -> web.Response:
     context, name = context_of(request), request.match_info["username"]
     document = await select_oof_of_address(context.database, name)
     if document is None:
-        raise NotFoundError.of("user", repr(name[:100]))
+        raise username_not_found(name)
     state, timezone = orjson.loads(document), context.config.timezone
     in_force = oof.is_in_force(
         state["state"], state.get("startTime"), state.get("endTime"), datetime.now(timezone), timezone

@@ -3,11 +3,12 @@
 import orjson
 from aiohttp import web
 
-from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import about, docs, json_schema, querystring_schema, response_schema
 from postroom.app.services import wipes
 from postroom.app.transactions import devices
-from postroom.app.transactions.devices import Origin, WipeReport, now
+from postroom.app.transactions.clock import unix_now
+from postroom.app.transactions.devices import Origin, WipeReport
+from postroom.app.transactions.lookups import username_not_found
 from postroom.app.web.inputs import load
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import owner
@@ -69,7 +70,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     """
     data = request[BODY]
     report = WipeReport(request.match_info["username"], tuple(request[QUERY]["devices"]), data["status"])
-    origin = Origin(data.get("time", now()), data.get("remoteIP", str(source_of(request))))
+    origin = Origin(data.get("time", unix_now()), data.get("remoteIP", str(source_of(request))))
     caller_id = request[CALLER].user_id if CALLER in request else None
     await wipes.report_wipe(context_of(request), login_source(request), report, origin, data.get("password"), caller_id)
     # A webmail treats a message without "Success" at its start as a failure, although the phone is being wiped.
@@ -102,12 +103,12 @@ async def put_sync(request: web.Request) -> web.Response:
     """Stores the state of a device after a contact. `resync` tells the device to start over; it is true only once."""
     username, device_id = request.match_info["username"], load(_PATH, request.match_info)["deviceID"]
     resync, status = await context_of(request).database.write(
-        devices.report_device, username, device_id, request[BODY], now()
+        devices.report_device, username, device_id, request[BODY], unix_now()
     )
     return json_response({"data": {"resync": resync, "status": status}})
 
 
 def _found(document: bytes | None, username: str) -> web.Response:
     if document is None:
-        raise NotFoundError.of("user", repr(username[:100]))
+        raise username_not_found(username)
     return json_document(document)

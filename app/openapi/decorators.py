@@ -10,7 +10,6 @@ from marshmallow import Schema
 
 from postroom.app.web.keys import UNHURRIED
 from postroom.app.web.routing import Handler
-from postroom.schemas.fields import ADDITION as ADDITION
 
 Decorator = Callable[[Handler], Handler]
 

@@ -1,6 +1,5 @@
 """Synchronises many users with the directory, as a task."""
 
-import logging
 from collections.abc import Sequence
 
 from postroom.app.directory.plan import Action
@@ -9,8 +8,6 @@ from postroom.app.services.ldap_sync_run import DONE, TO_DO, Options, Report, Ru
 from postroom.app.services.ldap_targets import SyncTarget, Target, targets
 from postroom.app.transactions.authority import Actor
 from postroom.storage import tasks
-
-log = logging.getLogger("postroom.ldap")
 
 
 async def start_sync(

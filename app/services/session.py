@@ -129,11 +129,12 @@ async def reset_password_of(context: Context, caller: Caller, address: str, new:
     Raises NotFoundError also for a user whom the caller may not administer.
     """
     account = await auth.select_addressee(context.database, stored_form(address))
-    if account is None:
-        raise NotFoundError.of("user", repr(address[:320]))
     # The administrator is in no domain, so not in "all domains" either.
-    writes = account.domain_id is not None and account.domain_id in caller.grants.write
-    if not (writes or caller.grants.reset_passwords or account.id == caller.user_id):
+    if account is None or not (
+        (account.domain_id is not None and account.domain_id in caller.grants.write)
+        or caller.grants.reset_passwords
+        or account.id == caller.user_id
+    ):
         raise NotFoundError.of("user", repr(address[:320]))
     await reset_password(context, caller, account, new)
     return account.username

@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
-from postroom.app.errors import PostroomError, UnavailableError
+from postroom.app.errors import PostroomError
 from postroom.app.limits.turns import Turns
+from postroom.app.transactions.clock import unix_now
 from postroom.app.transactions.tasks import (
     MOST_UNFINISHED,
     STOPPED,
@@ -19,8 +20,9 @@ from postroom.app.transactions.tasks import (
     cancel_task,
     find_orphans,
     interrupt_orphans,
+    may_begin,
     name_of_process,
-    unix_now,
+    too_many_tasks,
 )
 from postroom.storage import auth, tasks
 from postroom.storage.database import Database
@@ -49,7 +51,7 @@ class Tasks:
         self._now = now
         self._owner = tasks.Owner(name_of_process(), node(), os.getpid())
         #: Users take turns; the tasks of one user keep their order.
-        self._turns = Turns(1, _too_many, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
+        self._turns = Turns(1, too_many_tasks, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
         self._running: dict[int, asyncio.Task[None]] = {}
         self._beat: asyncio.Task[None] | None = None
 
@@ -177,9 +179,11 @@ class Tasks:
     async def _begin(self, task_id: int) -> bool:
         """Waits until no other task runs in any process; False if somebody has cancelled this one by then."""
         while True:
-            begun = await self._database.write(begin_task, task_id, self._owner, self._now())
-            if begun is not None:
-                return begun
+            # Reads first: it may wait for hours, and each write takes the lock of the whole database.
+            if await self._database.look_up_by(may_begin, task_id, self._owner) is not None:
+                begun = await self._database.write(begin_task, task_id, self._owner, self._now())
+                if begun is not None:
+                    return begun
             await asyncio.sleep(ASK_AGAIN)
 
     async def _finish(self, task_id: int, state: int, message: str) -> None:
@@ -189,10 +193,6 @@ class Tasks:
             # The next start finds the task unfinished and marks it as interrupted.
             fault = None if is_unavailable(error) else error
             log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
-
-
-def _too_many() -> UnavailableError:
-    return UnavailableError(f"Already {MOST_UNFINISHED} tasks are waiting; cancel some, or try again later")
 
 
 async def _checked(check: WriteCheck | None, working: Awaitable[str]) -> str:

@@ -1,12 +1,11 @@
 """The rules of ActiveSync devices; each function is one transaction."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from postroom.app.errors import InvalidError, NotFoundError
-from postroom.app.transactions.lookups import find_user_or_raise
+from postroom.app.transactions.lookups import find_user_or_raise, username_not_found
 from postroom.app.transactions.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
 from postroom.storage import device_states as devices
 from postroom.storage.devices import find_owner
@@ -28,11 +27,6 @@ class WipeReport:
     username: str
     device_ids: tuple[str, ...]
     status: int
-
-
-def now() -> int:
-    """The current UNIX time."""
-    return int(time.time())
 
 
 def remove_all(connection: Connection, domain_id: int, user_id: int, origin: Origin) -> None:
@@ -100,7 +94,7 @@ def report_device(
 def _find_owner_or_raise(connection: Connection, username: str) -> int:
     user_id = find_owner(connection, username)
     if user_id is None:
-        raise NotFoundError.of("user", repr(username[:100]))
+        raise username_not_found(username)
     return user_id
 
 

@@ -34,6 +34,11 @@ def user_not_found(domain_id: int, user_id: int) -> NotFoundError:
     return NotFoundError(f"There is no user {user_id} in domain {domain_id}")
 
 
+def username_not_found(username: str) -> NotFoundError:
+    """The error for a name that no user has."""
+    return NotFoundError.of("user", repr(username[:100]))
+
+
 def find_domain_or_raise(connection: Connection, domain_id: int) -> DomainRow:
     """The domain. Raises NotFoundError."""
     domain = domains.find_domain(connection, domain_id)

@@ -2,12 +2,12 @@
 
 import os
 import secrets
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from postroom.app.errors import InvalidError, NotFoundError, UnavailableError
+from postroom.app.transactions.clock import unix_now
 from postroom.storage import auth, tasks
 from postroom.storage.engine import Connection
 from postroom.storage.tasks import Owner, Unfinished
@@ -30,9 +30,13 @@ class CancelledTaskError(Exception):
 
 def check_not_cancelled(connection: Connection, task_id: int) -> None:
     """Raises CancelledTaskError, so that a cancelled task writes nothing more."""
-    task = tasks.find_task(connection, task_id)
-    if task is None or task.state not in tasks.UNFINISHED:
+    if not _is_unfinished(connection, task_id):
         raise CancelledTaskError
+
+
+def _is_unfinished(connection: Connection, task_id: int) -> bool:
+    task = tasks.find_task(connection, task_id)
+    return task is not None and task.state in tasks.UNFINISHED
 
 
 def delete_task(connection: Connection, task_id: int) -> None:
@@ -68,7 +72,7 @@ def add_task(
     """Stores a task that waits for its turn; returns its ID. Raises UnavailableError when too many wait already."""
     everybodys, own = tasks.count_unfinished(connection, user_id)
     if everybodys >= MOST_UNFINISHED:
-        raise UnavailableError(f"Already {MOST_UNFINISHED} tasks are waiting; cancel some, or try again later")
+        raise too_many_tasks()
     if own >= MOST_UNFINISHED_EACH:
         raise UnavailableError(
             f"Already {MOST_UNFINISHED_EACH} tasks of yours are waiting; cancel some, or try again later"
@@ -76,21 +80,33 @@ def add_task(
     return tasks.insert_task(connection, command, params, user_id, owner, unix_now(), now)
 
 
-def begin_task(connection: Connection, task_id: int, own: Owner, now: str) -> bool | None:
-    """Begins a task, if no other is being worked on in any process and the queue is not stopped.
+def too_many_tasks() -> UnavailableError:
+    """The error when no more tasks may wait."""
+    return UnavailableError(f"Already {MOST_UNFINISHED} tasks are waiting; cancel some, or try again later")
+
+
+def may_begin(connection: Connection, task_id: int, own: Owner) -> bool | None:
+    """Whether a task may begin: no other is being worked on in any process, and the queue is not stopped.
 
     Processes take turns: the one that had the last task lets others begin theirs first, if they show life.
 
     None: it has to wait. False: somebody has cancelled it.
     """
-    task = tasks.find_task(connection, task_id)
-    if task is None or task.state not in tasks.UNFINISHED:
+    if not _is_unfinished(connection, task_id):
         return False
     if tasks.is_any_running(connection) or auth.find_setting(connection, STOPPED) is not None:
         return None
     had_last = auth.find_setting(connection, _LAST) == own.id
     if had_last and tasks.is_any_queued_elsewhere(connection, own.id, unix_now() - SILENT):
         return None
+    return True
+
+
+def begin_task(connection: Connection, task_id: int, own: Owner, now: str) -> bool | None:
+    """Begins a task if it may; returns what may_begin() does."""
+    may = may_begin(connection, task_id, own)
+    if not may:
+        return may
     auth.set_setting(connection, _LAST, own.id)
     return tasks.update_task(connection, task_id, tasks.RUNNING, "", now)
 
@@ -111,11 +127,6 @@ def _lives(task: Unfinished, own: Owner) -> bool:
         # A task with the PID of this process, but not its ID, belongs to an earlier process.
         return task.owner.pid != own.pid and _is_running(task.owner)
     return task.seen > unix_now() - SILENT
-
-
-def unix_now() -> int:
-    """This moment as UNIX time."""
-    return int(time.time())
 
 
 def name_of_process() -> str:

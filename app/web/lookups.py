@@ -6,7 +6,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from postroom.app.errors import NotFoundError
-from postroom.app.transactions.lookups import no_store, user_not_found
+from postroom.app.transactions.lookups import no_store, user_not_found, username_not_found
 from postroom.app.web.keys import context_of
 from postroom.app.web.responses import path_id
 from postroom.storage.database import Database
@@ -20,7 +20,7 @@ async def owner(request: web.Request) -> None:
     """Raises NotFoundError unless a user has the username in the path as username or alias."""
     username = request.match_info["username"]
     if await select_owner(context_of(request).database, username) is None:
-        raise NotFoundError.of("user", repr(username[:100]))
+        raise username_not_found(username)
 
 
 #: A query by the ID in the path; returns None when no object has that ID.

@@ -1,7 +1,6 @@
 """Tasks of several processes on one database: one at a time runs, and those of a process that is gone are in no way."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,13 @@ import pytest
 from postroom.app.errors import UnavailableError
 from postroom.app.services import tasks as service_tasks
 from postroom.app.transactions import tasks as rules
+from postroom.app.transactions.clock import unix_now
 from postroom.storage import auth, tasks
 from postroom.storage.tasks import Owner
 from tests.conftest import StartService
 from tests.support.owners import elsewhere
 from tests.support.service import Service
+from tests.support.waiting import until
 
 LONG_AGO = 1_000_000
 
@@ -34,11 +35,9 @@ async def add(service: Service, owner: Owner, seen: int) -> int:
     return task_id
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    """Waits for as long as a busy machine may take."""
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.01)
+async def work_at_once(_task_id: int) -> str:
+    """A task's work that is done at once."""
+    return "done"
 
 
 async def test_another_process_is_waited_for(service: Service) -> None:
@@ -49,7 +48,7 @@ async def test_another_process_is_waited_for(service: Service) -> None:
         done.append(task_id)
         return "done"
 
-    others = await add(service, elsewhere(), rules.unix_now())
+    others = await add(service, elsewhere(), unix_now())
     mine = await service.context.tasks.start("test", {}, None, work)
     await asyncio.sleep(0.3)
     assert done == []
@@ -72,12 +71,8 @@ async def test_another_process_is_waited_for(service: Service) -> None:
 )
 async def test_a_process_that_is_gone(service: Service, owner: Owner, seen: int, gone: bool) -> None:
     """Its task is interrupted, and the next one begins; a PID counts on its own node only."""
-
-    async def work(_task_id: int) -> str:
-        return "done"
-
     others = await add(service, owner, seen)
-    mine = await service.context.tasks.start("test", {}, None, work)
+    mine = await service.context.tasks.start("test", {}, None, work_at_once)
     ended = await service.context.tasks.wait(mine, 20 if gone else 0.5)
     row = await service.context.database.read(tasks.find_task, others)
     assert row is not None
@@ -124,10 +119,7 @@ async def test_tasks_of_others_count(service: Service, monkeypatch: pytest.Monke
     """The bound is one for all processes."""
     monkeypatch.setattr(rules, "MOST_UNFINISHED", 2)
 
-    async def work(_task_id: int) -> str:
-        return "done"
-
     for _ in range(2):
-        await add(service, elsewhere(), rules.unix_now())
+        await add(service, elsewhere(), unix_now())
     with pytest.raises(UnavailableError, match="2 tasks are waiting"):
-        await service.context.tasks.start("test", {}, None, work)
+        await service.context.tasks.start("test", {}, None, work_at_once)

@@ -10,7 +10,8 @@ import pytest
 
 from postroom.app.services import tasks as services_tasks
 from postroom.app.services.tasks import node
-from postroom.app.transactions.tasks import begin_task, cancel_task, unix_now
+from postroom.app.transactions.clock import unix_now
+from postroom.app.transactions.tasks import begin_task, cancel_task
 from postroom.storage import tasks
 from postroom.storage.tasks import Owner
 from tests.conftest import StartService
