@@ -24,6 +24,7 @@ from postroom.app.server.connections import _source_of
 from tests.app.test_cli import POSTROOM, Running, fails, stopped_at_the_end
 from tests.support.raw import RawAnswer, assert_shape, parse
 from tests.support.service import ADMIN_PASSWORD, Service
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -77,15 +78,6 @@ async def refused(streams: Streams) -> RawAnswer:
     return answer
 
 
-async def wait_for(condition: Callable[[], bool]) -> None:
-    """Waits until something is so."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
-
-
 def watched(service: Service) -> Any:
     """The connections of a service."""
     return service.runner.server.watched  # type: ignore[union-attr]
@@ -95,7 +87,7 @@ async def test_one_connection_too_many(start_service: StartService, caplog: pyte
     """Beyond the bound each connection is told so at once, without a request, and those that are there go on."""
     service = await start_service(limits=Limits(connections=8, tick=0.05))
     busy = [await come(service, BUSY) for _ in range(8)]
-    await wait_for(lambda: service.app[IN_FLIGHT].count == 8)
+    await until(lambda: service.app[IN_FLIGHT].count == 8)
     for sent in (b"", STATUS, BUSY, b"\x16\x03\x01"):
         await refused(await come(service, sent))
     # They have not heard of it.
@@ -105,7 +97,7 @@ async def test_one_connection_too_many(start_service: StartService, caplog: pyte
     assert "8 are open, 8 at most" in warnings[0]
     for _, writer in busy:
         writer.close()
-    await wait_for(lambda: len(watched(service)._open) == 0)
+    await until(lambda: len(watched(service)._open) == 0)
     assert (await served(await come(service, b""))).status == 200
 
 
@@ -113,7 +105,7 @@ async def test_a_refusal_is_read_by_clients_that_still_send(start_service: Start
     """Whoever sends a megabyte meanwhile reads the refusal all the same, every time."""
     service = await start_service(limits=Limits(connections=1))
     first = await come(service, BUSY)
-    await wait_for(lambda: service.app[IN_FLIGHT].count == 1)
+    await until(lambda: service.app[IN_FLIGHT].count == 1)
     for _ in range(50):
         reader, writer = await come(service, b"")
         writer.write(b"POST /api/v1/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + b" " * 1_000_000)
@@ -125,7 +117,7 @@ async def test_many_that_are_refused_and_stay(start_service: StartService) -> No
     """Those who are refused and do not go away are cut off, so that they use up nothing; each was told why."""
     service = await start_service(limits=Limits(connections=1, linger=30, tick=0.05))
     first = await come(service, BUSY)
-    await wait_for(lambda: service.app[IN_FLIGHT].count == 1)
+    await until(lambda: service.app[IN_FLIGHT].count == 1)
     stay = [await come(service, b"") for _ in range(200)]
     refusals = [await served(streams, b"") for streams in stay[-60:]]
     assert [refusal.status for refusal in refusals] == [503] * 60
@@ -133,7 +125,7 @@ async def test_many_that_are_refused_and_stay(start_service: StartService) -> No
     assert len(watched(service)._turned_away) <= 64
     for _, writer in [first, *stay]:
         writer.close()
-    await wait_for(lambda: not watched(service)._turned_away)
+    await until(lambda: not watched(service)._turned_away)
 
 
 async def test_idle_connections_make_room(start_service: StartService) -> None:
@@ -158,17 +150,17 @@ async def test_connections_of_one_source(start_service: StartService) -> None:
     """One source has so many connections and no more, however it opens them, and leaves the others to others."""
     service = await start_service(limits=Limits(connections=20, per_source=5, exempt=(), tick=0.05))
     greedy = [await come(service, BUSY, "127.0.0.2") for _ in range(5)]
-    await wait_for(lambda: service.app[IN_FLIGHT].count == 5)
+    await until(lambda: service.app[IN_FLIGHT].count == 5)
     for _ in range(20):
         await refused(await come(service, STATUS, "127.0.0.2"))
     others = [await come(service, b"", "127.0.0.3") for _ in range(5)]
     assert [(await served(streams)).status for streams in others] == [200] * 5
     greedy[0][1].close()
-    await wait_for(lambda: len(watched(service)._open) == 9)
+    await until(lambda: len(watched(service)._open) == 9)
     assert (await served(await come(service, b"", "127.0.0.2"))).status == 200
     for _, writer in greedy + others:
         writer.close()
-    await wait_for(lambda: len(watched(service)._open) <= 1)
+    await until(lambda: len(watched(service)._open) <= 1)
     assert len(watched(service)._of_source) <= 1
 
 
@@ -327,7 +319,7 @@ async def test_reads_go_on_while_writes_are_saturated(start_service: StartServic
     write = f"DELETE {BASE}/system/mconf/authmgr HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n\r\n".encode()
     writes = [await come(service, write) for _ in range(most + 40)]
     lane = service.app[IN_FLIGHT]._lanes["write"]
-    await wait_for(lambda: lane.count == most)
+    await until(lambda: lane.count == most)
     for _ in range(20):
         async with asyncio.timeout(PATIENCE):
             assert (await admin.call("GET", "/system/users")).status == 200
@@ -342,7 +334,7 @@ async def test_reads_go_on_while_writes_are_saturated(start_service: StartServic
 async def test_bodies_that_are_on_their_way_keep_nobody_out(service: Service) -> None:
     """More logins than may be worked on, none of them complete, are no reason to refuse one that is."""
     slow = [await come(service, BUSY) for _ in range(MOST_IN_FLIGHT["anonymous"] + 10)]
-    await wait_for(lambda: service.app[IN_FLIGHT].count == len(slow))
+    await until(lambda: service.app[IN_FLIGHT].count == len(slow))
     await service.login("admin", ADMIN_PASSWORD)
     for _, writer in slow:
         writer.close()

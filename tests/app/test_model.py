@@ -35,7 +35,7 @@ ALIASES = ["x", "y", "z"]
 OUTSIDE = ["far@outside.net", "near@outside.net"]
 DEVICES = ["dev1", "dev2"]
 #: Wipes that must not be forgotten when the states of devices are removed.
-IN_FLIGHT = {2, 4, 16, 32}
+UNDER_WAY = {2, 4, 16, 32}
 
 
 @dataclass
@@ -307,7 +307,7 @@ class Mailboxes(RuleBasedStateMachine):
         """Cancels a wipe, if one is pending."""
         if user := self.users.get(user_id):
             self.do(self.admin.delete(f"{user.path}/sync/{device}/wipe"))
-            if user.devices.get(device, 0) in IN_FLIGHT:
+            if user.devices.get(device, 0) in UNDER_WAY:
                 user.devices[device] = 1
 
     @rule(user_id=users_made, device=st.none() | st.sampled_from(DEVICES))
@@ -317,7 +317,7 @@ class Mailboxes(RuleBasedStateMachine):
             if device is None:
                 self.do(self.admin.delete(f"{user.path}/sync"))
                 user.resyncs |= set(user.devices)
-                user.devices = {name: status for name, status in user.devices.items() if status in IN_FLIGHT}
+                user.devices = {name: status for name, status in user.devices.items() if status in UNDER_WAY}
                 return
             answer = self.do(self.admin.call("DELETE", f"{user.path}/sync/{device}"))
             assert answer.status == (200 if device in user.devices else 404)

@@ -72,9 +72,7 @@ async def test_a_read_after_another_process_has_revoked(
     path = path_of(route, domain, jane["ID"])
     before = await caller.call("GET", path)
     assert before.status not in (401, 403)
-    (caller_id,) = [
-        user["ID"] for user in (await admin.get(f"/domains/{domain}/users"))["data"] if user["ID"] != jane["ID"]
-    ]
+    (caller_id,) = await ids_of(admin, domain, [jane["ID"]])
 
     await other.write(role_holders.set_user_roles, caller_id, [])
 

@@ -26,6 +26,7 @@ from tests.support.people import CONFIG, document
 from tests.support.raw import connect, parse
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import Slapd
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -121,7 +122,7 @@ async def busy_writer(service: Service) -> AsyncIterator[None]:
         release.wait(30)
 
     writing = asyncio.ensure_future(service.context.database.write(hold))
-    await until(begun.is_set)
+    await until(begun.is_set, 10)
     try:
         yield
     finally:
@@ -134,13 +135,6 @@ def waiting(service: Service) -> int:
     return len(service.context.database._writes._waiting)
 
 
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Waits until something is so."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.005)
-
-
 async def overtaken(service: Service, revoke: Callable[[sqlite3.Connection], object], entry: dict[str, Any]) -> int:
     """The status of a call whose write waits behind the revocation."""
     database = service.context.database
@@ -148,10 +142,10 @@ async def overtaken(service: Service, revoke: Callable[[sqlite3.Connection], obj
         before = await database.read(dump)
         async with busy_writer(service):
             revoking = asyncio.ensure_future(database.write(revoke))
-            await until(lambda: waiting(service) == 1)
+            await until(lambda: waiting(service) == 1, 10)
             call = api.call(method_of(entry["operation"]), entry["at"], entry.get("body"))
             calling = asyncio.ensure_future(call)
-            await until(lambda: waiting(service) == 2)
+            await until(lambda: waiting(service) == 2, 10)
         await revoking
         answer = await calling
         assert await database.read(dump) == before, (entry["operation"], answer.body)
@@ -263,9 +257,9 @@ async def test_a_caller_who_may_do_less_than_when_they_were_let_in(start_service
     async def create_behind(sql: str) -> int:
         async with busy_writer(service):
             changing = asyncio.ensure_future(service.context.database.write(lambda connection: connection.execute(sql)))
-            await until(lambda: waiting(service) == 1)
+            await until(lambda: waiting(service) == 1, 10)
             calling = asyncio.ensure_future(helper.call("POST", path, {"username": "x", "status": 4}))
-            await until(lambda: waiting(service) == 2)
+            await until(lambda: waiting(service) == 2, 10)
         await changing
         return (await calling).status
 

@@ -17,8 +17,9 @@ from postroom.app.server.workers import share_of
 from tests.app.test_cli import POSTROOM, Running, serving, stopped_at_the_end
 from tests.app.test_ending import SCRIPT
 from tests.app.test_serving_tls import shake, trusting
-from tests.app.test_workers import PASSWORD, exists, until, workers_of
+from tests.app.test_workers import PASSWORD, exists, workers_of
 from tests.support.certificates import make_authority, make_certificate
+from tests.support.waiting import until
 
 LOGIN = b'{"user": "admin", "pass": "a long enough password"}'
 #: Starts the command with SIGCHLD ignored, as some starters leave it.
@@ -66,7 +67,7 @@ def has_opened(pid: int) -> bool:
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     """Two workers on a fresh database."""
     with serving(tmp_path, "--workers", "2", POSTROOM_ADMIN_PASSWORD=PASSWORD) as found:
-        await until(lambda: len(workers_of(found)) == 2 and all(map(has_opened, workers_of(found))))
+        await until(lambda: len(workers_of(found)) == 2 and all(map(has_opened, workers_of(found))), 30)
         yield found
 
 
@@ -108,7 +109,7 @@ async def test_requests_outlive_the_keeper(running: Running) -> None:
         await asyncio.sleep(0.5)
         assert await asyncio.to_thread(finish) == b"HTTP/1.1 200 OK"
     await asyncio.to_thread(running.process.communicate)
-    await until(lambda: not any(exists(pid) for pid in pids))
+    await until(lambda: not any(exists(pid) for pid in pids), 30)
 
 
 async def test_a_worker_that_hangs_without_a_keeper(tmp_path: Path) -> None:
@@ -117,13 +118,13 @@ async def test_a_worker_that_hangs_without_a_keeper(tmp_path: Path) -> None:
     script.write_text(SCRIPT.format(hang="forever()"), "utf-8")
     settings = {"POSTROOM_ADMIN_PASSWORD": PASSWORD, "POSTROOM_SHUTDOWN_TIMEOUT": "1", "POSTROOM_WORKERS": "2"}
     with stopped_at_the_end(Running(tmp_path, command=[sys.executable, str(script)], **settings)) as running:
-        await until(lambda: len(workers_of(running)) == 2)
+        await until(lambda: len(workers_of(running)) == 2, 30)
         pids = workers_of(running)
         # Each looks at the database once a second, and hangs then.
         await asyncio.sleep(2)
         running.process.kill()
         await asyncio.to_thread(running.process.communicate)
-        await until(lambda: not any(exists(pid) for pid in pids))
+        await until(lambda: not any(exists(pid) for pid in pids), 30)
 
 
 async def test_starters_that_ignore_the_end_of_processes(tmp_path: Path) -> None:
@@ -131,10 +132,10 @@ async def test_starters_that_ignore_the_end_of_processes(tmp_path: Path) -> None
     command = [sys.executable, "-c", DEAF, str(POSTROOM)]
     settings = {"POSTROOM_ADMIN_PASSWORD": PASSWORD, "POSTROOM_WORKERS": "2"}
     with stopped_at_the_end(Running(tmp_path, command=command, **settings)) as running:
-        await until(lambda: len(workers_of(running)) == 2)
+        await until(lambda: len(workers_of(running)) == 2, 30)
         victim = workers_of(running)[0]
         os.kill(victim, signal.SIGKILL)
-        await until(lambda: len(workers_of(running)) == 2 and victim not in workers_of(running))
+        await until(lambda: len(workers_of(running)) == 2 and victim not in workers_of(running), 30)
         assert await asyncio.to_thread(running.stop) == 0
 
 
@@ -144,7 +145,7 @@ async def test_no_room_for_a_process(tmp_path: Path) -> None:
     script.write_text(FULL, "utf-8")
     settings = {"POSTROOM_ADMIN_PASSWORD": PASSWORD, "POSTROOM_WORKERS": "2"}
     with stopped_at_the_end(Running(tmp_path, command=[sys.executable, str(script)], **settings)) as running:
-        await until(lambda: len(workers_of(running)) == 2)
+        await until(lambda: len(workers_of(running)) == 2, 30)
         assert await asyncio.to_thread(running.stop) == 0
         assert any("A worker cannot be started: Resource temporarily unavailable" in line for line in running.lines)
 
@@ -160,7 +161,7 @@ async def test_a_worker_makes_no_database(running: Running, tmp_path: Path, repl
         database.write_bytes(content)
     victim = workers_of(running)[0]
     os.kill(victim, signal.SIGKILL)
-    await until(lambda: victim not in workers_of(running))
+    await until(lambda: victim not in workers_of(running), 30)
     await asyncio.sleep(1)
     assert await asyncio.to_thread(running.stop) == 0
     assert any(
@@ -176,13 +177,13 @@ async def test_a_worker_has_the_certificate_of_the_others(tmp_path: Path) -> Non
     pair = make_certificate(tmp_path / "tls", authority, "DNS:localhost")
     options = ["--workers", "2", "--tls-cert", str(pair[0]), "--tls-key", str(pair[1])]
     with serving(tmp_path, *options, POSTROOM_ADMIN_PASSWORD=PASSWORD) as running:
-        await until(lambda: len(workers_of(running)) == 2)
+        await until(lambda: len(workers_of(running)) == 2, 30)
         pair[0].write_text("nothing of use")
         running.process.send_signal(signal.SIGHUP)
         victim = workers_of(running)[0]
         os.kill(victim, signal.SIGKILL)
-        await until(lambda: victim not in workers_of(running) and len(workers_of(running)) == 2)
-        await until(lambda: all(map(has_opened, workers_of(running))))
+        await until(lambda: victim not in workers_of(running) and len(workers_of(running)) == 2, 30)
+        await until(lambda: all(map(has_opened, workers_of(running))), 30)
         for _ in range(16):
             await asyncio.to_thread(shake(running, trusting(authority)).close)
         assert await asyncio.to_thread(running.stop) == 0

@@ -6,8 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, UnixConnector
 
 from tests.app.test_cli import POSTROOM, Running, fails, serving
+from tests.support.waiting import until
 
 PASSWORD = "a long enough password"
 WORKERS = 3
@@ -29,14 +29,6 @@ def workers_of(running: Running) -> list[int]:
 def exists(pid: int) -> bool:
     """Whether there is such a process."""
     return Path(f"/proc/{pid}").exists()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Waits for as long as a busy machine may take."""
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
 
 
 def worker_of(running: Running, local_port: int) -> int:
@@ -80,7 +72,7 @@ async def connected_to_all(running: Running) -> AsyncIterator[dict[int, ClientSe
 async def running(tmp_path: Path) -> AsyncIterator[Running]:
     """Three workers on a fresh database."""
     with serving(tmp_path, "--workers", str(WORKERS), POSTROOM_ADMIN_PASSWORD=PASSWORD) as found:
-        await until(lambda: len(workers_of(found)) == WORKERS)
+        await until(lambda: len(workers_of(found)) == WORKERS, 30)
         yield found
 
 
@@ -155,11 +147,11 @@ async def test_a_worker_that_is_killed(running: Running) -> None:
     seen = set(workers_of(running))
     for _ in range(4):
         before = len(acknowledged)
-        await until(lambda before=before: len(acknowledged) > before + 5)  # type: ignore[misc]
+        await until(lambda before=before: len(acknowledged) > before + 5, 30)  # type: ignore[misc]
         victim = workers_of(running)[0]
         os.kill(victim, signal.SIGKILL)
-        await until(lambda victim=victim: victim not in workers_of(running))  # type: ignore[misc]
-        await until(lambda: len(workers_of(running)) == WORKERS)
+        await until(lambda victim=victim: victim not in workers_of(running), 30)  # type: ignore[misc]
+        await until(lambda: len(workers_of(running)) == WORKERS, 30)
         seen |= set(workers_of(running))
     stop.set()
     await asyncio.gather(*writers)
@@ -186,7 +178,7 @@ async def test_workers_do_not_outlive_their_keeper(running: Running) -> None:
     running.process.kill()
     # Its output ends when the last worker has gone.
     await asyncio.to_thread(running.process.communicate)
-    await until(lambda: not any(exists(pid) for pid in pids))
+    await until(lambda: not any(exists(pid) for pid in pids), 30)
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("127.0.0.1", running.ports[0]))
@@ -197,17 +189,17 @@ async def test_the_service_socket_is_shared(tmp_path: Path) -> None:
     path = tmp_path / "service.sock"
     settings = {"POSTROOM_ADMIN_PASSWORD": PASSWORD, "POSTROOM_SERVICE_SOCKET": str(path)}
     with serving(tmp_path, "--workers", "2", **settings) as running:
-        await until(lambda: len(workers_of(running)) == 2)
+        await until(lambda: len(workers_of(running)) == 2, 30)
         for _ in range(3):
             victim = workers_of(running)[0]
             os.kill(victim, signal.SIGKILL)
-            await until(lambda victim=victim: victim not in workers_of(running))  # type: ignore[misc]
+            await until(lambda victim=victim: victim not in workers_of(running), 30)  # type: ignore[misc]
             async with (
                 ClientSession(connector=UnixConnector(str(path)), timeout=ClientTimeout(20)) as session,
                 session.get("http://localhost/api/v1/service/wipe/nobody") as response,
             ):
                 assert response.status == 404
-            await until(lambda: len(workers_of(running)) == 2)
+            await until(lambda: len(workers_of(running)) == 2, 30)
         assert running.stop() == 0
         assert not path.exists()
 

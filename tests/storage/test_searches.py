@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from postroom.storage.database import READERS, Database
 from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
 from postroom.storage.searches import FEW, gathered
 from postroom.storage.sqlite import sqlite3
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 
@@ -27,15 +28,6 @@ async def patient(tmp_path: Path) -> AsyncIterator[Database]:
     database = await Database.open(str(tmp_path / "postroom.sqlite3"), search_timeout=3600)
     yield database
     await database.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits until it is so."""
-    for _ in range(PATIENCE * 200):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise TimeoutError
 
 
 def running(database: Database) -> int:

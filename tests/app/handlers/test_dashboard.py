@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from postroom.app.services.machine import Disk
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.systemctl import ACTIVE, FAILED, MASKED, NOT_FOUND, FakeSystemctl
+from tests.support.waiting import until
 
 DASHBOARD, SERVICES, TOP = "/system/dashboard", "/system/dashboard/services", "/system/sync/top"
 
@@ -34,15 +35,6 @@ def is_running(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits until something is so."""
-    async with asyncio.timeout(5):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_figures_are_those_of_this_machine(admin: Api) -> None:
@@ -154,7 +146,7 @@ async def test_a_stop_while_it_is_measured(start_service: StartService, hanging_
     service = await start_service()
     admin = await service.login("admin", ADMIN_PASSWORD)
     asking = asyncio.create_task(admin.call("GET", DASHBOARD))
-    await until(lambda: "/broken" in hanging_disk)
+    await until(lambda: "/broken" in hanging_disk, 5)
     asking.cancel()
     async with asyncio.timeout(2):
         await service.app.cleanup()
@@ -262,7 +254,7 @@ async def test_a_systemctl_that_hangs(
     assert all([each["name"] for each in answer["services"]] == ["postroom"] for answer in answers)
     assert len(systemctl.calls) < 4
     left = [int(pid) for pid in (tmp_path / "sleeping").read_text().split()]
-    await until(lambda: not any(is_running(pid) for pid in left))
+    await until(lambda: not any(is_running(pid) for pid in left), 5)
 
 
 async def test_a_stop_while_systemctl_hangs(
@@ -274,7 +266,7 @@ async def test_a_stop_while_systemctl_hangs(
     service = await start_service()
     admin = await service.login("admin", ADMIN_PASSWORD)
     asking = asyncio.create_task(admin.call("GET", SERVICES))
-    await until(lambda: bool(systemctl.calls))
+    await until(lambda: bool(systemctl.calls), 5)
     asking.cancel()
     async with asyncio.timeout(5):
         await service.app.cleanup()

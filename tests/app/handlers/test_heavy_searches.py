@@ -14,9 +14,10 @@ from postroom.app.web.routing import Route
 from postroom.schemas.fields import CommaSeparated
 from postroom.storage import searches, user_list
 from tests.bench.fill import fill
-from tests.storage.test_searches import ENDLESS, pending, running, until
+from tests.storage.test_searches import ENDLESS, pending, running
 from tests.support import raw
 from tests.support.service import ADMIN_PASSWORD, Api, Service, assert_failure
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.attack
 

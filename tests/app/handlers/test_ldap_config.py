@@ -37,7 +37,7 @@ def slapd() -> Iterator[Slapd]:
 
 @pytest.fixture(params=["all", "organisation"])
 async def path(request: pytest.FixtureRequest, admin: Api) -> str:
-    """SyncTarget a configuration stands: the one for all, and an organisation's own."""
+    """Where a configuration stands: the one for all, and an organisation's own."""
     if request.param == "all":
         return CONFIG
     org_id = (await admin.post("/system/orgs", {"name": "Org"}))["ID"]
