@@ -4,14 +4,15 @@ PYTHON ?= python3
 BIN = .venv/bin
 INSTALLED = .venv/.installed
 
-# bonsai, the LDAP library, is compiled against OpenLDAP; the tests want a real directory server and a real browser.
+# bonsai, the LDAP library, is compiled against OpenLDAP; the tests want real servers and a real browser.
 BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
+POSTGRESQL_PACKAGES = postgresql
 # The generators of clients: one is Java, one makes Ruby.
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
 # Programs that ask for /service as they come.
 DIRECT_CLIENTS = wget php-cli php-curl
-TEST_PACKAGES = $(LDAP_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail
+TEST_PACKAGES = $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail
 
 # Those that are JavaScript, in the versions of package-lock.json.
 CLIENTS = tests/conformance/clients

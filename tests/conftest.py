@@ -4,7 +4,7 @@ import gc
 import os
 import resource
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from postroom.app.config import Config
 from postroom.app.limits.clients import Limits
 from postroom.storage.database import Database
 from tests.support.cheap import choose_prices
+from tests.support.postgresql import PostgreSQL, schema
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
 # The same examples in every run and no deadline, because a busy machine is not a failure.
@@ -61,6 +62,21 @@ async def file_database(tmp_path: Path) -> AsyncIterator[Database]:
     opened = await Database.open(str(tmp_path / "postroom.sqlite3"))
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server that does not wait for the disk; each process of the tests has one."""
+    with PostgreSQL(fast=True) as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgreSQL) -> Iterator[str]:
+    """The address of a PostgreSQL database that has the schema and no rows."""
+    name = postgresql_server.make_database(schema())
+    yield postgresql_server.url(name)
+    postgresql_server.drop_database(name)
 
 
 #: No resolver listens there: no test asks one outside of this machine.

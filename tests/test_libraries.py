@@ -43,15 +43,21 @@ def rows(title: str) -> list[list[str]]:
 
 @pytest.mark.parametrize(
     ("title", "extras"),
-    [("Needed to run", ["run"]), ("For tests and quality: the extras `test` and `dev`", ["test", "dev"])],
+    [
+        ("Needed to run", ["run"]),
+        ("For PostgreSQL: the extra `postgresql`", ["postgresql"]),
+        ("For tests and quality: the extras `test` and `dev`", ["test", "dev"]),
+    ],
 )
 def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
     """Each row has purpose, maintainer, consequence and replacement; there is no row without a dependency."""
     found = rows(title)
     libraries = [name for row in found for name in re.findall(r"`([^`]+)`", row[0])]
     assert len(libraries) == len(set(libraries))
-    assert set(libraries) == set().union(*(declared()[extra] for extra in extras))
-    assert set(declared()) == {"run", "test", "dev"}, "an extra without a table"
+    # Tests also need what an extra of the service has.
+    own = set() if "postgresql" in extras else declared()["postgresql"]
+    assert set(libraries) == set().union(*(declared()[extra] for extra in extras)) - own
+    assert set(declared()) == {"run", "postgresql", "test", "dev"}, "an extra without a table"
     for row in found:
         assert len(row) == 5, row
         assert all(row), row
@@ -74,7 +80,7 @@ def test_whatever_is_imported_is_declared() -> None:
     """No import depends on a dependency of another library, and every declared dependency is used."""
     homes = packages_distributions()
     used = {distribution for package in imported() for distribution in homes[package]}
-    assert used - declared()["run"] == set(), "imported, and not in install_requires"
+    assert used <= declared()["run"] | declared()["postgresql"], "imported, and not in install_requires"
     assert declared()["run"] - used == NOT_IMPORTED
 
 
@@ -85,6 +91,12 @@ def test_what_private_parts_are_used_of_has_an_upper_bound() -> None:
     lines = (setup_cfg()["options"]["install_requires"]).splitlines()
     bounded = {next(iter(names(line))) for line in lines if re.search(r"<\d|==", line)}
     assert {library for library, _ in PARTS} <= bounded
+
+
+def test_the_tests_have_what_the_extras_of_the_service_have() -> None:
+    """Each extra of the service, with its versions, is in the extra `test`."""
+    extras = setup_cfg()["options.extras_require"]
+    assert set(extras["postgresql"].split()) <= set(extras["test"].split())
 
 
 def test_no_warning_of_a_library_is_ignored() -> None:

@@ -229,7 +229,7 @@ class Slapd:
             raise SlapdError(f"{tool} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 
     def _configure(self, folder: Path) -> None:
-        self.port, self.ldaps_port = self.port or _free_port(), _free_port()
+        self.port, self.ldaps_port = self.port or free_port(), free_port()
         (folder / "data").mkdir()
         (folder / "extra.schema").write_text(_extra_schema(), "utf-8")
         schemas = [_SCHEMAS / f"{name}.schema" for name in ("core", "cosine", "inetorgperson", "nis")]
@@ -295,9 +295,10 @@ def _program(name: str) -> str:
     return found
 
 
-def _free_port() -> int:
-    # Below those that the system gives to clients and to servers without a wish: before slapd has started, or while it
-    # is stopped, another test would get the same.
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    # Below those that the system gives to clients and to servers without a wish: before a server has started, or while
+    # it is stopped, another test would get the same.
     while True:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", SystemRandom().randrange(10_000, 32_000)))
