@@ -294,8 +294,10 @@ def _room(fast: bool) -> str | None:
 
 
 def schema() -> str:
-    """All of postroom's migrations for PostgreSQL, one after the other."""
-    return "\n".join(path.read_text("utf-8") for path in sorted(_MIGRATIONS.glob("*.sql")))
+    """All of postroom's migrations for PostgreSQL, one after the other, and the number of the last one."""
+    scripts = sorted(_MIGRATIONS.glob("*.sql"))
+    texts = [path.read_text("utf-8") for path in scripts]
+    return "\n".join([*texts, f"UPDATE schema_version SET version = {int(scripts[-1].name[:4])}"])
 
 
 def programs() -> Path:
