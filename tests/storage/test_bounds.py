@@ -15,7 +15,8 @@ UNBOUNDED = {"properties.number"}
 LARGE = {
     "addresses.magic", "auth_generation.value", "devices.first_sync_time", "devices.folders_syncable",
     "devices.folders_synced", "devices.last_connect_time", "devices.last_update_time", "domains.active_users",
-    "domains.inactive_users", "domains.max_user", "domains.virtual_users", "grants.position", "properties.number",
+    "domains.inactive_users", "domains.max_user", "domains.token_epoch",
+    "domains.virtual_users", "grants.position", "properties.number",
     "properties.domain_id", "properties.tag",
     "task_items.domain_id", "task_items.user_id", "tasks.pid", "tasks.seen", "users.kept_epoch",
     "users.token_epoch",
@@ -43,7 +44,9 @@ def connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 def numbers(connection: sqlite3.Connection) -> Iterator[tuple[str, str, str]]:
     """(table, column, SQL of the table) of every number that is neither a key nor refers to one."""
-    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE '%VIRTUAL%'")
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+    )
     for table, sql in rows.fetchall():
         if table.startswith("sqlite_") or "_search_" in table:
             continue

@@ -522,10 +522,14 @@ CREATE TRIGGER auth_domain_leaves AFTER UPDATE OF domain_status ON domains FOR E
   WHEN (old.domain_status = 0 AND new.domain_status <> 0) EXECUTE FUNCTION auth_domain_leaves();
 
 CREATE FUNCTION auth_user_last_role() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    without bigint[] := array(
+        SELECT user_id FROM changed c WHERE NOT EXISTS (SELECT 1 FROM user_roles r WHERE r.user_id = c.user_id)
+    );
 BEGIN
-    UPDATE users SET token_epoch = token_epoch + 1
-     WHERE id IN (SELECT user_id FROM changed)
-       AND NOT EXISTS (SELECT 1 FROM user_roles r WHERE r.user_id = users.id);
+    IF cardinality(without) > 0 THEN
+        UPDATE users SET token_epoch = token_epoch + 1 WHERE id = ANY (without);
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER auth_user_last_role AFTER DELETE ON user_roles REFERENCING OLD TABLE AS changed
