@@ -41,6 +41,7 @@ _SETTINGS = {
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     "shared_buffers": "32MB",
+    "dynamic_shared_memory_type": "mmap",  # in the folder: nothing is left behind by a server that is killed
     "log_line_prefix": "'%m [%p] %d '",
     "timezone": "UTC",
 }
@@ -128,11 +129,7 @@ class PostgreSQL:
 
     def stop(self) -> None:
         """Ends the server in good order; connections break. Does nothing when it is not running."""
-        self._forget_admin()
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGINT)
-            process.wait()
+        self._end(signal.SIGINT)
 
     def kill(self) -> None:
         """Kills the server and its processes with SIGKILL: it has to recover when it starts again."""
@@ -159,7 +156,8 @@ class PostgreSQL:
 
     def close(self) -> None:
         """Ends the server and removes its files."""
-        self.kill()
+        self.resume()
+        self._end(signal.SIGQUIT)  # at once; it still frees what SIGKILL would leave in the system
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.communicate()
@@ -271,6 +269,13 @@ class PostgreSQL:
             return []
         server = psutil.Process(self._process.pid)
         return [server, *server.children(recursive=True)]
+
+    def _end(self, number: signal.Signals) -> None:
+        self._forget_admin()
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait()
 
     def _forget_admin(self) -> None:
         admin, self._admin = self._admin, None

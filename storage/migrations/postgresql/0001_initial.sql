@@ -346,7 +346,11 @@ CREATE TABLE user_search (
         username || chr(10) || aliases || chr(10) || altnames || chr(10) || displayname || chr(10) || properties
     ) STORED
 );
-CREATE INDEX user_search_by_text ON user_search USING gin (domain_id, all_text gin_trgm_ops);
+-- What waits to be put into the index is read by every search: 256 KiB instead of 4 MiB (0.4 ms instead of 9).
+CREATE INDEX user_search_by_text ON user_search USING gin (domain_id, all_text gin_trgm_ops)
+  WITH (gin_pending_list_limit = 256);
+-- One or two characters are no trigram: the rows of the domain are read, in the order of IDs.
+CREATE INDEX user_search_by_domain ON user_search (domain_id, user_id);
 -- Users whose search row is to be made anew, which the writer does before it commits: it is empty after each
 -- transaction, so it need not survive a crash. No foreign key: the names of a deleted user are deleted after the user.
 CREATE UNLOGGED TABLE search_due (
