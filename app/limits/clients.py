@@ -13,6 +13,11 @@ from postroom.app.settings import Network
 LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 
+#: Connections that the kernel keeps until they are accepted, at most net.core.somaxconn of them. It drops further ones
+#: without a word, and their clients try again after one second, three seconds, and so on.
+BACKLOG: Final = 4096
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Times are in seconds, sizes in bytes. The defaults are for the service; tests use shorter times."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from postroom.app.config import Config
+from postroom.app.limits.clients import BACKLOG
 from postroom.app.server.service_socket import ServiceSocket, ServiceSocketError
 
 
@@ -96,7 +97,7 @@ def _listen(family: socket.AddressFamily | int, address: Any, *, shared: bool = 
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)
         # Listening already shows a port in use that binding alone lets pass.
-        listening.listen(1024)
+        listening.listen(BACKLOG)
     except BaseException:
         listening.close()
         raise

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from aiohttp import web
 
 from postroom.app.config import Config
-from postroom.app.limits.clients import DescriptorsError, Limits, limits_of, raise_descriptor_limit
+from postroom.app.limits.clients import BACKLOG, DescriptorsError, Limits, limits_of, raise_descriptor_limit
 from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.main import FIRST_LOGIN, create_app
 from postroom.app.server.binding import Listening, StartError, bound
@@ -115,8 +115,8 @@ def load_tls(config: Config) -> Tls | None:
 
 def _site(runner: web.AppRunner, listening: socket.socket, tls: Tls | None) -> web.SockSite:
     if tls is None:
-        return web.SockSite(runner, listening, backlog=1024)
-    return TlsSite(runner, listening, ssl_context=tls.context, backlog=1024)
+        return web.SockSite(runner, listening, backlog=BACKLOG)
+    return TlsSite(runner, listening, ssl_context=tls.context, backlog=BACKLOG)
 
 
 async def _finish(runner: web.AppRunner, seconds: float) -> None:

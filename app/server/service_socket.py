@@ -12,6 +12,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from postroom.app.limits.clients import BACKLOG
+
 #: Seconds to wait for the lock while another process creates its socket in the same folder.
 _LOCK_TIMEOUT = 2.0
 
@@ -150,7 +152,7 @@ def _listen(path: Path, group_id: int | None) -> socket.socket:
         if group_id is not None:
             os.chown(path, -1, group_id)
             path.chmod(0o660)
-        listening.listen(1024)
+        listening.listen(BACKLOG)
     except BaseException:
         path.unlink(missing_ok=True)
         listening.close()

@@ -17,9 +17,10 @@ from urllib.request import urlopen
 import pytest
 
 from postroom.app.config import Config
-from postroom.app.limits.clients import LOOPBACK, MOST_IN_FLIGHT, DescriptorsError, Limits, limits_of
+from postroom.app.limits.clients import BACKLOG, LOOPBACK, MOST_IN_FLIGHT, DescriptorsError, Limits, limits_of
 from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.routes import BASE
+from postroom.app.server.binding import bind
 from postroom.app.server.connections import _source_of
 from tests.app.test_cli import POSTROOM, Running, fails, stopped_at_the_end
 from tests.support.raw import RawAnswer, assert_shape, parse
@@ -340,3 +341,18 @@ async def test_bodies_that_are_on_their_way_keep_nobody_out(service: Service) ->
         writer.close()
     async with asyncio.timeout(PATIENCE):
         await service.app[IN_FLIGHT].none()
+
+
+def test_a_crowd_that_comes_at_once_finds_room() -> None:
+    """While nobody accepts, 2,000 connections are kept: those that are not wait seconds for their next try."""
+    somaxconn = int(Path("/proc/sys/net/core/somaxconn").read_text("ascii"))
+    assert somaxconn >= BACKLOG, "this machine keeps fewer connections: sysctl net.core.somaxconn"
+    with ExitStack() as stack:
+        ((listening,),) = bind(("127.0.0.1",), 0, 1)
+        stack.callback(listening.close)
+        for _ in range(2000):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listening.getsockname())
+            # The address of the peer is known only once the connection stands.
+            client.getpeername()

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import gzip
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from multiprocessing.synchronize import Event
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -45,7 +46,7 @@ class Target:
         return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-Attack = Callable[[Target], Awaitable[None]]
+Attack = Callable[[Target], Coroutine[Any, Any, None]]
 
 
 async def _again(target: Target, sent: bytes) -> None:
@@ -204,3 +205,10 @@ def attacks() -> Sequence[tuple[str, Attack]]:
             _flood(f"POST {API}/login", _json({"user": "x@y.z", "pass": "no"}), _AS_JSON, login=False, clients=1000),
         ),
     ]  # fmt: skip
+
+
+def carry_out(name: str, target: Target, begun: Event) -> None:
+    """The attack of this name, until the process is killed."""
+    attack = dict(attacks())[name]
+    begun.set()
+    asyncio.run(attack(target))
