@@ -112,7 +112,7 @@ def change_password(connection: Connection, user_id: int, old: str | None, new: 
         UPDATE users
            SET password = ?, token_epoch = token_epoch + 1, kept_session = ?,
                kept_epoch = token_epoch + 1 + coalesce((SELECT token_epoch FROM domains WHERE id = users.domain_id), 0)
-         WHERE id = ? AND password IS ?
+         WHERE id = ? AND password IS NOT DISTINCT FROM ?
         """,
         (new, session_id, user_id, old),
     )
@@ -155,7 +155,7 @@ def find_setting(connection: Connection, name: str) -> str | None:
 def set_setting(connection: Connection, name: str, value: str) -> None:
     """Stores a setting."""
     connection.execute(
-        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        "INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
 

@@ -7,9 +7,8 @@ import json
 from collections.abc import Collection
 
 from postroom.storage.engine import Connection
+from postroom.storage.spelling import NUMBERS, TEXTS
 
-#: `IN` a list of IDs or names, which is always one parameter.
-_AMONG = "IN (SELECT value FROM json_each(?))"
 #: The domain of a folded address.
 _DOMAIN = "substr(key, instr(key, '@') + 1)"
 
@@ -20,8 +19,8 @@ def delete_store_access(connection: Connection, one: Collection[int], other: Col
         connection.execute(
             f"""
             DELETE FROM store_access
-             WHERE user_id IN (SELECT id FROM users WHERE domain_id {_AMONG})
-               AND member_id IN (SELECT id FROM users WHERE domain_id {_AMONG})
+             WHERE user_id IN (SELECT id FROM users WHERE domain_id IN {NUMBERS})
+               AND member_id IN (SELECT id FROM users WHERE domain_id IN {NUMBERS})
             """,
             (_json(owners), _json(members)),
         )
@@ -34,9 +33,9 @@ def delete_grants(
     connection.execute(
         f"""
         DELETE FROM grants
-         WHERE user_id IN (SELECT id FROM users WHERE domain_id {_AMONG})
-           AND CASE WHEN member_id IS NULL THEN {_DOMAIN} {_AMONG}
-                    ELSE member_id IN (SELECT id FROM users WHERE domain_id {_AMONG}) END
+         WHERE user_id IN (SELECT id FROM users WHERE domain_id IN {NUMBERS})
+           AND CASE WHEN member_id IS NULL THEN {_DOMAIN} IN {TEXTS}
+                    ELSE member_id IN (SELECT id FROM users WHERE domain_id IN {NUMBERS}) END
         """,
         (_json(owners), _json(names), _json(members)),
     )
@@ -49,7 +48,7 @@ def list_named(connection: Connection, owners: Collection[int], names: Collectio
         SELECT DISTINCT u.domain_id, u.id
           FROM users u
           JOIN addresses a ON a.user_id = u.id AND a.kind <> 'username'
-         WHERE u.domain_id {_AMONG} AND {_DOMAIN} {_AMONG}
+         WHERE u.domain_id IN {NUMBERS} AND {_DOMAIN} IN {TEXTS}
          ORDER BY u.id
         """,
         (_json(owners), _json(names)),
@@ -59,7 +58,10 @@ def list_named(connection: Connection, owners: Collection[int], names: Collectio
 def delete_names(connection: Connection, user_id: int, names: Collection[str]) -> None:
     """Removes a user's aliases and altnames in the domains `names`."""
     connection.execute(
-        f"DELETE FROM addresses WHERE user_id = ? AND kind <> 'username' AND instr(key, '@') AND {_DOMAIN} {_AMONG}",
+        f"""
+        DELETE FROM addresses
+         WHERE user_id = ? AND kind <> 'username' AND instr(key, '@') > 0 AND {_DOMAIN} IN {TEXTS}
+        """,
         (user_id, _json(names)),
     )
 

@@ -21,7 +21,7 @@ async def select_defaults(database: Database, domain_id: int | None) -> Defaults
 
 def read_defaults(connection: Connection, domain_id: int | None) -> Defaults:
     """Like select_defaults, inside a transaction. Empty defaults if none are stored."""
-    sql = "SELECT document FROM create_defaults WHERE domain_id IS ?"
+    sql = "SELECT document FROM create_defaults WHERE domain_id IS NOT DISTINCT FROM ?"
     row = connection.execute(sql, (domain_id,)).fetchone()
     return _parse(row[0] if row else None)
 
@@ -30,7 +30,7 @@ _SELECT_LAYERS = """
     SELECT document
       FROM create_defaults
      WHERE domain_id IS NULL OR domain_id = ?
-     ORDER BY domain_id
+     ORDER BY domain_id NULLS FIRST
 """
 
 
@@ -42,7 +42,7 @@ def read_layers(connection: Connection, domain_id: int) -> list[Defaults]:
 
 def replace_defaults(connection: Connection, domain_id: int | None, defaults: Defaults) -> None:
     """Stores the defaults of one domain, or (None) those of all domains."""
-    connection.execute("DELETE FROM create_defaults WHERE domain_id IS ?", (domain_id,))
+    connection.execute("DELETE FROM create_defaults WHERE domain_id IS NOT DISTINCT FROM ?", (domain_id,))
     connection.execute(
         "INSERT INTO create_defaults (domain_id, document) VALUES (?, ?)", (domain_id, orjson.dumps(defaults).decode())
     )

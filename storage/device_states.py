@@ -81,7 +81,7 @@ def upsert_device(connection: Connection, user_id: int, device_id: str, state: M
     changes = ", ".join(f"{column} = excluded.{column}" for column in given)
     connection.execute(
         f"""INSERT INTO devices ({", ".join(columns)}) VALUES ({", ".join("?" * len(columns))})
-                ON CONFLICT DO UPDATE SET {changes}""",
+                ON CONFLICT (user_id, device_id) DO UPDATE SET {changes}""",
         (user_id, device_id, *given.values()),
     )
 
@@ -127,7 +127,8 @@ def delete_device(connection: Connection, user_id: int, device_id: str) -> None:
 
 def insert_resync(connection: Connection, user_id: int, device_id: str) -> None:
     """Requests a resync of a device; idempotent. Beyond the limit it deletes the oldest request."""
-    connection.execute("INSERT OR REPLACE INTO due_resyncs (user_id, device_id) VALUES (?, ?)", (user_id, device_id))
+    delete_resync(connection, user_id, device_id)
+    connection.execute("INSERT INTO due_resyncs (user_id, device_id) VALUES (?, ?)", (user_id, device_id))
     _keep_latest(connection, "due_resyncs", MOST_RESYNCS, user_id=user_id)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
-from postroom.storage.user_documents import boolean
+from postroom.storage.spelling import TEXTS
+from postroom.storage.user_documents import truth
 
 _DEVICE = """json_object(
     'deviceid', device_id, 'devicetype', device_type, 'useragent', user_agent, 'deviceuser', device_user,
@@ -48,7 +49,7 @@ _SELECT_POLICIES = f"""
      WHERE {_OWNER}
 """
 _SELECT_INFO = f"""
-    SELECT CAST(json_object('ldap', {boolean("u.ldap_id IS NOT NULL")}) AS BLOB)
+    SELECT CAST(json_object('ldap', {truth("u.ldap_id IS NOT NULL")}) AS BLOB)
       FROM addresses a
       JOIN users u ON u.id = a.user_id
      WHERE {_OWNER}
@@ -68,7 +69,7 @@ def _by_device(document: str, source: str) -> str:
 
 _ALL = "(SELECT device_id AS id, * FROM devices WHERE user_id = a.user_id ORDER BY device_id) d"
 # All requested devices, in that order, whether they exist or not.
-_SOME = "(SELECT value AS id FROM json_each(?)) LEFT JOIN devices d ON d.user_id = a.user_id AND d.device_id = id"
+_SOME = f"(SELECT value AS id FROM {TEXTS} some) x LEFT JOIN devices d ON d.user_id = a.user_id AND d.device_id = id"
 _STATUS = "json_object('status', coalesce(d.wipe_status, 0))"
 _CONTACT = "json_object('status', coalesce(d.last_connect_time, 0), 'lastconnecttime', d.last_connect_time)"
 

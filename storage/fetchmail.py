@@ -1,8 +1,8 @@
 """Accounts on other servers whose mail is fetched for a user."""
 
-import json
 from collections.abc import Mapping, Sequence
 
+from postroom.schemas.values.text import fold
 from postroom.storage.engine import Connection
 from postroom.storage.keyring import UnreadableSecretError
 from postroom.storage.sealed import FORGOTTEN, place_of, seal, unseal
@@ -77,11 +77,8 @@ def delete_fetchmail(connection: Connection, entry_ids: Sequence[int]) -> None:
 
 def move_mailboxes(connection: Connection, user_id: int, keys: Sequence[str], address: str) -> None:
     """Makes a user's entries for one of these addresses (`keys`, folded) deliver to `address` instead."""
-    connection.execute(
-        """
-        UPDATE fetchmail
-           SET mailbox = ?
-         WHERE user_id = ? AND fold(mailbox) IN (SELECT value FROM json_each(?))
-        """,
-        (address, user_id, json.dumps(list(keys))),
+    stored = connection.execute("SELECT id, mailbox FROM fetchmail WHERE user_id = ?", (user_id,)).fetchall()
+    connection.executemany(
+        "UPDATE fetchmail SET mailbox = ? WHERE id = ?",
+        [(address, entry_id) for entry_id, mailbox in stored if fold(mailbox) in keys],
     )

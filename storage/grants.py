@@ -46,7 +46,8 @@ def replace_grants(connection: Connection, user_id: int, kind: str, addresses: S
         """
         INSERT INTO grants (user_id, kind, position, address, key, member_id)
         VALUES (?, ?, ?, ?, ?,
-                CASE WHEN ? THEN ? ELSE (SELECT user_id FROM addresses WHERE key = ? AND kind <> 'altname') END)
+                CASE WHEN ? <> 0 THEN CAST(? AS INTEGER)
+                     ELSE (SELECT user_id FROM addresses WHERE key = ? AND kind <> 'altname') END)
         """,
         [
             (user_id, kind, position, address, key, key in members, members.get(key), key)
@@ -62,8 +63,15 @@ def move_grants(connection: Connection, member_id: int, keys: Sequence[str], add
     """
     for key in keys:
         connection.execute(
-            "UPDATE OR IGNORE grants SET address = ?, key = ? WHERE key = ? AND member_id = ?",
-            (address, fold(address), key, member_id),
+            """
+            UPDATE grants
+               SET address = ?, key = ?
+             WHERE key = ? AND member_id = ?
+               AND NOT EXISTS (SELECT 1 FROM grants g
+                                WHERE g.user_id = grants.user_id AND g.kind = grants.kind
+                                  AND g.key = ? AND g.key <> grants.key)
+            """,
+            (address, fold(address), key, member_id, fold(address)),
         )
         connection.execute(
             "DELETE FROM grants WHERE key = ? AND member_id = ? AND key <> ?", (key, member_id, fold(address))

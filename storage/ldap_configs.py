@@ -35,7 +35,7 @@ async def select_ldap_config(database: Database, org_id: int | None) -> LdapConf
 def find_ldap_config(connection: Connection, org_id: int | None) -> LdapConfigRow | None:
     """Like select_ldap_config, inside a transaction."""
     row = connection.execute(
-        "SELECT org_id, document, bind_pass FROM ldap_configs WHERE org_id IS ?", (org_id,)
+        "SELECT org_id, document, bind_pass FROM ldap_configs WHERE org_id IS NOT DISTINCT FROM ?", (org_id,)
     ).fetchone()
     return _opened(connection, *row) if row else None
 
@@ -49,7 +49,7 @@ def _find_effective_ldap_config(connection: Connection, org_id: int | None) -> L
     row = connection.execute(
         """
         SELECT org_id, document, bind_pass FROM ldap_configs
-         WHERE org_id IS ? OR org_id IS NULL
+         WHERE org_id IS NOT DISTINCT FROM ? OR org_id IS NULL
          ORDER BY org_id IS NULL
          LIMIT 1
         """,
@@ -106,4 +106,4 @@ def set_ldap_config(connection: Connection, org_id: int | None, row: LdapConfigR
 
 def delete_ldap_config(connection: Connection, org_id: int | None) -> None:
     """Removes a configuration, if it exists."""
-    connection.execute("DELETE FROM ldap_configs WHERE org_id IS ?", (org_id,))
+    connection.execute("DELETE FROM ldap_configs WHERE org_id IS NOT DISTINCT FROM ?", (org_id,))

@@ -8,6 +8,7 @@ from typing import Any
 from postroom.schemas.values.proptags import Value
 from postroom.schemas.values.text import fold
 from postroom.storage.engine import Connection
+from postroom.storage.spelling import NUMBERS, TEXTS, pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,16 @@ class Linked:
     status: int
 
 
-_SELECT = """
+_VALUE = pair(
+    "CASE WHEN multi THEN json(value) ELSE value END",
+    "CASE WHEN multi <> 0 OR kind IN ('integer', 'boolean') THEN CAST(value AS json) ELSE to_json(value) END",
+)
+_SELECT = f"""
     SELECT u.id, u.domain_id, u.username, u.status, u.lang, u.ldap_id,
            (SELECT json_group_array(json_array(kind, address, magic))
               FROM (SELECT kind, address, magic FROM addresses
                      WHERE user_id = u.id AND kind <> 'username' ORDER BY id)),
-           (SELECT json_group_object(tag, CASE WHEN multi THEN json(value) ELSE value END)
+           (SELECT json_group_object(tag, {_VALUE})
               FROM properties WHERE user_id = u.id)
       FROM users u
 """
@@ -59,8 +64,8 @@ def list_linked(
 ) -> dict[str, list[StoredUser]]:
     """Object ID -> the users of these domains that are linked to it. IDs without users are left out."""
     rows = connection.execute(
-        f"""{_SELECT} WHERE u.ldap_id IN (SELECT value FROM json_each(?))
-                        AND u.domain_id IN (SELECT value FROM json_each(?)) ORDER BY u.id""",
+        f"""{_SELECT} WHERE u.ldap_id IN {TEXTS}
+                        AND u.domain_id IN {NUMBERS} ORDER BY u.id""",
         (json.dumps(list(object_ids)), json.dumps(list(domain_ids))),
     )
     found: dict[str, list[StoredUser]] = {}
@@ -74,11 +79,11 @@ def list_owners(connection: Connection, names: Iterable[str]) -> dict[str, list[
     """Folded name -> (kind, user ID) of its owners. Names without owners are left out."""
     rows = connection.execute(
         # The username of a contact reserves no name.
-        """
+        f"""
         SELECT a.key, a.kind, a.user_id
           FROM addresses a
           JOIN users u ON u.id = a.user_id
-         WHERE a.key IN (SELECT value FROM json_each(?)) AND NOT (a.kind = 'username' AND u.status = 5)
+         WHERE a.key IN {TEXTS} AND NOT (a.kind = 'username' AND u.status = 5)
         """,
         (json.dumps([fold(name) for name in names]),),
     )
@@ -91,10 +96,10 @@ def list_owners(connection: Connection, names: Iterable[str]) -> dict[str, list[
 def list_linked_after(connection: Connection, domain_ids: Collection[int], user_id: int, limit: int) -> list[Linked]:
     """The next linked users of these domains, by ID, after `user_id`."""
     rows = connection.execute(
-        """
+        f"""
         SELECT id, domain_id, username, ldap_id, status
           FROM users
-         WHERE id > ? AND ldap_id IS NOT NULL AND domain_id IN (SELECT value FROM json_each(?))
+         WHERE id > ? AND ldap_id IS NOT NULL AND domain_id IN {NUMBERS}
          ORDER BY id
          LIMIT ?
         """,
@@ -108,10 +113,10 @@ def list_unseen(
 ) -> list[Linked]:
     """Like list_linked_after, but only users whose object has no item in a task."""
     rows = connection.execute(
-        """
+        f"""
         SELECT u.id, u.domain_id, u.username, u.ldap_id, u.status
           FROM users u
-         WHERE u.id > ? AND u.ldap_id IS NOT NULL AND u.domain_id IN (SELECT value FROM json_each(?))
+         WHERE u.id > ? AND u.ldap_id IS NOT NULL AND u.domain_id IN {NUMBERS}
            AND NOT EXISTS (SELECT 1 FROM task_items i
                             WHERE i.task_id = ? AND i.object_id = u.ldap_id AND i.domain_id = u.domain_id)
          ORDER BY u.id
@@ -125,10 +130,10 @@ def list_unseen(
 def count_linked(connection: Connection, domain_ids: Collection[int]) -> dict[int, int]:
     """Domain -> number of its linked users. Domains without any are left out."""
     rows = connection.execute(
-        """
+        f"""
         SELECT domain_id, count(*)
           FROM users
-         WHERE ldap_id IS NOT NULL AND domain_id IN (SELECT value FROM json_each(?))
+         WHERE ldap_id IS NOT NULL AND domain_id IN {NUMBERS}
          GROUP BY domain_id
         """,
         (json.dumps(list(domain_ids)),),
@@ -139,7 +144,7 @@ def count_linked(connection: Connection, domain_ids: Collection[int]) -> dict[in
 def list_texts(connection: Connection, user_ids: Collection[int], tag: int) -> dict[int, str]:
     """User ID -> value of a text property. Users without it are left out."""
     rows = connection.execute(
-        "SELECT user_id, value FROM properties WHERE tag = ? AND user_id IN (SELECT value FROM json_each(?))",
+        f"SELECT user_id, value FROM properties WHERE tag = ? AND user_id IN {NUMBERS}",
         (tag, json.dumps(list(user_ids))),
     )
     return dict(rows.fetchall())

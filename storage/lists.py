@@ -6,6 +6,9 @@ from postroom.schemas.values.queries import ListQuery
 from postroom.schemas.values.text import fold
 from postroom.storage.searches import gathered
 
+#: More rows than there are.
+MOST = 1 << 62
+
 #: An SQL condition, and the values of its placeholders.
 Filter = tuple[str, Sequence[object]]
 
@@ -35,7 +38,7 @@ def list_statement(
     found += [(f"{alias}.{names.get(name, name)} = ?", [value]) for name, value in query.equal.items()]
     texts = [f"coalesce({alias}.{names.get(name, name)}, '')" for name in query.match_fields] or ["''"]
     # No index is needed. instr() takes the word literally: no character is a pattern.
-    found += [(f"instr(fold({' || char(10) || '.join(texts)}), ?)", [fold(word)]) for word in query.words]
+    found += [(f"instr(fold({' || char(10) || '.join(texts)}), ?) > 0", [fold(word)]) for word in query.words]
     where = " AND ".join(condition for condition, _ in found) or "TRUE"
     order = [f"{sort[name]}{' DESC' if descending else ''}" for name, descending in query.sort]
     sql = f"""
@@ -47,4 +50,4 @@ def list_statement(
                         ORDER BY {", ".join([*order, f"{alias}.id"])} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
     """
     values = [value for _, params in found for value in params]
-    return sql, [*values, -1 if query.limit is None else query.limit, query.offset]
+    return sql, [*values, MOST if query.limit is None else query.limit, query.offset]

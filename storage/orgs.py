@@ -68,7 +68,7 @@ def is_org(connection: Connection, org_id: int) -> bool:
 
 def is_name_taken(connection: Connection, name: str, org_id: int | None) -> bool:
     """Whether another organisation than this one (None: a new one) has the name."""
-    sql = "SELECT 1 FROM orgs WHERE key = ? AND id IS NOT ?"
+    sql = "SELECT 1 FROM orgs WHERE key = ? AND id IS DISTINCT FROM ?"
     return connection.execute(sql, (fold(name), org_id)).fetchone() is not None
 
 

@@ -9,6 +9,7 @@ from postroom.schemas.values.proptags import Kind, PropTag, Value
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
+from postroom.storage.spelling import pair
 from postroom.storage.user_documents import PROPERTY_VALUE
 
 
@@ -29,11 +30,15 @@ def _select(tags: int) -> str:
 _MOST_ROWS = 64
 
 
+#: A value of any type. PostgreSQL's column holds text.
+_ANY_TYPE = pair("? /* of any type */", "CAST(? AS text)")
+
+
 @cache
 def _insert(rows: int) -> str:
     return f"""
         INSERT INTO properties (domain_id, user_id, tag, name, kind, multi, value, number, folded)
-        VALUES {", ".join(["(?, ?, ?, ?, ?, ?, ?, ?, ?)"] * rows)}
+        VALUES {", ".join([f"(?, ?, ?, ?, ?, ?, {_ANY_TYPE}, CAST(? AS INTEGER), ?)"] * rows)}
             ON CONFLICT (user_id, tag)
             DO UPDATE SET value = excluded.value, number = excluded.number, folded = excluded.folded
     """

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 
 from postroom.storage.engine import Connection
 from postroom.storage.roles import PermissionRow
+from postroom.storage.spelling import NUMBERS
 
 
 def set_role_users(connection: Connection, role_id: int, user_ids: Sequence[int]) -> None:
     """Replaces the holders of a role."""
     connection.executemany(
-        "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)", [(each, role_id) for each in user_ids]
+        "INSERT INTO user_roles (user_id, role_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(each, role_id) for each in user_ids],
     )
     # Delete last, and only what has to go: losing the last role, even for a moment, ends a user's logins.
     connection.execute(
-        "DELETE FROM user_roles WHERE role_id = ? AND user_id NOT IN (SELECT value FROM json_each(?))",
+        f"DELETE FROM user_roles WHERE role_id = ? AND user_id NOT IN {NUMBERS}",
         (role_id, json.dumps(list(user_ids))),
     )
 
@@ -22,12 +24,12 @@ def set_role_users(connection: Connection, role_id: int, user_ids: Sequence[int]
 def set_user_roles(connection: Connection, user_id: int, role_ids: Sequence[int]) -> None:
     """Replaces the roles of a user."""
     connection.executemany(
-        "INSERT OR IGNORE INTO user_roles (user_id, role_id) VALUES (?, ?)",
+        "INSERT INTO user_roles (user_id, role_id) VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(user_id, role_id) for role_id in role_ids],
     )
     # Delete last, for the same reason.
     connection.execute(
-        "DELETE FROM user_roles WHERE user_id = ? AND role_id NOT IN (SELECT value FROM json_each(?))",
+        f"DELETE FROM user_roles WHERE user_id = ? AND role_id NOT IN {NUMBERS}",
         (user_id, json.dumps(list(role_ids))),
     )
 

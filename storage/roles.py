@@ -17,7 +17,7 @@ _PERMISSIONS = """
     SELECT json_group_array(json_object(
                'ID', p.id,
                'permission', p.permission,
-               'params', iif(p.everything, '*', coalesce(p.domain_id, p.org_id))))
+               'params', iif(p.everything <> 0, json('"*"'), json(coalesce(p.domain_id, p.org_id)))))
       FROM (SELECT * FROM role_permissions WHERE role_id = r.id ORDER BY id) p
 """
 _USERS = """
@@ -106,7 +106,7 @@ def delete_role_made_for(connection: Connection, domain_id: int) -> None:
         """
         DELETE FROM roles
          WHERE made_for = ?
-           AND NOT EXISTS (SELECT 1 FROM role_permissions WHERE role_id = roles.id AND domain_id IS NOT ?)
+           AND NOT EXISTS (SELECT 1 FROM role_permissions WHERE role_id = roles.id AND domain_id IS DISTINCT FROM ?)
         """,
         (domain_id, domain_id),
     )
@@ -154,7 +154,7 @@ def replace_permissions(connection: Connection, role_id: int, permissions: Seque
 
 def is_name_taken(connection: Connection, name: str, role_id: int | None = None) -> bool:
     """Whether another role than this one (None: a new one) has the name, in any case."""
-    sql = "SELECT 1 FROM roles WHERE key = ? AND id IS NOT ?"
+    sql = "SELECT 1 FROM roles WHERE key = ? AND id IS DISTINCT FROM ?"
     return connection.execute(sql, (fold(name), role_id)).fetchone() is not None
 
 

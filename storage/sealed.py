@@ -62,7 +62,7 @@ def prepare(connection: engine.Connection, path: str) -> None:
                     connection.execute("ROLLBACK")
                 raise
     check(connection, path)
-    if connection.execute("SELECT 1 FROM sealing WHERE remnants").fetchone():
+    if connection.execute("SELECT 1 FROM sealing WHERE remnants <> 0").fetchone():
         _erase_remnants(connection)
 
 
@@ -144,7 +144,7 @@ def renew_token_key(connection: engine.Connection) -> None:
     connection.execute(
         """
         INSERT INTO settings (name, value) VALUES ('token_key', ?)
-            ON CONFLICT DO UPDATE SET value = excluded.value
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value
         """,
         (sealed,),
     )
@@ -232,7 +232,7 @@ def _use(connection: engine.Connection, key_id: str) -> None:
     connection.execute(
         """
         INSERT INTO sealing (id, key_id, remnants) VALUES (1, ?, 0)
-            ON CONFLICT DO UPDATE SET key_id = excluded.key_id
+            ON CONFLICT (id) DO UPDATE SET key_id = excluded.key_id
         """,
         (key_id,),
     )

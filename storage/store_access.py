@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
+from postroom.storage.spelling import TEXTS
 
 DISPLAY_NAME = 0x3001001F
 
@@ -43,9 +44,9 @@ def find_colleagues(connection: Connection, domain_id: int, addresses: Sequence[
     An address may be a username or an alias, in any case. Unknown addresses are left out.
     """
     rows = connection.execute(
-        """
+        f"""
         SELECT a.key, a.user_id
-          FROM json_each(?) wanted
+          FROM {TEXTS} wanted
           JOIN addresses a ON a.key = wanted.value AND a.kind <> 'altname'
           JOIN users u ON u.id = a.user_id AND u.status <> 5
           JOIN domains theirs ON theirs.id = u.domain_id

@@ -84,7 +84,7 @@ async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> 
 _SELECT_TASK = f"""
     SELECT CAST({_DOCUMENT.format(params=f"json_set({_PARAMS}, '$.result', json({_RESULT}))")} AS BLOB)
       FROM tasks t
-     WHERE t.id = ? AND (? IS NULL OR t.user_id = ?)
+     WHERE t.id = ? AND (CAST(? AS INTEGER) IS NULL OR t.user_id = ?)
 """
 
 
@@ -164,7 +164,7 @@ def find_task(connection: Connection, task_id: int) -> TaskRow | None:
 
 def count_unfinished(connection: Connection, user_id: int | None) -> tuple[int, int]:
     """How many tasks have not come to an end: of all, and of the user."""
-    sql = "SELECT count(*), coalesce(sum(user_id IS ?), 0) FROM tasks WHERE state <= 2"
+    sql = "SELECT count(*), count(*) FILTER (WHERE user_id IS NOT DISTINCT FROM ?) FROM tasks WHERE state <= 2"
     everybodys, own = connection.execute(sql, (user_id,)).fetchone()
     return everybodys, own
 

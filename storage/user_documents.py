@@ -5,6 +5,8 @@ Every fragment expects the alias `u` for the table users.
 
 from functools import lru_cache
 
+from postroom.storage.spelling import pair
+
 #: Privileges and other yes-or-no fields of a user: name in the API -> column.
 FLAG_COLUMNS = {
     "pop3_imap": "pop3_imap",
@@ -25,7 +27,12 @@ FLAG_COLUMNS = {
 
 def boolean(column: str) -> str:
     """JSON true or false; json_object() alone would show 1 or 0."""
-    return f"json(iif({column}, 'true', 'false'))"
+    return truth(f"{column} <> 0")
+
+
+def truth(condition: str) -> str:
+    """The same for a condition."""
+    return f"json(iif({condition}, 'true', 'false'))"
 
 
 _LEVEL_0 = ["'ID', u.id", "'username', u.username"]
@@ -33,9 +40,15 @@ _LEVEL_0 = ["'ID', u.id", "'username', u.username"]
 _LEVEL_1 = ["'domainID', coalesce(u.domain_id, 0)", "'ldapID', u.ldap_id", "'status', u.status"]
 
 #: A property's value in the format of the API.
-PROPERTY_VALUE = """CASE WHEN p.multi THEN json(p.value)
-                         WHEN p.kind = 'boolean' THEN json(iif(p.value, 'true', 'false'))
-                         ELSE p.value END"""
+PROPERTY_VALUE = pair(
+    """CASE WHEN p.multi THEN json(p.value)
+            WHEN p.kind = 'boolean' THEN json(iif(p.value, 'true', 'false'))
+            ELSE p.value END""",
+    # PostgreSQL's column holds text.
+    """CASE WHEN p.kind = 'boolean' AND p.multi = 0 THEN to_json(p.value <> '0')
+            WHEN p.kind = 'integer' OR p.multi <> 0 THEN CAST(p.value AS json)
+            ELSE to_json(p.value) END""",
+)
 
 FETCHMAIL_ENTRY = f"""json_object(
     'ID', f.id, 'mailbox', f.mailbox, 'active', {boolean("f.active")}, 'srcServer', f.src_server,

@@ -133,10 +133,10 @@ def _of_words(query: UserQuery, user_id: str, words: Sequence[str]) -> list[Sql]
         has = [Sql("FALSE")]
         if kinds:
             names = f"SELECT 1 FROM addresses a WHERE a.user_id = {user_id} AND a.kind IN ({_marks(kinds)})"
-            has.append(Sql(f"EXISTS ({names} AND instr(a.key, ?))", (*kinds, fold(word))))
+            has.append(Sql(f"EXISTS ({names} AND instr(a.key, ?) > 0)", (*kinds, fold(word))))
         if query.match_tags:
             texts = f"SELECT 1 FROM properties p WHERE p.user_id = {user_id} AND p.tag IN ({_marks(query.match_tags)})"
-            text = f"EXISTS ({texts} AND p.kind = 'text' AND instr(p.folded, ?))"
+            text = f"EXISTS ({texts} AND p.kind = 'text' AND instr(p.folded, ?) > 0)"
             has.append(Sql(text, (*query.match_tags, fold(word))))
         if _is_id(query, word):
             has.append(Sql(f"{user_id} = ?", (int(word),)))

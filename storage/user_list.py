@@ -176,7 +176,8 @@ def _page_of_found(domain_id: int | None, query: UserQuery, sort: Sequence[SortK
     end = min(query.limit + query.offset, _MOST)
     return Sql(
         f"""WITH met (id) AS MATERIALIZED (
-                SELECT id FROM ({along.text} LIMIT (SELECT count(*) FROM found)) WHERE id IN found LIMIT ?)
+                SELECT id FROM ({along.text} LIMIT (SELECT count(*) FROM found))
+                 WHERE id IN (SELECT id FROM found) LIMIT ?)
             SELECT id FROM (SELECT id FROM met LIMIT iif((SELECT count(*) FROM met) = ?, ?, 0) OFFSET ?)
              UNION ALL
             SELECT id FROM ({in_order} LIMIT iif((SELECT count(*) FROM met) = ?, 0, ?) OFFSET ?)""",

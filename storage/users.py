@@ -9,6 +9,7 @@ from itertools import chain
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
+from postroom.storage.spelling import NUMBERS, pair
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 
 _SELECT = {
@@ -90,9 +91,15 @@ def find_user_of_object(connection: Connection, domain_id: int, ldap_id: str) ->
     return int(row[0]) if row else None
 
 
+_NEXT_ID = pair(
+    "SELECT seq + 1 FROM sqlite_sequence WHERE name = 'users'",
+    "SELECT CASE WHEN is_called THEN last_value + 1 ELSE last_value END FROM users_id_seq",
+)
+
+
 def next_user_id(connection: Connection) -> int:
     """The ID of the next new user; valid until the end of the transaction."""
-    row = connection.execute("SELECT seq + 1 FROM sqlite_sequence WHERE name = 'users'").fetchone()
+    row = connection.execute(_NEXT_ID).fetchone()
     return int(row[0]) if row else 1
 
 
@@ -203,7 +210,7 @@ def _exists(connection: Connection, condition: str, address: str, user_id: int |
         SELECT 1
           FROM addresses a
           JOIN users u ON u.id = a.user_id
-         WHERE a.key = ? AND a.user_id IS NOT ? AND {condition}
+         WHERE a.key = ? AND a.user_id IS DISTINCT FROM ? AND {condition}
     """
     return connection.execute(sql, (fold(address), user_id)).fetchone() is not None
 
@@ -223,7 +230,7 @@ async def select_usernames(database: Database, domain_ids: Iterable[int] | None,
     condition, params = "domain_id IS NOT NULL", []
     if domain_ids is not None:
         # One parameter for any number of domains.
-        condition, params = "domain_id IN (SELECT value FROM json_each(?))", [json.dumps(sorted(domain_ids))]
+        condition, params = f"domain_id IN {NUMBERS}", [json.dumps(sorted(domain_ids))]
     found: bytes = await database.search(
         caller,
         f"""
