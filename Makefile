@@ -1,4 +1,4 @@
-# postroom: make run | test | test-attack | slow | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
+# postroom: make run | test | test-postgresql | test-attack | slow | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -14,11 +14,14 @@ GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
 DIRECT_CLIENTS = wget php-cli php-curl
 TEST_PACKAGES = $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail
 
+# What runs on SQLite and on PostgreSQL.
+ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/app/test_other_processes.py tests/storage
+
 # Those that are JavaScript, in the versions of package-lock.json.
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test test-attack slow lint types format fuzz attack bench demo directory clean
+.PHONY: help install run test test-postgresql test-attack slow lint types format fuzz attack bench demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -40,6 +43,12 @@ run: install
 test: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --durations 20
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest $(ON_BOTH) -m "not (attack or slow or sqlite)" --numprocesses 3 --dist loadfile
+
+# All tests that do not choose an engine themselves, on PostgreSQL.
+test-postgresql: install
+	@sh .ci/packages $(TEST_PACKAGES)
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest -m "not (attack or slow or sqlite)" --numprocesses 3 --dist loadfile --durations 20
 
 # What takes minutes each.
 test-attack: install

@@ -77,6 +77,11 @@ class Config:
     #: Processes that serve the same addresses from the same database.
     workers: int = 1
 
+    @property
+    def beside(self) -> str:
+        """The file that others of the service's own stand beside: the database, or of one on a server the key file."""
+        return self.key_file if self.key_file is not None and "://" in self.database else self.database
+
 
 def load_config(options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Config:
     """Reads the settings from the environment; `options` (by field name, None: not given) override them.
@@ -84,6 +89,7 @@ def load_config(options: Mapping[str, object] | None = None, environ: Mapping[st
     Raises SettingError naming the variable or option.
     """
     values: dict[str, object] = {}
+    environ = _with_database_of_file(environ)
     for setting in fields(Config):
         given = (options or {}).get(setting.name)
         name = f"--{setting.name.replace('_', '-')}" if given is not None else PREFIX + setting.name.upper()
@@ -95,10 +101,25 @@ def load_config(options: Mapping[str, object] | None = None, environ: Mapping[st
         except ValueError as error:
             raise SettingError(f"{name}: {error}") from None
     config = Config(**values)  # type: ignore[arg-type]
+    if "://" in config.database and config.key_file is None:
+        raise SettingError("POSTROOM_DATABASE names a server, so POSTROOM_KEY_FILE has to name the file with the keys")
     if (config.tls_cert is None) != (config.tls_key is None):
         given, missing = ("CERT", "KEY") if config.tls_key is None else ("KEY", "CERT")
         raise SettingError(f"POSTROOM_TLS_{given} needs POSTROOM_TLS_{missing} beside it")
     return config
+
+
+def _with_database_of_file(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, with POSTROOM_DATABASE as the file has it that POSTROOM_DATABASE_FILE names."""
+    path = environ.get(f"{PREFIX}DATABASE_FILE")
+    if not path:
+        return environ
+    if environ.get(f"{PREFIX}DATABASE"):
+        raise SettingError(f"{PREFIX}DATABASE_FILE: {PREFIX}DATABASE is set as well; set one of them")
+    try:
+        return {**environ, f"{PREFIX}DATABASE": settings.first_line(path)}
+    except ValueError as error:
+        raise SettingError(f"{PREFIX}DATABASE_FILE: {error}") from None
 
 
 _PARSERS = {

@@ -33,8 +33,10 @@ from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
-from postroom.storage.presence import Identity, identity_of
+from postroom.storage.opening import identity
+from postroom.storage.presence import Identity
 from postroom.storage.sqlite import VERSION, has_wal_reset_bug
+from postroom.storage.urls import is_url, shown
 
 log = logging.getLogger("postroom")
 
@@ -101,10 +103,10 @@ def create_app(config: Config, prepared: Identity = None) -> web.Application:
 
 async def _run(app: web.Application, config: Config, prepared: Identity) -> AsyncIterator[None]:
     # A worker that takes the place of another must not begin anew where the database is gone.
-    if prepared is not None and identity_of(config.database) != prepared:
-        raise DatabaseError(f"The database {config.database} has been removed or replaced; restart postroom")
+    if prepared is not None and identity(config.database) != prepared:
+        raise DatabaseError(f"The database {shown(config.database)} has been removed or replaced; restart postroom")
     async with opened(config, create=prepared is None) as context:
-        first = FirstPassword(context.database, config.database)
+        first = FirstPassword(context.database, config.beside)
         app[CONTEXT] = context
         app[FIRST_LOGIN] = None if prepared is not None else await _prepare(context, first)
         watch = asyncio.create_task(_watch(context, first, app[SPARING]))
@@ -119,13 +121,13 @@ async def prepare(config: Config) -> tuple[str | None, str]:
 
     Raises DatabaseError.
     """
-    if has_wal_reset_bug():
+    if has_wal_reset_bug() and not is_url(config.database):
         raise DatabaseError(
             f"SQLite {VERSION} can damage a database that several workers use; install a newer one "
             "(pip install pysqlite3), or serve with one worker"
         )
     async with opened(config) as context:
-        first = FirstPassword(context.database, config.database)
+        first = FirstPassword(context.database, config.beside)
         return await _prepare(context, first), context.database.engine
 
 

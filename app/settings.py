@@ -116,10 +116,26 @@ def password(text: str) -> str:
 
 
 def database(text: str) -> str:
-    """A file, or `:memory:`."""
+    """A file, `:memory:`, or the URL of a PostgreSQL database."""
     if not text:
         raise ValueError("name a file, or :memory:")
+    scheme, found, rest = text.partition("://")
+    # The text may hold a password, so no message shows it.
+    if found and (scheme not in ("postgresql", "postgres") or not rest):
+        raise ValueError("a URL of a database looks like postgresql://user:password@host/name")
     return text
+
+
+def first_line(path: str) -> str:
+    """The first line of a file, which must not be empty."""
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            line = file.readline(4096).strip()
+    except (OSError, UnicodeError):
+        raise ValueError(f"the file {path} cannot be read") from None
+    if not line:
+        raise ValueError(f"the file {path} is empty")
+    return line
 
 
 def readable_file(text: str) -> str:

@@ -101,7 +101,7 @@ def connect_writer(uri: str, path: str, keyring: Keyring, *, create: bool, unloc
         connection.execute("PRAGMA synchronous = FULL").fetchall()
         if create:
             migrate(connection, lambda version: back_up(path, version))
-            sealed.prepare(connection, path)
+            sealed.prepare(connection, path, Path(path))
             _warn_of_copies(path)
         elif unlock:
             sealed.check(connection, path)

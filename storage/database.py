@@ -18,56 +18,37 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 from postroom.storage import user_search
-from postroom.storage.claim import Claim
-from postroom.storage.connections import (
-    IN_MEMORY,
-    Connection,
-    connect,
-    prepare_file,
-)
-from postroom.storage.faults import (
-    DatabaseError,
-)
-from postroom.storage.generation import Generation, find_auth_generation
-from postroom.storage.keyring import Keyring
-from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes, run_reads
-from postroom.storage.presence import Presence
-from postroom.storage.searches import SEARCH_TIMEOUT, Reader, Searches, fetch_all, fetch_row, fetch_value
-from postroom.storage.sqlite import VERSION, sqlite3
+from postroom.storage.engine import Connection, Parts
+from postroom.storage.faults import DatabaseError, EngineError
+from postroom.storage.generation import find_auth_generation
+from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
+from postroom.storage.opening import open_parts
+from postroom.storage.searches import SEARCH_TIMEOUT, fetch_all, fetch_row, fetch_value
 from postroom.storage.writing import WRITE_CHECK, run_checked
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
-#: Connections for searches and lists.
-READERS = 3
-
 
 class Database:
-    """One open SQLite database: `open()`, then what the table above has, then `close()`."""
+    """One open database: `open()`, then what the table above has, then `close()`."""
 
-    #: What stores the data, for people.
-    engine: ClassVar[str] = f"SQLite {VERSION}"
-
-    def __init__(
-        self,
-        writer: Connection,
-        lanes: Sequence[Connection],
-        searches: Searches,
-        presence: Presence,
-        claim: Claim,
-        generation: Generation,
-    ) -> None:
-        self._writes = Lane(writer, self._run_writes)
-        self._look_ups, self._keyed_reads = (Lane(connection, self._run_reads) for connection in lanes)
-        self._searches = searches
-        self._presence = presence
-        self._claim = claim
+    def __init__(self, parts: Parts) -> None:
+        #: What stores the data, for people.
+        self.engine = parts.name
+        self.matching = parts.matching
+        self.generation = parts.generation
+        self._parts = parts
+        self._place = parts.place
+        self._writes = Lane(parts.writer, self._run_writes)
+        self._look_ups, self._keyed_reads = (
+            Lane(session, parts.run_reads) for session in (parts.look_ups, parts.keyed_reads)
+        )
+        self._searches = parts.searches
         self._closed = False
-        self.generation = generation
 
     @classmethod
     async def open(
@@ -79,7 +60,7 @@ class Database:
         unlock: bool = True,
         search_timeout: float = SEARCH_TIMEOUT,
     ) -> "Database":
-        """Opens the file, or `:memory:`, creates it if need be and brings it up to date.
+        """Opens a file, `:memory:` or the URL of a PostgreSQL database; makes the schema or brings it up to date.
 
         Raises DatabaseError when it cannot be used: unwritable, not a database; WrongDatabaseError when it was made by
         a newer version. Without `create` nothing is made or brought up to date, since a service may be running on it:
@@ -88,18 +69,7 @@ class Database:
         The keys of stored secrets are in `key_file`, or else `<path>.key`; WrongDatabaseError when it cannot be used,
         unless they are not to be unlocked.
         """
-        prepare_file(path, create=create)
-        claim = Claim(path, in_memory=path == IN_MEMORY)
-        keyring = Keyring(key_file or (f"{path}.key" if path != IN_MEMORY else None))
-        try:
-            connections, raw = await connect(path, keyring, 2 + READERS, create=create, unlock=unlock)
-            generation = Generation(await connections[0].run(find_auth_generation))
-        except BaseException:
-            claim.release()
-            raise
-        readers = [Reader(*both, generation) for both in zip(connections[3:], raw[3:], strict=True)]
-        searches = Searches(readers, search_timeout)
-        return cls(connections[0], connections[1:3], searches, Presence(path), claim, generation)
+        return cls(await open_parts(path, key_file, create=create, unlock=unlock, search_timeout=search_timeout))
 
     async def look_up(self, sql: str, params: Sequence[object] = ()) -> Any:
         """The row of an account or a setting, or None: what decides who somebody is and what they may do.
@@ -108,9 +78,9 @@ class Database:
         """
         return await self.look_up_by(fetch_row, sql, params)
 
-    async def look_up_by(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+    async def look_up_by(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)` under the same conditions."""
-        self._presence.check()
+        self._place.check()
         result: T = await self._look_ups.run(function, args)
         return result
 
@@ -120,12 +90,12 @@ class Database:
         Statements that come at the same time share a hop to a reader of their own, so that no search is in their way;
         nothing slower than a look-up by key may be asked here.
         """
-        self._presence.check()
+        self._place.check()
         return await self._keyed_reads.run(fetch_value, (sql, params))
 
     async def fetch_row_by_key(self, sql: str, params: Sequence[object]) -> Any:
         """The whole row, or None, under the same conditions."""
-        self._presence.check()
+        self._place.check()
         return await self._keyed_reads.run(fetch_row, (sql, params))
 
     async def search(self, caller: object, sql: str, params: Sequence[object] = ()) -> Any:
@@ -133,12 +103,12 @@ class Database:
 
         Raises SearchError when it takes too long, finds too much, or the caller asks for too much at the same time.
         """
-        self._presence.check()
+        self._place.check()
         return await self._searches.search(caller, sql, params)
 
-    async def read(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+    async def read(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)` on a reader, for what takes several statements."""
-        self._presence.check()
+        self._place.check()
         return await self._searches.run(function, *args)
 
     async def fetch_all(self, sql: str, params: Sequence[object] = ()) -> list[Any]:
@@ -153,7 +123,7 @@ class Database:
         """The first column of the first row, or None when there is no row."""
         return await self.read(fetch_value, sql, params)
 
-    async def write(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+    async def write(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
         """Runs `function(connection, *args)` as one transaction and returns its result once it is on disk.
 
         What the function raises rolls back what it did, and nothing else, and is raised here; so is what WRITE_CHECK
@@ -180,24 +150,20 @@ class Database:
             await lane.drain()
         for reader in self._searches.readers:
             await reader.close()
-        for lane in (self._look_ups, self._keyed_reads):
-            await lane.connection.close()
-        with contextlib.suppress(sqlite3.Error):
-            await self._writes.connection.run(fetch_all, "PRAGMA optimize", ())
-        await self._writes.connection.close()
-        self._claim.release()
+        for session in (self._parts.look_ups, self._parts.keyed_reads):
+            await session.close()
+        with contextlib.suppress(EngineError, DatabaseError):
+            await self._parts.writer.run(self._parts.finish)
+        await self._parts.writer.close()
+        self._parts.release()
 
-    def _look(self, _connection: sqlite3.Connection) -> None:
+    def _look(self, _connection: Connection) -> None:
         # The generation has been looked at for the batch.
-        self._presence.look()
+        self._place.look()
 
-    def _run_reads(self, connection: sqlite3.Connection, batch: list[Job]) -> Outcomes:
-        self.generation.look(connection)
-        return run_reads(connection, batch)
-
-    def _run_writes(self, connection: sqlite3.Connection, batch: list[Job]) -> Outcomes:
+    def _run_writes(self, connection: Connection, batch: list[Job]) -> Outcomes:
         outcomes: Outcomes = []
-        self._presence.look()
+        self._place.look()
         mark = self.generation.mark()
         alone = len(batch) == 1
         try:
@@ -219,7 +185,7 @@ class Database:
                     outcomes.append((None, error))
                     if alone:
                         connection.execute("ROLLBACK")
-                        self._presence.look()
+                        self._place.look()
                         return outcomes
                     connection.execute("ROLLBACK TO job")
                 if not alone:
@@ -234,5 +200,5 @@ class Database:
         # Known before anybody is answered, so that what was revoked is revoked from then on.
         self.generation.learn(generation, mark)
         # The commit went into the file that was opened. If that is lost, nobody is told that anything was stored.
-        self._presence.look()
+        self._place.look()
         return outcomes

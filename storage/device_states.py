@@ -44,7 +44,7 @@ def set_status(connection: Connection, user_id: int, device_id: str, status: int
     """Sets the wipe status of a device. An unknown device becomes known."""
     connection.execute(
         """INSERT INTO devices (user_id, device_id, wipe_status) VALUES (?, ?, ?)
-               ON CONFLICT DO UPDATE SET wipe_status = excluded.wipe_status""",
+               ON CONFLICT (user_id, device_id) DO UPDATE SET wipe_status = excluded.wipe_status""",
         (user_id, device_id, status),
     )
 

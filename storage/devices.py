@@ -69,7 +69,7 @@ def _by_device(document: str, source: str) -> str:
 
 _ALL = "(SELECT device_id AS id, * FROM devices WHERE user_id = a.user_id ORDER BY device_id) d"
 # All requested devices, in that order, whether they exist or not.
-_SOME = f"(SELECT value AS id FROM {TEXTS} some) x LEFT JOIN devices d ON d.user_id = a.user_id AND d.device_id = id"
+_SOME = f"(SELECT value AS id FROM {TEXTS} wanted) x LEFT JOIN devices d ON d.user_id = a.user_id AND d.device_id = id"
 _STATUS = "json_object('status', coalesce(d.wipe_status, 0))"
 _CONTACT = "json_object('status', coalesce(d.last_connect_time, 0), 'lastconnecttime', d.last_connect_time)"
 

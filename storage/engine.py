@@ -1,7 +1,17 @@
 """What the functions of storage/ and app/transactions/ need of a database connection, whatever engine is behind it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from postroom.storage.generation import Generation
+    from postroom.storage.lanes import Job, Outcomes
+    from postroom.storage.searches import Searches, Turn
+
+#: (columns, folded words) -> the condition on `user_search x` that each of the words is somewhere in these columns, and
+#: its values.
+Matching = Callable[[Sequence[str], Sequence[str]], tuple[str, tuple[object, ...]]]
 
 
 class Rows(Protocol):
@@ -33,3 +43,60 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Rows:
         """Runs one statement for each of several lists of values."""
+
+
+class Session(Protocol):
+    """A connection with a thread of its own."""
+
+    def run(self, function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """`function(connection, *args)` on that thread, after what was asked before."""
+
+    async def close(self) -> None:
+        """Ends it."""
+
+
+class Reader(Protocol):
+    """A session for searches."""
+
+    @property
+    def pending(self) -> int:
+        """How much it has to do; that includes what still runs for somebody who has gone."""
+
+    def run(self, turn: "Turn", function: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """The result of `function(connection, *args)`. When the caller is cancelled, it is stopped or never begins.
+
+        Raises searches.OverdueError when it takes longer than the turn has seconds.
+        """
+
+    async def close(self) -> None:
+        """Stops what it does, and ends it."""
+
+
+class Place(Protocol):
+    """Where the data is."""
+
+    def look(self) -> None:
+        """Looks whether it is still there, from any thread. Raises LostDatabaseError."""
+
+    def check(self) -> None:
+        """Raises LostDatabaseError when the last look has shown that it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an engine opens for a `Database`."""
+
+    #: Name and version, for people.
+    name: str
+    writer: Session
+    look_ups: Session
+    keyed_reads: Session
+    searches: "Searches"
+    place: Place
+    generation: "Generation"
+    run_reads: "Callable[[Any, list[Job]], Outcomes]"
+    matching: Matching
+    #: The last that the writer does.
+    finish: Callable[[Any], object]
+    #: Called when everything is closed.
+    release: Callable[[], object]

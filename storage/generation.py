@@ -5,10 +5,12 @@ import time
 
 from postroom.storage.engine import Connection
 
+SELECT_GENERATION = "SELECT value FROM auth_generation"
+
 
 def find_auth_generation(connection: Connection) -> int:
     """The number as it stands on a connection; triggers in the schema count it up."""
-    (generation,) = connection.execute("SELECT value FROM auth_generation").fetchone()
+    (generation,) = connection.execute(SELECT_GENERATION).fetchone()
     return int(generation)
 
 

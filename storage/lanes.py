@@ -7,9 +7,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from postroom.storage.connections import Connection
+from postroom.storage.engine import Connection, Session
 from postroom.storage.faults import of_batch
-from postroom.storage.sqlite import sqlite3
 
 #: Most jobs of one hop, and most write transactions that share one commit. Beyond this the gain in fsyncs is gone and
 #: only the wait grows.
@@ -42,8 +41,8 @@ Outcomes = list[tuple[Any, Exception | None]]
 class Lane:
     """One connection that takes whatever waits at the same time together, in one hop to its thread."""
 
-    def __init__(self, connection: Connection, run_batch: Callable[[sqlite3.Connection, list[Job]], Outcomes]) -> None:
-        self.connection = connection
+    def __init__(self, session: Session, run_batch: Callable[[Any, list[Job]], Outcomes]) -> None:
+        self._session = session
         self._run_batch = run_batch
         #: By caller, in the order of their turns; none is empty.
         self._waiting: dict[object, deque[Job]] = {}
@@ -85,7 +84,7 @@ class Lane:
 
     async def _settle(self, batch: list[Job]) -> None:
         try:
-            outcomes = await self.connection.run(self._run_batch, batch)
+            outcomes = await self._session.run(self._run_batch, batch)
         except Exception as error:  # noqa: BLE001 - handed on to everyone who waits for this batch
             outcomes = [(None, of_batch(error)) for _ in batch]
         for job in reversed(batch[len(outcomes) :]):
@@ -99,7 +98,7 @@ class Lane:
                 job.future.set_exception(raised)
 
 
-def run_reads(connection: sqlite3.Connection, batch: list[Job]) -> Outcomes:
+def run_reads(connection: Connection, batch: list[Job]) -> Outcomes:
     """Each job by itself: there is nothing that a read could spoil for the next."""
     outcomes: Outcomes = []
     until = time.monotonic() + BATCH_SECONDS

@@ -6,6 +6,8 @@ from postroom.schemas.values.queries import ListQuery
 from postroom.schemas.values.text import fold
 from postroom.storage.searches import gathered
 
+_ASCENDING, _DESCENDING = "NULLS FIRST", "DESC NULLS LAST"
+
 #: More rows than there are.
 MOST = 1 << 62
 
@@ -40,7 +42,7 @@ def list_statement(
     # No index is needed. instr() takes the word literally: no character is a pattern.
     found += [(f"instr(fold({' || char(10) || '.join(texts)}), ?) > 0", [fold(word)]) for word in query.words]
     where = " AND ".join(condition for condition, _ in found) or "TRUE"
-    order = [f"{sort[name]}{' DESC' if descending else ''}" for name, descending in query.sort]
+    order = [f"{sort[name]} {_DESCENDING if descending else _ASCENDING}" for name, descending in query.sort]
     sql = f"""
         WITH matched AS MATERIALIZED (SELECT {alias}.* FROM {table} WHERE {where})
         SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((

@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol, cast
 
 from postroom.storage import engine
 from postroom.storage.keyring import Key, KeyFileError, Keyring, MissingKeyFileError, UnreadableSecretError
@@ -32,6 +33,10 @@ class Connection(sqlite3.Connection):
     keyring: Keyring
 
 
+class _Keyed(Protocol):
+    keyring: Keyring
+
+
 def place_of(table: str, column: str, row: object) -> str:
     """The place that an encrypted value is bound to."""
     return f"{table}.{column}.{row}"
@@ -47,15 +52,18 @@ def unseal(connection: engine.Connection, place: str, sealed: str) -> str:
     return _keyring(connection).unseal(place, sealed)
 
 
-def prepare(connection: engine.Connection, path: str) -> None:
-    """Creates the key file of a new database, and encrypts the plain secrets of an older version. KeyFileError."""
+def prepare(connection: engine.Connection, path: str, owner_of: Path) -> None:
+    """Creates the key file of a new database, and encrypts the plain secrets of an older version. KeyFileError.
+
+    root gives the file to the owner of `owner_of`.
+    """
     if _in_use(connection) is None:
         with _erasing(connection):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 # Check again: another process may have done it while this one waited for the lock.
                 if _in_use(connection) is None:
-                    _take_over(connection, Path(path))
+                    _take_over(connection, owner_of)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
@@ -152,12 +160,12 @@ def renew_token_key(connection: engine.Connection) -> None:
     connection.execute("UPDATE auth_generation SET value = value + 1")
 
 
-def _take_over(connection: engine.Connection, path: Path) -> None:
+def _take_over(connection: engine.Connection, owner_of: Path) -> None:
     keyring = _keyring(connection)
     try:
         keys = keyring.load()
     except MissingKeyFileError:
-        keys = keyring.create(path)
+        keys = keyring.create(owner_of)
     used = connection.execute("SELECT 1 FROM users UNION ALL SELECT 1 FROM ldap_configs LIMIT 1").fetchone()
     connection.execute("INSERT INTO sealing (id, key_id, remnants) VALUES (1, ?, ?)", (keys[0].id, bool(used)))
     for table, column, row, text in _stored(connection):
@@ -187,6 +195,9 @@ def _flush_log(connection: engine.Connection) -> bool:
 @contextlib.contextmanager
 def _erasing(connection: engine.Connection) -> Iterator[None]:
     """Makes SQLite overwrite deleted and replaced data with zeros inside the block."""
+    if not isinstance(connection, sqlite3.Connection):
+        yield
+        return
     (before,) = connection.execute("PRAGMA secure_delete").fetchone()
     connection.execute("PRAGMA secure_delete = ON").fetchall()
     try:
@@ -196,9 +207,7 @@ def _erasing(connection: engine.Connection) -> Iterator[None]:
 
 
 def _keyring(connection: engine.Connection) -> Keyring:
-    if not isinstance(connection, Connection):
-        raise TypeError("This connection has no keys")
-    return connection.keyring
+    return cast("_Keyed", connection).keyring
 
 
 def _stored(connection: engine.Connection) -> list[tuple[str, str, object, str]]:

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
+from postroom.storage import engine
 from postroom.storage.connections import Connection
 from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
 from postroom.storage.generation import Generation
+from postroom.storage.spelling import pair
 from postroom.storage.sqlite import sqlite3
 
 Ts = TypeVarTuple("Ts")
@@ -39,18 +41,22 @@ FEW = 100
 _STEPS = 100_000
 
 
-class _OverdueError(Exception):
+class OverdueError(Exception):
     """A search has taken all the seconds that it has on this reader."""
+
+
+#: A server builds its pages outside of this process.
+_MEASURED = pair("group_concat(iif(is_room(length(document)), document, NULL))", "group_concat(document)")
 
 
 def gathered(limit: int | None) -> str:
     """SQL that joins the documents of a page of so many (None: of all) with commas, for a search."""
     if limit is not None and limit <= FEW:
         return "group_concat(document)"
-    return "group_concat(iif(is_room(length(document)), document, NULL))"
+    return _MEASURED
 
 
-class _Turn:
+class Turn:
     """What is asked of a reader; `over` once nobody waits for it any more, or after so many seconds on it."""
 
     __slots__ = ("begun", "over", "seconds", "until")
@@ -77,7 +83,7 @@ class Reader:
     def __init__(self, connection: Connection, raw: sqlite3.Connection, generation: Generation) -> None:
         self.connection = connection
         self._generation = generation
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
         # Each is written by one thread only, so neither needs a lock.
         self._asked = self._done = 0
         self._closed = False
@@ -91,7 +97,7 @@ class Reader:
         """How much it has to do; that includes what still runs for somebody who has gone."""
         return self._asked - self._done
 
-    async def run(self, turn: _Turn, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+    async def run(self, turn: Turn, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)`. When the caller is cancelled, it is stopped or never begins."""
         if self._closed:
             raise DatabaseError("The database is closed")
@@ -107,7 +113,7 @@ class Reader:
         self._closed = True
         await self.connection.close()
 
-    def _run(self, connection: sqlite3.Connection, turn: _Turn, function: Callable[..., Any], args: Any) -> Any:
+    def _run(self, connection: sqlite3.Connection, turn: Turn, function: Callable[..., Any], args: Any) -> Any:
         try:
             if turn.over:
                 return None
@@ -122,7 +128,7 @@ class Reader:
             if self._room < 0:
                 raise LargeAnswerError("This is too much for one answer; ask for fewer entries at a time") from None
             if turn.is_overdue():
-                raise _OverdueError from None
+                raise OverdueError from None
             raise
         finally:
             self._turn = None
@@ -156,14 +162,15 @@ class Searches:
     The first is the one on which searches begin.
     """
 
-    def __init__(self, readers: Sequence[Reader], seconds: float) -> None:
+    def __init__(self, readers: Sequence[engine.Reader], seconds: float) -> None:
         self.readers = readers
         self._seconds = seconds
         self._callers: dict[object, _Own] = {}
 
-    async def run(self, function: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+    async def run(self, function: Callable[[engine.Connection, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)` on the reader that has least to do, however long it takes."""
-        return await _least_busy(self.readers).run(_Turn(), function, *args)
+        result: T = await _least_busy(self.readers).run(Turn(), function, *args)
+        return result
 
     async def search(self, caller: object, sql: str, params: Sequence[object]) -> Any:
         """The first column of a statement's first row, None without one, for a caller (any key, such as an ID).
@@ -176,12 +183,12 @@ class Searches:
         if own.in_flight >= IN_FLIGHT:
             raise CrowdedError(f"You have {IN_FLIGHT} searches under way already; wait for some of them")
         own.in_flight += 1
-        turn = _Turn()
+        turn = Turn()
         try:
             async with asyncio.timeout(self._seconds), own.running:
                 try:
-                    return await self.readers[0].run(_Turn(QUICK), fetch_value, sql, params)
-                except _OverdueError:
+                    return await self.readers[0].run(Turn(QUICK), fetch_value, sql, params)
+                except OverdueError:
                     async with own.slow:
                         return await _least_busy(self.readers[1:]).run(turn, fetch_value, sql, params)
         except TimeoutError:
@@ -191,7 +198,7 @@ class Searches:
             if not own.in_flight:
                 del self._callers[caller]
 
-    def _too_slow(self, turn: _Turn) -> Exception:
+    def _too_slow(self, turn: Turn) -> Exception:
         if turn.begun:
             return SlowSearchError(
                 f"This took longer than {self._seconds:g} seconds and was stopped; ask for something narrower, with "
@@ -200,21 +207,21 @@ class Searches:
         return CrowdedError(f"Other searches had not ended after {self._seconds:g} seconds; try again later")
 
 
-def _least_busy(readers: Sequence[Reader]) -> Reader:
+def _least_busy(readers: Sequence[engine.Reader]) -> engine.Reader:
     return min(readers, key=lambda reader: reader.pending)
 
 
-def fetch_row(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:
+def fetch_row(connection: engine.Connection, sql: str, params: Sequence[object]) -> Any:
     """The first row, or None."""
     return connection.execute(sql, params).fetchone()
 
 
-def fetch_value(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> Any:
+def fetch_value(connection: engine.Connection, sql: str, params: Sequence[object]) -> Any:
     """The first column of the first row, or None when there is no row."""
     row = fetch_row(connection, sql, params)
     return row[0] if row else None
 
 
-def fetch_all(connection: sqlite3.Connection, sql: str, params: Sequence[object]) -> list[Any]:
+def fetch_all(connection: engine.Connection, sql: str, params: Sequence[object]) -> list[Any]:
     """All rows, as tuples."""
     return connection.execute(sql, params).fetchall()

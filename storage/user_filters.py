@@ -7,6 +7,8 @@ from postroom.schemas.values.queries import UserQuery
 from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import STATUSES
 from postroom.storage import user_search
+from postroom.storage.engine import Matching
+from postroom.storage.spelling import pair
 
 #: The fields that `match` searches besides properties; `matchFields` may select some of them.
 #: Field -> kind of address to search. The column of `user_search` has the name of the field.
@@ -28,10 +30,12 @@ class Sql:
 
 
 _NOBODY = Sql("SELECT 0 AS id WHERE FALSE")
-_ROWS_OF_DOMAIN = f"x.rowid BETWEEN ? << 32 AND (? << 32) + {user_search.ID_BITS}"
+_ROWS_OF_DOMAIN = pair(
+    f"x.rowid BETWEEN ? << 32 AND (? << 32) + {user_search.ID_BITS}", "(x.domain_id = ? AND x.domain_id = ?)"
+)
 
 
-def found_by(domain_id: int | None, query: UserQuery) -> list[Sql]:
+def found_by(domain_id: int | None, query: UserQuery, matching: Matching) -> list[Sql]:
     """SELECTs of the IDs of all users whom the query finds, none twice; an empty list if it finds all.
 
     What is most selective finds users, and the rest of the query are conditions on each of them.
@@ -41,7 +45,7 @@ def found_by(domain_id: int | None, query: UserQuery) -> list[Sql]:
     if query.username is not None or query.ids is not None:
         return [_by_key(domain_id, query)]
     if query.words:
-        return _by_words(domain_id, query)
+        return _by_words(domain_id, query, matching)
     if query.filter_tags and has_index(query.filter_tags[0][0]):
         return _by_values(domain_id, query)
     if query.status is not None:
@@ -63,7 +67,7 @@ def _by_key(domain_id: int | None, query: UserQuery, ids: Sequence[int] | None =
     return _part(user_id, "users u", [*keys, _belongs(domain_id, "+u.domain_id"), *conditions])
 
 
-def _by_words(domain_id: int | None, query: UserQuery) -> list[Sql]:
+def _by_words(domain_id: int | None, query: UserQuery, matching: Matching) -> list[Sql]:
     """Users who have all words in their names or properties, and those whose ID is one of the words."""
     numbers = [int(word) for word in query.words if _is_id(query, word)]
     parts = [_by_key(domain_id, query, numbers)] if numbers else []
@@ -80,7 +84,7 @@ def _by_words(domain_id: int | None, query: UserQuery) -> list[Sql]:
     # The last column holds all other properties, also those that are not asked for.
     conditions += _of_words(query, user_id, query.words if columns[-1] == "properties" else unshown)
     if shown:
-        conditions.insert(0, Sql("x.user_search MATCH ?", (user_search.expression(columns, shown),)))
+        conditions.insert(0, Sql(*matching(columns, shown)))
     if domain_id is not None:
         conditions.insert(0, Sql(_ROWS_OF_DOMAIN, (domain_id, domain_id)))
     return [_part(user_id if domain_id is None else "x.rowid", "user_search x", conditions), *parts]

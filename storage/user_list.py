@@ -25,7 +25,10 @@ from postroom.schemas.values.queries import UserQuery
 from postroom.schemas.values.users import STATUSES
 from postroom.storage import user_search
 from postroom.storage.database import Database
+from postroom.storage.engine import Matching
+from postroom.storage.lists import MOST
 from postroom.storage.searches import gathered
+from postroom.storage.spelling import pair
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 from postroom.storage.user_filters import Sql, found_by, has_index, params_of
 from postroom.storage.user_first_pages import is_plain, plain_statement
@@ -38,21 +41,27 @@ _SORT_INDEXES: dict[str | int, str] = {"username": "users_by_name", "status": "u
 #: The counts in `domains`: column -> what it counts.
 _KEPT_COUNTS = {"active_users": {0}, "inactive_users": {1, 2, 3}, "virtual_users": {4, 5}}
 
-#: More than any page ends at.
-_MOST = 1 << 62
+#: SQLite makes the documents in the order of the page; PostgreSQL has to be told.
+_PAGE = pair("( /* page */", "(SELECT row_number() OVER () AS place, id FROM (")
+_NUMBERED = pair("/* page */ ) page", ") unnumbered) page")
+_IN_ORDER = pair("/* in order */", "ORDER BY page.place")
+_AS_MANY = pair("LIMIT (SELECT count(*) FROM found)", "LIMIT 0")  # PostgreSQL sorts all who are found
+
 
 #: (field or property tag, descending)
 SortKey = tuple[str | int, bool]
 
 
-def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[object]]:
+def list_statement(
+    domain_id: int | None, query: UserQuery, matching: Matching = user_search.matching
+) -> tuple[str, list[object]]:
     """The statement for a page of a domain: a row with the JSON of the response, or no row if there is no such domain.
 
     Without a domain, the statement for a page of all users. The administrator is in no list.
     """
     if domain_id is not None and is_plain(query):
         return plain_statement(query.level), [domain_id, query.limit, query.offset, domain_id]
-    found, sort = found_by(domain_id, query), _sort_keys(domain_id, query)
+    found, sort = found_by(domain_id, query, matching), _sort_keys(domain_id, query)
     first = Sql("")
     if not found:
         count, page = _count(domain_id, query, found), _page_of_all(domain_id, query, sort)
@@ -72,7 +81,8 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
         SELECT CAST('{{"count":' || ({count.text}) || ',"data":[' || coalesce((
                    SELECT {gathered(query.limit)}
                      FROM (SELECT {user} AS document
-                             FROM ({page.text}) page CROSS JOIN users u ON u.id = page.id & {user_search.ID_BITS})), '')
+                             FROM {_PAGE} {page.text} {_NUMBERED} CROSS JOIN users u
+                               ON u.id = page.id & {user_search.ID_BITS} {_IN_ORDER})), '')
                     || ']}}' AS BLOB)
           {home}"""
     return sql, [*first.params, *count.params, *(query.property_tags or []), *page.params, *home_params]
@@ -80,7 +90,7 @@ def list_statement(domain_id: int | None, query: UserQuery) -> tuple[str, list[o
 
 async def select_users(database: Database, domain_id: int | None, query: UserQuery, *, caller: int) -> bytes | None:
     """The response `{"count", "data"}` as JSON; None when there is no such domain. Without a domain, for all users."""
-    sql, params = list_statement(domain_id, query)
+    sql, params = list_statement(domain_id, query, database.matching)
     # A plain page takes hardly longer than a read by key. All other pages are searches.
     by_key = domain_id is not None and is_plain(query)
     page: bytes | None = await (database.fetch_by_key(sql, params) if by_key else database.search(caller, sql, params))
@@ -134,7 +144,7 @@ def _page_by_property(domain_id: int, query: UserQuery, sort: Sequence[SortKey])
     """A page of a domain by a property: who has it along its index, and then, if there is room left, who has it not."""
     along = _along(domain_id, sort)
     joins, order = _order(sort[1:])
-    end = min(query.limit + query.offset, _MOST)
+    end = min(query.limit + query.offset, MOST)
     return Sql(
         f"""WITH holders (number) AS MATERIALIZED (SELECT count(*) FROM (
                 SELECT 1 FROM properties p INDEXED BY properties_by_value
@@ -173,10 +183,10 @@ def _page_of_found(domain_id: int | None, query: UserQuery, sort: Sequence[SortK
     if domain_id is None or not (sort[0][0] in _SORT_INDEXES or has_index(sort[0][0])):
         return Sql(f"{in_order} LIMIT ? OFFSET ?", (*joins.params, query.limit, query.offset))
     along = _along(domain_id, sort)
-    end = min(query.limit + query.offset, _MOST)
+    end = min(query.limit + query.offset, MOST)
     return Sql(
         f"""WITH met (id) AS MATERIALIZED (
-                SELECT id FROM ({along.text} LIMIT (SELECT count(*) FROM found))
+                SELECT id FROM ({along.text} {_AS_MANY})
                  WHERE id IN (SELECT id FROM found) LIMIT ?)
             SELECT id FROM (SELECT id FROM met LIMIT iif((SELECT count(*) FROM met) = ?, ?, 0) OFFSET ?)
              UNION ALL

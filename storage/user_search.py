@@ -5,10 +5,11 @@ the words of a search are, they are one expression for the index. The row ID is
 `domain_id << 32` plus the ID of the user, so the users of a domain are one range, in the order of their IDs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from operator import add
 
 from postroom.storage.engine import Connection
+from postroom.storage.spelling import pair
 
 #: The property that has a column of its own, because clients search it with the names: displayname.
 DISPLAY_NAME = 0x3001001F
@@ -26,13 +27,16 @@ _DELETE_DUE = f"""
     DELETE FROM user_search
      WHERE rowid IN (SELECT {ROW_ID} FROM search_due d CROSS JOIN users u ON u.id = d.user_id)
 """
+#: PostgreSQL makes the row ID by itself.
+_COLUMNS = pair("user_search (rowid, username", "user_search (user_id, domain_id, username")
+_ID = pair(f"SELECT {ROW_ID}, /* the ID of a search row */", "SELECT u.id, u.domain_id,")
 _INSERT_DUE = f"""
-    INSERT INTO user_search (rowid, username, aliases, altnames, displayname, properties)
-    SELECT {ROW_ID},
+    INSERT INTO {_COLUMNS}, aliases, altnames, displayname, properties)
+    {_ID}
            (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'username'),
            (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'alias'),
            (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'altname'),
-           (SELECT grams(folded) FROM properties WHERE user_id = u.id AND tag = {DISPLAY_NAME}),
+           coalesce((SELECT grams(folded) FROM properties WHERE user_id = u.id AND tag = {DISPLAY_NAME}), ''),
            (SELECT grams(group_concat(folded, char(10))) FROM properties
              WHERE user_id = u.id AND tag <> {DISPLAY_NAME} AND kind = 'text')
       FROM search_due d CROSS JOIN users u ON u.id = d.user_id
@@ -60,10 +64,10 @@ def grams(text: str | None) -> str:
     return " ".join(tokens)
 
 
-def expression(columns: Iterable[str], folded_words: Iterable[str]) -> str:
-    """What MATCH takes for: each word is somewhere in these columns. No word may be empty."""
-    words = " AND ".join(_phrase(word) for word in folded_words)
-    return f"{{{' '.join(columns)}}}: ({words})"
+def matching(columns: Sequence[str], words: Sequence[str]) -> tuple[str, tuple[object, ...]]:
+    """The condition on `user_search x` that each of the folded words is somewhere in these columns. None is empty."""
+    phrases = " AND ".join(_phrase(word) for word in words)
+    return "x.user_search MATCH ?", (f"{{{' '.join(columns)}}}: ({phrases})",)
 
 
 def _phrase(word: str) -> str:

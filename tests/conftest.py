@@ -44,14 +44,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Chooses for each test whether expensive steps are real or cheap."""
+    """Chooses for each test whether expensive steps are real or cheap, and leaves out what is not about the engine."""
+    if ENGINE != "sqlite" and item.get_closest_marker("sqlite"):
+        pytest.skip("about SQLite")
     choose_prices(item)
 
 
 @pytest.fixture
-async def database() -> AsyncIterator[Database]:
-    """An empty database in memory."""
-    opened = await Database.open(":memory:")
+async def database(empty_store: dict[str, Any]) -> AsyncIterator[Database]:
+    """An empty database."""
+    opened = await Database.open(empty_store["database"], key_file=empty_store.get("key_file"))
     yield opened
     await opened.close()
 
@@ -84,18 +86,35 @@ NO_RESOLVER = (("127.0.0.1", 9),)
 
 _BEGUN = time.time()
 
+#: The engine on which the tests run that do not choose one themselves.
+ENGINE = os.environ.get("POSTROOM_TEST_ENGINE", "sqlite")
+
 StartService = Callable[..., Awaitable[Service]]
 
 
 @pytest.fixture
-async def start_service() -> AsyncIterator[StartService]:
+def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """The settings of an empty database: in memory, or on PostgreSQL where POSTROOM_TEST_ENGINE says so."""
+    if ENGINE == "sqlite":
+        return {"database": ":memory:"}
+    return {"database": request.getfixturevalue("postgresql_url"), "key_file": str(tmp_path / "postroom.key")}
+
+
+@pytest.fixture
+def shared_store(empty_store: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """The same for several processes: in a file, or on PostgreSQL."""
+    return {"database": str(tmp_path / "postroom.sqlite3")} if ENGINE == "sqlite" else empty_store
+
+
+@pytest.fixture
+async def start_service(empty_store: dict[str, Any]) -> AsyncIterator[StartService]:
     """Starts a service with any settings, and any `limits` of its connections."""
     async with AsyncExitStack() as stack:
 
         async def start(limits: Limits | None = None, **settings: Any) -> Service:
             dns = {"dns_servers": NO_RESOLVER, "dns_timeout": 0.5}
             # With the access log, which is searched for secrets (tests/support/eavesdropper.py).
-            usual = {"database": ":memory:", "admin_password": ADMIN_PASSWORD, "access_log": True, **dns}
+            usual = {**empty_store, "admin_password": ADMIN_PASSWORD, "access_log": True, **dns}
             config = Config(**{**usual, **settings})
             return await stack.enter_async_context(Service.started(config, limits))
 

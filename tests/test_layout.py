@@ -45,12 +45,16 @@ PACKAGES: dict[str, set[str]] = {
     },
 }  # fmt: skip
 
+_POSTGRESQL = ("connection", "faults", "migrating", "opening", "sessions")
 #: Libraries that only one module imports.
 ONLY_IN = {
     "aiosqlite": {"storage/connections.py"},
     "pysqlite3": {"storage/sqlite.py"},
     "sqlite3": {"storage/sqlite.py"},
     "bonsai": {"app/directory/connection.py", "app/directory/session.py"},
+    "psycopg": {
+        f"storage/postgresql/{name}.py" for name in ("connection", "faults", "migrating", "opening", "sessions")
+    },
     "legacycrypt": {"app/auth/passwords.py"},
     "argon2": {"app/auth/passwords.py"},
     "jwt": {"app/auth/tokens.py"},
@@ -154,9 +158,9 @@ def test_libraries_stay_where_they_belong() -> None:
 #: What knows SQLite: opening it, its threads and transactions, its failures. Everything else is written against
 #: `storage.engine.Connection`.
 SQLITE = {
-    "app/main.py", "storage/backup.py", "storage/claim.py", "storage/connections.py", "storage/database.py",
-    "storage/faults.py", "storage/lanes.py", "storage/migrations/__init__.py", "storage/sealed.py",
-    "storage/searches.py", "storage/sqlite.py",
+    "app/main.py", "storage/backup.py", "storage/claim.py", "storage/connections.py",
+    "storage/faults.py", "storage/migrations/__init__.py", "storage/sealed.py",
+    "storage/opening.py", "storage/searches.py", "storage/sqlite.py",
 }  # fmt: skip
 
 

@@ -117,12 +117,13 @@ def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None
     from postroom.storage.database import Database
     from postroom.storage.faults import DatabaseError, EngineError, NoDatabaseError, WrongDatabaseError
     from postroom.storage.keyring import KeyFileError, UnreadableSecretError
+    from postroom.storage.urls import shown
 
     async def run() -> str:
         config = load_config({"database": database})
         opened = await Database.open(config.database, create=False, key_file=config.key_file, unlock=unlock)
         try:
-            return await work(opened, config.database)
+            return await work(opened, shown(config.database))
         finally:
             await opened.close()
 

@@ -20,6 +20,7 @@ from postroom.app.server.runner import make_runner
 from postroom.app.server.service_socket import ServiceSocketSite
 from postroom.app.server.tls import Tls, TlsError, TlsSite
 from postroom.app.web.keys import CONTEXT
+from postroom.storage.urls import shown
 
 log = logging.getLogger("postroom")
 
@@ -154,4 +155,4 @@ def greet(
         say(f"Without a login, /api/v1/service on the socket {config.service_socket}")
     if told is not None:
         say(f"First start: log in as admin with the password {told}")
-    say(f"Database: {config.database} ({engine}). Stop with Ctrl+C.")
+    say(f"Database: {shown(config.database)} ({engine}). Stop with Ctrl+C.")

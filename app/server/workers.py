@@ -24,7 +24,8 @@ from postroom.app.server.children import in_child
 from postroom.app.server.serve import check_limits, ending_of, greet, load_tls, serve_on
 from postroom.app.server.tls import Tls
 from postroom.storage.faults import DatabaseError
-from postroom.storage.presence import Identity, identity_of
+from postroom.storage.opening import identity
+from postroom.storage.presence import Identity
 
 log = logging.getLogger("postroom")
 
@@ -96,7 +97,7 @@ class _Keeper:
         # The workers end with it: when the keeper closes it, or is gone itself, whatever has ended it.
         self._lifeline, held = os.pipe()
         self._held: int | None = held
-        self._identity = identity_of(config.database)
+        self._identity = identity(config.database)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     def start(self) -> None:

@@ -13,6 +13,8 @@ from tests.app.handlers.test_errors import BODY_ROUTES
 from tests.support.raw import RawAnswer, Talk, assert_shape, connect, parse, reset, talk
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
+pytestmark = pytest.mark.sqlite
+
 #: Stands somewhere in what is refused, and must not come back.
 MARK = b"sEcReT"
 HOST = b"Host: x\r\nX-Mark: sEcReT\r\n"

@@ -88,4 +88,41 @@ def test_every_setting_is_documented() -> None:
     """docs/configuration.md has a row for every setting and for none that is not there."""
     text = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `POSTROOM_")}
-    assert documented == {f"POSTROOM_{setting.name.upper()}" for setting in fields(Config)}
+    settings = {f"POSTROOM_{setting.name.upper()}" for setting in fields(Config)}
+    assert documented == settings | {"POSTROOM_DATABASE_FILE"}
+
+
+URL = "postgresql://postroom:secret@db.example.org/postroom"
+
+
+def test_a_database_on_a_server_needs_a_key_file() -> None:
+    """There is no file beside which the keys could be."""
+    with pytest.raises(SettingError, match="POSTROOM_KEY_FILE"):
+        load_config({}, {"POSTROOM_DATABASE": URL})
+    config = load_config({}, {"POSTROOM_DATABASE": URL, "POSTROOM_KEY_FILE": "/keys"})
+    assert (config.database, config.beside) == (URL, "/keys")
+    assert load_config({}, {"POSTROOM_KEY_FILE": "/keys"}).beside == "postroom.sqlite3"
+
+
+@pytest.mark.parametrize("url", ["mysql://u:secret@host/db", "postgresql://", "http://secret"])
+def test_a_url_of_something_else(url: str) -> None:
+    """It is refused, and the message does not show it: it may hold a password."""
+    with pytest.raises(SettingError, match="postgresql://user:password@host/name") as caught:
+        load_config({}, {"POSTROOM_DATABASE": url, "POSTROOM_KEY_FILE": "/keys"})
+    assert "secret" not in str(caught.value)
+
+
+def test_the_database_may_be_named_in_a_file(tmp_path: Path) -> None:
+    """For a URL with a password; the file counts when the variable is not set, and both are an error."""
+    path = tmp_path / "database"
+    environ = {"POSTROOM_DATABASE_FILE": str(path), "POSTROOM_KEY_FILE": "/keys"}
+    with pytest.raises(SettingError, match="cannot be read"):
+        load_config({}, environ)
+    path.write_text("\n")
+    with pytest.raises(SettingError, match="is empty"):
+        load_config({}, environ)
+    path.write_text(f"{URL}\nmore\n")
+    assert load_config({}, environ).database == URL
+    assert load_config({"database": "other.sqlite3"}, environ).database == "other.sqlite3"
+    with pytest.raises(SettingError, match="set one of them"):
+        load_config({}, {**environ, "POSTROOM_DATABASE": "x"})

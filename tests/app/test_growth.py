@@ -27,6 +27,8 @@ from tests.support.directory import directory
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import Slapd, people_ldif
 
+pytestmark = pytest.mark.sqlite
+
 ROOT = Path(__file__).parents[2]
 ORIGIN = Origin(1, "::1")
 
@@ -178,7 +180,7 @@ async def test_bounds_are_found_by_index(database: Database) -> None:
         device_states.insert_resync(connection, 0, "phone")
         connection.set_trace_callback(None)
         deletions = [sql for sql in asked if sql.strip().startswith("DELETE FROM")]
-        assert len(deletions) == 3
+        assert len(deletions) == 4
         return [row[3] for sql in deletions for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
 
     def explained(connection: sqlite3.Connection) -> list[str]:

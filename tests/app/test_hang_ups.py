@@ -13,6 +13,7 @@ from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.web.routing import Route
+from tests.support.inside import assert_sound
 from tests.support.raw import connect, reset
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
@@ -69,8 +70,7 @@ async def settled(service: Service) -> None:
 async def assert_consistent(service: Service) -> None:
     """The file is whole: every page, every reference, the counts that triggers keep, and no task that nobody runs."""
     database = service.context.database
-    assert await database.fetch_all("PRAGMA integrity_check") == [("ok",)]
-    assert await database.fetch_all("PRAGMA foreign_key_check") == []
+    await assert_sound(database)
     counted = """
         SELECT d.id
           FROM domains d

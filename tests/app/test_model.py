@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from postroom.app.config import Config
+from tests.support.inside import assert_sound, tables_of_users
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
 T = TypeVar("T")
@@ -386,10 +387,9 @@ def test_random_sequences() -> None:
 async def count_leftovers(service: Service) -> dict[str, int]:
     """Rows in tables of users' things, once every domain has been purged: only the administrator's name is left."""
     database = service.context.database
-    assert await database.fetch_all("PRAGMA foreign_key_check") == []
-    tables = await database.fetch_all("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%user_id%'")
+    await assert_sound(database)
     counts = {}
-    for (table,) in tables:
+    for table in await tables_of_users(database):
         count = await database.fetch_value(f"SELECT count(*) FROM {table} WHERE user_id <> 0")
         if count:
             counts[table] = count

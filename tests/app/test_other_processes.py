@@ -8,7 +8,6 @@ import asyncio
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
-from pathlib import Path
 
 import pytest
 
@@ -35,16 +34,18 @@ REVOCATIONS: dict[str, Callable[[sqlite3.Connection, int], object]] = {
 
 
 @pytest.fixture
-async def service(start_service: StartService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
-    """A service on a file, which trusts no address."""
+async def service(
+    start_service: StartService, shared_store: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Service:
+    """A service that trusts no address, on what other processes can open."""
     monkeypatch.setattr(main, "WATCH_INTERVAL", 3600)
-    return await start_service(database=str(tmp_path / "postroom.sqlite3"), service_networks=())
+    return await start_service(**shared_store, service_networks=())
 
 
 @pytest.fixture
-async def other(service: Service, tmp_path: Path) -> AsyncIterator[Database]:
+async def other(service: Service, shared_store: dict[str, str]) -> AsyncIterator[Database]:
     """The other process."""
-    database = await Database.open(str(tmp_path / "postroom.sqlite3"), create=False)
+    database = await Database.open(shared_store["database"], create=False, key_file=shared_store.get("key_file"))
     yield database
     await database.close()
 

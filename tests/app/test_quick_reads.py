@@ -8,6 +8,8 @@ from postroom.app.routes import ROUTES
 from postroom.storage.lanes import Lane
 from tests.support.service import Api, Service
 
+pytestmark = pytest.mark.sqlite
+
 #: What a domain may have ten thousands of.
 LARGE = {
     "users", "addresses", "properties", "devices", "grants", "store_access", "task_items", "user_roles", "fetchmail",

@@ -9,6 +9,8 @@ import pytest
 from postroom.storage.database import Database
 from postroom.storage.sqlite import sqlite3
 
+pytestmark = pytest.mark.sqlite
+
 #: Any whole number is one of these.
 UNBOUNDED = {"properties.number"}
 #: 99 is as good as any other number in these: counts, times, IDs, versions, codes of HTTP are checked otherwise.

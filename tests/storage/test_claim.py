@@ -9,6 +9,8 @@ from postroom.storage import sqlite
 from postroom.storage.database import Database
 from postroom.storage.faults import DatabaseError
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.mark.parametrize(
     ("version", "bug"),

@@ -17,6 +17,8 @@ from postroom.storage.faults import DatabaseError, NoDatabaseError, TransactionE
 from postroom.storage.migrations import latest
 from postroom.storage.sqlite import sqlite3
 
+pytestmark = pytest.mark.sqlite
+
 
 def add_pair(connection: sqlite3.Connection, name: str) -> str:
     """Two rows that belong together."""

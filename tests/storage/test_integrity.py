@@ -8,6 +8,8 @@ from postroom.storage.database import Database
 from postroom.storage.integrity import RULES, rule_of
 from postroom.storage.sqlite import sqlite3
 
+pytestmark = pytest.mark.sqlite
+
 #: Unique indexes that no input can offend: whoever writes there replaces what there is, or makes the number itself.
 INTERNAL = {
     "settings.name", "create_defaults.domain_id", "devices.user_id", "due_resyncs.user_id", "task_items.task_id",

@@ -22,7 +22,7 @@ from postroom.storage.migrations import Migration, MigrationError, latest, state
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_list import select_users
 
-pytestmark = pytest.mark.genuine
+pytestmark = [pytest.mark.sqlite, pytest.mark.genuine]
 
 DATA = Path(__file__).parents[1] / "data"
 

@@ -12,6 +12,8 @@ from postroom.storage.database import Database
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_list import list_statement
 
+pytestmark = pytest.mark.sqlite
+
 HOT_LISTS = {
     "first page": UserQuery(),
     "level 2": UserQuery(level=2),

@@ -22,6 +22,8 @@ from postroom.storage.keyring import Keyring, UnreadableSecretError
 from postroom.storage.ldap_configs import find_ldap_config
 from postroom.storage.sqlite import sqlite3
 
+pytestmark = pytest.mark.sqlite
+
 DATA = Path(__file__).parents[1] / "data"
 TOKEN_KEY = "0123456789abcdef" * 4
 

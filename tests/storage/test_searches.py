@@ -4,13 +4,15 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from postroom.storage import searches
-from postroom.storage.database import READERS, Database
+from postroom.storage.database import Database
 from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
-from postroom.storage.searches import FEW, gathered
+from postroom.storage.opening import READERS
+from postroom.storage.searches import FEW, Reader, gathered
 from postroom.storage.sqlite import sqlite3
 from tests.support.waiting import until
 
@@ -32,7 +34,7 @@ async def patient(tmp_path: Path) -> AsyncIterator[Database]:
 
 def running(database: Database) -> int:
     """How many readers have something to do."""
-    return sum(reader._turn is not None for reader in database._searches.readers)
+    return sum(cast(Reader, reader)._turn is not None for reader in database._searches.readers)
 
 
 def pending(database: Database) -> int:

@@ -14,6 +14,8 @@ from postroom.storage.sqlite import sqlite3
 from postroom.storage.writing import savepoint
 from tests.support.damage import damage, limited_files
 
+pytestmark = pytest.mark.sqlite
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that does not wait for locks."""

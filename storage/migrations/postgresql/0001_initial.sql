@@ -18,6 +18,22 @@
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE EXTENSION IF NOT EXISTS btree_gin;
 
+-- The form in which texts are compared, as schemas/values/text.py makes it; a test compares both. lower() needs a
+-- character type (LC_CTYPE) that knows more than ASCII.
+CREATE FUNCTION fold(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT CASE WHEN $1 ~ '^[\x01-\x7f]*$' THEN lower($1) ELSE
+        normalize(translate(replace(lower(normalize(regexp_replace($1,
+            '[\u00ad\u034f\u061c\u115f-\u1160\u17b4-\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]',
+            '', 'g'), NFKD)), 'ß', 'ss'),
+            'ͅςꭰꭱꭲꭳꭴꭵꭶꭷꭸꭹꭺꭻꭼꭽꭾꭿꮀꮁꮂꮃꮄꮅꮆꮇꮈꮉꮊꮋꮌꮍꮎꮏꮐꮑꮒꮓꮔꮕꮖꮗꮘꮙꮚꮛꮜꮝꮞꮟꮠꮡꮢꮣꮤꮥꮦꮧꮨꮩꮪꮫꮬꮭꮮꮯꮰꮱꮲꮳꮴꮵꮶꮷꮸꮹꮺꮻꮼꮽꮾꮿᏸᏹᏺᏻᏼᏽᲀᲁᲂᲃᲄᲅᲆᲇᲈ',
+            'ισᎠᎡᎢᎣᎤᎥᎦᎧᎨᎩᎪᎫᎬᎭᎮᎯᎰᎱᎲᎳᎴᎵᎶᎷᎸᎹᎺᎻᎼᎽᎾᎿᏀᏁᏂᏃᏄᏅᏆᏇᏈᏉᏊᏋᏌᏍᏎᏏᏐᏑᏒᏓᏔᏕᏖᏗᏘᏙᏚᏛᏜᏝᏞᏟᏠᏡᏢᏣᏤᏥᏦᏧᏨᏩᏪᏫᏬᏭᏮᏯᏰᏱᏲᏳᏴᏵвдосттъѣꙋ'), NFKC) END
+$$;
+
+-- A part of a document: from a text that is JSON, or from what is one already.
+CREATE FUNCTION as_json(json) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT $1';
+CREATE FUNCTION as_json(text) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT CAST($1 AS json)';
+CREATE FUNCTION as_json(bigint) RETURNS json LANGUAGE sql IMMUTABLE PARALLEL SAFE AS 'SELECT to_json($1)';
+
 -- Whose tables these are, and the number of the last migration. Tables without this row belong to something else.
 CREATE TABLE schema_version (
     program text COLLATE "C" CONSTRAINT schema_version_program_pkey PRIMARY KEY CHECK (program = 'postroom'),
@@ -337,6 +353,9 @@ INSERT INTO auth_generation (id, value) VALUES (1, 1);
 CREATE TABLE user_search (
     user_id     bigint CONSTRAINT user_search_user_id_pkey PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     domain_id   bigint NOT NULL CHECK (domain_id > 0),
+    -- The users of a domain are one range of it.
+    rowid       bigint GENERATED ALWAYS AS ((domain_id << 32) + user_id) STORED
+                CONSTRAINT user_search_rowid_key UNIQUE,
     username    text COLLATE "C" NOT NULL,
     aliases     text COLLATE "C" NOT NULL,
     altnames    text COLLATE "C" NOT NULL,

@@ -13,6 +13,7 @@ from postroom.app.config import Config
 from postroom.app.directory.client import Directory
 from postroom.app.services.tasks import Tasks
 from postroom.storage.sqlite import sqlite3
+from tests.support.inside import forbid
 from tests.support.people import CONFIG, add_person, document
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.slapd import Slapd
@@ -108,13 +109,7 @@ async def test_all_or_nothing(service: Service, admin: Api, ids: dict[str, int])
     granter = f"/domains/{ids['b']}/users/{(await admin.make_user(ids['b'], 'g'))['ID']}"
     await admin.put(f"{granter}/delegates", ["u@a.example"])
 
-    def break_it(connection: sqlite3.Connection) -> None:
-        connection.execute(
-            "CREATE TRIGGER broken BEFORE DELETE ON addresses WHEN old.address = 'u@b.example' "
-            "BEGIN SELECT raise(ABORT, 'broken'); END"
-        )
-
-    await service.context.database.write(break_it)
+    await service.context.database.write(forbid, "DELETE", "old.address = 'u@b.example'", "broken")
     for leave in LEAVING.values():
         with pytest.raises(AssertionError):
             await leave(admin, ids)

@@ -15,6 +15,8 @@ from postroom.storage.sqlite import sqlite3
 from tests.support.damage import damage, limited_files
 from tests.support.service import ADMIN_PASSWORD, Answer, Api, Service
 
+pytestmark = pytest.mark.sqlite
+
 StartService = Callable[..., Awaitable[Service]]
 
 #: The ways in which handlers and services ask the database.

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.inside import assert_sound
 from tests.support.service import USER_PASSWORD, Api, Service
 
 LEVEL_0 = {"ID", "domainname", "displayname"}
@@ -148,7 +149,7 @@ async def test_purge_removes_everything(admin: Api, service: Service, domain: in
     await admin.refused(404, "GET", f"/domains/{domain}/users")
     await admin.refused(404, "DELETE", f"/system/domains/{domain}?purge=true")
     database = service.context.database
-    assert await database.fetch_all("PRAGMA foreign_key_check") == []
+    await assert_sound(database)
     assert await database.fetch_value("SELECT count(*) FROM role_permissions") == 0
     assert await database.fetch_value("SELECT count(*) FROM users") == 2  # admin and far@other.org
     again = await admin.make_domain("example.org")
@@ -196,7 +197,7 @@ async def test_a_purge_takes_the_role_along(service: Service, admin: Api) -> Non
     assert (await admin.get(f"/system/roles/{other['ID']}"))["name"] == other["name"]
     # The name is free: another domain of that name gets a role of that name.
     assert (await make_with_role(admin, "example.org"))[1]["name"] == role["name"]
-    assert await service.context.database.fetch_all("PRAGMA foreign_key_check") == []
+    await assert_sound(service.context.database)
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ async def test_internal_error_shows_nothing(
     assert admin.headers["Authorization"].split()[1] not in caplog.text
 
 
+@pytest.mark.sqlite
 async def test_a_full_disk_loses_nothing_and_is_a_503(service: Service, admin: Api, domain: int) -> None:
     """When SQLite itself has no room, the write is refused, nothing of it is there, and reads go on."""
     database = service.context.database

@@ -12,6 +12,7 @@ from postroom.app.services import ldap_sync_run
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.tasks import COMPLETED
 from tests.support.faults import answering, fault_server
+from tests.support.inside import forbid
 from tests.support.people import CONFIG, item_of, sync
 from tests.support.service import Api, Service
 
@@ -207,13 +208,7 @@ async def test_what_the_database_refuses_skips_one_entry(service: Service, admin
     """A rule of the database that no code foresaw makes an item with a plain sentence, or a 400; the others go on."""
     domain = await admin.make_domain("example.org")
 
-    def forbid(connection: sqlite3.Connection) -> None:
-        connection.execute(
-            """CREATE TRIGGER forbid BEFORE INSERT ON addresses WHEN new.key = 'bad@example.org'
-               BEGIN SELECT raise(ABORT, 'no such luck'); END"""
-        )
-
-    await service.context.database.write(forbid)
+    await service.context.database.write(forbid, "INSERT", "new.key = 'bad@example.org'", "no such luck")
     people = {f"cn={name}": person("example.org", name) for name in ("first", "bad", "last")}
     async with fault_server(answering(people)) as address:
         await admin.put(f"{CONFIG}?force=true", document(address))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartService
+from tests.support.inside import tables_of_users
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
 
 LEVEL_0 = {"ID", "username"}
@@ -318,13 +319,13 @@ async def test_delete_leaves_no_row_behind(admin: Api, service: Service, domain:
     )
     database = service.context.database
     await admin.delete(f"/domains/{domain}/users/{user['ID']}")
-    tables = await database.fetch_all("SELECT name FROM sqlite_master WHERE sql LIKE '%user_id%' AND type = 'table'")
+    tables = await tables_of_users(database)
     assert len(tables) >= 10
-    for (table,) in tables:
+    for table in tables:
         rows = await database.fetch_value(f"SELECT count(*) FROM {table} WHERE user_id = ?", (user["ID"],))
         assert rows == 0, table
-    match = "SELECT count(*) FROM user_search WHERE user_search MATCH 'lo'"
-    assert await database.fetch_value(match) == 0
+    condition, values = database.matching(["username", "displayname"], ["lo"])
+    assert await database.fetch_value(f"SELECT count(*) FROM user_search x WHERE {condition}", values) == 0
 
 
 async def test_administrator_cannot_be_deleted(admin: Api, domain: int) -> None:

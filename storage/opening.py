@@ -1,0 +1,76 @@
+"""Opens a database, whichever engine it is for."""
+
+from functools import partial
+from typing import Final
+
+from postroom.storage import sqlite
+from postroom.storage.claim import Claim
+from postroom.storage.connections import IN_MEMORY, connect, prepare_file
+from postroom.storage.engine import Connection, Parts
+from postroom.storage.faults import WrongDatabaseError
+from postroom.storage.generation import Generation, find_auth_generation
+from postroom.storage.keyring import Keyring
+from postroom.storage.lanes import Job, Outcomes, run_reads
+from postroom.storage.presence import Identity, Presence, identity_of
+from postroom.storage.searches import Reader, Searches
+from postroom.storage.urls import is_url
+from postroom.storage.user_search import matching
+
+#: Connections for searches and lists.
+READERS: Final = 3
+
+
+def identity(database: str) -> Identity:
+    """Which database this leads to at the moment; None when it leads nowhere. A server sees to its own."""
+    return (0, 0) if is_url(database) else identity_of(database)
+
+
+async def open_parts(name: str, key_file: str | None, *, create: bool, unlock: bool, search_timeout: float) -> Parts:
+    """What `Database.open` opens; it says what the arguments mean and what this raises."""
+    if not is_url(name):
+        return await _open_file(name, key_file, create=create, unlock=unlock, search_timeout=search_timeout)
+    try:
+        from postroom.storage.postgresql import parts
+    except ImportError:
+        raise WrongDatabaseError("PostgreSQL needs another package: pip install 'postroom[postgresql]'") from None
+    if key_file is None:
+        raise WrongDatabaseError(
+            "With PostgreSQL, POSTROOM_KEY_FILE has to name the file with the keys of stored secrets, "
+            "which is the same on all nodes"
+        )
+    return await parts.open_parts(name, key_file, READERS, create=create, unlock=unlock, search_timeout=search_timeout)
+
+
+async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: bool, search_timeout: float) -> Parts:
+    prepare_file(path, create=create)
+    claim = Claim(path, in_memory=path == IN_MEMORY)
+    keyring = Keyring(key_file or (f"{path}.key" if path != IN_MEMORY else None))
+    try:
+        connections, raw = await connect(path, keyring, 2 + READERS, create=create, unlock=unlock)
+        generation = Generation(await connections[0].run(find_auth_generation))
+    except BaseException:
+        claim.release()
+        raise
+    readers = [Reader(*both, generation) for both in zip(connections[3:], raw[3:], strict=True)]
+    return Parts(
+        name=f"SQLite {sqlite.VERSION}",
+        writer=connections[0],
+        look_ups=connections[1],
+        keyed_reads=connections[2],
+        searches=Searches(readers, search_timeout),
+        place=Presence(path),
+        generation=generation,
+        run_reads=partial(_look_and_read, generation=generation),
+        matching=matching,
+        finish=_optimize,
+        release=claim.release,
+    )
+
+
+def _look_and_read(connection: Connection, batch: list[Job], generation: Generation) -> Outcomes:
+    generation.look(connection)
+    return run_reads(connection, batch)
+
+
+def _optimize(connection: Connection) -> None:
+    connection.execute("PRAGMA optimize").fetchall()

@@ -1,0 +1,1 @@
+"""PostgreSQL as the engine. Needs the extra postroom[postgresql]."""

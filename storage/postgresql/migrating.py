@@ -1,0 +1,104 @@
+"""Makes the schema of a PostgreSQL database, and brings it up to date: see storage/migrations/postgresql/."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import psycopg
+
+from postroom.storage.faults import WrongDatabaseError
+from postroom.storage.postgresql.connection import Connection
+from postroom.storage.postgresql.faults import told
+from postroom.storage.postgresql.opening import OLDEST
+from postroom.storage.urls import shown
+
+#: Whoever migrates holds this lock, so of several nodes that start at once one does and the others wait.
+_LOCK: Final = 0x6D69_6772_6174_6531
+#: Milliseconds to wait for it.
+_PATIENCE: Final = 60_000
+
+
+@cache
+def _scripts() -> dict[int, str]:
+    """Version -> the script that leads to it, in order."""
+    folder = files("postroom.storage.migrations").joinpath("postgresql")
+    found = {int(file.name[:4]): file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
+    return dict(sorted(found.items()))
+
+
+def prepare(connection: Connection, url: str, *, create: bool) -> None:
+    """Looks whether postroom can use the database; with `create` it makes the schema or brings it up to date.
+
+    Raises WrongDatabaseError.
+    """
+    try:
+        wrong = _unsuitable(connection.raw) or (
+            _migrate(connection.raw) if create else _not_current(_version(connection.raw))
+        )
+    except psycopg.errors.InsufficientPrivilege as error:
+        wrong = f"the user lacks a right: {error.diag.message_primary}"
+    except psycopg.Error as error:
+        raise told(error) from error
+    if wrong is not None:
+        raise WrongDatabaseError(f"Cannot open the database {shown(url)}: {wrong}")
+
+
+def _unsuitable(raw: psycopg.Connection[Any]) -> str | None:
+    if raw.info.server_version < OLDEST * 10_000:
+        return f"PostgreSQL {raw.info.server_version // 10_000} is too old; {OLDEST} or newer is needed"
+    row = raw.execute("SELECT current_setting('server_encoding'), lower('Ä') = 'ä', pg_is_in_recovery()").fetchone()
+    encoding, knows_letters, is_replica = row or ("", False, False)
+    if encoding != "UTF8":
+        return f"it is encoded in {encoding}; create it with ENCODING 'UTF8'"
+    if not knows_letters:
+        return "its character type knows ASCII only; create it with LC_CTYPE 'C.UTF-8' and TEMPLATE template0"
+    return "the server is a replica, which can only be read" if is_replica else None
+
+
+def _version(raw: psycopg.Connection[Any]) -> int | None:
+    """The version of the schema; 0 for an empty database, None for one of something else."""
+    tables = raw.execute(
+        "SELECT count(*), count(*) FILTER (WHERE relname = 'schema_version')"
+        " FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v', 'p')"
+    ).fetchone()
+    if tables is None or tables[0] == 0:
+        return 0
+    if not tables[1]:
+        return None
+    row = raw.execute("SELECT version FROM schema_version WHERE program = 'postroom'").fetchone()
+    return int(row[0]) if row else None
+
+
+def _not_current(version: int | None) -> str | None:
+    latest = max(_scripts())
+    if version is None:
+        return "it has tables of something else"
+    if version > latest:
+        return f"it was made by a newer version of postroom (schema {version}, this one knows {latest})"
+    if version == 0:
+        return "there is nothing in it"
+    if version < latest:
+        return (
+            f"it is of an older version of postroom (schema {version}, this one needs {latest}); "
+            "the service brings it up to date when it starts"
+        )
+    return None
+
+
+def _migrate(raw: psycopg.Connection[Any]) -> str | None:
+    if _version(raw) == max(_scripts()):
+        return None
+    with raw.transaction():
+        raw.execute(f"SET LOCAL lock_timeout = {_PATIENCE}")
+        raw.execute("SET LOCAL statement_timeout = 0")
+        raw.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        # Asked again: another node may have done it meanwhile.
+        version = _version(raw)
+        if version is None or version > max(_scripts()):
+            return _not_current(version)
+        for number, script in _scripts().items():
+            if number > version:
+                # Without parameters a script may have several statements.
+                raw.execute(script.encode(), prepare=False)
+                raw.execute("UPDATE schema_version SET version = $1", (number,))
+    return None
