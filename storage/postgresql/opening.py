@@ -76,7 +76,11 @@ def _parameters(url: str) -> dict[str, Any]:
         "statement_timeout": STATEMENT_TIMEOUT,
         "idle_in_transaction_session_timeout": IDLE_TIMEOUT,
     }
-    options = [str(given.get("options", "")), *(f"-c {name}={seconds}s" for name, seconds in limits.items())]
+    options = [
+        str(given.get("options", "")),
+        "-c jit=off",
+        *(f"-c {name}={seconds}s" for name, seconds in limits.items()),
+    ]
     return {
         "connect_timeout": CONNECT_TIMEOUT,
         "application_name": "postroom",
@@ -92,8 +96,10 @@ def _parameters(url: str) -> dict[str, Any]:
     }
 
 
-def connect(url: str, keyring: Keyring, *, read_only: bool = False) -> Connection:
-    """A session. Raises DatabaseError when there is no way to the server now, WrongDatabaseError for what stays."""
+def connect(url: str, keyring: Keyring, *, read_only: bool = False, by_key: bool = True) -> Connection:
+    """A session; `by_key`: its statements find what they need by key, so that one plan is right for all values.
+
+    Raises DatabaseError when there is no way to the server now, WrongDatabaseError for what stays."""
     parameters = _parameters(url)
     try:
         raw = psycopg.connect(**parameters, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=0)
@@ -110,6 +116,8 @@ def connect(url: str, keyring: Keyring, *, read_only: bool = False) -> Connectio
         "SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
     )
+    if by_key:
+        raw.execute("SET plan_cache_mode = force_generic_plan")
     if read_only:
         raw.execute("SET default_transaction_read_only = on")
     return Connection(raw, keyring)

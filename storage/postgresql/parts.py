@@ -34,7 +34,11 @@ async def open_parts(
     """Sessions to read and to write. Raises DatabaseError, WrongDatabaseError."""
     keyring = Keyring(key_file)
     writer = Session(partial(connect, url, keyring))
-    sessions = [writer, *(Session(partial(connect, url, keyring, read_only=True)) for _ in range(2 + readers))]
+    by_key, searching = (
+        [Session(partial(connect, url, keyring, read_only=True, by_key=by_key)) for _ in range(number)]
+        for by_key, number in ((True, 2), (False, readers))
+    )
+    sessions = [writer, *by_key, *searching]
     try:
         await writer.run(_prepare, url, key_file, create, unlock)
         # The others connect when they are first needed, and then stay.
@@ -45,7 +49,7 @@ async def open_parts(
         if isinstance(error, KeyFileError):
             raise WrongDatabaseError(str(error)) from None
         raise
-    look_ups, keyed, *searching = sessions[1:]
+    look_ups, keyed = by_key
     return Parts(
         name=f"PostgreSQL {(version or '').split(' ')[0]}",
         writer=writer,

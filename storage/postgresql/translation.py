@@ -24,6 +24,9 @@ _NO_NAME: Final = frozenset(
     {"", ")", ",", "WHERE", "ORDER", "GROUP", "LIMIT", "UNION", "JOIN", "LEFT", "CROSS", "HAVING", "ON"}
 )
 
+#: What SQLite has for JSON's true and false.
+_BOOLEAN: Final = re.compile(r"CASE WHEN (.*) THEN 'true' ELSE 'false' END", re.DOTALL)
+
 #: Most texts that are remembered. Some have as many variants as a client's query has values.
 _REMEMBERED: Final = 4096
 
@@ -35,6 +38,14 @@ def _named(name: str) -> Callable[[list[str]], str]:
 def _if(arguments: list[str]) -> str:
     condition, then, otherwise = arguments
     return f"CASE WHEN {condition} THEN {then} ELSE {otherwise} END"
+
+
+def _json(arguments: list[str]) -> str:
+    """PostgreSQL has booleans, and a part of a document that is JSON already."""
+    (value,) = arguments
+    if found := _BOOLEAN.fullmatch(value):
+        return f"({found[1]})"
+    return value if value.startswith(("(SELECT coalesce(json_", "json_build_")) else f"as_json({value})"
 
 
 def _cast(arguments: list[str]) -> str:
@@ -71,7 +82,7 @@ def _extreme(single: str, several: str) -> Callable[[list[str]], str]:
 _TYPES: Final = {"BLOB": "varchar", "INTEGER": "bigint"}
 
 _FUNCTIONS: Final[dict[str, Callable[[list[str]], str]]] = {
-    "json": _named("as_json"),
+    "json": _json,
     "json_array": _named("json_build_array"),
     "json_object": _named("json_build_object"),
     "json_group_array": lambda arguments: f"coalesce(json_agg({arguments[0]}), '[]')",
