@@ -26,6 +26,8 @@ class Config:
     host: tuple[str, ...] = ("127.0.0.1", "::1")
     port: int = 8080
     database: str = "postroom.sqlite3"
+    #: URLs of servers that follow that of the database; searches are asked there.
+    database_replicas: tuple[str, ...] = ()
     #: The file with the keys of stored secrets; None: beside the database, with its name and `.key` at the end.
     key_file: str | None = None
     #: For TLS, PEM files: the certificate with its chain, and its key; None: plain HTTP.
@@ -101,6 +103,8 @@ def load_config(options: Mapping[str, object] | None = None, environ: Mapping[st
         except ValueError as error:
             raise SettingError(f"{name}: {error}") from None
     config = Config(**values)  # type: ignore[arg-type]
+    if config.database_replicas and "://" not in config.database:
+        raise SettingError("POSTROOM_DATABASE_REPLICAS: only a PostgreSQL database has replicas")
     if "://" in config.database and config.key_file is None:
         raise SettingError("POSTROOM_DATABASE names a server, so POSTROOM_KEY_FILE has to name the file with the keys")
     if (config.tls_cert is None) != (config.tls_key is None):
@@ -126,6 +130,7 @@ _PARSERS = {
     "host": settings.hosts,
     "port": lambda text: settings.whole(text, 0, 65535, "a port number between 0 and 65535"),
     "database": settings.database,
+    "database_replicas": settings.databases,
     "tls_cert": settings.readable_file,
     "tls_key": settings.readable_file,
     "admin_password": settings.password,

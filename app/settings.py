@@ -126,6 +126,14 @@ def database(text: str) -> str:
     return text
 
 
+def databases(text: str) -> tuple[str, ...]:
+    """URLs of PostgreSQL databases, separated by white space: a URL may have commas."""
+    found = tuple(database(each) for each in text.split())
+    if not all("://" in each for each in found):
+        raise ValueError("name URLs of PostgreSQL databases")
+    return found
+
+
 def first_line(path: str) -> str:
     """The first line of a file, which must not be empty."""
     try:

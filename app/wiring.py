@@ -28,7 +28,11 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
     running on the database. Raises DatabaseError, NoDatabaseError, WrongDatabaseError.
     """
     database = await Database.open(
-        config.database, create=create, key_file=config.key_file, search_timeout=config.search_timeout
+        config.database,
+        create=create,
+        key_file=config.key_file,
+        search_timeout=config.search_timeout,
+        replicas=config.database_replicas,
     )
     passwords, throttle = Passwords(), Throttle(config.login_failures, config.login_delay)
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)

@@ -59,6 +59,7 @@ class Database:
         key_file: str | None = None,
         unlock: bool = True,
         search_timeout: float = SEARCH_TIMEOUT,
+        replicas: Sequence[str] = (),
     ) -> "Database":
         """Opens a file, `:memory:` or the URL of a PostgreSQL database; makes the schema or brings it up to date.
 
@@ -67,9 +68,12 @@ class Database:
         NoDatabaseError when there is no such file, WrongDatabaseError when it is of an older version, too.
 
         The keys of stored secrets are in `key_file`, or else `<path>.key`; WrongDatabaseError when it cannot be used,
-        unless they are not to be unlocked.
+        unless they are not to be unlocked. `replicas`: URLs of servers that follow the PostgreSQL server; searches are
+        asked there.
         """
-        return cls(await open_parts(path, key_file, create=create, unlock=unlock, search_timeout=search_timeout))
+        return cls(
+            await open_parts(path, key_file, replicas, create=create, unlock=unlock, search_timeout=search_timeout)
+        )
 
     async def look_up(self, sql: str, params: Sequence[object] = ()) -> Any:
         """The row of an account or a setting, or None: what decides who somebody is and what they may do.

@@ -1,5 +1,6 @@
 """Opens a database, whichever engine it is for."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -25,7 +26,9 @@ def identity(database: str) -> Identity:
     return (0, 0) if is_url(database) else identity_of(database)
 
 
-async def open_parts(name: str, key_file: str | None, *, create: bool, unlock: bool, search_timeout: float) -> Parts:
+async def open_parts(
+    name: str, key_file: str | None, replicas: Sequence[str], *, create: bool, unlock: bool, search_timeout: float
+) -> Parts:
     """What `Database.open` opens; it says what the arguments mean and what this raises."""
     if not is_url(name):
         return await _open_file(name, key_file, create=create, unlock=unlock, search_timeout=search_timeout)
@@ -38,7 +41,7 @@ async def open_parts(name: str, key_file: str | None, *, create: bool, unlock: b
             "With PostgreSQL, POSTROOM_KEY_FILE has to name the file with the keys of stored secrets, "
             "which is the same on all nodes"
         )
-    return await parts.open_parts(name, key_file, READERS, create=create, unlock=unlock, search_timeout=search_timeout)
+    return await parts.open_parts(name, key_file, replicas, create=create, unlock=unlock, search_timeout=search_timeout)
 
 
 async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: bool, search_timeout: float) -> Parts:

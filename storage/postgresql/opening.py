@@ -2,7 +2,7 @@
 
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 from psycopg import conninfo
@@ -24,6 +24,10 @@ STATEMENT_TIMEOUT: Final = 60
 IDLE_TIMEOUT: Final = 60
 
 _NO_URL: Final = "is no URL of a PostgreSQL database: postgresql://user:password@host/name"
+
+
+#: What a session is for.
+Kind = Literal["writer", "by key", "searches", "replica"]
 
 
 class _BoolDumper(Int8Dumper):
@@ -96,18 +100,18 @@ def _parameters(url: str) -> dict[str, Any]:
     }
 
 
-def connect(url: str, keyring: Keyring, *, read_only: bool = False, by_key: bool = True) -> Connection:
-    """A session; `by_key`: its statements find what they need by key, so that one plan is right for all values.
-
-    Raises DatabaseError when there is no way to the server now, WrongDatabaseError for what stays."""
+def connect(url: str, keyring: Keyring, *, kind: Kind = "writer") -> Connection:
+    """A session. Raises DatabaseError when there is no way to the server now, WrongDatabaseError for what stays."""
     parameters = _parameters(url)
+    if kind == "replica":
+        parameters = {**parameters, "target_session_attrs": "any"}
     try:
         raw = psycopg.connect(**parameters, autocommit=True, cursor_factory=psycopg.RawCursor, prepare_threshold=0)
     except psycopg.Error as error:
         raise _refused(url, error) from None
     raw.prepared_max = 500
-    for kind, dumper in ((int, Int8Dumper), (bool, _BoolDumper), (str, _StrDumper)):
-        raw.adapters.register_dumper(kind, dumper)
+    for python, dumper in ((int, Int8Dumper), (bool, _BoolDumper), (str, _StrDumper)):
+        raw.adapters.register_dumper(python, dumper)
     for name, loader in (("varchar", _BytesLoader), ("json", _TextLoader), ("jsonb", _TextLoader)):
         raw.adapters.register_loader(name, loader)
     raw.adapters.register_loader("numeric", _NumberLoader)
@@ -116,9 +120,10 @@ def connect(url: str, keyring: Keyring, *, read_only: bool = False, by_key: bool
         "SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
     )
-    if by_key:
+    if kind in ("writer", "by key"):
+        # Such statements find what they need by key, so that one plan is right for all values.
         raw.execute("SET plan_cache_mode = force_generic_plan")
-    if read_only:
+    if kind != "writer":
         raw.execute("SET default_transaction_read_only = on")
     return Connection(raw, keyring)
 

@@ -1,21 +1,28 @@
 """Opens a PostgreSQL database for `storage.database`."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
+from itertools import cycle
 from pathlib import Path
+from typing import Final
 
-from postroom.storage import sealed
+from postroom.storage import engine, sealed
 from postroom.storage.engine import Parts
 from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.generation import Generation, find_auth_generation
 from postroom.storage.keyring import KeyFileError, Keyring
 from postroom.storage.postgresql.connection import Connection
 from postroom.storage.postgresql.migrating import prepare
-from postroom.storage.postgresql.opening import connect
+from postroom.storage.postgresql.opening import Kind, connect
+from postroom.storage.postgresql.replicas import ReplicaReader
 from postroom.storage.postgresql.search import matching
 from postroom.storage.postgresql.sessions import Reader, Session, run_together
 from postroom.storage.searches import Searches
 from postroom.storage.urls import shown
+
+#: Sessions for searches and lists.
+READERS: Final = 3
 
 
 class Server:
@@ -29,16 +36,17 @@ class Server:
 
 
 async def open_parts(
-    url: str, key_file: str, readers: int, *, create: bool, unlock: bool, search_timeout: float
+    url: str, key_file: str, replicas: Sequence[str], *, create: bool, unlock: bool, search_timeout: float
 ) -> Parts:
     """Sessions to read and to write. Raises DatabaseError, WrongDatabaseError."""
     keyring = Keyring(key_file)
-    writer = Session(partial(connect, url, keyring))
-    by_key, searching = (
-        [Session(partial(connect, url, keyring, read_only=True, by_key=by_key)) for _ in range(number)]
-        for by_key, number in ((True, 2), (False, readers))
-    )
-    sessions = [writer, *by_key, *searching]
+
+    def session(kind: Kind, host: str = url) -> Session:
+        return Session(partial(connect, host, keyring, kind=kind))
+
+    writer, look_ups, keyed = session("writer"), session("by key"), session("by key")
+    searching = [session("searches") for _ in range(READERS)]
+    sessions = [writer, look_ups, keyed, *searching]
     try:
         await writer.run(_prepare, url, key_file, create, unlock)
         # The others connect when they are first needed, and then stay.
@@ -49,13 +57,18 @@ async def open_parts(
         if isinstance(error, KeyFileError):
             raise WrongDatabaseError(str(error)) from None
         raise
-    look_ups, keyed = by_key
+    readers: list[engine.Reader] = [Reader(each, generation) for each in searching]
+    if replicas:
+        readers = [
+            ReplicaReader(Reader(session("replica", replica), None), Reader(each, generation), look_ups, generation)
+            for each, replica in zip(searching, cycle(replicas), strict=False)
+        ]
     return Parts(
         name=f"PostgreSQL {(version or '').split(' ')[0]}",
         writer=writer,
         look_ups=look_ups,
         keyed_reads=keyed,
-        searches=Searches([Reader(session, generation) for session in searching], search_timeout),
+        searches=Searches(readers, search_timeout),
         place=Server(),
         generation=generation,
         run_reads=partial(run_together, generation=generation),

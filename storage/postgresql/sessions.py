@@ -80,8 +80,9 @@ def run_together(connection: Connection, batch: list[Job], generation: Generatio
 class Reader:
     """A session for searches: see storage/searches.py. The server is told to stop what nobody waits for any more."""
 
-    def __init__(self, session: Session, generation: Generation) -> None:
+    def __init__(self, session: Session, generation: Generation | None) -> None:
         self._session = session
+        #: None on a replica, which does not know the current one.
         self._generation = generation
         self._turn: Turn | None = None
         #: Held while a statement is being stopped, so that it cannot be the next one that is hit.
@@ -123,7 +124,8 @@ class Reader:
             turn.begin()
             self._turn = turn
             connection.limit(turn.seconds)
-            self._generation.look(connection)
+            if self._generation is not None:
+                self._generation.look(connection)
             return function(connection, *args)
         except DatabaseError as error:
             if isinstance(error.__cause__, psycopg.errors.QueryCanceled):

@@ -76,13 +76,17 @@ class PostgreSQL:
 
     By default it keeps every commit, like any server. A `fast` one is in memory where there is room, and waits for no
     disk: it keeps its commits when it is killed, but not when the machine crashes. With `tcp` it listens on `port` of
-    the loopback interface as well, and wants a password there. `settings` go to postgresql.conf.
+    the loopback interface as well, and wants a password there. One that `follows` another (without tcp) is its replica.
+    `settings` go to postgresql.conf.
     """
 
-    def __init__(self, *, fast: bool = False, tcp: bool = False, **settings: str) -> None:
+    def __init__(
+        self, *, fast: bool = False, tcp: bool = False, follows: "PostgreSQL | None" = None, **settings: str
+    ) -> None:
         self.port = free_port() if tcp else _PORT
         self._fast = fast
         self._tcp = tcp
+        self._primary = follows
         self._settings = {**_SETTINGS, **(_FAST if fast else {}), **settings}
         self._folder: Path | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -102,7 +106,8 @@ class PostgreSQL:
         try:
             self._initialise(folder)
             self.start()
-            self.admin.execute(SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(Identifier(OWNER), PASSWORD))
+            if self._primary is None:
+                self.admin.execute(SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(Identifier(OWNER), PASSWORD))
         except BaseException:
             self.close()
             raise
@@ -224,7 +229,7 @@ class PostgreSQL:
         account = self._account
         if account is not None:
             os.chown(folder, account.pw_uid, account.pw_gid)
-        made = self._spawn(
+        made = self._spawn(*self._copied(folder)) if self._primary else self._spawn(
             "initdb", "-D", str(folder / "data"), "--no-sync", f"--username={SUPERUSER}", "--encoding=UTF8",
             "--locale=C.UTF-8", "--lc-collate=C", "--auth-local=trust", "--auth-host=scram-sha-256",
         )  # fmt: skip
@@ -237,6 +242,12 @@ class PostgreSQL:
         }
         with (folder / "data" / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in {**self._settings, **where}.items())
+
+    def _copied(self, folder: Path) -> tuple[str, ...]:
+        """The command that makes a follower of the primary."""
+        of = cast("PostgreSQL", self._primary).folder
+        target = ("-D", str(folder / "data"), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        return ("pg_basebackup", "-h", str(of), "-p", str(_PORT), "-U", SUPERUSER, *target)
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         account = self._account
