@@ -71,8 +71,14 @@ async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: b
 
 
 def _look_and_read(connection: Connection, batch: list[Job], generation: Generation) -> Outcomes:
-    generation.look(connection)
-    return run_reads(connection, batch)
+    # One read transaction for all of them: each of its own would take 2 µs more, a fifth of a read by key.
+    connection.execute("BEGIN")
+    try:
+        generation.look(connection)
+        return run_reads(connection, batch)
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 def _optimize(connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """Connections that are shared: one caller after the other, and no hop longer than a moment."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ import pytest
 from postroom.storage import database as database_module
 from postroom.storage import lanes
 from postroom.storage.database import Database
+from postroom.storage.generation import find_auth_generation
 from postroom.storage.lanes import ASKER
 from postroom.storage.sqlite import sqlite3
 
@@ -78,3 +80,29 @@ async def test_a_hop_is_short(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
     await asyncio.gather(*greedy, modest)
     assert order.index(2) <= 10
     assert order.count(1) == 20
+
+
+async def test_readers_of_one_hop_see_the_same(file_database: Database) -> None:
+    """A hop reads in one transaction: what is committed meanwhile is seen by the next."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(_connection: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait()
+
+    def change_and_look(connection: sqlite3.Connection) -> int:
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
+        with contextlib.closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE auth_generation SET value = value + 1")
+        return find_auth_generation(connection)
+
+    read = file_database.look_up_by
+    first = asked(read, 1, wait)
+    await asyncio.to_thread(begun.wait)
+    before = file_database.generation.value
+    together = asked(read, 1, change_and_look), asked(read, 1, find_auth_generation)
+    await asyncio.sleep(0)
+    go_on.set()
+    await first
+    assert set(await asyncio.gather(*together)) == {before}
+    assert await read(find_auth_generation) == before + 1
