@@ -7,7 +7,7 @@ been deleted or suspended, or have lost a role.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final
 
 from aiohttp import web
 
@@ -40,62 +40,43 @@ async def admit(request: web.Request, guard: Guard) -> Caller:
 
     Raises UnauthenticatedError, ForbiddenError.
     """
+    context = context_of(request)
     # Read before the caller is looked up, so that no later change is missed.
-    known = context_of(request).database.generation
-    generation, since = known.value, known.mark()
-    caller = await identify(request)
+    known = context.database.generation
+    check = RequestCheck(request, guard, known.value, known.mark())
+    caller = await identify(request, context.tokens)
     if not guard(caller, request):
         raise ForbiddenError("You do not have the permission for this")
     request[CALLER] = caller
     ASKER.set(caller.user_id)
-    WRITE_CHECK.set(RequestCheck(request, guard, generation))
-    request[ADMITTED] = Admission(guard, generation, since)
+    WRITE_CHECK.set(check)
     return caller
 
 
-class Admission(NamedTuple):
-    """Why a caller was admitted: the guard, and what was known of all authority at which moment."""
-
-    guard: Guard
-    generation: int
-    since: float
+def dismiss(request: web.Request) -> None:
+    """Forgets the caller of a request, and the check that came with them."""
+    request.pop(CALLER, None)
+    WRITE_CHECK.set(None)
 
 
-ADMITTED: Final = web.RequestKey("admitted", Admission)
-
-
-async def confirm(request: web.Request) -> None:
-    """Checks the caller once more if anybody's authority has changed since they were admitted.
-
-    Another process may have revoked theirs, so the database must have been asked since then, and just now: nearly
-    always the read itself has done that. Raises UnauthenticatedError, ForbiddenError.
-    """
-    admitted = request.get(ADMITTED)
-    if admitted is None:
-        return
-    database = context_of(request).database
-    if not database.generation.was_seen_since(max(admitted.since, database.generation.mark() - _JUST_NOW)):
-        await database.check()
-    if database.generation.value != admitted.generation:
-        caller = await identify(request)
-        _require_no_less(caller, request, admitted.guard, _REVOKED)
-
-
-def _require_no_less(caller: Caller, request: web.Request, guard: Guard, reason: str) -> None:
-    """Raises ForbiddenError unless the caller passes the guard with no fewer grants than when they were admitted."""
-    if not guard(caller, request) or not covers(caller.grants, request[CALLER].grants):
-        raise ForbiddenError(reason)
+async def confirm() -> None:
+    """Checks the caller of this request once more, if there is one. Raises UnauthenticatedError, ForbiddenError."""
+    check = WRITE_CHECK.get()
+    if isinstance(check, RequestCheck):
+        await check.confirm()
 
 
 class _Check:
     """Repeats the check only if anybody's authority has changed since the first one; otherwise it is one look-up."""
 
-    __slots__ = ("_generation", "_guard", "_request")
+    __slots__ = ("_generation", "_guard", "_request", "_since")
 
-    def __init__(self, request: web.Request, guard: Guard, generation: int) -> None:
+    def __init__(self, request: web.Request, guard: Guard, generation: int, since: float) -> None:
         self._request = request
         self._guard = guard
+        #: What was known of all authority, and at which moment.
         self._generation = generation
+        self._since = since
 
     def __call__(self, connection: Connection) -> None:
         """Raises UnauthenticatedError or ForbiddenError."""
@@ -104,7 +85,7 @@ class _Check:
 
     def of_task(self) -> "TaskCheck":
         """The check for a task that the request starts. The task may outlive the login."""
-        return TaskCheck(self._request, self._guard, self._generation)
+        return TaskCheck(self._request, self._guard, self._generation, self._since)
 
     def _ask(self, connection: Connection) -> None:
         raise NotImplementedError
@@ -118,10 +99,26 @@ class RequestCheck(_Check):
 
     __slots__ = ()
 
+    async def confirm(self) -> None:
+        """The same before a response that tells something.
+
+        Another process may have revoked the permission, so the database must have been asked since the first check, and
+        just now: nearly always the read itself has done that.
+        """
+        context = context_of(self._request)
+        known = context.database.generation
+        if not known.was_seen_since(max(self._since, known.mark() - _JUST_NOW)):
+            await context.database.check()
+        if known.value != self._generation:
+            self._require_no_less(await identify(self._request, context.tokens), _REVOKED)
+
     def _ask(self, connection: Connection) -> None:
         token, _ = token_of(self._request)
-        caller = context_of(self._request).tokens.caller_inside(connection, token or "")
-        _require_no_less(caller, self._request, self._guard, _LOST)
+        self._require_no_less(context_of(self._request).tokens.caller_inside(connection, token or ""), _LOST)
+
+    def _require_no_less(self, caller: Caller, reason: str) -> None:
+        if not self._guard(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
+            raise ForbiddenError(reason)
 
 
 class TaskCheck(_Check):

@@ -5,21 +5,19 @@ from typing import Final
 
 from aiohttp import web
 
-from postroom.app.auth.tokens import Caller, csrf_token
+from postroom.app.auth.tokens import Caller, Tokens, csrf_token
 from postroom.app.errors import UnauthenticatedError
-from postroom.app.web.keys import context_of
 
 COOKIE: Final = "grommunioAuthJwt"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-async def identify(request: web.Request) -> Caller:
+async def identify(request: web.Request, tokens: Tokens) -> Caller:
     """The caller, by Bearer token or cookie. Raises UnauthenticatedError."""
-    context = context_of(request)
     token, from_cookie = token_of(request)
     if token is None:
         raise UnauthenticatedError("Access denied", ["You are not logged in"])
-    caller = await context.tokens.caller(token)
+    caller = await tokens.caller(token)
     # A browser sends the cookie for requests of any page. Only the client itself can know the value of the header.
     if from_cookie and request.method not in _SAFE_METHODS:
         given = request.headers.get("X-Csrf-Token", "")

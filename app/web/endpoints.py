@@ -13,14 +13,12 @@ from aiohttp import web
 
 from postroom.app.errors import ForbiddenError, PostroomError, UnauthenticatedError
 from postroom.app.limits.in_flight import UNBOUNDED, InFlight, Lane
-from postroom.app.web.admission import ADMITTED, admit, confirm
+from postroom.app.web.admission import admit, confirm, dismiss
 from postroom.app.web.error_responses import failure, shown_path
 from postroom.app.web.inputs import input_loader, reads_body, receive
-from postroom.app.web.keys import CALLER
 from postroom.app.web.responses import message
 from postroom.app.web.routing import READS, AddressOr, Guard, Handler
 from postroom.app.web.trust import is_trusted
-from postroom.storage.writing import WRITE_CHECK
 
 request_log = logging.getLogger("postroom.requests")
 
@@ -52,10 +50,10 @@ def endpoint(
                     raise
                 except PostroomError:
                     # What is not there, or is wrong, is told to nobody either who may not know any more.
-                    await confirm(request)
+                    await confirm()
                     raise
                 if request.method in READS:  # a write is checked inside its transaction
-                    await confirm(request)
+                    await confirm()
             finally:
                 lane.leave()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
@@ -83,9 +81,7 @@ async def _admit(request: web.Request, guard: Guard) -> None:
         if not (isinstance(guard, AddressOr) and is_trusted(request)):
             raise
         # A request that is trusted by address has no caller, even if its login passed a moment ago.
-        request.pop(CALLER, None)
-        request.pop(ADMITTED, None)
-        WRITE_CHECK.set(None)
+        dismiss(request)
 
 
 async def not_found(_request: web.Request) -> web.StreamResponse:
