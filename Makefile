@@ -1,4 +1,4 @@
-# postroom: make run | test | test-postgresql | test-attack | slow | lint | types | format | fuzz | attack | bench | demo | directory | install | clean
+# postroom: make run | test | test-postgresql | test-attack | slow | lint | types | format | fuzz | attack | bench | plots | performance | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -21,7 +21,7 @@ ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/ap
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test test-postgresql test-attack slow lint types format fuzz attack bench demo directory clean
+.PHONY: help install run test test-postgresql test-attack slow lint types format fuzz attack bench plots performance demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -93,6 +93,15 @@ attack: install
 bench: install
 	@sh .ci/packages wrk
 	$(BIN)/python -m tests.bench $(BENCH)
+
+# The page, from the results in docs/performance or, for example, PLOTS=other.json
+plots: install
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m tests.bench.plots $(PLOTS)
+
+# Everything is measured, and docs/performance.md shows it; what broke is missing there, and make fails at the end.
+performance:
+	@$(MAKE) bench BENCH="--json docs/performance/results.json $(BENCH)"; broken=$$?; $(MAKE) plots && exit $$broken
 
 demo: install
 	@sh .ci/packages $(LDAP_PACKAGES)

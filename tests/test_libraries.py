@@ -47,6 +47,7 @@ def rows(title: str) -> list[list[str]]:
         ("Needed to run", ["run"]),
         ("For PostgreSQL: the extra `postgresql`", ["postgresql"]),
         ("For tests and quality: the extras `test` and `dev`", ["test", "dev"]),
+        ("For the benchmark: the extra `bench`", ["bench"]),
     ],
 )
 def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
@@ -57,7 +58,7 @@ def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
     # Tests also need what an extra of the service has.
     own = set() if "postgresql" in extras else declared()["postgresql"]
     assert set(libraries) == set().union(*(declared()[extra] for extra in extras)) - own
-    assert set(declared()) == {"run", "postgresql", "test", "dev"}, "an extra without a table"
+    assert set(declared()) == {"run", "postgresql", "test", "dev", "bench"}, "an extra without a table"
     for row in found:
         assert len(row) == 5, row
         assert all(row), row

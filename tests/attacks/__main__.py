@@ -24,8 +24,8 @@ from rich.table import Table
 
 from tests.attacks.attacks import API, Target, attacks, carry_out
 from tests.bench.client import call, log_in
-from tests.bench.fill import fill
 from tests.bench.servers import CLIENT_CORE, PASSWORD, on_core, postroom
+from tests.bench.stores import make_store
 
 _USERS: Final = 20_000
 #: Where the others come from.
@@ -156,7 +156,7 @@ def main(
     undisturbed: Waits | None = None
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "attacked.sqlite3"
-        (domain,) = asyncio.run(fill(str(database), [_USERS], lambda _: None))
+        (domain,) = make_store(database, [_USERS]).domains
         for name in [None, *(name for name, _ in attacks() if only in name)]:
             with console.status(name or "none"), postroom(database) as server, on_core(CLIENT_CORE):
                 token = log_in(server.url)

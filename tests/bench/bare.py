@@ -1,6 +1,6 @@
-"""The yardstick: an aiohttp server with one handler that answers the bytes of a file.
+"""The yardstick: an aiohttp server with one route, whose handler answers the bytes of a file.
 
-`python -m tests.bench.bare FILE` takes a free port and prints the address it listens on.
+`python -m tests.bench.bare FILE PATH` takes a free port and prints the address it listens on.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ import uvloop
 from aiohttp import web
 
 
-async def _serve(body: bytes) -> None:
+async def _serve(body: bytes, path: str) -> None:
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json")
 
     app = web.Application()
-    app.router.add_get("/", answer)
+    app.router.add_get(path, answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -26,4 +26,4 @@ async def _serve(body: bytes) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_serve(Path(sys.argv[1]).read_bytes()))
+    uvloop.run(_serve(Path(sys.argv[1]).read_bytes(), sys.argv[2]))

@@ -3,12 +3,13 @@
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from tests.bench.bench import Measurements, Run
 from tests.bench.client import call, log_in
 from tests.bench.results import Result
 from tests.bench.servers import CLIENT_CORE, BrokenRunError, Server, on_core, postroom
@@ -60,13 +61,13 @@ class Bulk:
         return seconds
 
 
-def measurements(folder: Path, *, seconds: int, quick: bool) -> Iterator[tuple[str, Callable[[], Result]]]:
+def measurements(run: Run) -> Measurements:
     """Each to be run before the next is taken: they share a server."""
-    with _bulk(folder / "bulk.sqlite3", 2_000 if quick else 10_000) as bulk:
+    with _bulk(run.folder / "bulk.sqlite3", 2_000 if run.quick else 10_000) as bulk:
         yield "ldap-new", partial(_new, bulk)
         yield "ldap-unchanged", partial(_unchanged, bulk)
-        yield "ldap-reads", partial(_reads, bulk, seconds)
-    yield "ldap-memory", partial(_memory, folder, 1_000 if quick else 5_000)
+        yield "ldap-reads", partial(_reads, bulk, run.seconds)
+    yield "ldap-memory", partial(_memory, run.folder, 500 if run.quick else 5_000)
 
 
 @contextmanager

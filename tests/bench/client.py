@@ -14,9 +14,9 @@ from tests.bench.servers import PASSWORD, BrokenRunError
 _PATIENCE = 180
 
 
-def log_in(url: str) -> str:
-    """The administrator's token."""
-    credentials = json.dumps({"user": "admin", "pass": PASSWORD}).encode()
+def log_in(url: str, user: str = "admin") -> str:
+    """The token of a user; all of them have the same password."""
+    credentials = json.dumps({"user": user, "pass": PASSWORD}).encode()
     answer = fetch(f"{url}/api/v1/login", {"Content-Type": "application/json"}, credentials)
     token: str = json.loads(answer)["grommunioAuthJwt"]
     return token

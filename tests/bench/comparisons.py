@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
-from tests.bench.bench import Bench
+from tests.bench import rooms, workers
+from tests.bench.bench import Bench, Measurements, Run
 from tests.bench.client import fetch
-from tests.bench.people import FREQUENT_SURNAME, RARE_SURNAME
-from tests.bench.results import Result
-from tests.bench.servers import bare
-from tests.bench.wrk import Load
+from tests.bench.results import Point, Result
+from tests.bench.servers import bare, postroom
+from tests.bench.wrk import Load, requests_per_second
 
 _PAGE = "?level=1&limit=50"
-_RARE = RARE_SURNAME[:7].lower()
-_FREQUENT = FREQUENT_SURNAME[:5].lower()
+_USERS = "/api/v1/domains/{domainID}/users"
+_USER = f"{_USERS}/{{userID}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,11 @@ class Comparison:
 
     name: str
     what: str
-    wanted: float | None
+    wanted: float
     load: Callable[[Bench], Load]
-    against: str = "bare server, same request and answer"
-    #: None: the bare server.
+    #: The path of the route, for the bare server; without one the service is compared with itself.
+    route: str = ""
+    against: str = "bare server, same route and answer"
     reference: Callable[[Bench], Load] | None = None
 
     def run(self, bench: Bench) -> Result:
@@ -35,8 +38,9 @@ class Comparison:
         else:
             body = bench.folder / "body.json"
             body.write_bytes(fetch(load.url, load.headers))
-            with bare(body) as yardstick:
-                reference, measured = bench.alternate([Load(yardstick.url, load.headers), load])
+            path = load.url.removeprefix(bench.server.url)
+            with bare(body, self.route) as yardstick:
+                reference, measured = bench.alternate([Load(yardstick.url + path, load.headers), load])
         return Result(
             name=self.name,
             what=self.what,
@@ -44,52 +48,65 @@ class Comparison:
             measured=measured,
             against=self.against,
             reference=reference,
-            wanted="" if self.wanted is None else f"≥ {self.wanted:.2f}",
-            reached=None if self.wanted is None else measured >= self.wanted * reference,
+            wanted=f"≥ {self.wanted:.2f}",
+            reached=measured >= self.wanted * reference,
         )
 
 
-def _read(bench: Bench, *, cookie: bool = False) -> Load:
-    return bench.get(f"{bench.small.path}/{bench.small.first_user + bench.small.users // 2}", cookie=cookie)
+def _read(bench: Bench, *, cookie: bool = False, connections: int = 32) -> Load:
+    path = f"{bench.small.path}/{bench.small.first_user + bench.small.users // 2}"
+    return bench.get(path, cookie=cookie, connections=connections)
 
 
-def _page(bench: Bench) -> Load:
-    return bench.get(bench.large.path + _PAGE)
+def _page(bench: Bench, connections: int = 32) -> Load:
+    return bench.get(bench.small.path + _PAGE, connections=connections)
 
 
-def _search(name: str, what: str, wanted: float | None, query: str) -> Comparison:
-    return Comparison(
-        name,
-        what,
-        wanted,
-        lambda bench: bench.get(f"{bench.large.path}{_PAGE}&{query}"),
-        "page of the large domain",
-        _page,
-    )
-
-
-COMPARISONS = [
-    Comparison("read", "one user, level 2", 0.6, _read),
-    Comparison("read-cookie", "one user, level 2, login by cookie", 0.6, lambda bench: _read(bench, cookie=True)),
-    Comparison("list", "page of 50, level 1", 0.4, lambda bench: bench.get(bench.small.path + _PAGE)),
-    Comparison(
-        "list-large",
-        "page of 50, large domain",
-        1 / 1.5,
-        _page,
-        "page of the small domain",
-        lambda bench: bench.get(bench.small.path + _PAGE),
-    ),
-    _search("match", "search that finds a handful", 1 / 3, f"match={_RARE}"),
-    _search("match-property", "the same, display names too", None, f"match={_RARE}&matchProps=displayname"),
-    _search("match-frequent", "search that finds one in 30", None, f"match={_FREQUENT}"),
-    _search("match-short", "search for two letters", None, f"match={_RARE[:2]}"),
+_COMPARISONS: Final = [
+    Comparison("read", "one user, level 2", 0.6, _read, _USER),
+    Comparison("read-cookie", "one user, level 2, login by cookie", 0.6, partial(_read, cookie=True), _USER),
+    Comparison("list", "page of 50, level 1", 0.45, _page, _USERS),
     Comparison(
         "patch",
         "durable PATCH, 64 connections",
         5,
         lambda bench: bench.patch(bench.large, 64),
-        "1 connection",
-        lambda bench: bench.patch(bench.large, 1),
+        against="1 connection",
+        reference=lambda bench: bench.patch(bench.large, 1),
     ),
 ]
+#: The lines of the plot by connections.
+_LINES: Final[dict[str, Callable[[Bench, int], Load]]] = {
+    "one user": lambda bench, connections: _read(bench, connections=connections),
+    "page of 50": _page,
+    "durable PATCH": lambda bench, connections: bench.patch(bench.large, connections),
+}
+_CONNECTIONS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
+
+_BY_CONNECTIONS: Final = "connections"
+_MEMBERS: Final = "replace-members"
+_ALL: Final = {
+    **{comparison.name: comparison.run for comparison in _COMPARISONS},
+    **{name: Comparison(name, f"room {name}", 0.5, load, route).run for name, (load, route) in rooms.ROOMS.items()},
+    _MEMBERS: rooms.replace_members,
+}
+NAMES: Final = [*_ALL, _BY_CONNECTIONS, workers.NAME]
+
+
+def measurements(run: Run) -> Measurements:
+    """Each to be run before the next is taken: they share a service on the large data set."""
+    store = run.store("large")
+    with postroom(store.database) as server:
+        bench = run.bench(server, store)
+        for name, measure in _ALL.items():
+            yield name, partial(measure, bench)
+        yield _BY_CONNECTIONS, partial(_by_connections, bench, _CONNECTIONS[:: 4 if run.quick else 1])
+        yield workers.NAME, partial(workers.measure, bench, store.database)
+
+
+def _by_connections(bench: Bench, numbers: tuple[int, ...]) -> list[Point]:
+    return [
+        Point("connections", line, number, requests_per_second(load(bench, number), 1))
+        for line, load in _LINES.items()
+        for number in numbers
+    ]

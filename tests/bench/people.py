@@ -8,6 +8,8 @@ RARE_SURNAME = "Quixworth"
 #: A surname that one in thirty has.
 FREQUENT_SURNAME = "Schmidt"
 _RARE_PEOPLE = 7
+#: Statuses in the API. One person in forty is a shared mailbox, one in a hundred is suspended.
+_SUSPENDED, _SHARED = 1, 4
 
 _GIVEN_NAMES = (
     "Anna", "Bernd", "Carla", "Daniel", "Elif", "Fatima", "Georg", "Hannah", "Igor", "Johanna", "Karim", "Léa",
@@ -32,6 +34,8 @@ class Person:
 
     local: str
     name: str
+    status: int
+    displaytypeex: int
     phone: str
     joined: str
     aliases: list[str]
@@ -48,6 +52,8 @@ def people(count: int) -> Iterator[Person]:
         yield Person(
             local=f"{plain_given}.{plain_surname}{number}",
             name=f"{given} {surname}",
+            status=_SHARED if number % 40 == 39 else _SUSPENDED if number % 100 == 50 else 0,
+            displaytypeex=7 if number % 200 == 39 else 0,
             phone=f"+49 30 {number:07d}",
             joined=f"20{10 + number % 15}-{1 + number % 12:02d}-{1 + number % 28:02d} 08:{number % 60:02d}:00",
             aliases=[f"{plain_surname}.{plain_given[0]}{number}"] if number % 3 == 0 else [],

@@ -2,11 +2,12 @@
 
 import statistics
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
 from tests.bench.bench import Bench
 from tests.bench.client import call
-from tests.bench.comparisons import Comparison
 from tests.bench.results import Result
 from tests.bench.wrk import Load
 
@@ -42,23 +43,23 @@ def furnish(bench: Bench) -> None:
         _call(bench, "PUT", f"/api/v1/service/sync/{people[0]}/{device}", report)
 
 
-def _room(name: str, below: str) -> Comparison:
-    def load(bench: Bench) -> Load:
-        furnish(bench)
-        return bench.get(_path(bench) + below)
-
-    return Comparison(name, f"room {name}", 0.5, load)
+def _load(below: str, bench: Bench) -> Load:
+    furnish(bench)
+    return bench.get(_path(bench) + below)
 
 
-ROOMS = [
-    *(_room(name, below) for name, below in _ROOMS.items()),
-    Comparison(
-        "sync-policy",
-        "sync policy of a domain",
-        0.5,
-        lambda bench: bench.get(bench.small.path.replace("/users", "/syncPolicy")),
-    ),
-]
+def _policy(bench: Bench) -> Load:
+    return bench.get(bench.small.path.replace("/users", "/syncPolicy"))
+
+
+#: Room -> what is asked of it, and the path of its route.
+ROOMS: Final[dict[str, tuple[Callable[[Bench], Load], str]]] = {
+    **{
+        name: (partial(_load, below), f"/api/v1/domains/{{domainID}}/users/{{userID}}{below.partition('?')[0]}")
+        for name, below in _ROOMS.items()
+    },
+    "sync-policy": (_policy, "/api/v1/domains/{domainID}/syncPolicy"),
+}
 
 
 def replace_members(bench: Bench) -> Result:

@@ -93,11 +93,10 @@ def postroom(
 
 
 @contextmanager
-def bare(body: Path) -> Iterator[Server]:
-    """The bare server, answering the bytes of that file."""
-    with _running(
-        [sys.executable, "-m", "tests.bench.bare", str(body)], os.environ, body.with_name("bare.log")
-    ) as server:
+def bare(body: Path, path: str) -> Iterator[Server]:
+    """The bare server, answering the bytes of that file at that path, which may hold parameters in braces."""
+    command = [sys.executable, "-m", "tests.bench.bare", str(body), path]
+    with _running(command, os.environ, body.with_name("bare.log")) as server:
         yield server
 
 

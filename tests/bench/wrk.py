@@ -2,8 +2,10 @@
 
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +52,29 @@ def requests_per_second(load: Load, seconds: int) -> float:
     return float(found[1])
 
 
+def requests_answered(load: Load, seconds: int) -> int:
+    """How many requests a server answers in that time. Raises BrokenRunError when any of them failed."""
+    found = re.search(r"^\s+([0-9]+) requests in ", _drive(load, seconds), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+@contextmanager
+def driven(load: Load) -> Iterator[None]:
+    """Goes on during the block, whatever is answered. Raises BrokenRunError when nothing is."""
+    process = _start([*_command(load, 3600), "--timeout", "60s", load.url])
+    try:
+        yield
+        process.send_signal(signal.SIGINT)  # wrk shows what it has found so far
+        output, _ = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        raise BrokenRunError(f"wrk did not end: {load.url}") from None
+    finally:
+        process.kill()
+        process.wait()
+    if not re.search(r"^\s+[1-9][0-9]* requests in ", output, re.MULTILINE):
+        raise BrokenRunError(f"{load.url}: nothing was answered: {output.strip()}")
+
+
 def percentile_99(load: Load, seconds: int) -> float:
     """Milliseconds within which 99 of 100 requests are answered. Raises BrokenRunError when any of them failed."""
     found = re.search(r"^\s+99%\s+([0-9.]+)(us|ms|s)$", _drive(load, seconds, "--latency"), re.MULTILINE)
@@ -58,13 +83,17 @@ def percentile_99(load: Load, seconds: int) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]]
 
 
-def _drive(load: Load, seconds: int, *options: str) -> str:
-    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", *options]
+def _command(load: Load, seconds: int) -> list[str]:
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s"]
     for name, value in load.headers.items():
         command += ["-H", f"{name}: {value}"]
     if load.script is not None:
         command += ["-s", str(load.script)]
-    output = _run([*command, load.url], seconds + 30)
+    return command
+
+
+def _drive(load: Load, seconds: int, *options: str) -> str:
+    output = _run([*_command(load, seconds), *options, load.url], seconds + 30)
     for failure in ("Non-2xx or 3xx responses", "Socket errors"):
         if failure in output:
             line = next(line.strip() for line in output.splitlines() if failure in line)
@@ -73,8 +102,7 @@ def _drive(load: Load, seconds: int, *options: str) -> str:
 
 
 def _run(command: Sequence[str], timeout: int) -> str:
-    with on_core(CLIENT_CORE):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = _start(command)
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -85,3 +113,8 @@ def _run(command: Sequence[str], timeout: int) -> str:
     if process.returncode:
         raise BrokenRunError(f"wrk failed: {output.strip()}")
     return output
+
+
+def _start(command: Sequence[str]) -> subprocess.Popen[str]:
+    with on_core(CLIENT_CORE):
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

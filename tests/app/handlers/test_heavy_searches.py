@@ -13,7 +13,7 @@ from postroom.app.routes import BASE, ROUTES
 from postroom.app.web.routing import Route
 from postroom.schemas.fields import CommaSeparated
 from postroom.storage import searches, user_list
-from tests.bench.fill import fill
+from tests.bench.stores import make_store
 from tests.storage.test_searches import ENDLESS, pending, running
 from tests.support import raw
 from tests.support.service import ADMIN_PASSWORD, Api, Service, assert_failure
@@ -141,7 +141,7 @@ async def test_a_client_that_hangs_up(start_service: StartService, how: str) -> 
 async def test_others_beside_searches(start_service: StartService, tmp_path: Path) -> None:
     """While one caller searches twenty thousand users for all that is dear, logins and reads of others go on."""
     path = tmp_path / "large.sqlite3"
-    (large,) = await fill(str(path), [20_000], lambda _: None)
+    (large,) = make_store(path, [20_000]).domains
     service = await start_service(database=str(path))
     admin = await service.login("admin", ADMIN_PASSWORD)
     url = f"/domains/{large.id}/users?match={'+'.join('aenristlohmckudb')}&matchProps=displayname,comment"

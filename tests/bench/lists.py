@@ -1,0 +1,121 @@
+"""What clients ask about lists: in a domain of 1,000, alone and beside a large one, and in the large one."""
+
+import contextlib
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from tests.bench.bench import Measurements, Run
+from tests.bench.client import log_in
+from tests.bench.one_client import OneClient
+from tests.bench.people import FREQUENT_SURNAME, RARE_SURNAME
+from tests.bench.results import Found, Point, Result, at_most
+from tests.bench.servers import CLIENT_CORE, Server, on_core, postroom
+from tests.bench.stores import Domain
+
+_RARE, _FREQUENT = RARE_SURNAME.lower(), FREQUENT_SURNAME.lower()
+#: Query -> milliseconds that it may take in the large domain.
+_QUERIES: Final = {
+    "level=1": 20,
+    "level=2": 20,
+    f"match={_RARE}": 20,
+    f"match={_FREQUENT}": 20,
+    f"match=ann+{_FREQUENT[:4]}": 20,
+    "match=an": 50,
+    "sort=username,desc": 20,
+    "sort=displayname": 20,
+    f"sort=displayname&match={_FREQUENT}": 20,
+    "filterProp=displaytypeex:0": 20,
+    "status=0": 20,
+    "status=4": 20,
+}
+_NAMES: Final = {query: query.replace("+", " ") for query in _QUERIES}
+_DEEP: Final = "offset"
+_USERNAMES: Final = "usernames"
+
+NAMES: Final = [*_NAMES.values(), _DEEP, _USERNAMES]
+
+#: How much longer a list of the domain of 1,000 may take beside a large one.
+_MOST_RATIO = 1.5
+#: What of a query of each domain is measured in one round.
+_ROUND_SECONDS, _ROUND_REQUESTS = 0.4, 200
+_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A domain, and the client that asks about it."""
+
+    server: Server
+    client: OneClient
+    domain: Domain
+    rounds: int
+
+    def round(self, query: str) -> float:
+        """Milliseconds of the median request for the first page, or whatever the query asks for."""
+        path = f"{self.domain.path}?{query}"
+        return self.client.median(path, seconds=_ROUND_SECONDS / self.rounds, most=_ROUND_REQUESTS)
+
+
+def measurements(run: Run) -> Measurements:
+    """Each to be run before the next is taken: they share three services, one for each data set."""
+    with contextlib.ExitStack() as stack, on_core(CLIENT_CORE):
+        alone, middle, large = (stack.enter_context(_asked(run, name)) for name in ("small", "middle", "large"))
+        store = run.store("large")
+        beside = _Asked(large.server, large.client, store.small, large.rounds)
+        for query, name in _NAMES.items():
+            yield name, partial(_compare, name, query, [alone, beside, middle, large])
+        yield _DEEP, partial(_deep, large)
+        yield _USERNAMES, partial(_usernames, large, sum(domain.users for domain in store.domains))
+
+
+@contextlib.contextmanager
+def _asked(run: Run, name: str) -> Iterator[_Asked]:
+    """The largest domain of a data set."""
+    store = run.store(name)
+    with postroom(store.database) as server, contextlib.closing(OneClient(server, log_in(server.url))) as client:
+        yield _Asked(server, client, store.large, run.rounds)
+
+
+def _compare(name: str, query: str, asked: list[_Asked]) -> list[Found]:
+    # They take turns, so that what else the machine does hits them all.
+    rounds = [[each.round(query) for each in asked] for _ in range(asked[0].rounds)]
+    alone, beside, middle, large = (statistics.median(found) for found in zip(*rounds, strict=True))
+    small_size, middle_size, large_size = (asked[number].domain.users for number in (0, 2, 3))
+    compared = Result(
+        name,
+        f"list of {small_size:,} users beside {large_size:,}",
+        "ms",
+        beside,
+        against="the same alone",
+        reference=alone,
+        wanted=f"≤ {_MOST_RATIO:.2f}",
+        reached=beside <= _MOST_RATIO * alone,
+    )
+    sizes = ((small_size, alone), (middle_size, middle), (large_size, large))
+    return [
+        compared,
+        at_most(name, f"list of {large_size:,} users", "ms", large, _QUERIES[query]),
+        *(Point("lists", name, size, milliseconds) for size, milliseconds in sizes),
+    ]
+
+
+def _deep(large: _Asked) -> Result:
+    offset = large.domain.users // 2
+    return at_most(
+        _DEEP, f"offset={offset}, list of {large.domain.users:,} users", "ms", large.round(f"offset={offset}"), 20
+    )
+
+
+def _usernames(large: _Asked, users: int) -> list[Result]:
+    """The usernames of the whole store in one answer."""
+    large.server.forget_peak()
+    before = large.server.resident_mebibytes()
+    seconds = large.client.milliseconds("/api/v1/users") / 1000
+    growth = large.server.peak_mebibytes() - before
+    return [
+        Result(_USERNAMES, f"all {users:,} usernames", "s", seconds),
+        Result(_USERNAMES, "the same, growth in memory meanwhile", "MiB", growth),
+    ]
