@@ -66,7 +66,7 @@ def measurements(run: Run) -> Measurements:
     with _bulk(run.folder / "bulk.sqlite3", 2_000 if run.quick else 10_000) as bulk:
         yield "ldap-new", partial(_new, bulk)
         yield "ldap-unchanged", partial(_unchanged, bulk)
-        yield "ldap-reads", partial(_reads, bulk, run.seconds)
+        yield "ldap-reads", partial(_reads, bulk, run.seconds, run.rounds)
     yield "ldap-memory", partial(_memory, run.folder, 500 if run.quick else 5_000)
 
 
@@ -98,10 +98,10 @@ def _rate(name: str, what: str, rate: float, fewest: int) -> Result:
     return Result(name, what, "/s", rate, wanted=f"≥ {fewest:,} /s", reached=rate >= fewest)
 
 
-def _reads(bulk: Bulk, seconds: int) -> Result:
+def _reads(bulk: Bulk, seconds: int, rounds: int) -> Result:
     load = bulk.read()
     undisturbed, disturbed = [], []
-    for _ in range(3):
+    for _ in range(rounds):
         undisturbed.append(requests_per_second(load, seconds))
         with _going_on(bulk):
             disturbed.append(requests_per_second(load, seconds))

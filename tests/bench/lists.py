@@ -39,9 +39,8 @@ NAMES: Final = [*_NAMES.values(), _DEEP, _USERNAMES]
 
 #: How much longer a list of the domain of 1,000 may take beside a large one.
 _MOST_RATIO = 1.5
-#: What of a query of each domain is measured in one round.
-_ROUND_SECONDS, _ROUND_REQUESTS = 0.4, 200
-_ROUNDS = 3
+#: How long, and how often at most, one domain is asked in one round.
+_ROUND_SECONDS, _ROUND_REQUESTS = 0.15, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class _Asked:
     def round(self, query: str) -> float:
         """Milliseconds of the median request for the first page, or whatever the query asks for."""
         path = f"{self.domain.path}?{query}"
-        return self.client.median(path, seconds=_ROUND_SECONDS / self.rounds, most=_ROUND_REQUESTS)
+        return self.client.median(path, seconds=_ROUND_SECONDS, most=_ROUND_REQUESTS)
 
 
 def measurements(run: Run) -> Measurements:
