@@ -97,16 +97,34 @@ def connect_writer(uri: str, path: str, keyring: Keyring, *, create: bool, unloc
         # Looked at before anything is changed in a file that may be somebody else's.
         (version_of if create else check_current)(connection)
         _use_wal(connection)
-        # The result of a PRAGMA must be read, or its lock stays.
-        connection.execute("PRAGMA synchronous = FULL").fetchall()
+        _sync_every_commit(connection)
         if create:
             migrate(connection, lambda version: back_up(path, version))
             sealed.prepare(connection, path, Path(path))
             _warn_of_copies(path)
         elif unlock:
             sealed.check(connection, path)
+    if create:
+        connection = _with_empty_cache(connection, uri)
+    with _closed_on_failure(connection):
+        _sync_every_commit(connection)
         connection.execute("PRAGMA foreign_keys = ON").fetchall()
     return connection
+
+
+def _sync_every_commit(connection: sqlite3.Connection) -> None:
+    # The result of a PRAGMA must be read, or its lock stays.
+    connection.execute("PRAGMA synchronous = FULL").fetchall()
+
+
+def _with_empty_cache(connection: sealed.Connection, uri: str) -> sealed.Connection:
+    """The same connection anew.
+
+    A migration fills the cache of prepared statements. Once it is full, two new statements in turn push each other out,
+    and preparing them each time takes longer than running them.
+    """
+    with contextlib.closing(connection):  # not before the other is open: a database in memory would be gone
+        return _connect(uri, connection.keyring)
 
 
 def uri_of(path: str) -> str:

@@ -292,3 +292,25 @@ async def test_a_job_that_is_alone_has_no_savepoint(database: Database) -> None:
     await asyncio.gather(*(database.write(insert, f"{number}") for number in range(3)))
     assert any("SAVEPOINT" in sql for sql in asked)
     assert await database.fetch_value("SELECT count(*) FROM settings WHERE value = 'x'") == 4
+
+
+async def test_statements_stay_prepared(database: Database) -> None:
+    """Statements that a new database has not run before are prepared once, not at each turn."""
+    prepared: list[int] = []
+
+    def note(action: int, *_: object) -> int:
+        prepared.append(action)
+        return sqlite3.SQLITE_OK
+
+    def in_turns(connection: sqlite3.Connection) -> list[int]:
+        connection.set_authorizer(note)
+        counts = []
+        for _ in range(3):
+            for name in ("one", "two", "three"):
+                connection.execute(f"SELECT value AS {name} FROM settings").fetchall()
+            counts.append(len(prepared))
+        connection.set_authorizer(None)
+        return counts
+
+    first, *later = await database.write(in_turns)
+    assert later == [first, first]
