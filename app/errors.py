@@ -42,6 +42,15 @@ class CutOffError(Exception):
     """The client disconnected before its request was complete. Nothing is done, and no response is sent."""
 
 
+class HungUpError(PostroomError):
+    """The client disconnected while its lines were done. Nobody reads this but those who look at the task."""
+
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__("The client has hung up")
+
+
 class UnauthenticatedError(PostroomError):
     """The request has no login, or one that is not valid (any more)."""
 

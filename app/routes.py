@@ -7,6 +7,7 @@ from typing import Final
 
 from postroom.app.handlers import (
     authmgr,
+    bulk,
     dashboard,
     defaults,
     delegates,
@@ -59,6 +60,8 @@ _DEVICE = f"{_USER}/sync/{{deviceID}}"
 
 # aiohttp tries the routes of one prefix in order, so the most frequent ones come first.
 ROUTES: Final = [
+    # Before all others, or it would be taken for a user called "bulk".
+    Route("POST", f"{_USERS}/bulk", bulk.bulk_users, domain_write),
     Route("GET", _USER, users.get_user, domain_read),
     Route("PATCH", _USER, users.patch_user, domain_write),
     Route("DELETE", _USER, users.delete_user, domain_write),

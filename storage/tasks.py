@@ -12,6 +12,8 @@ from postroom.storage.lists import Filter, list_statement
 
 QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
 UNFINISHED = (0, 1, 2)
+#: The command of tasks that run beside the queue, at once and however many others run: their clients wait for them.
+BESIDE = "bulkUsers"
 #: Field -> SQL expression to sort by.
 _SORT_COLUMNS = {name: f"t.{name.lower()}" for name in TASK_SORT_FIELDS}
 
@@ -182,8 +184,9 @@ def list_cancelled(connection: Connection, owner_id: str) -> list[int]:
 
 
 def is_any_running(connection: Connection) -> bool:
-    """Whether a task is being worked on, by whatever process."""
-    return connection.execute("SELECT 1 FROM tasks WHERE state = ?", (RUNNING,)).fetchone() is not None
+    """Whether a task of the queue is being worked on, by whatever process."""
+    sql = "SELECT 1 FROM tasks WHERE state = ? AND command <> ?"
+    return connection.execute(sql, (RUNNING, BESIDE)).fetchone() is not None
 
 
 def is_any_queued_elsewhere(connection: Connection, owner_id: str, since: int) -> bool:

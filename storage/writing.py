@@ -38,6 +38,18 @@ def savepoint(connection: Connection) -> Iterator[None]:
     connection.execute("RELEASE part")
 
 
+@contextlib.contextmanager
+def undone(connection: Connection) -> Iterator[None]:
+    """Undoes what is done inside, whatever comes of it; the rest of the transaction goes on."""
+    connection.execute("SAVEPOINT part")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO part")
+            connection.execute("RELEASE part")
+
+
 def run_checked(check: WriteCheck, function: Callable[..., T], connection: Connection, *args: object) -> T:
     check(connection)
     return function(connection, *args)

@@ -10,7 +10,8 @@ from postroom.app.services import session
 from postroom.app.web.admission import admit, logged_in
 from postroom.app.web.authentication import token_of
 from postroom.app.web.forms import is_form, parse_form
-from postroom.app.web.inputs import content_type_of, load, parse_json, receive
+from postroom.app.web.inputs import content_type_of, load, receive
+from postroom.app.web.json_texts import parse_json
 from postroom.app.web.keys import BODY, CALLER, context_of
 from postroom.app.web.responses import json_document, json_response, message
 from postroom.app.web.trust import login_source

@@ -61,3 +61,15 @@ def unhurried(handler: Handler) -> Handler:
 def response_schema(schema: Schema | dict[str, Any], code: int = 200, *, description: str) -> Decorator:
     """Declares the response of the operation on success: a schema, or `{"anyOf": [schemas]}`."""
     return aiohttp_apispec.response_schema(schema, code, description=description)  # type: ignore[no-any-return]
+
+
+def in_lines(schema: Schema) -> Decorator:
+    """Declares that the operation takes and returns lines (NDJSON), each of which is a JSON object: by this schema in
+    the request, and by that of the response in the response. Stands above `docs`.
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        vars(handler)["__apispec__"]["lines"] = schema
+        return handler
+
+    return decorate

@@ -17,9 +17,11 @@ from postroom.app.openapi.example_calls import Examples, load
 from postroom.app.openapi.failures import ERRORS, OWN_ERRORS, RETRY_AFTER
 from postroom.app.web.admission import logged_in
 from postroom.app.web.authentication import COOKIE
+from postroom.app.web.ndjson import CONTENT_TYPE as NDJSON
 from postroom.app.web.routing import AddressOr, Route
 
 if TYPE_CHECKING:
+    from apispec import APISpec
     from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
 JSON = dict[str, Any]
@@ -46,7 +48,7 @@ _TAGS: Final = {
     "System Admin/Roles": "Roles: what their holders may do, and who holds them",
     "System Admin/Servers": "Other servers, of which there are none",
     "TasQ": "Work that continues in the background after the response",
-    "Users": "Users of any domain, by name",
+    "Users": "Users of any domain by name, and many users of a domain at once",
     "Defaults": "Default values of new domains and users",
 }
 
@@ -80,7 +82,8 @@ _IDS: Final = {
 }
 
 # A form may also be JSON. The document names only one type, because generated clients would send both at once.
-_MEDIA_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+_JSON: Final = "application/json"
+_MEDIA_TYPES: Final = {"json": _JSON, "form": "application/x-www-form-urlencoded"}
 
 
 def build(base: str, routes: Sequence[Route]) -> bytes:
@@ -112,6 +115,7 @@ def build(base: str, routes: Sequence[Route]) -> bytes:
         headers = {"headers": RETRY_AFTER} if status == 429 else {}
         spec.components.response(name, {**_response(text, schema(), examples.failures(status)), **headers})
     for route in routes:
+        _add_lines(spec, route)
         spec.path(route.path, operations={route.method.lower(): _operation(route, examples)})
     _describe_components(converter, spec.components.schemas)
 
@@ -146,8 +150,17 @@ def _operation(route: Route, examples: Examples) -> JSON:
             # A login without a body renews the login of the cookie.
             required = entry["location"] == "json" and not getattr(entry["schema"], "optional", False)
             operation["requestBody"] = {"required": required, "content": content}
+    lines = decorations.get("lines")
+    if lines is not None:
+        content = {NDJSON: {"schema": _lines_of(lines), **examples.requests(decorations["operationId"])}}
+        operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {
-        code: _response(found["description"], found["schema"], examples.answers(decorations["operationId"], int(code)))
+        code: _response(
+            found["description"],
+            found["schema"] if lines is None else _lines_of(found["schema"]),
+            examples.answers(decorations["operationId"], int(code)),
+            _JSON if lines is None else NDJSON,
+        )
         for code, found in decorations["responses"].items()
     }
     for status in _error_statuses(route, has_body="requestBody" in operation):
@@ -207,8 +220,20 @@ def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
     return [status for status in ERRORS if happens.get(status, True) or status in own]
 
 
-def _response(description: str, schema: Schema | JSON, shown: JSON) -> JSON:
-    return {"description": description, "content": {"application/json": {"schema": schema, **shown}}}
+def _response(description: str, schema: Schema | JSON, shown: JSON, media_type: str = _JSON) -> JSON:
+    return {"description": description, "content": {media_type: {"schema": schema, **shown}}}
+
+
+def _lines_of(schema: Schema) -> JSON:
+    # OpenAPI 3.0 has no words for the lines of a text, so only the extension says what each of them is.
+    return {"type": "string", "x-postroom-lines": {"$ref": f"#/components/schemas/{_component_name(schema)}"}}
+
+
+def _add_lines(spec: "APISpec", route: Route) -> None:
+    decorations = _decorations(route)
+    if "lines" in decorations:
+        for schema in (decorations["lines"], *(found["schema"] for found in decorations["responses"].values())):
+            spec.components.schema(_component_name(schema), schema=schema)
 
 
 def _component_name(schema: Any) -> str:

@@ -25,13 +25,13 @@ class Examples:
     def requests(self, operation_id: str) -> JSON:
         """Request bodies of the operation that succeed."""
         found = [entry for entry in self._of(operation_id) if entry["status"] < 300]
-        bodies = [(entry, entry.get("body", entry.get("form"))) for entry in found]
+        bodies = [(entry, entry.get("body", entry.get("form", _text(entry.get("lines"))))) for entry in found]
         return _media({entry.get("name", "plain"): body for entry, body in bodies if body is not None})
 
     def answers(self, operation_id: str, status: int) -> JSON:
         """Response bodies of the operation with this status."""
         found = [entry for entry in self._of(operation_id) if entry["status"] == status]
-        return _media({entry.get("name", "plain"): entry["answer"] for entry in found})
+        return _media({entry.get("name", "plain"): _shown(entry) for entry in found})
 
     def failures(self, status: int) -> JSON:
         """Response bodies of all operations with this status, by operation ID."""
@@ -40,6 +40,15 @@ class Examples:
 
     def _of(self, operation_id: str) -> list[JSON]:
         return [entry for entry in self._entries if entry["operation"] == operation_id]
+
+
+def _shown(entry: JSON) -> Any:
+    # The response to lines is lines, unless it is an error.
+    return _text(entry["answer"]) if "lines" in entry and entry["status"] < 300 else entry["answer"]
+
+
+def _text(lines: list[JSON] | None) -> str | None:
+    return None if lines is None else "".join(f"{orjson.dumps(line).decode()}\n" for line in lines)
 
 
 def _media(values: dict[str, Any]) -> JSON:

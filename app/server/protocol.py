@@ -8,25 +8,21 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_exceptions import LineTooLong
-from multidict import istr
 
 from postroom.app.errors import InvalidError
 from postroom.app.logs import REQUEST_ID
 from postroom.app.server.parsing import ParsingConnection
 from postroom.app.web.endpoints import options_answer
 from postroom.app.web.error_responses import failure
-from postroom.app.web.responses import SECURITY_HEADERS, json_response
+from postroom.app.web.responses import add_headers, json_response
 
 if TYPE_CHECKING:
     from postroom.app.server.runner import Server
-
-_REQUEST_ID: Final = istr("X-Request-ID")
-
 
 #: Called for every request, where super() would cost time.
 _handle = web.RequestHandler._handle_request  # noqa: SLF001 - aiohttp calls this once for each response
@@ -101,9 +97,7 @@ class Connection(ParsingConnection):
                 resp = self._without_route(request, resp)
             if request.content.exception() is not None:
                 resp.force_close()
-        headers = resp.headers
-        headers.merge(SECURITY_HEADERS)
-        headers[_REQUEST_ID] = REQUEST_ID.get()
+        add_headers(resp)
         if resp.keep_alive is False and (self._broken or request.content.exception() is not None):
             return self._finish_and_linger(request, resp, start_time)
         return _finish(self, request, resp, start_time)

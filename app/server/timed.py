@@ -6,11 +6,12 @@ Checking all connections once a second is cheaper than a timer for each request.
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from postroom.app.errors import SlowBodyError
+from postroom.app.limits.pace import Pace
 from postroom.app.server.raw_responses import to_bytes
-from postroom.app.web.keys import OVERDUE, UNHURRIED
+from postroom.app.web.keys import OVERDUE, PACE, UNHURRIED
 from postroom.app.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -61,13 +62,16 @@ class TimedConnection(web.RequestHandler):
             wire.abort()
             return 0
         unread = wire.get_write_buffer_size()
-        if not unread or unread < self._unread or not self._unread:
+        request = self._current_request
+        pace = None if request is None else request.get(PACE)
+        if not unread or unread < self._unread or not self._unread or pace is not None:
             self._unread_since = now
         elif now - self._unread_since > self._watched.limits.answer:
             wire.abort()
         self._unread = unread
-        request = self._current_request
-        if request is not None:
+        if request is not None and pace is not None:
+            self._look_at_pace(request.content, pace)
+        elif request is not None:
             self._look_at_request(request, now - self.began)
         elif self._waits_for_rest_of_head() and now - self._head_since > self._watched.limits.head:
             self._time_out(wire, now)
@@ -76,13 +80,22 @@ class TimedConnection(web.RequestHandler):
     def _look_at_request(self, request: web.BaseRequest, taken: float) -> None:
         limits, body = self._watched.limits, request.content
         if not body.is_eof() and body.exception() is None and taken > limits.body + body.total_bytes / limits.rate:
-            body.set_exception(SlowBodyError("The body of the request did not arrive in time"))
+            body.set_exception(_too_slow())
         elif taken > limits.request and UNHURRIED not in request and self._task_handler is not None:
             request[OVERDUE] = True
             # This task waits for the handler and passes the cancellation on. The next look repeats it, in case a
             # library has swallowed this one.
             self._task_handler.cancel()
             self._task_handler.uncancel()
+
+    def _look_at_pace(self, body: StreamReader, pace: Pace) -> None:
+        if not pace.is_too_slow(self._watched.limits):
+            return
+        if self._unread and self._wire is not None:
+            # The client does not read, so there is no way to tell it why.
+            self._wire.abort()
+        elif not body.is_eof() and body.exception() is None:
+            body.set_exception(_too_slow())
 
     def _waits_for_rest_of_head(self) -> bool:
         return self._waiter is not None and self._head_number == self._request_count and not self._messages
@@ -115,3 +128,7 @@ class TimedConnection(web.RequestHandler):
         """Ends the connection at once, even during a request."""
         if self._wire is not None:
             self._wire.abort()
+
+
+def _too_slow() -> SlowBodyError:
+    return SlowBodyError("The body of the request did not arrive in time")

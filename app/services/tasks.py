@@ -6,6 +6,7 @@ import os
 import platform
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from postroom.app.errors import PostroomError
@@ -15,6 +16,7 @@ from postroom.app.transactions.tasks import (
     MOST_UNFINISHED,
     STOPPED,
     CancelledTaskError,
+    add_running_task,
     add_task,
     begin_task,
     cancel_task,
@@ -87,13 +89,26 @@ class Tasks:
 
         If the caller goes away meanwhile, the task still runs: no row stays without a task.
         """
-        return await asyncio.shield(self._start(command, params, user_id, work))
+        return await asyncio.shield(self._queue(command, params, user_id, work))
 
-    async def _start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
+    async def _queue(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
         task_id = await self._database.write(add_task, command, params, user_id, self._owner, self._now())
         check = WRITE_CHECK.get()
-        running = asyncio.create_task(self._run(task_id, user_id, work, check and check.of_task()))
-        self._running[task_id] = running
+        return self._go(task_id, partial(self._work_in_turn, task_id, user_id, work, check and check.of_task()))
+
+    async def start_beside(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
+        """Begins a task at once, beside the queue, for a client that waits for it; returns its ID.
+
+        Its writes are checked like those of the request. Raises BusyError when too many run, in all or of this user.
+        """
+        return await asyncio.shield(self._begin_beside(command, params, user_id, work))
+
+    async def _begin_beside(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
+        task_id = await self._database.write(add_running_task, command, params, user_id, self._owner, self._now())
+        return self._go(task_id, partial(_checked, WRITE_CHECK.get(), work, task_id))
+
+    def _go(self, task_id: int, working: Callable[[], Awaitable[str]]) -> int:
+        running = self._running[task_id] = asyncio.create_task(self._run(task_id, working))
         running.add_done_callback(lambda ended: self._forget(task_id, ended))
         if self._beat is None:
             self._beat = asyncio.create_task(self._show_life())
@@ -152,15 +167,19 @@ class Tasks:
                 log.warning("Tasks could not show a sign of life: %s", error)
         self._beat = None
 
-    async def _run(self, task_id: int, user_id: int | None, work: Work, check: WriteCheck | None) -> None:
+    async def _work_in_turn(self, task_id: int, user_id: int | None, work: Work, check: WriteCheck | None) -> str:
+        async with self._turns.turn(user_id):
+            if not await self._begin(task_id):
+                raise CancelledTaskError
+            return await _checked(check, work, task_id)
+
+    async def _run(self, task_id: int, working: Callable[[], Awaitable[str]]) -> None:
         # The check applies to the writes of the work only: the outcome of the task is always stored.
         WRITE_CHECK.set(None)
         state, message = tasks.ERROR, "Interrupted: the service was stopped"
         try:
-            async with self._turns.turn(user_id):
-                if await self._begin(task_id):
-                    message = await _checked(check, work(task_id))
-                    state = tasks.COMPLETED
+            message = await working()
+            state = tasks.COMPLETED
         except PostroomError as error:
             message = error.message
             raise
@@ -195,10 +214,10 @@ class Tasks:
             log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
 
 
-async def _checked(check: WriteCheck | None, working: Awaitable[str]) -> str:
+async def _checked(check: WriteCheck | None, work: Work, task_id: int) -> str:
     token = WRITE_CHECK.set(check)
     try:
-        return await working
+        return await work(task_id)
     finally:
         WRITE_CHECK.reset(token)
 

@@ -59,6 +59,12 @@ def check_may_write(connection: Connection, actor: Actor, domain_ids: Iterable[i
     _check_within(grants_of(connection, actor).write, domain_ids)
 
 
+def check_may_give_hashes(connection: Connection, actor: Actor, domain_id: int) -> None:
+    """Raises ForbiddenError unless the actor administers the organisation of the domain, or the system."""
+    if domain_id not in grants_of(connection, actor).org_admin_domains:
+        raise ForbiddenError("Only administrators of the organisation may give the hash of a password")
+
+
 def check_may_close(connection: Connection, actor: Actor, domain_id: int, *, purge: bool = False) -> None:
     """Raises ForbiddenError unless the actor may remove a domain or change its status, which affects all its users.
 

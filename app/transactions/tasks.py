@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from postroom.app.errors import InvalidError, NotFoundError, UnavailableError
+from postroom.app.errors import BusyError, InvalidError, NotFoundError, UnavailableError
 from postroom.app.transactions.clock import unix_now
-from postroom.storage import auth, tasks
+from postroom.storage import auth, tasks, tasks_beside
 from postroom.storage.engine import Connection
 from postroom.storage.tasks import Owner, Unfinished
 
@@ -16,6 +16,8 @@ from postroom.storage.tasks import Owner, Unfinished
 MOST_UNFINISHED = 100
 #: The same for one user.
 MOST_UNFINISHED_EACH = 20
+#: Running beside the queue, at most, in all processes and of one user.
+MOST_BESIDE, MOST_BESIDE_EACH = 8, 2
 #: Seconds without a sign of life after which a process on another node counts as gone.
 SILENT = 30
 #: The setting that says that the queue is stopped, for all processes.
@@ -78,6 +80,31 @@ def add_task(
             f"Already {MOST_UNFINISHED_EACH} tasks of yours are waiting; cancel some, or try again later"
         )
     return tasks.insert_task(connection, command, params, user_id, owner, unix_now(), now)
+
+
+def add_running_task(
+    connection: Connection,
+    command: str,
+    params: Mapping[str, object],
+    user_id: int | None,
+    owner: Owner,
+    now: str,
+) -> int:
+    """Stores a task that runs beside the queue; returns its ID. Raises BusyError when too many of its kind run."""
+    everybodys, own = tasks_beside.count_beside(connection, user_id)
+    if own >= MOST_BESIDE_EACH:
+        raise BusyError(f"Already {MOST_BESIDE_EACH} such requests of yours are in flight; try again later")
+    if everybodys >= MOST_BESIDE:
+        raise BusyError(f"Already {MOST_BESIDE} such requests are in flight; try again later")
+    task_id = add_task(connection, command, params, user_id, owner, now)
+    tasks.update_task(connection, task_id, tasks.RUNNING, "", now)
+    return task_id
+
+
+def report_progress(connection: Connection, task_id: int, params: Mapping[str, object], message: str, now: str) -> None:
+    """Stores how far a task is. Raises CancelledTaskError, so that a cancelled task writes nothing."""
+    if not tasks_beside.update_progress(connection, task_id, params, message, now):
+        raise CancelledTaskError
 
 
 def too_many_tasks() -> UnavailableError:

@@ -101,6 +101,12 @@ def patch_user(connection: Connection, domain_id: int, user_id: int, data: Mappi
 
     Raises NotFoundError, InvalidError, PreconditionFailedError, ForbiddenError (see authority.py).
     """
+    change_user(connection, domain_id, user_id, data, change)
+    return users.read_user(connection, user_id)
+
+
+def change_user(connection: Connection, domain_id: int, user_id: int, data: Mapping[str, Any], change: Change) -> None:
+    """Like patch_user, but returns nothing."""
     user = find_user_or_raise(connection, domain_id, user_id)
     domain = find_domain_or_raise(connection, domain_id)
     check_authority(connection, user, domain, data, change.actor)
@@ -117,7 +123,6 @@ def patch_user(connection: Connection, domain_id: int, user_id: int, data: Mappi
         raise InvalidError.field("ldapID", "Can only be removed here; an update from LDAP sets it.")
     users.update_fields(connection, user.id, _fields(data))
     _apply(connection, user, domain, data, change)
-    return users.read_user(connection, user_id)
 
 
 def delete_user(connection: Connection, domain_id: int, user_id: int, allowed: Expected, actor: Actor) -> str:

@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
 from postroom.app.errors import (
     BusyError,
     CutOffError,
+    HungUpError,
     InvalidError,
     OverdueError,
     PostroomError,
@@ -52,7 +54,7 @@ def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError)
     """
     if isinstance(error, asyncio.CancelledError):
         return _given_up(request, error)
-    if isinstance(error, CutOffError):
+    if isinstance(error, (CutOffError, HungUpError)):
         request_log.info("%s %s: the client has hung up", request.method, shown_path(request))
         raise ConnectionResetError from None
     if isinstance(error, PostroomError):
@@ -75,6 +77,12 @@ def failure(request: web.BaseRequest, error: Exception | asyncio.CancelledError)
     log.error("Request %s, %s %s failed", request_id, request.method, shown_path(request), exc_info=error)
     return json_response({"message": "An internal error has happened; the log has more under the request ID",
                         "requestID": request_id}, 500)  # fmt: skip
+
+
+def failure_document(request: web.BaseRequest, error: Exception) -> dict[str, Any]:
+    """The same as a part of a response: its status and its body."""
+    response = failure(request, error)
+    return {"status": response.status, **orjson.loads(response.body)}  # type: ignore[arg-type]
 
 
 def _given_up(request: web.BaseRequest, error: asyncio.CancelledError) -> web.Response:

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar, TypeVarTuple
 
-import orjson
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 from marshmallow import Schema, ValidationError, fields
@@ -20,16 +19,15 @@ from multidict import MultiDict
 from yarl import URL
 
 from postroom.app.errors import CutOffError, InvalidError, TooLargeError, UnsupportedError
+from postroom.app.web.json_texts import LOADED_AT_ONCE, parse_json
 from postroom.app.web.keys import BODY, QUERY
 from postroom.schemas.fields import CommaSeparated
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
 #: Largest body, in bytes.
 MAX_BODY: Final = 1024 * 1024
-#: Most values in one body, and most fields in one object: far more than the longest lists of the schemas need.
-MOST_VALUES: Final = 100_000
-MOST_FIELDS: Final = 2_000
-#: Largest body that is loaded on the event loop, in bytes. A larger one would block all other requests.
-LOADED_AT_ONCE: Final = 4 * 1024
 
 #: Most reasons in one response.
 _MOST_ERRORS = 50
@@ -121,9 +119,7 @@ async def receive(request: web.Request, most: int = MAX_BODY) -> bytes:
     Raises UnsupportedError, TooLargeError, CutOffError, and InvalidError when the body is not encoded as its header
     says.
     """
-    encoding = request.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise UnsupportedError("The body is compressed; only bodies without a Content-Encoding are read")
+    check_encoding(request)
     # Refuses by the declared length before the body arrives.
     if (request.content_length or 0) > most:
         raise _too_large(most)
@@ -140,31 +136,15 @@ async def receive(request: web.Request, most: int = MAX_BODY) -> bytes:
     return raw
 
 
+def check_encoding(request: web.Request) -> None:
+    """Raises UnsupportedError when the body is compressed: a few bytes can become very many."""
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedError("The body is compressed; only bodies without a Content-Encoding are read")
+
+
 def _too_large(most: int) -> TooLargeError:
     return TooLargeError(f"The body is larger than {'1 MiB' if most == MAX_BODY else f'{most // 1024} KiB'}")
-
-
-def parse_json(raw: bytes, content_type: str | None) -> Any:
-    """Parses a body as JSON; None if it is empty. Raises InvalidError when it is not JSON, or has too many values.
-
-    `content_type`: None when the request has none.
-    """
-    if not raw.strip():
-        return None
-    if content_type not in (None, "application/json"):
-        raise InvalidError(f"The body has the content type {content_type[:100]!r}; application/json is needed")
-    try:
-        data = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        reason = f"{error.msg} at line {error.lineno} column {error.colno}"
-        raise InvalidError(f"The body is not valid JSON: {reason}") from None
-    if data is None:
-        # Otherwise it would count as an empty body.
-        raise InvalidError("The body is null; a JSON object is needed")
-    # A smaller body has no room for too many values. orjson itself limits nesting: it refuses 1,024 levels.
-    if len(raw) > LOADED_AT_ONCE and isinstance(data, (dict, list)):
-        _check_size(data)
-    return data
 
 
 def content_type_of(request: web.Request) -> str | None:
@@ -172,30 +152,13 @@ def content_type_of(request: web.Request) -> str | None:
     return request.content_type if "Content-Type" in request.headers else None
 
 
-def _check_size(data: Any) -> None:
-    """Raises InvalidError for JSON with more values, or an object with more fields, than any schema takes."""
-    values, unseen = 0, [data]
-    while unseen:
-        each = unseen.pop()
-        if isinstance(each, dict):
-            if len(each) > MOST_FIELDS:
-                raise InvalidError(f"An object in the body has more than {MOST_FIELDS:,} fields")
-            inner: Iterable[Any] = each.values()
-        else:
-            inner = each
-        values += len(each)
-        if values > MOST_VALUES:
-            raise InvalidError(f"The body has more than {MOST_VALUES:,} values")
-        unseen += [one for one in inner if isinstance(one, (dict, list))]
-
-
 @lru_cache(maxsize=64)
 def _narrowed(schema: Schema, names: frozenset[str]) -> Schema:
     return type(schema)(only=names, unknown=schema.unknown)
 
 
-def _for_fields(schema: Schema, names: Iterable[str]) -> Schema:
-    """The schema of a PATCH, narrowed to the fields in the body; it still refuses unknown fields.
+def for_fields(schema: Schema, names: Iterable[str]) -> Schema:
+    """A schema without required fields, narrowed to the fields in the body; it still refuses unknown fields.
 
     marshmallow visits every field of a schema, even missing ones: for one field of a user that is most of the loading
     time. Narrowed schemas are cached by their set of fields.
@@ -206,10 +169,14 @@ def _for_fields(schema: Schema, names: Iterable[str]) -> Schema:
 async def load_body(request: web.Request, schema: Schema) -> Any:
     """Loads the body by the schema. Raises InvalidError, and the errors of receive()."""
     raw = await receive(request)
+    return await by_size(raw, _load, raw, content_type_of(request), schema, request.method)
+
+
+async def by_size(raw: bytes, load_it: Callable[[*Ts], T], *args: *Ts) -> T:
+    """The result of `load_it(*args)`, which takes time in proportion to these bytes: many are loaded on a thread."""
     if len(raw) <= LOADED_AT_ONCE:
-        return _load(raw, content_type_of(request), schema, request.method)
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_loaders, _load, raw, content_type_of(request), schema, request.method)
+        return load_it(*args)
+    return await asyncio.get_running_loop().run_in_executor(_loaders, load_it, *args)
 
 
 def _load(raw: bytes, content_type: str | None, schema: Schema, method: str) -> Any:
@@ -225,4 +192,4 @@ def _load(raw: bytes, content_type: str | None, schema: Schema, method: str) -> 
     if not isinstance(data, dict):
         found = "nothing" if data is None else "something else"
         raise InvalidError(f"The body must be a JSON object, and is {found}")
-    return load(_for_fields(schema, data) if method == "PATCH" and bare_list is None else schema, data)
+    return load(for_fields(schema, data) if method == "PATCH" and bare_list is None else schema, data)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from postroom.app.auth.tokens import Caller
+from postroom.app.limits.pace import Pace
 from postroom.app.services.context import Context
 
 CONTEXT: Final = web.AppKey("context", Context)
@@ -18,6 +19,8 @@ BODY: Final = web.RequestKey[Any]("body", Mapping)
 #: UNHURRIED is set on a request that may take longer than others (see Limits), OVERDUE on one that took too long.
 UNHURRIED: Final = web.RequestKey("unhurried", bool)
 OVERDUE: Final = web.RequestKey("overdue", bool)
+#: Set on a request that may last for as long as its client keeps it going, in place of all other time limits.
+PACE: Final = web.RequestKey("pace", Pace)
 
 
 def context_of(request: web.Request) -> Context:

@@ -4,13 +4,14 @@ from typing import Any, Final
 
 import orjson
 from aiohttp import web
-from multidict import CIMultiDict
+from multidict import CIMultiDict, istr
 
 from postroom.app.errors import NotFoundError
+from postroom.app.logs import REQUEST_ID
 from postroom.app.transactions.versions import etag
 from postroom.schemas.fields import INT64_MAX
 
-#: app/server/protocol.py adds these to every response that does not set them itself. JSON is not a page, so it may
+#: add_headers() adds these to every response that does not set them itself. JSON is not a page, so it may
 #: neither load anything nor be framed.
 SECURITY_HEADERS: Final = CIMultiDict(
     {
@@ -23,8 +24,19 @@ SECURITY_HEADERS: Final = CIMultiDict(
     }
 )
 
+_REQUEST_ID: Final = istr("X-Request-ID")
+
 #: Proxies and browsers must not cache responses: they are about people, and depend on the caller.
 _HEADERS = CIMultiDict({"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"})
+
+
+def add_headers(response: web.StreamResponse) -> None:
+    """Adds the headers that every response has. app/server/protocol.py does so in one place; only a response that goes
+    out while its handler still runs needs it earlier.
+    """
+    headers = response.headers
+    headers.merge(SECURITY_HEADERS)
+    headers[_REQUEST_ID] = REQUEST_ID.get()
 
 
 def json_document(document: bytes, status: int = 200, *, version: bool = False) -> web.Response:

@@ -9,6 +9,9 @@ STATUSES: Final = tuple(range(6))
 #: Most characters of an address (RFC 5321, 4.5.3.1: 64 before the @, 255 behind it).
 LONGEST_ADDRESS: Final = 320
 
+#: Most characters of a password's hash.
+LONGEST_HASH: Final = 512
+
 #: Most characters of a text property: clients of this API store its length in 16 bits.
 LONGEST_TEXT: Final = 32_767
 

@@ -13,7 +13,7 @@ import pytest
 from marshmallow import Schema, fields
 
 from postroom.app.routes import ROUTES
-from postroom.app.web.inputs import MOST_FIELDS, MOST_VALUES
+from postroom.app.web.json_texts import MOST_FIELDS, MOST_VALUES
 from postroom.app.web.routing import Route
 from postroom.schemas.fields import Listed, Mapped, Short, Text
 from postroom.schemas.users import Address, Addresses

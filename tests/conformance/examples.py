@@ -3,9 +3,9 @@
 `python -m tests.conformance.examples` writes the responses into the files.
 
 A file has the name of an operation ID. Each of its entries is a call: `step` (its place among the entries of all
-files), `at` (path and query), `body` or `form`, `headers`, `by` ("nobody": without a login), `size` (a body of so many
-bytes), `times` (number of repetitions; the last response counts), then `status` and `answer`. To describe a new
-operation, add a file with an entry without an answer, choose a step between two existing ones, and run this.
+files), `at` (path and query), `body`, `form` or `lines`, `headers`, `by` ("nobody": without a login), `size` (a body
+of so many bytes), `times` (number of repetitions; the last response counts), then `status` and `answer`. To describe a
+new operation, add a file with an entry without an answer, choose a step between two existing ones, and run this.
 
 `cut` names the only parts of a response to show, `data[:2]` the first two items of a list. `played: false` keeps an
 entry unchanged, for a case that cannot be produced. `shape: true` keeps the answer while the response has the same
@@ -23,8 +23,9 @@ from typing import Any, Final
 
 from postroom.app.config import Config
 from postroom.app.openapi.example_calls import FOLDER, load
+from tests.support.bulk import text_of
 from tests.support.dns_server import DnsServer
-from tests.support.service import ADMIN_PASSWORD, Api, Service
+from tests.support.service import ADMIN_PASSWORD, NDJSON, Api, Service
 from tests.support.slapd import PEOPLE_DN, Slapd
 
 #: Values that differ in each run, and what the file has in their place.
@@ -97,6 +98,9 @@ async def _call(api: Api, entry: dict[str, Any]) -> tuple[int, Any]:
     options: dict[str, Any] = {"headers": entry.get("headers", {})}
     if "form" in entry:
         options["data"] = entry["form"]
+    if "lines" in entry:
+        options["data"] = text_of(entry["lines"])
+        options["headers"] = {"Content-Type": NDJSON, **options["headers"]}
     if "size" in entry:
         options["data"] = BytesIO(b" " * entry["size"])
         options["headers"] = {"Content-Type": "application/json"}

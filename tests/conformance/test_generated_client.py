@@ -11,6 +11,7 @@ import pytest
 
 from postroom.app.openapi.document import build
 from postroom.app.routes import BASE, ROUTES
+from tests.support.generators import files
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
 PACKAGE = "generated_postroom_client"
@@ -22,7 +23,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedP
     folder = tmp_path_factory.mktemp("client")
     (folder / "openapi.json").write_bytes(build(BASE, ROUTES))
     # Formatting the code with ruff would only take time.
-    (folder / "config.yml").write_text("post_hooks: []\n")
+    (folder / "config.yml").write_text(f"post_hooks: []\n{files()['openapi_python_client.yml']}")
     command = [str(Path(sys.executable).with_name("openapi-python-client")), "generate", "--path", "openapi.json"]
     command += ["--config", "config.yml", "--meta", "none", "--output-path", str(folder / PACKAGE), "--fail-on-warning"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -87,7 +87,7 @@ def test_page_has_every_generator() -> None:
     """The tests cover exactly the commands of the page, and every program of the page is run or used."""
     assert list(commands()) == GENERATORS
     run = {Path(command[-1]).stem for command in EXAMPLES}
-    assert {Path(name).stem for name in files()} == run | {"orval.config", "orval_fetch"}
+    assert {Path(name).stem for name in files()} == run | {"orval.config", "orval_fetch", "openapi_python_client"}
 
 
 @pytest.mark.parametrize("name", GENERATORS)

@@ -15,8 +15,9 @@ from typing import Any, Final
 from postroom.app.config import Config
 from postroom.app.routes import ROUTES
 from postroom.storage import tasks
+from tests.support.bulk import text_of
 from tests.support.owners import elsewhere
-from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Answer, Api, Service
+from tests.support.service import ADMIN_PASSWORD, NDJSON, USER_PASSWORD, Answer, Api, Service
 
 FILE: Final = Path(__file__).parents[1] / "data" / "permission_matrix.tsv"
 
@@ -72,6 +73,7 @@ _DIRECTORY: Final = {
 BODIES: Final[Mapping[str, Any]] = {
     "PATCH /domains/{domainID}/users/{userID}": {"properties": _ANNA},
     "POST /domains/{domainID}/users": {"username": "new{n}", "status": 4},
+    "POST /domains/{domainID}/users/bulk": {"create": {"username": "new{n}", "status": 4}},
     "PUT /domains/{domainID}/users/{userID}/password": {"new": USER_PASSWORD},
     "PUT /domains/{domainID}/users/{userID}/oof": {"state": 0},
     "PATCH /domains/{domainID}/users/{userID}/storeProps": {"title": "Dr"},
@@ -101,6 +103,8 @@ BODIES: Final[Mapping[str, Any]] = {
     "PATCH /defaults/createParams/{domainID}": {"user": {"smtp": True}},
     "PUT /domains/{domainID}/disabledPlugins": [],
 }
+#: Operations that take lines: their body is the only one.
+LINES: Final = frozenset({"POST /domains/{domainID}/users/bulk"})
 _NEW_NUMBERS = itertools.count(1)
 
 
@@ -158,8 +162,10 @@ class World:
         method, path = operation.split(" ", 1)
         row = operation.split("?", 1)[0]
         fields = await self._aim(method, path, place)
-        body = BODIES.get(row)
-        return await self.caller.call(method, _filled(path, fields), None if body is None else _filled(body, fields))
+        body, path = _filled(BODIES.get(row), fields), _filled(path, fields)
+        if row in LINES:
+            return await self.caller.call(method, path, data=text_of([body]), headers={"Content-Type": NDJSON})
+        return await self.caller.call(method, path, body)
 
     async def _aim(self, method: str, path: str, place: str) -> dict[str, Any]:
         """What the path and the body name; a new object where the operation removes it."""

@@ -19,6 +19,8 @@ from tests.support.conformance import Conformance
 from tests.support.eavesdropper import Eavesdropper
 
 ADMIN_PASSWORD = "correct horse"
+#: The content type of lines, each of which is a JSON document.
+NDJSON = "application/x-ndjson"
 
 
 @dataclass
@@ -115,8 +117,10 @@ class Api:
         url = f"{self.service.url}/api/v1{path}"
         async with self.service.session.request(method, url, headers=headers, **options) as response:
             text = await response.text()
-            answer = Answer(response.status, response.headers, json.loads(text))
-            assert response.content_type == "application/json"
+            lines = response.content_type == NDJSON
+            body = [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
+            answer = Answer(response.status, response.headers, body)
+            assert lines or response.content_type == "application/json"
             assert response.headers["Cache-Control"] == "no-store"
         if answer.status >= 400:
             assert_failure(answer)
