@@ -57,7 +57,7 @@ def _fill(line: Line, data: Any) -> None:
     (action,) = actions
     about = data.pop(action)
     if not isinstance(about, dict):
-        raise InvalidError(f"{action}: Must be a JSON object")
+        raise InvalidError.field(action, "Must be a JSON object.")
     if data:
         # An ETag without its quotation marks; a weak one never matches (RFC 9110, 13.1.1).
         line.allowed = frozenset([load(_LINE, data)["ifMatch"].strip('"')])
