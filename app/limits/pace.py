@@ -1,4 +1,4 @@
-"""How a long exchange with a client goes on: whether the client keeps it going, or keeps the service waiting."""
+"""How a long request or response goes on: whether the client keeps it going, or keeps the service waiting."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from postroom.app.limits.clients import Limits
 
 
 class Pace:
-    """The time for which a request has waited for its client, to send more or to read more.
+    """The time for which the service has waited for a client in one direction: to send more, or to read more.
 
     The work of the service does not count. Whenever enough bytes have moved, the time begins anew: a client that sends
     fast for a while cannot use that up by being slow later.

@@ -11,7 +11,7 @@ from aiohttp import StreamReader, web
 from postroom.app.errors import SlowBodyError
 from postroom.app.limits.pace import Pace
 from postroom.app.server.raw_responses import to_bytes
-from postroom.app.web.keys import OVERDUE, PACE, UNHURRIED
+from postroom.app.web.keys import OVERDUE, PACES, UNHURRIED
 from postroom.app.web.responses import json_response
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ class TimedConnection(web.RequestHandler):
             return 0
         unread = wire.get_write_buffer_size()
         request = self._current_request
-        pace = None if request is None else request.get(PACE)
-        if not unread or unread < self._unread or not self._unread or pace is not None:
+        paces = () if request is None else request.get(PACES, ())
+        if not unread or unread < self._unread or not self._unread or paces:
             self._unread_since = now
         elif now - self._unread_since > self._watched.limits.answer:
             wire.abort()
         self._unread = unread
-        if request is not None and pace is not None:
-            self._look_at_pace(request.content, pace)
+        if request is not None and paces:
+            self._look_at_paces(request.content, paces)
         elif request is not None:
             self._look_at_request(request, now - self.began)
         elif self._waits_for_rest_of_head() and now - self._head_since > self._watched.limits.head:
@@ -88,13 +88,12 @@ class TimedConnection(web.RequestHandler):
             self._task_handler.cancel()
             self._task_handler.uncancel()
 
-    def _look_at_pace(self, body: StreamReader, pace: Pace) -> None:
-        if not pace.is_too_slow(self._watched.limits):
-            return
-        if self._unread and self._wire is not None:
-            # The client does not read, so there is no way to tell it why.
+    def _look_at_paces(self, body: StreamReader, paces: tuple[Pace, Pace]) -> None:
+        sends_slowly, reads_slowly = (pace.is_too_slow(self._watched.limits) for pace in paces)
+        if reads_slowly and self._wire is not None:
+            # There is no way to tell it why.
             self._wire.abort()
-        elif not body.is_eof() and body.exception() is None:
+        elif sends_slowly and not body.is_eof() and body.exception() is None:
             body.set_exception(_too_slow())
 
     def _waits_for_rest_of_head(self) -> bool:

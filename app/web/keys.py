@@ -19,8 +19,9 @@ BODY: Final = web.RequestKey[Any]("body", Mapping)
 #: UNHURRIED is set on a request that may take longer than others (see Limits), OVERDUE on one that took too long.
 UNHURRIED: Final = web.RequestKey("unhurried", bool)
 OVERDUE: Final = web.RequestKey("overdue", bool)
-#: Set on a request that may last for as long as its client keeps it going, in place of all other time limits.
-PACE: Final = web.RequestKey("pace", Pace)
+#: Set on a request that may last for as long as its client keeps it going, in place of all other time limits: the pace
+#: at which the client sends, and the one at which it reads.
+PACES: Final = web.RequestKey[tuple[Pace, Pace]]("paces", tuple)
 
 
 def context_of(request: web.Request) -> Context:

@@ -17,7 +17,7 @@ from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.limits.pace import Pace
 from postroom.app.web.inputs import MAX_BODY, check_encoding, content_type_of
 from postroom.app.web.json_texts import check_content_type
-from postroom.app.web.keys import PACE
+from postroom.app.web.keys import PACES
 from postroom.app.web.responses import add_headers
 
 CONTENT_TYPE: Final = "application/x-ndjson"
@@ -42,16 +42,16 @@ def open_lines(request: web.Request) -> "tuple[LineReader, LineWriter]":
     """
     check_encoding(request)
     check_content_type(content_type_of(request), CONTENT_TYPE)
-    request[PACE] = Pace()
-    return LineReader(request), LineWriter(request)
+    request[PACES] = paces = Pace(), Pace()
+    return LineReader(request, paces[0]), LineWriter(request, paces[1])
 
 
 class LineReader:
     """The lines of a body as they arrive. Memory does not depend on their number."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, pace: Pace) -> None:
         self._content = request.content
-        self._pace = request[PACE]
+        self._pace = pace
         self._rest = bytearray()
         #: How much of the rest was searched for the end of a line.
         self._searched = 0
@@ -109,9 +109,9 @@ class LineReader:
 class LineWriter:
     """The lines of a response. Its head goes out with the first of them."""
 
-    def __init__(self, request: web.Request) -> None:
+    def __init__(self, request: web.Request, pace: Pace) -> None:
         self._request = request
-        self._pace = request[PACE]
+        self._pace = pace
         self.response = web.StreamResponse(headers=_HEADERS)
 
     async def write(self, *documents: Any) -> None:

@@ -13,9 +13,10 @@ from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.web.routing import Route
+from tests.support.bulk import text_of
 from tests.support.inside import assert_sound
 from tests.support.raw import connect, reset
-from tests.support.service import ADMIN_PASSWORD, Api, Service
+from tests.support.service import ADMIN_PASSWORD, NDJSON, Api, Service
 
 pytestmark = pytest.mark.attack
 
@@ -48,14 +49,20 @@ def bytes_of(route: Route, login: str, number: int) -> bytes:
     found = [each for each in load() if each["operation"] == name and each["status"] < 300]
     path = found[0]["at"] if found else route.path
     body = found[0].get("body") if found else None
+    lines = found[0].get("lines") if found else None
     # A new name each time; nobody listens there, and no name is looked up.
     text = "" if body is None else json.dumps(body).replace("directory.example.com", "127.0.0.1:9")
     text = text.replace("example.net", f"n{number}.example.net")
     head = [f"{route.method} {BASE}{path} HTTP/1.1", "Host: x", f"Authorization: {login}"]
     if name == "postLogin":
         text = json.dumps({"user": "admin", "pass": ADMIN_PASSWORD})
+    if lines is not None:
+        text = text_of(lines).decode().replace("eva", f"eva{number}").replace("tom", f"tom{number}")
     if text:
-        head += ["Content-Type: application/json", f"Content-Length: {len(text.encode())}"]
+        head += [
+            f"Content-Type: {'application/json' if lines is None else NDJSON}",
+            f"Content-Length: {len(text.encode())}",
+        ]
     return "\r\n".join([*head, "", ""]).encode() + text.encode()
 
 
