@@ -56,7 +56,9 @@ def do(connection: Connection, domain_id: int, line: Line, change: Change) -> Ou
     """Does a line. Raises what the single operation raises; what it has changed by then has to be undone."""
     if line.error is not None:
         return Outcome(line, error=line.error)
-    return _ACTIONS[line.action](connection, domain_id, line, replace(change, allowed=line.allowed))
+    if line.allowed is not None:
+        change = replace(change, allowed=line.allowed)
+    return _ACTIONS[line.action](connection, domain_id, line, change)
 
 
 def try_to_do(connection: Connection, domain_id: int, line: Line, change: Change) -> Outcome:

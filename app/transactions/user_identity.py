@@ -44,6 +44,8 @@ def _identity(name: str, value: Any, domain: DomainRow) -> Any:
 def check_names_of(
     connection: Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], actor: Actor
 ) -> None:
+    if not data.get("aliases") and not data.get("altnames"):
+        return
     allowed = tenants.may_have(connection, domain.domainname, actor)
     if data.get("aliases"):
         tenants.check_names("aliases", data["aliases"], names.list_own(connection, user), allowed)
@@ -52,7 +54,22 @@ def check_names_of(
         tenants.check_names("altnames", [entry["altname"] for entry in data["altnames"]], known, allowed)
 
 
-def rename_user(connection: Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:
+def change_addresses(
+    connection: Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any]
+) -> tuple[UserRow, list[str]]:
+    """Changes username and aliases; returns the user, and the addresses that are lost."""
+    former = names.list_own(connection, user)
+    # Delete aliases first and insert them last: a name can move between alias and username in one request.
+    if "aliases" in data:
+        users.replace_addresses(connection, user.id, "alias", ())
+    if "username" in data:
+        user = _rename(connection, user, domain, data["username"])
+    if "aliases" in data:
+        names.add_aliases(connection, user, data["aliases"] or ())
+    return user, names.follow(connection, user, former)
+
+
+def _rename(connection: Connection, user: UserRow, domain: DomainRow, given: str) -> UserRow:
     if user.status == STATUS_CONTACT:
         if fold(given) != user.username:
             raise InvalidError.field("username", "A contact has none of its own; change the property smtpaddress.")

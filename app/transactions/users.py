@@ -12,7 +12,7 @@ from postroom.app.errors import InvalidError
 from postroom.app.transactions import authority, fetchmail, names
 from postroom.app.transactions.authority import Actor
 from postroom.app.transactions.lookups import find_domain_or_raise, find_user_or_raise
-from postroom.app.transactions.user_identity import check_authority, check_names_of, rename_user
+from postroom.app.transactions.user_identity import change_addresses, check_authority, check_names_of
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.create_defaults import overlay
 from postroom.schemas.users import READ_ONLY
@@ -92,7 +92,7 @@ def add_user(
     given["properties"] = _without_none(properties | data.get("properties", {}))
     user_id = users.insert_user(connection, domain_id, username, password, _fields(given), further_names)
     user = UserRow(user_id, domain_id, username, STATUS_NORMAL, None, "", domain.org_id)
-    _apply(connection, user, domain, given, change)
+    _apply(connection, user, domain, given, change, is_new=True)
     return user_id
 
 
@@ -181,21 +181,23 @@ def _fields(data: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _apply(connection: Connection, user: UserRow, domain: DomainRow, data: Mapping[str, Any], change: Change) -> None:
+def _apply(
+    connection: Connection,
+    user: UserRow,
+    domain: DomainRow,
+    data: Mapping[str, Any],
+    change: Change,
+    *,
+    is_new: bool = False,
+) -> None:
     if change.system_admin and data.get("homeserver") is not None:
         raise InvalidError.field("homeserver", "There are no other servers; only null is possible.")
     check_names_of(connection, user, domain, data, change.actor)
     gone: list[str] = []
-    if "username" in data or "aliases" in data:
-        former = names.list_own(connection, user)
-        # Delete aliases first and insert them last: a name can move between alias and username in one request.
-        if "aliases" in data:
-            users.replace_addresses(connection, user.id, "alias", ())
-        if "username" in data:
-            user = rename_user(connection, user, domain, data["username"])
-        if "aliases" in data:
-            names.add_aliases(connection, user, data["aliases"] or ())
-        gone = names.follow(connection, user, former)
+    if is_new:
+        names.add_aliases(connection, user, data.get("aliases") or ())
+    elif "username" in data or "aliases" in data:
+        user, gone = change_addresses(connection, user, domain, data)
     if "altnames" in data:
         names.set_altnames(connection, user, [entry["altname"] for entry in data["altnames"] or ()])
     if "forward" in data:
