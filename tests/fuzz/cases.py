@@ -77,6 +77,8 @@ def _values() -> dict[str, list[str]]:
 
 
 _RIGHT: Final = _bodies()
+#: Lines of a bulk request that are right.
+_LINES: Final = [line for entry in load() for line in entry.get("lines", ())]
 _ASKED: Final = _values()
 #: Those whose cases are the fewest: each costs the time of a password hash, ends the login of all others, or takes away
 #: what they are aimed at. These are kept from what is aimed at most.
@@ -222,11 +224,25 @@ def _any_json_case(rng: random.Random, token: str) -> tuple[bytes, int | None]:
     ), 1
 
 
+def _lines_case(rng: random.Random, token: str) -> tuple[bytes, int | None]:
+    lines = [_line(rng) for _ in range(rng.choice((1, 3, 150)))]
+    body = rng.choice((b"\n", b"\r\n", b"\n\n")).join(lines)
+    (route,) = (route for route in ROUTES if route.path.endswith("/users/bulk"))
+    line = f"{route.method} {_path(rng, route, 0.02)}{_query(rng, route, 0.1) if rng.random() < 0.3 else ''}"
+    return request(line, token, ["Content-Type: application/x-ndjson"], body), 1
+
+
+def _line(rng: random.Random) -> bytes:
+    right = rng.choice(_LINES)
+    return _bytes(rng, right if rng.random() < 0.25 else changed(rng, right)).replace(b"\n", b" ")
+
+
 _KINDS: Final = (
+    ("lines", _lines_case),
     ("bodies that were right", _body_case),
     ("any JSON", _any_json_case),
     ("paths and queries", _query_case),
     ("headers", _header_case),
     ("bytes", _frame_case),
 )
-_WEIGHTS: Final = (50, 8, 22, 10, 10)
+_WEIGHTS: Final = (4, 50, 8, 22, 10, 10)

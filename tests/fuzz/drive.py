@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.fuzz.cases import Case, case
@@ -90,7 +91,18 @@ async def _answer(reader: asyncio.StreamReader, begun: bytes = b"") -> tuple[int
     status = int(line.split()[1])
     if status == 100:
         return await _answer(reader)
+    if headers.get("transfer-encoding") == "chunked":
+        return status, headers, await _chunks(reader)
     return status, headers, await reader.readexactly(int(headers.get("content-length", "0")))
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return body
 
 
 async def drive(
@@ -134,15 +146,25 @@ async def _one(client: _Client, number: int, made: Case, findings: Findings) -> 
 def _look_at_body(
     number: int, made: Case, status: int, headers: dict[str, str], body: bytes, findings: Findings
 ) -> None:
+    if headers.get("content-type") == "application/x-ndjson":
+        for line in map(json.loads, body.splitlines()):
+            if line.get("status", 200) >= 400:
+                _look_at_error(number, made, line, findings)
+            if line.get("status") == 500:
+                findings.fail(number, "status 500 of a line", made.sent)
+        return
     if not headers.get("content-type", "").startswith("application/json"):
         findings.fail(number, f"{headers.get('content-type')!r} is no JSON", made.sent)
         return
     if status >= 400:
-        answer = json.loads(body)
-        if not (isinstance(answer, dict) and isinstance(answer.get("message"), str) and answer["message"]):
-            findings.fail(number, "an error without a message", made.sent)
-        elif b"Traceback" in body or b"sqlite" in body:
-            findings.fail(number, "an error that shows the inside", made.sent)
+        _look_at_error(number, made, json.loads(body), findings)
+
+
+def _look_at_error(number: int, made: Case, error: Any, findings: Findings) -> None:
+    if not (isinstance(error, dict) and isinstance(error.get("message"), str) and error["message"]):
+        findings.fail(number, "an error without a message", made.sent)
+    elif any(inside in str(error) for inside in ("Traceback", "sqlite")):
+        findings.fail(number, "an error that shows the inside", made.sent)
 
 
 async def watch(url: str, findings: Findings) -> None:
