@@ -17,8 +17,9 @@ from postroom.app.directory.client import Directory
 from postroom.app.errors import ForbiddenError
 from postroom.app.routes import ROUTES
 from postroom.storage.sqlite import sqlite3
+from tests.support.bulk import text_of
 from tests.support.people import CONFIG, add_person, document
-from tests.support.service import USER_PASSWORD, Api, Service
+from tests.support.service import NDJSON, USER_PASSWORD, Api, Service
 from tests.support.slapd import Slapd
 
 pytestmark = [pytest.mark.slapd, pytest.mark.attack]
@@ -72,6 +73,12 @@ def harmless(path: str, body: Any = None, **params: str) -> Aim:
     return Aim("harmless", path, body, params, hits=False, answers=(200, 201, 400, 401, 403, 404))
 
 
+def line(what: str, line: Any) -> Aim:
+    """A line of a bulk request: it is refused in the response, which is a 200."""
+    return Aim(what, _BULK, line, answers=(200, 403))
+
+
+_BULK = "/domains/1/users/bulk"
 _USER = "/domains/{domainID}/users/{userID}"
 _DEVICE = f"{_USER}/sync/{{deviceID}}"
 _1 = "/domains/1/users/{user}"
@@ -92,6 +99,13 @@ AIMS: dict[tuple[str, str], list[Aim] | str] = {
         harmless(_1, {"properties": {"title": "x"}, "forward": None, "privWeb": False}),
     ],
     ("DELETE", _USER): [Aim("delete", _1)],
+    ("POST", "/domains/{domainID}/users/bulk"): [
+        line("username", {"patch": {"ID": "{user}", "username": "evil"}}),
+        line("aliases", {"patch": {"username": "{name}", "aliases": ["evil@example.com"]}}),
+        line("shared mailbox", {"patch": {"ID": "{user}", "status": 4}}),
+        line("delete", {"delete": {"ID": "{user}"}}),
+        line("delete by name", {"delete": {"username": "{name}"}}),
+    ],
     ("PUT", f"{_USER}/password"): [Aim("password", f"{_1}/password", {"new": "evil password"}, victims=LOCAL)],
     ("PUT", "/passwd/{username}"): [
         Aim("password", "/passwd/{name}@example.com", {"new": "evil password"}, victims=LOCAL),
@@ -255,6 +269,8 @@ class Scene:
 
         body = None if aim.body is None else json.loads(filled(json.dumps(aim.body)))
         params = {key: filled(value) for key, value in aim.params.items()}
+        if aim.path == _BULK:
+            return await by.call(method, _BULK, data=text_of([body]), headers={"Content-Type": NDJSON})
         return await by.call(method, filled(aim.path), body, params=params)
 
 

@@ -19,7 +19,7 @@ from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.storage import auth, role_holders, roles, tasks, users
 from postroom.storage.sqlite import sqlite3
-from tests.conformance.examples import ANNA, SERVER, method_of
+from tests.conformance.examples import ANNA, SERVER, content_of, method_of
 from tests.conftest import StartService
 from tests.support.owners import elsewhere
 from tests.support.people import CONFIG, document
@@ -143,7 +143,7 @@ async def overtaken(service: Service, revoke: Callable[[sqlite3.Connection], obj
         async with busy_writer(service):
             revoking = asyncio.ensure_future(database.write(revoke))
             await until(lambda: waiting(service) == 1, 10)
-            call = api.call(method_of(entry["operation"]), entry["at"], entry.get("body"))
+            call = api.call(method_of(entry["operation"]), entry["at"], **content_of(entry))
             calling = asyncio.ensure_future(call)
             await until(lambda: waiting(service) == 2, 10)
         await revoking
@@ -210,7 +210,7 @@ async def test_writes_of_whoever_is_revoked_meanwhile(start_service: StartServic
                     assert status in (401, 403), (attack.__name__, entry["operation"])
             if entry["operation"] not in STORES_NOTHING:
                 admin = await service.login("admin", ADMIN_PASSWORD)
-                answer = await admin.call(method_of(entry["operation"]), entry["at"], entry.get("body"))
+                answer = await admin.call(method_of(entry["operation"]), entry["at"], **content_of(entry))
                 assert answer.status == entry["status"], (entry["operation"], answer.body)
     assert tried == WRITING
 

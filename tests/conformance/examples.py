@@ -94,19 +94,21 @@ async def play(service: Service, directory: Slapd, entry: dict[str, Any]) -> tup
 
 
 async def _call(api: Api, entry: dict[str, Any]) -> tuple[int, Any]:
-    method = method_of(entry["operation"])
-    options: dict[str, Any] = {"headers": entry.get("headers", {})}
-    if "form" in entry:
-        options["data"] = entry["form"]
-    if "lines" in entry:
-        options["data"] = text_of(entry["lines"])
-        options["headers"] = {"Content-Type": NDJSON, **options["headers"]}
-    if "size" in entry:
-        options["data"] = BytesIO(b" " * entry["size"])
-        options["headers"] = {"Content-Type": "application/json"}
     for _ in range(entry.get("times", 1)):
-        answer = await api.call(method, entry["at"], entry.get("body"), **options)
+        answer = await api.call(method_of(entry["operation"]), entry["at"], **content_of(entry))
     return answer.status, answer.body
+
+
+def content_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """What an entry sends: the arguments of Api.call() after method and path."""
+    headers = entry.get("headers", {})
+    if "form" in entry:
+        return {"data": entry["form"], "headers": headers}
+    if "lines" in entry:
+        return {"data": text_of(entry["lines"]), "headers": {"Content-Type": NDJSON, **headers}}
+    if "size" in entry:
+        return {"data": BytesIO(b" " * entry["size"]), "headers": {"Content-Type": "application/json"}}
+    return {"body": entry.get("body"), "headers": headers}
 
 
 def method_of(operation: str) -> str:
