@@ -97,6 +97,11 @@ class Connection:
     def _send(self, statements: Sequence[str], parameters: Sequence[Any]) -> Any:
         """The result of the last of these; the values are for that one. All are sent in one round trip."""
         try:
+            if any(each.startswith("ROLLBACK") for each in statements):
+                # After a rollback psycopg forgets what it has prepared, but in a pipeline only when it is too late.
+                for each in statements[:-1]:
+                    self.raw.execute(each)
+                return self.raw.execute(statements[-1], parameters)
             if len(statements) == 1:
                 return self.raw.execute(statements[0], parameters)
             with self.raw.pipeline():
