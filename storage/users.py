@@ -78,13 +78,6 @@ def find_user(connection: Connection, domain_id: int, user_id: int) -> UserRow |
     return UserRow(*row) if row else None
 
 
-def find_id_by_username(connection: Connection, domain_id: int, username: str) -> int | None:
-    """The ID of the domain's user with this username in any case, or None."""
-    sql = "SELECT u.id FROM addresses a JOIN users u ON u.id = a.user_id WHERE a.kind = 'username' AND a.key = ? AND "
-    row = connection.execute(f"{sql} u.domain_id = ?", (fold(username), domain_id)).fetchone()
-    return int(row[0]) if row else None
-
-
 def is_user(connection: Connection, user_id: int) -> bool:
     """Whether the user exists, in any domain."""
     return connection.execute("SELECT 1 FROM users WHERE id = ?", (user_id,)).fetchone() is not None

@@ -13,7 +13,7 @@ from postroom.app.transactions.users import Change
 from postroom.app.transactions.versions import Expected
 from postroom.storage.engine import Connection
 from postroom.storage.faults import is_unavailable
-from postroom.storage.users import find_id_by_username
+from postroom.storage.usernames import find_id_by_username
 from postroom.storage.writing import savepoint, undone
 
 #: Seconds after which a transaction begins no further line: other writers wait meanwhile.

@@ -154,7 +154,7 @@ def content_type_of(request: web.Request) -> str | None:
 
 @lru_cache(maxsize=64)
 def _narrowed(schema: Schema, names: frozenset[str]) -> Schema:
-    return type(schema)(only=names, unknown=schema.unknown)
+    return type(schema)(only=[name for name in schema.fields if name in names], unknown=schema.unknown)
 
 
 def for_fields(schema: Schema, names: Iterable[str]) -> Schema:

@@ -159,7 +159,12 @@ async def test_ends_of_lines(admin: Api, domain: int) -> None:
 
 async def test_two_lines_want_the_same_name(admin: Api, domain: int) -> None:
     """The first line gets the name, the second is refused; after a deletion the name is free again."""
-    lines = [create("jane"), create("Jane"), create("john", aliases=["jane@example.org"]), {"delete": {"ID": 1}}]
+    lines = [
+        create("jane"),
+        create("Jane"),
+        create("john", aliases=["jane@example.org"]),
+        {"delete": {"username": "jane"}},
+    ]
     answer = await bulk(admin, domain, [*lines, create("jane")])
     assert answer.statuses == [201, 400, 400, 200, 201]
     assert "jane@example.org is in use already" in answer.results[1]["message"]
@@ -245,7 +250,7 @@ async def test_dry_run(admin: Api, domain: int) -> None:
     assert await admin.get(f"/domains/{domain}/users/1") == before
     assert (await admin.get(f"/domains/{domain}/users"))["count"] == 1
     assert (await admin.get(f"/domains/{domain}/users?match=john"))["count"] == 0
-    assert (await admin.make_user(domain, "john"))["ID"] == 2
+    await admin.make_user(domain, "john")
 
 
 @pytest.mark.parametrize("bad", [b"x\n", text_of([create("one")])], ids=["broken", "refused"])
