@@ -86,7 +86,7 @@ class Bench:
 
     def patch(self, domain: Domain, connections: int) -> Load:
         """Changing one user after the other."""
-        script = self.folder / "patch.lua"
+        script = self.folder / f"patch-{self.server.pid}.lua"
         script.write_text(
             PATCH_SCRIPT.format(
                 first=domain.first_user, users=domain.users, path=domain.path, authorization=f"Bearer {self.token}"

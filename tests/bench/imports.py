@@ -5,7 +5,7 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice
@@ -18,6 +18,7 @@ from postroom.storage.connections import connect_writer, uri_of
 from postroom.storage.domains import insert_domain
 from postroom.storage.keyring import Keyring
 from postroom.storage.sqlite import sqlite3
+from tests.bench.bench import Measurements, Run
 from tests.bench.client import call, log_in
 from tests.bench.people import people
 from tests.bench.results import Result
@@ -41,15 +42,16 @@ _LINES_AT_ONCE = 200
 _TABLES = ("users", "addresses", "properties")
 
 
-def measurements(folder: Path, *, seconds: int, quick: bool) -> Iterator[tuple[str, Callable[[], Result]]]:
+def measurements(run: Run) -> Measurements:
     """Each by itself."""
-    yield "bulk-create", partial(_create, folder, 2_000 if quick else 20_000)
-    yield "bulk-reads", partial(_reads, folder, seconds)
-    yield "bulk-memory", partial(_memory, folder, 2_000 if quick else 20_000)
+    count = 2_000 if run.quick else 20_000
+    yield "bulk-create", partial(_create, run.folder, count, run.rounds)
+    yield "bulk-reads", partial(_reads, run.folder, run.seconds)
+    yield "bulk-memory", partial(_memory, run.folder, count)
 
 
-def _create(folder: Path, count: int) -> Result:
-    rounds = [_create_both(folder / f"bulk-{number}.sqlite3", count) for number in range(3)]
+def _create(folder: Path, count: int, times: int) -> Result:
+    rounds = [_create_both(folder / f"bulk-{number}.sqlite3", count) for number in range(times)]
     measured, reference = (statistics.median(rates) for rates in zip(*rounds, strict=True))
     return Result(
         "bulk-create",

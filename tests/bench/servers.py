@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 #: Seconds that a server may take to say where it listens, and to end.
 _PATIENCE = 30
@@ -75,18 +76,25 @@ def on_core(core: int) -> AbstractContextManager[None]:
 
 @contextmanager
 def postroom(
-    database: Path, password: str | None = PASSWORD, *, workers: int = 1, everywhere: bool = False
+    database: Path,
+    password: str | None = PASSWORD,
+    *,
+    workers: int = 1,
+    everywhere: bool = False,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
     """The service on a database, on a core of its own or on all of them.
 
-    Without a password it starts as one whose administrator was made before.
+    Without a password it starts as one whose administrator was made before. `settings` count more than the database;
+    the log is beside that.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POSTROOM_")}
+    environment |= {"POSTROOM_DATABASE": str(database), **settings}
     if password is not None:
         environment["POSTROOM_ADMIN_PASSWORD"] = password
-    command = [str(Path(sys.executable).with_name("postroom")), "serve", "--port", "0", "--database", str(database)]
+    command = [str(Path(sys.executable).with_name("postroom")), "serve", "--port", "0"]
     command += ["--workers", str(workers)]
-    log = database.with_name("postroom.log" if workers == 1 else f"postroom-{workers}.log")
+    log = database.with_name(f"{database.name}-{workers}.log")
     cores = set(_usable) if everywhere else {SERVER_CORE}
     with _running(command, environment, log, cores) as server:
         yield server
