@@ -17,22 +17,23 @@ from tests.bench.page import write_table
 from tests.bench.results import Point, read_report
 
 _DOCS = Path(__file__).parents[2] / "docs"
+_RESULTS, _PAGE = _DOCS / "performance" / "results.json", _DOCS / "performance.md"
 #: Text stays text, so that a file is small and can be searched; and the same figures make the same file.
 _STYLE: Final[dict[Any, Any]] = {"svg.fonttype": "none", "svg.hashsalt": "postroom", "font.size": 9}
 _MARKERS: Final = "os^vD<>pPX*h"
 
 
 def main(
-    results: Annotated[Path, typer.Argument(help="What the benchmark has written.")] = _DOCS
-    / "performance"
-    / "results.json",
-    page: Annotated[Path, typer.Option(help="The page that has the table.")] = _DOCS / "performance.md",
+    results: Annotated[Path, typer.Argument(help="What the benchmark has written.")] = _RESULTS,
+    page: Annotated[Path, typer.Option(help="The page that has the table.")] = _PAGE,
 ) -> None:
     """Write the table into the page, and the plots beside the results."""
     machine, rows, points = read_report(results)
     write_table(page, machine, rows)
-    draw_lists(results.with_name("lists.svg"), [point for point in points if point.plot == "lists"])
-    draw_connections(results.with_name("connections.svg"), [point for point in points if point.plot == "connections"])
+    for name, draw in (("lists", draw_lists), ("connections", draw_connections)):
+        # Where nothing was measured, the plot of the last run stays.
+        if of_plot := [point for point in points if point.plot == name]:
+            draw(results.with_name(f"{name}.svg"), of_plot)
 
 
 def draw_lists(file: Path, points: Sequence[Point]) -> None:
@@ -72,13 +73,11 @@ def _plot(file: Path, title: str, x: str, y: str) -> Iterator[Axes]:
 
 
 def _draw_lines(axes: Axes, points: Sequence[Point]) -> None:
-    names = list(dict.fromkeys(point.line for point in points))
-    for number, name in enumerate(names):
+    for number, name in enumerate(dict.fromkeys(point.line for point in points)):
         line = sorted((point.x, point.y) for point in points if point.line == name)
         marker = _MARKERS[number % len(_MARKERS)]
         axes.plot([x for x, _ in line], [y for _, y in line], marker=marker, markersize=4, linewidth=1.2, label=name)
-    if names:
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 
 
 if __name__ == "__main__":
