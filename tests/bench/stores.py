@@ -179,12 +179,18 @@ _TAGS: Final = {name: _tag(name) for name in _PROPERTIES}
 
 
 def _count(connection: Connection) -> None:
-    """What the triggers of `users` would have counted."""
+    """What the triggers of `users` and `properties` would have counted."""
     connection.execute("""
         UPDATE domains SET
             active_users = (SELECT count(*) FROM users WHERE domain_id = domains.id AND status = 0),
             inactive_users = (SELECT count(*) FROM users WHERE domain_id = domains.id AND status IN (1, 2, 3)),
             virtual_users = (SELECT count(*) FROM users WHERE domain_id = domains.id AND status IN (4, 5))""")
+    connection.execute(
+        """INSERT INTO display_type_counts (domain_id, status, display_type, users)
+           SELECT u.domain_id, u.status, p.number, count(*) FROM properties p JOIN users u ON u.id = p.user_id
+            WHERE p.tag = ? AND u.domain_id IS NOT NULL GROUP BY u.domain_id, u.status, p.number""",
+        (_TAGS["displaytypeex"],),
+    )
 
 
 def _index(connection: Connection) -> None:

@@ -12,11 +12,12 @@ from postroom.storage.sqlite import sqlite3
 pytestmark = pytest.mark.sqlite
 
 #: Any whole number is one of these.
-UNBOUNDED = {"properties.number"}
+UNBOUNDED = {"properties.number", "display_type_counts.display_type"}
 #: 99 is as good as any other number in these: counts, times, IDs, versions, codes of HTTP are checked otherwise.
 LARGE = {
     "addresses.magic", "auth_generation.value", "devices.first_sync_time", "devices.folders_syncable",
-    "devices.folders_synced", "devices.last_connect_time", "devices.last_update_time", "domains.active_users",
+    "devices.folders_synced", "devices.last_connect_time", "devices.last_update_time",
+    "display_type_counts.users", "domains.active_users",
     "domains.inactive_users", "domains.max_user", "domains.token_epoch",
     "domains.virtual_users", "grants.position", "properties.number",
     "properties.domain_id", "properties.tag",

@@ -143,6 +143,12 @@ def test_a_migrated_database_is_sound(old: Path) -> None:
         ).fetchall()
         kept = "SELECT active_users, inactive_users, virtual_users FROM domains ORDER BY id"
         assert connection.execute(kept).fetchall() == counted
+        types = """
+            SELECT u.domain_id, u.status, p.number, count(*) FROM properties p JOIN users u ON u.id = p.user_id
+             WHERE p.name = 'displaytypeex' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        """
+        kept = "SELECT * FROM display_type_counts ORDER BY domain_id, status, display_type"
+        assert connection.execute(kept).fetchall() == connection.execute(types).fetchall() != []
 
 
 async def test_a_migrated_database_works(old: Path) -> None:

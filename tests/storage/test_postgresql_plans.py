@@ -140,7 +140,7 @@ def test_it_tells_whose_tables_these_are(postgresql_server: PostgreSQL, postgres
         mine, tables = run(connection, WHOSE).fetchone() or (False, 0)
         assert mine
         assert tables > 20
-        assert run(connection, "SELECT program, version FROM schema_version").fetchall() == [("postroom", 1)]
-        for insert in ("('postroom', 2)", "('other', 1)"):
+        assert run(connection, "SELECT program, version FROM schema_version").fetchall() == [("postroom", 2)]
+        for insert in ("('postroom', 3)", "('other', 1)"):
             with pytest.raises(psycopg.IntegrityError):
                 run(connection, f"INSERT INTO schema_version VALUES {insert}")

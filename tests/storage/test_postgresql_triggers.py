@@ -14,13 +14,15 @@ from tests.support.postgresql import PostgreSQL, schema
 pytestmark = pytest.mark.postgresql
 
 #: The tables that triggers change; search_due and auth_generation are looked at by themselves.
-TABLES = ("domains", "users", "addresses", "grants", "user_roles", "role_permissions", "properties", "fetchmail")
+TABLES = ("domains", "users", "addresses", "grants", "user_roles", "role_permissions", "properties", "fetchmail",
+          "display_type_counts")  # fmt: skip
 
 #: PostgreSQL needs no trigger for it: the search row refers to its user.
 ONLY_SQLITE = {"search_user_delete"}
 
 ADDRESS = "INSERT INTO addresses (id, user_id, kind, address, key) VALUES"
 PROPERTY = "INSERT INTO properties (id, user_id, tag, name, kind, value, number, folded) VALUES"
+TYPE = "INSERT INTO properties (id, domain_id, user_id, tag, name, kind, value, number) VALUES"
 UPSERT = """
     ON CONFLICT (user_id, tag) DO UPDATE
             SET value = excluded.value, number = excluded.number, folded = excluded.folded
@@ -83,6 +85,16 @@ STATEMENTS = [
     "DELETE FROM properties WHERE id = 1",
     "DELETE FROM properties WHERE id = 2",
     "DELETE FROM search_due",
+    # The numbers of users by display type.
+    f"{TYPE} (20, 1, 1, 956628995, 'displaytypeex', 'integer', '0', 0)",
+    f"{TYPE} (21, 1, 2, 956628995, 'displaytypeex', 'integer', '0', 0)",
+    f"{TYPE} (22, 1, 3, 956628995, 'displaytypeex', 'integer', '7', 7)",
+    f"{TYPE} (23, 2, 7, 956628995, 'displaytypeex', 'integer', '0', 0)",
+    "UPDATE properties SET value = '8', number = 8 WHERE id = 22",
+    "UPDATE properties SET value = '8', number = 8 WHERE id = 22",
+    "UPDATE users SET status = 3 WHERE id = 2",
+    "UPDATE users SET status = 0 WHERE id = 2",
+    "DELETE FROM properties WHERE id = 23",
     # Who may do what.
     "INSERT INTO roles (id, name, key) VALUES (1, 'One', 'one'), (2, 'Two', 'two')",
     "INSERT INTO role_permissions (id, role_id, permission) VALUES (1, 1, 'SystemAdmin'), (2, 2, 'SystemAdminRO')",
@@ -186,7 +198,7 @@ def on_postgresql(connection: psycopg.Connection[Any], selects: dict[str, str]) 
 def select_all(connection: sqlite3.Connection) -> dict[str, str]:
     """Table -> SELECT of all its rows, in the order of its first columns."""
     names = {table: columns(connection, table) for table in TABLES}
-    return {table: f"SELECT {', '.join(of)} FROM {table} ORDER BY {of[0]}, {of[1]}" for table, of in names.items()}
+    return {table: f"SELECT {', '.join(of)} FROM {table} ORDER BY {', '.join(of[:3])}" for table, of in names.items()}
 
 
 def texts(row: tuple[Any, ...]) -> tuple[str | None, ...]:
