@@ -176,6 +176,16 @@ class QueryInt(fields.Field[int]):
         return number
 
 
+class QueryId(fields.Field[int]):
+    """An ID in a query string. A larger number than an ID can be is an error."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        text = str(value)
+        if not re.fullmatch(r"\d{1,19}", text, re.ASCII) or int(text) > INT64_MAX:
+            raise ValidationError(f"Not an ID: those are whole numbers from 0 to {INT64_MAX}.")
+        return int(text)
+
+
 class QueryBool(fields.Boolean):
     """true or false in a query string; a name without a value (`?force`) means true."""
 

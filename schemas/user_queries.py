@@ -7,17 +7,25 @@ from marshmallow import Schema, ValidationError, post_load
 
 from postroom.schemas.addresses import stored_form
 from postroom.schemas.fields import (
+    ADDITION,
     CommaSeparated,
     QueryBool,
+    QueryId,
     QueryInt,
     Text,
 )
 from postroom.schemas.pages import MOST_NAMES, MOST_TERMS, PageQuerySchema, known_fields, page_arguments
 from postroom.schemas.values import proptags
 from postroom.schemas.values.proptags import Kind
-from postroom.schemas.values.queries import USER_MATCH_FIELDS, USER_SORT_FIELDS, UserQuery
+from postroom.schemas.values.queries import USER_MATCH_FIELDS, USER_SORT_FIELDS, Cursor, UserQuery
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
+_AFTER = (
+    "Only users after this ID, in the order of IDs, whether there is such a user or not. `count` stays that of all. "
+    "Where more follow, the answer has `nextAfter`: the `after` of the next page. Takes neither an offset nor another "
+    "order; 0 is before the first user"
+)
+_BEFORE = "The last users before this ID; otherwise like `after`. Where more precede, the answer has `nextBefore`"
 _STATUSES = "Only users of one of these statuses: 0 normal, 1 suspended, 3 deleted, 4 shared mailbox, 5 contact"
 
 
@@ -38,11 +46,15 @@ class UserListQuerySchema(PageQuerySchema):
         metadata={"description": "Properties to show of each user, as the object `properties`"},
     )
 
+    after = QueryId(metadata={"description": _AFTER, **ADDITION})
+    before = QueryId(metadata={"description": _BEFORE, **ADDITION})
+
     @post_load
     def _query(self, data: dict[str, Any], **_: Any) -> UserQuery:
+        sort = _sort_keys(data["sort"])
         return UserQuery(
             **page_arguments(data),
-            sort=_sort_keys(data["sort"]),
+            sort=sort,
             match_fields=frozenset(known_fields(data["matchFields"], USER_MATCH_FIELDS)),
             match_tags=_known_tags(data["matchProps"]),
             username=stored_form(data["username"]) if "username" in data else None,
@@ -51,6 +63,7 @@ class UserListQuerySchema(PageQuerySchema):
             org_ids=data.get("orgID"),
             filter_tags=_property_filters(data["filterProp"]),
             property_tags=_known_tags(data["properties"]) if "properties" in data else None,
+            cursor=_cursor(data, sort),
         )
 
 
@@ -78,6 +91,20 @@ def _sort_keys(sort: list[tuple[str, bool]]) -> list[tuple[str | int, bool]]:
         else:
             keys += [(tag, descending) for tag in _known_tags([name])]
     return keys
+
+
+def _cursor(data: dict[str, Any], sort: list[tuple[str | int, bool]]) -> Cursor | None:
+    """`after` or `before`. Raises ValidationError when they do not fit the rest of the query."""
+    name = next((name for name in ("after", "before") if name in data), None)
+    if name is None:
+        return None
+    if "after" in data and "before" in data:
+        raise ValidationError({"before": ["Cannot be given together with after."]})
+    if data["offset"]:
+        raise ValidationError({name: ["Cannot be given together with an offset."]})
+    if sort and sort[0][0] != "ID":
+        raise ValidationError({name: ["Is a position in the order of IDs: leave out sort, or sort by ID."]})
+    return Cursor(data[name], is_after=name == "after")
 
 
 def _property_filters(text: str) -> list[tuple[int, list[int] | list[str]]]:

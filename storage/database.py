@@ -24,9 +24,10 @@ from postroom.storage import user_search
 from postroom.storage.engine import Connection, Parts
 from postroom.storage.faults import DatabaseError, EngineError
 from postroom.storage.generation import find_auth_generation
+from postroom.storage.held import Held
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
 from postroom.storage.opening import open_parts
-from postroom.storage.searches import SEARCH_TIMEOUT, fetch_all, fetch_row, fetch_value
+from postroom.storage.searches import SEARCH_TIMEOUT, Fetch, fetch_all, fetch_row, fetch_value
 from postroom.storage.writing import WRITE_CHECK, run_checked
 
 Ts = TypeVarTuple("Ts")
@@ -49,6 +50,7 @@ class Database:
         )
         self._searches = parts.searches
         self._closed = False
+        self.held = Held()
 
     @classmethod
     async def open(
@@ -102,13 +104,15 @@ class Database:
         self._place.check()
         return await self._keyed_reads.run(fetch_row, (sql, params))
 
-    async def search(self, caller: object, sql: str, params: Sequence[object] = ()) -> Any:
+    async def search(
+        self, caller: object, sql: str, params: Sequence[object] = (), *, fetch: Fetch = fetch_value
+    ) -> Any:
         """The first column of the first row, None without one. `caller` is whoever asks: the ID of a user.
 
         Raises SearchError when it takes too long, finds too much, or the caller asks for too much at the same time.
         """
         self._place.check()
-        return await self._searches.search(caller, sql, params)
+        return await self._searches.search(caller, fetch, sql, params)
 
     async def read(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)` on a reader, for what takes several statements."""

@@ -21,6 +21,8 @@ from postroom.storage.sqlite import sqlite3
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
+#: Runs a statement with its values.
+Fetch = Callable[[Any, str, Sequence[object]], Any]
 
 #: Seconds that a search may take, waiting for its turn included.
 SEARCH_TIMEOUT = 5.0
@@ -172,8 +174,8 @@ class Searches:
         result: T = await _least_busy(self.readers).run(Turn(), function, *args)
         return result
 
-    async def search(self, caller: object, sql: str, params: Sequence[object]) -> Any:
-        """The first column of a statement's first row, None without one, for a caller (any key, such as an ID).
+    async def search(self, caller: object, fetch: Fetch, sql: str, params: Sequence[object]) -> Any:
+        """What `fetch` finds with a statement, for a caller (any key, such as an ID).
 
         Raises SlowSearchError, CrowdedError, LargeAnswerError.
         """
@@ -187,10 +189,10 @@ class Searches:
         try:
             async with asyncio.timeout(self._seconds), own.running:
                 try:
-                    return await self.readers[0].run(Turn(QUICK), fetch_value, sql, params)
+                    return await self.readers[0].run(Turn(QUICK), fetch, sql, params)
                 except OverdueError:
                     async with own.slow:
-                        return await _least_busy(self.readers[1:]).run(turn, fetch_value, sql, params)
+                        return await _least_busy(self.readers[1:]).run(turn, fetch, sql, params)
         except TimeoutError:
             raise self._too_slow(turn) from None
         finally:

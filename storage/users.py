@@ -1,6 +1,5 @@
 """Reads and writes rows of users. The rules are in app/transactions/users.py."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +8,7 @@ from itertools import chain
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
-from postroom.storage.spelling import NUMBERS, pair
+from postroom.storage.spelling import pair
 from postroom.storage.user_documents import FLAG_COLUMNS, document
 
 _SELECT = {
@@ -223,24 +222,6 @@ def set_forward(connection: Connection, user_id: int, forward: Mapping[str, obje
             "INSERT INTO forwards (user_id, forward_type, destination) VALUES (?, ?, ?)",
             (user_id, forward["forwardType"], forward["destination"]),
         )
-
-
-async def select_usernames(database: Database, domain_ids: Iterable[int] | None, *, caller: int) -> bytes:
-    """The response `{"data": [{"username"}, ...]}` as JSON, sorted by name, for these domains or (None) all."""
-    condition, params = "domain_id IS NOT NULL", []
-    if domain_ids is not None:
-        # One parameter for any number of domains.
-        condition, params = f"domain_id IN {NUMBERS}", [json.dumps(sorted(domain_ids))]
-    found: bytes = await database.search(
-        caller,
-        f"""
-        SELECT CAST(json_object('data', json((
-                   SELECT json_group_array(json_object('username', username))
-                     FROM (SELECT username FROM users WHERE {condition} ORDER BY username)))) AS BLOB)
-        """,
-        params,
-    )
-    return found
 
 
 def _columns(fields: Mapping[str, object]) -> dict[str, object]:

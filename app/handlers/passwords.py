@@ -6,12 +6,13 @@ from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services import session
 from postroom.app.transactions.lookups import user_not_found
 from postroom.app.web.keys import BODY, CALLER, context_of
-from postroom.app.web.responses import json_document, message, path_id
+from postroom.app.web.responses import message, path_id
+from postroom.app.web.streams import send_page
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.users import UsernamesSchema
 from postroom.schemas.session import NewPasswordSchema
 from postroom.storage.auth import select_account
-from postroom.storage.users import select_usernames
+from postroom.storage.long_pages import select_usernames
 
 
 @docs(tags=["Domain Admin/Users"], summary="Set the password of a user", operationId="setPassword")
@@ -45,7 +46,7 @@ async def put_passwd_of(request: web.Request) -> web.Response:
 
 @docs(tags=["Misc", "Users"], summary="The usernames that the caller may see", operationId="getUsernames")
 @response_schema(UsernamesSchema(), 200, description="The users by name")
-async def list_usernames(request: web.Request) -> web.Response:
+async def list_usernames(request: web.Request) -> web.StreamResponse:
     """Users of the domains in which the caller may write; all users for a caller with ResetPasswd or who may read the
     system.
     """
@@ -54,4 +55,4 @@ async def list_usernames(request: web.Request) -> web.Response:
     names = await select_usernames(
         context_of(request).database, None if everybody else grants.write.ids, caller=request[CALLER].user_id
     )
-    return json_document(names)
+    return await send_page(request, names)

@@ -1,5 +1,6 @@
 """The users of a domain."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aiohttp import web
@@ -13,12 +14,17 @@ from postroom.app.web.etags import expected
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_document, message, path_id
+from postroom.app.web.streams import send_page
 from postroom.schemas.pages import LevelQuerySchema
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.users import UserListSchema, UserSchema
 from postroom.schemas.user_queries import AllUsersQuerySchema, UserDeleteQuerySchema, UserListQuerySchema
 from postroom.schemas.users import UserCreateSchema, UserPatchSchema
+from postroom.schemas.values.queries import UserQuery
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL, STATUS_SHARED
+from postroom.storage.database import Database
+from postroom.storage.long_pages import LongPage, select_long_page
+from postroom.storage.searches import FEW
 from postroom.storage.user_list import select_users
 from postroom.storage.users import select_user
 
@@ -28,20 +34,25 @@ TAGS = ["Domain Admin/Users"]
 @docs(tags=TAGS, summary="The users of a domain, page by page", operationId="getUsers")
 @querystring_schema(UserListQuerySchema())
 @response_schema(UserListSchema(), 200, description="The page, and how many users match in all")
-async def list_users(request: web.Request) -> web.Response:
+async def list_users(request: web.Request) -> web.StreamResponse:
     """Filters, searches and sorts by the parameters. `count` is the number of all users that match, not of the page."""
-    select = partial(select_users, query=request[QUERY], caller=request[CALLER].user_id)
-    return json_document(await of_domain(request, select))
+    return await send_page(request, await of_domain(request, _select(request)))
 
 
 @docs(tags=["System Admin/Domains"], summary="The users of all domains, page by page", operationId="getAllUsers")
 @querystring_schema(AllUsersQuerySchema())
 @response_schema(UserListSchema(), 200, description="The page, and how many users match in all domains")
-async def list_all_users(request: web.Request) -> web.Response:
+async def list_all_users(request: web.Request) -> web.StreamResponse:
     """Takes the parameters of the list of one domain, and also `orgID`."""
-    page = await select_users(context_of(request).database, None, request[QUERY], caller=request[CALLER].user_id)
+    page = await _select(request)(context_of(request).database, None)
     # None stands for an unknown domain, which is impossible here: no domain is asked for.
-    return json_document(page or b"")
+    return await send_page(request, page or b"")
+
+
+def _select(request: web.Request) -> Callable[[Database, int | None], Awaitable[bytes | LongPage | None]]:
+    query: UserQuery = request[QUERY]
+    select = select_users if query.limit <= FEW else select_long_page
+    return partial(select, query=query, caller=request[CALLER].user_id)
 
 
 @docs(tags=TAGS, summary="Create a user, a shared mailbox or a contact", operationId="postUser")

@@ -29,7 +29,8 @@ class Limits:
     rate: int = 1024
     #: How long an idle connection stays open.
     idle: float = 75.0
-    #: From the head to the response, except for operations that may take longer (`unhurried` in decorators.py).
+    #: From the head to the end of the response, plus a second for each `rate` bytes sent, except for operations that
+    #: may take longer (`unhurried` in decorators.py).
     request: float = 60.0
     #: How long a client may read no byte of a response that waits for it.
     answer: float = 30.0

@@ -8,10 +8,12 @@ from postroom.schemas import domains, users
 from postroom.schemas.devices import LONGEST_DEVICE_ID, ProtocolVersion, check_device_id
 from postroom.schemas.downsync import Seconds
 from postroom.schemas.fields import (
+    INT64_MAX,
     CommaSeparated,
     IdRef,
     Input,
     QueryBool,
+    QueryId,
     QueryInt,
     SortField,
     Text,
@@ -91,6 +93,7 @@ COMPONENTS: Final[dict[str, JSON]] = {
 #: Our own field classes, whose types apispec does not know or describes incompletely.
 _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     QueryInt: {"type": "integer"},
+    QueryId: {"type": "integer", "minimum": 0, "maximum": INT64_MAX},
     SortField: {"type": "string", "pattern": "^[^,]+(,(asc|desc)?)?$"},
     Properties: {"type": "object", "additionalProperties": {}},
     IdRef: {"$ref": "#/components/schemas/IdRef"},

@@ -81,7 +81,11 @@ class TimedConnection(web.RequestHandler):
         limits, body = self._watched.limits, request.content
         if not body.is_eof() and body.exception() is None and taken > limits.body + body.total_bytes / limits.rate:
             body.set_exception(_too_slow())
-        elif taken > limits.request and UNHURRIED not in request and self._task_handler is not None:
+        elif (
+            taken > limits.request + request.writer.output_size / limits.rate
+            and UNHURRIED not in request
+            and self._task_handler is not None
+        ):
             request[OVERDUE] = True
             # This task waits for the handler and passes the cancellation on. The next look repeats it, in case a
             # library has swallowed this one.

@@ -14,10 +14,11 @@ from aiohttp import web
 from postroom.app.errors import ForbiddenError, PostroomError, UnauthenticatedError
 from postroom.app.limits.in_flight import UNBOUNDED, InFlight, Lane
 from postroom.app.web.admission import admit, confirm, dismiss
-from postroom.app.web.error_responses import failure, shown_path
+from postroom.app.web.error_responses import shown_path
 from postroom.app.web.inputs import input_loader, reads_body, receive
 from postroom.app.web.responses import message
 from postroom.app.web.routing import READS, AddressOr, Guard, Handler
+from postroom.app.web.streams import failure_or_end
 from postroom.app.web.trust import is_trusted
 
 request_log = logging.getLogger("postroom.requests")
@@ -57,7 +58,7 @@ def endpoint(
             finally:
                 lane.leave()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
-            response = failure(request, error)
+            response = failure_or_end(request, error)
         finally:
             in_flight.left()
         if in_flight.stopping:

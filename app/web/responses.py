@@ -39,6 +39,13 @@ def add_headers(response: web.StreamResponse) -> None:
     headers[_REQUEST_ID] = REQUEST_ID.get()
 
 
+def json_stream() -> web.StreamResponse:
+    """A response whose JSON is still to be sent, with all its headers."""
+    response = web.StreamResponse(headers=_HEADERS)
+    add_headers(response)
+    return response
+
+
 def json_document(document: bytes, status: int = 200, *, version: bool = False) -> web.Response:
     """A response whose body is already JSON; with `version`, it has an ETag for a later If-Match."""
     response = web.Response(body=document, status=status, headers=_HEADERS)

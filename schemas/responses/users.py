@@ -38,9 +38,13 @@ class UserSchema(PrivilegesSchema):
 
 
 class UserListSchema(Input):
-    """A page of users; `count` is the total number of matches."""
+    """A page of users; `count` is the total number of matches. `nextAfter` and `nextBefore` come only with a query that
+    has `after` or `before`, where more users follow or precede.
+    """
 
     count = Int(required=True, metadata=ADDITION)
+    nextAfter = Int(metadata=ADDITION)
+    nextBefore = Int(metadata=ADDITION)
     data = fields.List(fields.Nested(UserSchema), required=True)
 
 

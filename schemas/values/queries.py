@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from postroom.schemas.values.users import FLAGS
 
@@ -95,6 +95,13 @@ USER_SORT_FIELDS: Final = ("ID", "username", "domainID", "status", *FLAGS)
 USER_MATCH_FIELDS: Final = ("ID", "username", "aliases", "altnames")
 
 
+class Cursor(NamedTuple):
+    """An ID: the page has the users after it, or those before it, whether there is such a user or not."""
+
+    id: int
+    is_after: bool
+
+
 @dataclass(frozen=True, slots=True)
 class UserQuery:
     """Parameters of a list of users. Properties are given by tag; `words` are as typed."""
@@ -115,3 +122,5 @@ class UserQuery:
     #: (property tag, values): a user must have one of the values, which are numbers or texts like the property
     filter_tags: list[tuple[int, list[int] | list[str]]] = field(default_factory=list)
     property_tags: list[int] | None = None
+    #: where the page begins; the users are in the order of their IDs then
+    cursor: Cursor | None = None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from postroom.schemas.values.queries import UserQuery
+from postroom.schemas.values.queries import Cursor, UserQuery
 from postroom.storage import create_defaults, devices, disabled_plugins, grants, ldap_users, oof, store_access, users
 from postroom.storage.auth import _SELECT as SELECT_ACCOUNT
 from postroom.storage.database import Database
@@ -113,10 +113,23 @@ COMBINED = [
     for order in [{}, *ORDERS]
     for page in PAGES
 ]
+#: The same from a cursor on, forwards and backwards.
+AT_CURSORS = [
+    UserQuery(**words, **filters, level=level, sort=[("ID", True)] * is_descending, cursor=Cursor(50, is_after))
+    for words in WORDS
+    for filters in FILTERS
+    for level, is_descending, is_after in product((1, 2), (0, 1), (False, True))
+]
 #: The index has those who share a value in the order of their IDs, which is the wrong one when the values descend.
 UNORDERED = [{"sort": [(key, True)]} for key in ("status", DISPLAY_TYPE)]
 #: Pages that an index of the domain has in order, and whose count is kept.
-ORDERED = [UserQuery(status=[0]), *(UserQuery(**order) for order in [{}, *ORDERS] if order not in UNORDERED)]
+USUAL: dict[str, Any] = {"filter_tags": [(DISPLAY_TYPE, [0, 7, 8])], "status": [0, 4]}
+ORDERED = [
+    UserQuery(status=[0]),
+    *(UserQuery(**order, **USUAL) for order in [{}, *ORDERS] if order not in UNORDERED),
+    *(UserQuery(status=[0], sort=[("username", descending)]) for descending in (False, True)),
+    *(UserQuery(**order) for order in [{}, *ORDERS] if order not in UNORDERED),
+]
 
 
 #: Each token of a search is looked up in each segment of the index, of which a larger one has a few more. To read the
@@ -175,7 +188,9 @@ async def test_a_domain_costs_the_same_beside_a_large_one(database: Database, *,
 
     def steps_of_all(connection: sqlite3.Connection) -> list[int]:
         connection.create_function("is_room", 1, bool)
-        return [count_steps(connection, 1, query) for query in COMBINED]
+        return [count_steps(connection, 1, query) for query in asked]
+
+    asked = [*COMBINED, *AT_CURSORS]
 
     await database.write(add_users, 1, 100)
     alone = await database.write(steps_of_all)
@@ -185,7 +200,7 @@ async def test_a_domain_costs_the_same_beside_a_large_one(database: Database, *,
     beside = await database.write(steps_of_all)
     dearer = [
         (query, one, other)
-        for query, one, other in zip(COMBINED, alone, beside, strict=True)
+        for query, one, other in zip(asked, alone, beside, strict=True)
         if other > 1.2 * one + OF_SEGMENTS
     ]
     assert dearer == []
@@ -200,7 +215,27 @@ async def test_a_page_in_order_stops_after_it(database: Database) -> None:
     assert dearer == []
 
 
-@pytest.mark.parametrize("query", COMBINED[::7])
+@pytest.mark.parametrize("domain", [2, None])
+async def test_a_page_deep_inside_costs_what_the_first_one_does(database: Database, domain: int | None) -> None:
+    """From a cursor in the middle or near the end a page takes as many steps as from the beginning, in both directions,
+    and more of them only if what is sought is found further apart there.
+    """
+    await database.write(add_users, 1, 100)
+    await database.write(add_users, 2, 20_000)
+    dearer = []
+    for words, filters in product(WORDS if domain else WORDS[:1], FILTERS if domain else FILTERS[:1]):
+        asked = [
+            UserQuery(**words, **filters, limit=20, cursor=Cursor(at, is_after))
+            for at, is_after in ((100, True), (10_000, True), (19_000, True), (19_000, False), (10_000, False))
+        ]
+        first, *deeper = [await database.write(count_steps, domain, query) for query in asked]
+        dearer += [
+            (query, first, steps) for query, steps in zip(asked[1:], deeper, strict=True) if steps > 1.2 * first + 20
+        ]
+    assert dearer == []
+
+
+@pytest.mark.parametrize("query", [*COMBINED[::7], *AT_CURSORS[::3]])
 async def test_nothing_is_read_whole(database: Database, query: UserQuery) -> None:
     """No combination reads a whole table in a domain, nor more of the search index than its rows of the domain."""
     lines = await plan(database, *list_statement(1, query))

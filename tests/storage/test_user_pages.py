@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from postroom.schemas.values.proptags import PropTag, Value, find
-from postroom.schemas.values.queries import UserQuery
+from postroom.schemas.values.queries import Cursor, UserQuery
 from postroom.schemas.values.text import fold
+from postroom.storage import long_pages, user_exceptions
 from postroom.storage.database import Database
 from postroom.storage.domains import insert_domain
 from postroom.storage.properties import delete_property, write_properties
@@ -69,6 +70,9 @@ class Store:
 class Chance(random.Random):
     """Names and properties at random."""
 
+    #: Whether everybody has a display type, nearly always the same.
+    has_types = False
+
     def name(self) -> str:
         """A name of some parts."""
         return ".".join(self.choice(PARTS) for _ in range(self.randint(1, 3)))
@@ -82,6 +86,8 @@ class Chance(random.Random):
         for number in NUMBERS:
             if self.random() < 0.7:
                 made[number] = self.choice((0, 1, 7, 8, 2**31 - 1))
+        if self.has_types:
+            made[NUMBERS[0]] = self.choice((0, 0, 0, 0, 0, 0, 7, 9))
         if self.random() < 0.5:
             made[OTHERS[0]] = f"20{self.randint(10, 12)}-01-01 08:00:00"
         if self.random() < 0.5:
@@ -128,7 +134,7 @@ def change(connection: sqlite3.Connection, chance: Chance, users: list[User]) ->
                 user.status = chance.choice((0, 1, 3, 4))
                 update_fields(connection, user.id, {"status": user.status})
             case 3:
-                gone = chance.choice([*TEXTS, *NUMBERS])
+                gone = chance.choice([*TEXTS, *NUMBERS[1 if chance.has_types else 0 :]])
                 delete_property(connection, user.id, gone.tag)
                 user.properties.pop(gone, None)
                 more = chance.properties()
@@ -173,6 +179,11 @@ def make_query(chance: Chance, users: list[User]) -> UserQuery:
     keys += [each.tag for each in (*TEXTS, *TEXTS, *NUMBERS, *OTHERS)]
     if chance.random() < 0.6:
         changes["sort"] = [(key, chance.random() < 0.5) for key in chance.sample(keys, chance.randint(1, 3))]
+    if chance.random() < 0.25:
+        changes["offset"] = 0
+        changes["sort"] = [("ID", chance.random() < 0.5)] * chance.randint(0, 1)
+        # Of a user of any domain, of somebody who is deleted, and of nobody.
+        changes["cursor"] = Cursor(chance.choice((0, chance.randint(1, 170), 2**32, 2**63 - 1)), chance.random() < 0.6)
     return UserQuery(**{name: changes.get(name, getattr(query, name)) for name in UserQuery.__slots__})
 
 
@@ -218,6 +229,20 @@ def in_order(users: list[User], query: UserQuery) -> list[User]:
     return ordered
 
 
+def shown(found: list[User], query: UserQuery) -> tuple[list[User], dict[str, int]]:
+    """The page of those who are found, in order, and what else the answer says."""
+    if query.cursor is None:
+        return found[query.offset : query.offset + query.limit], {}
+    cursor, is_after = query.cursor
+    is_above = is_after is not (query.sort == [("ID", True)])
+    beyond = [user for user in found if (user.id > cursor if is_above else user.id < cursor)]
+    if is_after:
+        page = beyond[: query.limit]
+        return page, {"nextAfter": page[-1].id} if page and page != beyond else {}
+    page = beyond[-query.limit :] if query.limit else []
+    return page, {"nextBefore": page[0].id} if page and page != beyond else {}
+
+
 def sort_value(user: User, key: str | int) -> Any:
     """What a user is sorted by. SQLite compares texts as UTF-8."""
     if isinstance(key, str):
@@ -227,10 +252,11 @@ def sort_value(user: User, key: str | int) -> Any:
     return folded(value).encode() if isinstance(value, str) else value
 
 
-@pytest.fixture(params=range(3))
+@pytest.fixture(params=range(4))
 async def store(request: pytest.FixtureRequest, database: Database) -> Store:
     """Three domains of uneven size, filled and changed at random."""
     chance = Chance(request.param)
+    chance.has_types = request.param % 2 == 1
     first = [await database.write(insert_domain, f"d{n}.org", f"d{n}.org", {"maxUser": 999}) for n in range(3)]
 
     def organise(connection: sqlite3.Connection) -> None:
@@ -244,21 +270,31 @@ async def store(request: pytest.FixtureRequest, database: Database) -> Store:
     return Store(database, {first[0]: 0, first[1]: 1, first[2]: 0}, users)
 
 
-async def test_pages_are_those_of_a_plain_implementation(store: Store) -> None:
-    """Whoever is found, in which order, and the count: for random queries, in each domain and in all."""
+async def test_pages_are_those_of_a_plain_implementation(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is found, in which order, the count, and where to go on: for random queries, in each domain and in all,
+    in one piece and in several.
+    """
+    monkeypatch.setattr(long_pages, "_SHORT", 7)
+    monkeypatch.setattr(user_exceptions, "_FEW", 12)
     chance = Chance(7)
-    hits = 0
-    for _ in range(700):
+    hits, further = 0, 0
+    for _ in range(900):
         query = make_query(chance, store.users)
         domain = chance.choice((*store.domains, None))
-        page = json.loads(await select_users(store.database, domain, query, caller=1) or b"")
+        page = await select_users(store.database, domain, query, caller=1)
+        long_page = await long_pages.select_long_page(store.database, domain, query, caller=1)
+        assert long_page is not None
+        assert b"".join([piece async for piece in long_page.pieces()]) == page
         members = [user for user in store.users if domain in (None, user.domain)]
         expected = in_order([user for user in members if is_found(user, store.domains, query)], query)
-        assert page["count"] == len(expected), (domain, query)
-        shown = expected[query.offset : query.offset + query.limit]
-        assert [each["ID"] for each in page["data"]] == [user.id for user in shown], (domain, query)
-        hits += bool(shown)
+        users, goes_on = shown(expected, query)
+        answer = json.loads(page or b"")
+        assert [each["ID"] for each in answer.pop("data")] == [user.id for user in users], (domain, query)
+        assert answer == {"count": len(expected), **goes_on}, (domain, query)
+        hits += bool(users)
+        further += bool(goes_on)
     assert hits > 120
+    assert further > 15
 
 
 async def test_no_row_waits_for_the_search(store: Store) -> None:
@@ -267,6 +303,27 @@ async def test_no_row_waits_for_the_search(store: Store) -> None:
     users = "SELECT (domain_id << 32) + id FROM users WHERE domain_id IS NOT NULL ORDER BY 1"
     assert await store.database.fetch_all(rows) == await store.database.fetch_all(users)
     assert await store.database.fetch_value("SELECT count(*) FROM search_due") == 0
+
+
+async def test_counts_by_display_type(store: Store) -> None:
+    """They are kept whatever changes: the type, the status, users who come and go, whole domains; there is no row of
+    nobody.
+    """
+    counted = """
+        SELECT u.domain_id, u.status, p.number, count(*) FROM properties p JOIN users u ON u.id = p.user_id
+         WHERE p.name = 'displaytypeex' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    """
+    kept = "SELECT * FROM display_type_counts ORDER BY domain_id, status, display_type"
+    rows = await store.database.fetch_all(kept)
+    assert len(rows) > 8
+    assert rows == await store.database.fetch_all(counted)
+    await store.database.write(lambda c: c.execute("DELETE FROM domains WHERE id = ?", (rows[0][0],)).close())
+    assert await store.database.fetch_all(kept) == await store.database.fetch_all(counted)
+    change_all = "UPDATE properties SET value = 7, number = 7 WHERE name = 'displaytypeex'"
+    await store.database.write(lambda c: c.execute(change_all).close())
+    assert await store.database.fetch_all(kept) == await store.database.fetch_all(counted)
+    await store.database.write(lambda c: c.execute("DELETE FROM properties").close())
+    assert await store.database.fetch_all(kept) == []
 
 
 async def test_a_user_stays_in_the_domain(store: Store) -> None:
