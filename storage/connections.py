@@ -81,7 +81,7 @@ async def connect(
 
 def connect_reader(uri: str, keyring: Keyring) -> sqlite3.Connection:
     """A connection that cannot change anything."""
-    connection = _connect(uri, keyring)
+    connection = connect_plain(uri, keyring)
     with _closed_on_failure(connection):
         connection.execute("PRAGMA query_only = ON").fetchall()
     return connection
@@ -92,7 +92,7 @@ def connect_writer(uri: str, path: str, keyring: Keyring, *, create: bool, unloc
 
     Raises KeyFileError, unless what is encrypted is not to be unlocked.
     """
-    connection = _connect(uri, keyring)
+    connection = connect_plain(uri, keyring)
     with _closed_on_failure(connection):
         # Looked at before anything is changed in a file that may be somebody else's.
         (version_of if create else check_current)(connection)
@@ -150,7 +150,8 @@ def prepare_file(path: str, *, create: bool) -> None:
         raise DatabaseError(f"Cannot open the database {path}: {error.strerror}") from None
 
 
-def _connect(uri: str, keyring: Keyring) -> sealed.Connection:
+def connect_plain(uri: str, keyring: Keyring) -> sealed.Connection:
+    """A connection in autocommit mode that knows the functions of the schema, and nothing more."""
     connection = sqlite3.connect(
         uri,
         factory=sealed.Connection,

@@ -17,6 +17,8 @@ from postroom.storage.searches import Reader, Searches
 from postroom.storage.urls import is_url
 from postroom.storage.user_search import matching
 
+#: What is missing when the driver cannot be imported.
+NO_POSTGRESQL: Final = "PostgreSQL needs another package: pip install 'postroom[postgresql]'"
 #: Connections for searches and lists.
 READERS: Final = 3
 
@@ -35,7 +37,7 @@ async def open_parts(
     try:
         from postroom.storage.postgresql import parts
     except ImportError:
-        raise WrongDatabaseError("PostgreSQL needs another package: pip install 'postroom[postgresql]'") from None
+        raise WrongDatabaseError(NO_POSTGRESQL) from None
     if key_file is None:
         raise WrongDatabaseError(
             "With PostgreSQL, POSTROOM_KEY_FILE has to name the file with the keys of stored secrets, "

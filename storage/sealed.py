@@ -44,7 +44,7 @@ def place_of(table: str, column: str, row: object) -> str:
 
 def seal(connection: engine.Connection, place: str, text: str) -> str:
     """Encrypts a text for a place, with the key that is in use inside this transaction. KeyFileError."""
-    return _keyring(connection).seal(_in_use(connection) or "", place, text)
+    return _keyring(connection).seal(find_key_id(connection) or "", place, text)
 
 
 def unseal(connection: engine.Connection, place: str, sealed: str) -> str:
@@ -57,12 +57,12 @@ def prepare(connection: engine.Connection, path: str, owner_of: Path) -> None:
 
     root gives the file to the owner of `owner_of`.
     """
-    if _in_use(connection) is None:
+    if find_key_id(connection) is None:
         with _erasing(connection):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 # Check again: another process may have done it while this one waited for the lock.
-                if _in_use(connection) is None:
+                if find_key_id(connection) is None:
                     _take_over(connection, owner_of)
                 connection.execute("COMMIT")
             except BaseException:
@@ -82,7 +82,7 @@ def check(connection: engine.Connection, path: str) -> None:
         known = {key.id for key in keyring.load()}
     except MissingKeyFileError as error:
         raise KeyFileError(f"{error}, and without it the secrets in {path} cannot be read: {way}") from None
-    key_id = _in_use(connection)
+    key_id = find_key_id(connection)
     if key_id is None:
         raise KeyFileError(f"The secrets in {path} are not encrypted yet: the service does that when it starts")
     # Load again: another process may have rotated the keys in between.
@@ -113,7 +113,7 @@ def rotate(connection: engine.Connection, *, tokens: bool) -> int:
 
 def drop_old_keys(connection: engine.Connection) -> None:
     """Removes all keys except the one in use from the file. To be called after a rotation's commit. KeyFileError."""
-    keyring, key_id = _keyring(connection), _in_use(connection)
+    keyring, key_id = _keyring(connection), find_key_id(connection)
     # Read the key in use inside this transaction: another process may have rotated the keys again.
     keyring.replace([key for key in keyring.load() if key.id == key_id])
 
@@ -129,7 +129,7 @@ def reset(connection: engine.Connection, path: str) -> dict[str, int]:
         keys = keyring.load()
     except MissingKeyFileError:
         keys = keyring.create(Path(path))
-    if _in_use(connection) not in {key.id for key in keys}:
+    if find_key_id(connection) not in {key.id for key in keys}:
         new = Key.made()
         keyring.replace([new, *keys])
         _use(connection, new.id)
@@ -232,7 +232,8 @@ def _forget(connection: engine.Connection, table: str, column: str, row: object)
         connection.execute("UPDATE fetchmail SET active = 0 WHERE id = ?", (row,))
 
 
-def _in_use(connection: engine.Connection) -> str | None:
+def find_key_id(connection: engine.Connection) -> str | None:
+    """The ID of the key in use; None while nothing is encrypted."""
     row = connection.execute("SELECT key_id FROM sealing").fetchone()
     return row[0] if row else None
 

@@ -43,6 +43,21 @@ def prepare(connection: Connection, url: str, *, create: bool) -> None:
         raise WrongDatabaseError(f"Cannot open the database {shown(url)}: {wrong}")
 
 
+def prepare_empty(connection: Connection, url: str) -> None:
+    """Makes the schema inside the caller's transaction; whoever else wants to waits for its end.
+
+    Raises WrongDatabaseError, also when there is something in the database.
+    """
+    try:
+        connection.raw.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        empty = _version(connection.raw) == 0
+    except psycopg.Error as error:
+        raise told(error) from error
+    if not empty:
+        raise WrongDatabaseError(f"The database {shown(url)} is not empty")
+    prepare(connection, url, create=True)
+
+
 def _unsuitable(raw: psycopg.Connection[Any]) -> str | None:
     if raw.info.server_version < OLDEST * 10_000:
         return f"PostgreSQL {raw.info.server_version // 10_000} is too old; {OLDEST} or newer is needed"

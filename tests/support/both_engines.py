@@ -17,12 +17,12 @@ POSTGRESQL_OWN = {"schema_version", "user_search"}
 _FILLED = Path(__file__).parents[1] / "data" / "schema_0001.sql"
 
 
-async def make_sqlite(path: Path, *, filled: bool = False) -> None:
+async def make_sqlite(path: Path, *, filled: bool = False, key_file: str | None = None) -> None:
     """A database of this version; `filled`: with rows in every table that the first version had."""
     if filled:
         with contextlib.closing(sqlite3.connect(path)) as connection:
             connection.executescript(_FILLED.read_text("utf-8"))
-    await (await Database.open(str(path))).close()
+    await (await Database.open(str(path), key_file=key_file)).close()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,141 @@
+"""The command `postroom move`, which moves everything into a database of its own or of the other engine."""
+
+import json as json_module
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from postroom.storage.moving.mover import Moved, Report
+
+HELP = """Move everything from one database into a new one.
+
+SOURCE and TARGET are SQLite files, or URLs of PostgreSQL databases (postgresql://user@host/name), in any combination.
+A URL with a password does not belong on the command line: @FILE stands for the first line of a file.
+
+The target must not exist if it is a file, and must be empty if it is on a server. It gets everything or, if the
+command fails or is killed, nothing. All IDs and the history stay as they are, and the ID of something that was deleted
+never comes back. At the end every table is read again and compared with the original.
+
+Nothing is changed in the source. While the command runs, a service on the source may go on reading; it responds to
+writes with 503. Stop that service before you start one on the target: what it stores later is missing there.
+
+Secrets are copied as they are, encrypted. With PostgreSQL, POSTROOM_KEY_FILE has to name their keys: copy the key file
+of the source first.
+
+\b
+Examples:
+  postroom move postroom.sqlite3 /srv/postroom/postroom.sqlite3
+  cp -p postroom.sqlite3.key /etc/postroom/postroom.key
+  export POSTROOM_KEY_FILE=/etc/postroom/postroom.key
+  postroom move postroom.sqlite3 postgresql://postroom@db.example.org/postroom
+  postroom move @old-url.txt @new-url.txt --json
+
+\b
+Exit codes:
+  0    everything was moved
+  2    wrong usage or settings, or refused; trying again does not help
+  3    a database is unavailable, or a service writes to the source; trying again may help
+  130  interrupted"""
+
+_REFUSED, _AWAY, _INTERRUPTED = 2, 3, 130
+
+
+def move(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="File or URL of what is there.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="File or URL of what is to be made.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Moves a database."""
+    # Imported here, so that --help and wrong options respond at once.
+    from postroom.app.config import SettingError
+    from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError, is_unavailable
+
+    # As Ctrl-C, so that what was begun is cleared away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        moved = _move(source, target)
+    except KeyboardInterrupt:
+        _fail("Interrupted; nothing was moved", _INTERRUPTED)
+    except (SettingError, NoDatabaseError, WrongDatabaseError) as error:
+        _fail(str(error), _REFUSED)
+    except Exception as error:
+        if not isinstance(error, DatabaseError) and not is_unavailable(error):
+            raise
+        _fail(f"{error}. Nothing was moved", _AWAY)
+    _show(moved, json=json)
+
+
+def _move(source: str, target: str) -> "Moved":
+    from postroom.app.config import load_config
+    from postroom.storage.moving.mover import move
+
+    key_file = load_config({"database": ":memory:"}).key_file
+    names = _name("SOURCE", source), _name("TARGET", target)
+    with _progress() as report:
+        return move(*names, key_file, report)
+
+
+def _name(argument: str, text: str) -> str:
+    from postroom.app import settings
+    from postroom.app.config import SettingError
+
+    try:
+        name = settings.database(settings.first_line(text[1:]) if text.startswith("@") else text)
+    except ValueError as error:
+        raise SettingError(f"{argument}: {error}") from None
+    if name == ":memory:":
+        raise SettingError(f"{argument}: a database in memory belongs to a single process")
+    return name
+
+
+@contextmanager
+def _progress() -> "Iterator[Report]":
+    """Shows on a terminal how far it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description:16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("")
+        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
+
+
+def _show(moved: "Moved", *, json: bool) -> None:
+    """The result on stdout; what is left to do on stderr."""
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = sum(one.rows for one in moved.tables)
+    message = f"Moved and compared {rows:,} rows of {len(moved.tables)} tables."
+    if json:
+        data = [{"table": one.table, "rows": one.rows, "checksum": one.checksum} for one in moved.tables]
+        print(json_module.dumps({"message": message, "data": data}))
+    else:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("TABLE")
+        table.add_column("ROWS", justify="right")
+        table.add_column("CHECKSUM", no_wrap=True)
+        for one in moved.tables:
+            table.add_row(one.table, f"{one.rows:,}", one.checksum[:16])
+        Console(highlight=False, markup=False).print(table)
+        typer.echo(message)
+    if moved.missing_keys is not None:
+        typer.echo(f"The secrets need their keys: copy {moved.keys} to {moved.missing_keys} (mode 0600).", err=True)
+    else:
+        typer.echo("The secrets need the same keys as before.", err=True)
+    typer.echo("Stop what still runs on the source before a service starts on the target.", err=True)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    from postroom.schemas.values.text import printable
+
+    typer.echo(f"postroom: {printable(text)}", err=True)
+    sys.exit(code)

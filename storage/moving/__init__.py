@@ -1,0 +1,1 @@
+"""Moves everything from one database into an empty one, of either engine: `mover.move` begins."""
