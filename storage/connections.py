@@ -124,7 +124,7 @@ def _with_empty_cache(connection: sealed.Connection, uri: str) -> sealed.Connect
     and preparing them each time takes longer than running them.
     """
     with contextlib.closing(connection):  # not before the other is open: a database in memory would be gone
-        return _connect(uri, connection.keyring)
+        return connect_plain(uri, connection.keyring)
 
 
 def uri_of(path: str) -> str:

@@ -60,13 +60,13 @@ def move(
     try:
         moved = _move(source, target)
     except KeyboardInterrupt:
-        _fail("Interrupted; nothing was moved", _INTERRUPTED)
+        _fail("Interrupted; nothing was moved", _INTERRUPTED, json=json)
     except (SettingError, NoDatabaseError, WrongDatabaseError) as error:
-        _fail(str(error), _REFUSED)
+        _fail(str(error), _REFUSED, json=json)
     except Exception as error:
         if not isinstance(error, DatabaseError) and not is_unavailable(error):
             raise
-        _fail(f"{error}. Nothing was moved", _AWAY)
+        _fail(f"{error}. Nothing was moved", _AWAY, json=json)
     _show(moved, json=json)
 
 
@@ -127,15 +127,17 @@ def _show(moved: "Moved", *, json: bool) -> None:
             table.add_row(one.table, f"{one.rows:,}", one.checksum[:16])
         Console(highlight=False, markup=False).print(table)
         typer.echo(message)
-    if moved.missing_keys is not None:
-        typer.echo(f"The secrets need their keys: copy {moved.keys} to {moved.missing_keys} (mode 0600).", err=True)
+    if moved.copy_keys_from is not None:
+        typer.echo(f"The secrets need their keys: cp -p {moved.copy_keys_from} {moved.keys}", err=True)
     else:
-        typer.echo("The secrets need the same keys as before.", err=True)
+        typer.echo(f"The secrets need the keys in {moved.keys}, as before.", err=True)
     typer.echo("Stop what still runs on the source before a service starts on the target.", err=True)
 
 
-def _fail(text: str, code: int) -> NoReturn:
+def _fail(text: str, code: int, *, json: bool) -> NoReturn:
     from postroom.schemas.values.text import printable
 
+    if json:
+        print(json_module.dumps({"message": text, "data": []}))
     typer.echo(f"postroom: {printable(text)}", err=True)
     sys.exit(code)

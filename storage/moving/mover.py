@@ -37,11 +37,12 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The result: what was copied, and the files with the keys. The second still has to be copied from the first."""
+    """The result: what was copied, and where a service on the target looks for the keys of its secrets."""
 
     tables: Sequence[Copied]
     keys: Path
-    missing_keys: Path | None
+    #: The file that somebody still has to copy there.
+    copy_keys_from: Path | None
 
 
 @dataclass(slots=True)
@@ -83,11 +84,12 @@ def move(source: str, target: str, key_file: str | None, report: Report) -> Move
             raise MoveError(f"{old.name} and {new.name} are the same database")
         old.run(_refuse_while_a_task_runs, old.name)
         _check_keys(old, source, keyring)
-        missing_keys = None if key_file is not None else _missing_keys(old, Path(f"{target}.key"))
+        keys = Path(key_file or f"{target}.key")
+        copy_keys = key_file is None and not _has_keys(keys, old)
         new.begin()
         copied = _copy_all(old, new, report)
         new.commit()
-    return Moved(copied, keyring.path or Path(), missing_keys)
+    return Moved(copied, keys, keyring.path if copy_keys else None)
 
 
 def _engine_of(name: str) -> Engine:
@@ -117,17 +119,17 @@ def _check_keys(source: Source, name: str, keyring: Keyring) -> None:
         raise MoveError(str(error)) from None
 
 
-def _missing_keys(source: Source, path: Path) -> Path | None:
-    """The key file of the target if it still has to be made."""
+def _has_keys(path: Path, source: Source) -> bool:
+    """Whether the file has the key in use. MoveError when it has others: the right file would replace them."""
     try:
         known = {key.id for key in Keyring(str(path)).load()}
     except MissingKeyFileError:
-        return path
+        return False
     except KeyFileError as error:
         raise MoveError(str(error)) from None
     if source.run(sealed.find_key_id) not in known:
         raise MoveError(f"{path} has the keys of another database; put it elsewhere first")
-    return None
+    return True
 
 
 def _copy_all(source: Source, target: Target, report: Report) -> list[Copied]:

@@ -43,8 +43,8 @@ _READ_AS: Final = {
     ("sealing", "remnants"): "0",
 }
 
-#: Rows that are read and written together.
-BATCH: Final = 5000
+#: Rows that are read and written together: some hold a mebibyte, so they are few.
+BATCH: Final = 1000
 
 
 def select(table: str, columns: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from postroom.storage.moving.tables import BATCH, TABLES
 from postroom.storage.postgresql.connection import WRITE_LOCK, Connection
 from postroom.storage.postgresql.faults import told
 from postroom.storage.postgresql.migrating import prepare, prepare_empty
-from postroom.storage.postgresql.opening import connect
+from postroom.storage.postgresql.opening import Kind, connect
 from postroom.storage.urls import shown
 
 #: The server's start and the place in it: no other database has the same.
@@ -181,27 +181,27 @@ def _reason(error: IntegrityError) -> str:
 @contextlib.contextmanager
 def open_source(name: str, keyring: Keyring) -> Iterator[Source]:
     """The database as it is at one moment, with the lock of those who write: others may go on reading."""
-    with _connected(name, keyring, read_only=True) as connection:
-        prepare(connection, name, create=False)
+    with _connected(name, keyring, kind="searches") as connection:
         # Of the session, because a transaction would see what was there when it began to wait.
         try:
             connection.raw.execute(f"SELECT pg_advisory_lock({WRITE_LOCK})")
         except psycopg.errors.LockNotAvailable:
             raise DatabaseError(f"{shown(name)} cannot be locked: a service is writing to it") from None
         connection.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        prepare(connection, name, create=False)
         yield Source(connection, name)
 
 
 @contextlib.contextmanager
 def open_target(name: str) -> Iterator[Target]:
     """The empty database."""
-    with _connected(name, Keyring(None), read_only=False) as connection:
+    with _connected(name, Keyring(None), kind="writer") as connection:
         yield Target(connection, name)
 
 
 @contextlib.contextmanager
-def _connected(url: str, keyring: Keyring, *, read_only: bool) -> Iterator[Connection]:
-    connection = connect(url, keyring, read_only=read_only)
+def _connected(url: str, keyring: Keyring, *, kind: Kind) -> Iterator[Connection]:
+    connection = connect(url, keyring, kind=kind)
     # A session that ends takes its transaction and its lock along.
     with contextlib.closing(connection.raw):
         # While one database works, the other has nothing to do.

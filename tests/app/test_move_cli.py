@@ -7,6 +7,7 @@ import signal
 import subprocess
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_the_result(folder: Path) -> None:
     (users,) = (line.split() for line in result.stdout.splitlines() if line.startswith("users"))
     assert users[1] == "8"
     assert "of 23 tables" in result.stdout
-    assert "copy source.sqlite3.key to target.sqlite3.key" in result.stderr
+    assert "cp -p source.sqlite3.key target.sqlite3.key" in result.stderr
     assert "Stop what still runs on the source" in result.stderr
     with open_sqlite(folder / "target.sqlite3") as connection:
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (8,)
@@ -59,6 +60,9 @@ def test_json(folder: Path) -> None:
     (users,) = (one for one in document["data"] if one["table"] == "users")
     assert (users["rows"], len(users["checksum"])) == (8, 64)
     assert "Moved" in document["message"]
+    failed = subprocess.run([POSTROOM, "move", SOURCE, SOURCE, "--json"], cwd=folder, capture_output=True, check=False)
+    assert failed.returncode == 2
+    assert json.loads(failed.stdout) == {"message": ANY, "data": []}
 
 
 @pytest.mark.postgresql

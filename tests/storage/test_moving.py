@@ -302,14 +302,14 @@ def test_keys(new: Name, keys: str, tmp_path: Path) -> None:
         carry(source, target, None)
     expected.unlink()
     moved = carry(source, target, None)
-    assert (moved.keys, moved.missing_keys) == (beside, expected)
+    assert (moved.keys, moved.copy_keys_from) == (expected, beside)
     with pytest.raises(WrongDatabaseError, match="missing"):
         asyncio.run(start(target))
     expected.write_bytes(beside.read_bytes())
     expected.chmod(0o600)
     asyncio.run(start(target))
     Path(target).unlink()
-    assert carry(source, target, None).missing_keys is None
+    assert carry(source, target, None).copy_keys_from is None
     beside.unlink()
     with pytest.raises(MoveError, match="postroom key reset"):
         carry(source, new("sqlite"), None)
