@@ -25,6 +25,13 @@ class LostDatabaseError(DatabaseError):
     """The file is no longer where it was opened. The text names no path: it is fit for an answer."""
 
 
+class UncertainError(DatabaseError):
+    """The connection to the server ended during a commit: nobody knows whether that was stored."""
+
+    def __init__(self) -> None:
+        super().__init__("The connection to the database was lost during a commit")
+
+
 class SearchError(Exception):
     """A search was not done. The text is fit for an answer."""
 
@@ -77,6 +84,8 @@ def of_batch(error: Exception) -> Exception:
     """What one of those who share a batch is told; one object each, as whoever raises it adds to its traceback."""
     if isinstance(error, LostDatabaseError):
         return LostDatabaseError(str(error))
+    if isinstance(error, UncertainError):
+        return UncertainError()
     if is_unavailable(error):
         failure = DatabaseError(f"The database failed: {error}")
         failure.__cause__ = error

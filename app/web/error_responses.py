@@ -28,6 +28,7 @@ from postroom.storage.faults import (
     LargeAnswerError,
     LostDatabaseError,
     SearchError,
+    UncertainError,
     is_unavailable,
     primary_code,
 )
@@ -122,7 +123,11 @@ def _of_search(error: SearchError) -> PostroomError:
 
 
 def _unavailable(request: web.BaseRequest, error: Exception, request_id: str) -> web.Response:
-    unavailable = UnavailableError("The database cannot be used at the moment; try again later")
+    unavailable = UnavailableError(
+        "The database was lost while it stored this; look whether it has, before you try again"
+        if isinstance(error, UncertainError)
+        else "The database cannot be used at the moment; try again later"
+    )
     kind = primary_code(error.__cause__ or error) or type(error)
     since = request.app[SPARING].due(kind) if isinstance(request, web.Request) else 0
     if since is None:

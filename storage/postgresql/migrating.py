@@ -73,7 +73,9 @@ def _unsuitable(raw: psycopg.Connection[Any]) -> str | None:
 def _version(raw: psycopg.Connection[Any]) -> int | None:
     """The version of the schema; 0 for an empty database, None for one of something else."""
     tables = raw.execute(
-        "SELECT count(*), count(*) FILTER (WHERE relname = 'schema_version')"
+        "SELECT count(*), count(*) FILTER (WHERE relname = 'schema_version' AND 2 = (SELECT count(*) FROM pg_attribute"
+        " WHERE attrelid = pg_class.oid AND (attname, atttypid::regtype::text) IN"
+        " (('program', 'text'), ('version', 'bigint'))))"
         " FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'v', 'p')"
     ).fetchone()
     if tables is None or tables[0] == 0:

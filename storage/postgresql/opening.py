@@ -18,7 +18,7 @@ from postroom.storage.urls import shown
 OLDEST: Final = 14
 #: Seconds to wait for a connection; to wait for the lock of those who write; for a statement; for the next statement of
 #: a transaction. Beyond these, something is wrong elsewhere, and whoever asks is told so.
-CONNECT_TIMEOUT: Final = 5
+CONNECT_TIMEOUT: Final = 3
 LOCK_TIMEOUT: Final = 15
 STATEMENT_TIMEOUT: Final = 60
 IDLE_TIMEOUT: Final = 60
@@ -75,6 +75,9 @@ def _parameters(url: str) -> dict[str, Any]:
         given = conninfo.conninfo_to_dict(url)
     except (psycopg.Error, UnicodeError):
         raise WrongDatabaseError(f"POSTROOM_DATABASE {_NO_URL}") from None
+    ports = [port for port in str(given.get("port", "")).split(",") if port]
+    if not all(re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536 for port in ports):
+        raise WrongDatabaseError(f"POSTROOM_DATABASE {_NO_URL}")
     limits = {
         "lock_timeout": LOCK_TIMEOUT,
         "statement_timeout": STATEMENT_TIMEOUT,
@@ -115,17 +118,30 @@ def connect(url: str, keyring: Keyring, *, kind: Kind = "writer") -> Connection:
     for name, loader in (("varchar", _BytesLoader), ("json", _TextLoader), ("jsonb", _TextLoader)):
         raw.adapters.register_loader(name, loader)
     raw.adapters.register_loader("numeric", _NumberLoader)
-    # What is acknowledged is on disk, whatever the server's usual setting.
-    raw.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
-    )
+    settings = [_DURABLE]
     if kind in ("writer", "by key"):
         # Such statements find what they need by key, so that one plan is right for all values.
-        raw.execute("SET plan_cache_mode = force_generic_plan")
+        settings.append("SET plan_cache_mode = force_generic_plan")
     if kind != "writer":
-        raw.execute("SET default_transaction_read_only = on")
-    return Connection(raw, keyring)
+        settings.append("SET default_transaction_read_only = on")
+    here = {"host": raw.info.host, "hostaddr": raw.info.hostaddr or None, "port": raw.info.port}
+    return Connection(raw, keyring, settings, {**parameters, **here, "target_session_attrs": "any"})
+
+
+#: What is acknowledged is on disk, whatever the server's usual setting.
+_DURABLE: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+)
+
+
+def answers(connection: Connection) -> bool:
+    """Whether the server of this connection answers to another one, if only by refusing it."""
+    try:
+        psycopg.connect(**connection.server, autocommit=True).close()
+    except psycopg.Error as error:
+        return "FATAL" in str(error)
+    return True
 
 
 #: What libpq says -> what to say of it, for good; the rest may pass.
@@ -135,6 +151,7 @@ _REASONS: Final = (
     (re.compile(r'role ".*" does not exist'), "the server does not know this user"),
     (re.compile(r"no pg_hba.conf entry"), "the server lets nobody in from here as this user (pg_hba.conf)"),
     (re.compile(r"permission denied for database"), "this user may not use the database"),
+    (re.compile(r'invalid .*value(:| ".*" for connection option)'), "a parameter of the URL has a value that is none"),
 )  # fmt: skip
 _READ_ONLY: Final = re.compile(r"session is read-only|server is in hot standby mode")
 
@@ -145,6 +162,11 @@ def _refused(url: str, error: psycopg.Error) -> DatabaseError:
         if pattern.search(text):
             return WrongDatabaseError(f"Cannot open the database {shown(url)}: {reason}")
     if _READ_ONLY.search(text):
-        return DatabaseError(f"Cannot open the database {shown(url)}: the server is a replica, which can only be read")
-    last = text.strip().splitlines()[-1].strip() if text.strip() else "no reason given"
-    return DatabaseError(f"Cannot open the database {shown(url)}: {last}")
+        reason = (
+            "none of its servers takes writes"
+            if "," in shown(url)
+            else "the server is a replica, which can only be read"
+        )
+        return DatabaseError(f"Cannot open the database {shown(url)}: {reason}")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "Is the server running" not in line]
+    return DatabaseError(f"Cannot open the database {shown(url)}: {lines[-1] if lines else 'no reason given'}")

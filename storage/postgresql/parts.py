@@ -14,10 +14,11 @@ from postroom.storage.generation import Generation, find_auth_generation
 from postroom.storage.keyring import KeyFileError, Keyring
 from postroom.storage.postgresql.connection import Connection
 from postroom.storage.postgresql.migrating import prepare
-from postroom.storage.postgresql.opening import Kind, connect
+from postroom.storage.postgresql.opening import Kind, answers, connect
 from postroom.storage.postgresql.replicas import ReplicaReader
 from postroom.storage.postgresql.search import matching
 from postroom.storage.postgresql.sessions import Reader, Session, run_together
+from postroom.storage.postgresql.watchdog import Watchdog
 from postroom.storage.searches import Searches
 from postroom.storage.urls import shown
 
@@ -46,7 +47,9 @@ async def open_parts(
 
     writer, look_ups, keyed = session("writer"), session("by key"), session("by key")
     searching = [session("searches") for _ in range(READERS)]
+    on_replicas = [session("replica", replica) for _, replica in zip(searching, cycle(replicas), strict=False)]
     sessions = [writer, look_ups, keyed, *searching]
+    watchdog = Watchdog([*sessions, *on_replicas], answers)
     try:
         await writer.run(_prepare, url, key_file, create, unlock)
         # The others connect when they are first needed, and then stay.
@@ -54,14 +57,15 @@ async def open_parts(
         generation = Generation(await writer.run(find_auth_generation))
     except BaseException as error:
         await asyncio.gather(*(session.close() for session in sessions))
+        watchdog.stop()
         if isinstance(error, KeyFileError):
             raise WrongDatabaseError(str(error)) from None
         raise
     readers: list[engine.Reader] = [Reader(each, generation) for each in searching]
     if replicas:
         readers = [
-            ReplicaReader(Reader(session("replica", replica), None), Reader(each, generation), look_ups, generation)
-            for each, replica in zip(searching, cycle(replicas), strict=False)
+            ReplicaReader(Reader(replica, None), Reader(each, generation), look_ups, generation)
+            for each, replica in zip(searching, on_replicas, strict=True)
         ]
     return Parts(
         name=f"PostgreSQL {(version or '').split(' ')[0]}",
@@ -74,7 +78,7 @@ async def open_parts(
         run_reads=partial(run_together, generation=generation),
         matching=matching,
         finish=lambda _connection: None,
-        release=lambda: None,
+        release=watchdog.stop,
     )
 
 

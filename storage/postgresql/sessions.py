@@ -2,22 +2,26 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Final, TypeVar, TypeVarTuple
 
 import psycopg
 
 from postroom.storage.faults import DatabaseError
 from postroom.storage.generation import SELECT_GENERATION, Generation
 from postroom.storage.lanes import Job, Outcomes, run_reads
-from postroom.storage.postgresql.connection import Connection, of_read
+from postroom.storage.postgresql.connection import ANSWER_TIMEOUT, Connection, of_read
 from postroom.storage.postgresql.faults import LostConnectionError
 from postroom.storage.postgresql.translation import translated
 from postroom.storage.searches import OverdueError, Turn, fetch_row, fetch_value
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
+
+#: Seconds after an attempt to connect that failed, before the next one.
+RECONNECT_AFTER: Final = 0.25
 
 
 class Session:
@@ -30,6 +34,8 @@ class Session:
         self._connect = connect
         self.connection: Connection | None = None
         self._executor = ThreadPoolExecutor(1, "postgresql")
+        #: Why there was no way to the server, and when.
+        self._refused: tuple[str, float] | None = None
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """`function(connection, *args)` in one hop. Raises DatabaseError when there is no way to the server."""
@@ -38,8 +44,12 @@ class Session:
     async def close(self) -> None:
         """Ends the session. Twice is fine."""
         await asyncio.to_thread(self._executor.shutdown)
-        if self.connection is not None:
-            self.connection.raw.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()
 
     def _run(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection = self._connected()
@@ -51,8 +61,19 @@ class Session:
         return function(self._connected(), *args)
 
     def _connected(self) -> Connection:
-        if self.connection is None or self.connection.is_lost:
+        if self.connection is not None and not self.connection.is_lost:
+            return self.connection
+        # Those who have waited for an attempt that failed do not wait for another one each.
+        if self._refused is not None and time.monotonic() - self._refused[1] < RECONNECT_AFTER:
+            raise DatabaseError(self._refused[0])
+        self._forget()
+        try:
             self.connection = self._connect()
+            self.connection.set_up()
+        except DatabaseError as error:
+            self._forget()
+            self._refused = str(error), time.monotonic()
+            raise
         return self.connection
 
 
@@ -61,6 +82,7 @@ def run_together(connection: Connection, batch: list[Job], generation: Generatio
     if all(job.function in (fetch_value, fetch_row) for job in batch):
         mark = generation.mark()
         asked, wholes = [job.args for job in batch], [job.function is fetch_row for job in batch]
+        connection.waiting = time.monotonic(), ANSWER_TIMEOUT
         try:
             with connection.raw.pipeline():
                 first = connection.raw.execute(SELECT_GENERATION)
@@ -73,6 +95,8 @@ def run_together(connection: Connection, batch: list[Job], generation: Generatio
         else:
             generation.learn(value, mark)
             return [(row if whole or row is None else row[0], None) for row, whole in zip(rows, wholes, strict=True)]
+        finally:
+            connection.waiting = None
     generation.look(connection)
     return run_reads(connection, batch)
 

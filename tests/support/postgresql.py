@@ -132,6 +132,21 @@ class PostgreSQL:
         self.kill()
         raise PostgreSQLError(f"PostgreSQL did not start: {self.log()}")
 
+    def follow(self, primary: "PostgreSQL") -> None:
+        """Becomes a standby of another server, with a copy of its data."""
+        self.stop()
+        data = self.folder / "data"
+        settings = (data / "postgresql.conf").read_bytes()
+        shutil.rmtree(data)
+        copied = self._spawn(
+            "pg_basebackup", "-D", str(data), "-h", str(primary.folder), "-p", str(primary.port), "-U", SUPERUSER,
+            "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
+        )  # fmt: skip
+        if copied.wait():
+            raise PostgreSQLError(f"pg_basebackup failed: {self.log()}")
+        (data / "postgresql.conf").write_bytes(settings)
+        self.start()
+
     def stop(self) -> None:
         """Ends the server in good order; connections break. Does nothing when it is not running."""
         self._end(signal.SIGINT)
