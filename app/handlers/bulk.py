@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from postroom.app.errors import ConflictError, InvalidError
+from postroom.app.errors import ConflictError, HungUpError, InvalidError
 from postroom.app.openapi.decorators import docs, in_lines, querystring_schema, response_schema
 from postroom.app.services.bulk import Bulk, Options
 from postroom.app.transactions.bulk import Outcome
@@ -49,6 +49,8 @@ async def bulk_users(request: web.Request) -> web.StreamResponse:
         if bulk.summary is None:
             raise ConflictError("The task was cancelled")
         end = {"status": 200, "message": bulk.summary}
+    except HungUpError:
+        raise
     except Exception as error:  # noqa: BLE001 - the head of the response has gone out
         end = failure_document(request, error)
     return await writer.end({**end, **bulk.progress.counts()})

@@ -132,6 +132,8 @@ class Bulk:
     async def _hash(self, lines: Sequence[Line]) -> None:
         """Finds the hash of each line's password, before any transaction: there is only one writer."""
         plain = [line for line in lines if line.action == "create" and line.error is None and self._needs_hash(line)]
+        if self._options.dry_run:
+            return
         for start in range(0, len(plain), _HASHED_TOGETHER):
             await asyncio.gather(*(self._hash_one(line) for line in plain[start : start + _HASHED_TOGETHER]))
 

@@ -214,19 +214,34 @@ async def test_a_bad_chunk(service: Service, admin: Api, domain: int) -> None:
     assert await count(admin, domain) == 1
 
 
-async def send_all(service: Service, admin: Api, domain: int, body: bytes, query: str = "") -> socket.socket:
-    """A connection with small buffers, on which a client writes everything before it reads anything."""
+def shrink(connection: Any) -> None:
+    """Makes the buffers of the system small: they must not do what those of the service should."""
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        connection.setsockopt(socket.SOL_SOCKET, option, 32 * 1024)
+
+
+async def connected(service: Service) -> socket.socket:
+    """A connection with small buffers at both ends."""
     client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    shrink(client)
     client.settimeout(PATIENCE)
     host, port = service.url.removeprefix("http://").split(":")
     client.connect((host, int(port)))
-    head = f"POST /api/v1/domains/{domain}/users/bulk{query} HTTP/1.1\r\nHost: x\r\nContent-Type: {NDJSON}\r\n"
-    login = (
-        f"Authorization: {admin.headers['Authorization']}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    await asyncio.to_thread(client.sendall, f"{head}{login}".encode() + body)
+    opened = service.runner.server.watched._open  # type: ignore[union-attr]
+
+    def mine() -> list[Any]:
+        return [each for each in opened if each._wire.get_extra_info("peername") == client.getsockname()]
+
+    await until(lambda: mine() != [])
+    shrink(mine()[0]._wire.get_extra_info("socket"))
     return client
+
+
+async def send_all(client: socket.socket, admin: Api, domain: int, body: bytes) -> None:
+    """Sends a bulk request, and reads nothing."""
+    head = f"POST /api/v1/domains/{domain}/users/bulk HTTP/1.1\r\nHost: x\r\nContent-Type: {NDJSON}\r\n"
+    head += f"Authorization: {admin.headers['Authorization']}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+    await asyncio.to_thread(client.sendall, f"{head}\r\n".encode() + body)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -244,10 +259,11 @@ def read_all(client: socket.socket) -> bytes:
 
 
 async def test_client_that_writes_everything_first(service: Service, admin: Api, domain: int) -> None:
-    """A client that reads only after it has written all of 10,000 lines gets all results."""
-    with closing(await send_all(service, admin, domain, b"x" * 50 + b"\n" + b"x\n" * 9_999)) as client:
+    """A client that reads only after it has written all of 20,000 lines gets all results."""
+    with closing(await connected(service)) as client:
+        await send_all(client, admin, domain, (b"x" * 100 + b"\n") * 20_000)
         answer = parse(await asyncio.to_thread(read_all, client))
-    assert len(answer.results) == 10_000
+    assert len(answer.results) == 20_000
 
 
 async def test_results_that_nobody_takes(
@@ -255,7 +271,8 @@ async def test_results_that_nobody_takes(
 ) -> None:
     """While results are not taken, no further lines are read; when they are, the rest is done."""
     monkeypatch.setattr(ndjson, "MOST_UNREAD", 32 * 1024)
-    sending = asyncio.create_task(send_all(service, admin, domain, (b"x" * 40 + b"\n") * 40_000))
+    client = await connected(service)
+    sending = asyncio.create_task(send_all(client, admin, domain, (b"x" * 40 + b"\n") * 40_000))
 
     async def lines_done() -> int:
         found = (await admin.get("/tasq/tasks"))["data"]
@@ -267,8 +284,9 @@ async def test_results_that_nobody_takes(
             before = done
             await asyncio.sleep(0.5)
     assert 0 < done < 40_000
-    with closing(await sending) as client:
+    with closing(client):
         answer = parse(await asyncio.to_thread(read_all, client))
+        await sending
     assert len(answer.results) == 40_000
 
 
@@ -324,11 +342,9 @@ async def test_client_that_never_reads(start_service: StartService, monkeypatch:
     service = await start_service(limits=QUICK)
     admin = await service.login("admin", ADMIN_PASSWORD)
     domain = await admin.make_domain("example.org")
-    sending = asyncio.create_task(send_all(service, admin, domain, (b"x" * 40 + b"\n") * 40_000))
+    with closing(await connected(service)) as client, pytest.raises(ConnectionError):
+        await send_all(client, admin, domain, (b"x" * 40 + b"\n") * 40_000)
     task = await task_of(admin, 1, tasks.ERROR)
-    await asyncio.wait([sending])
-    with contextlib.suppress(ConnectionError):
-        sending.result().close()
     assert task["message"] == "The client has hung up"
     assert 0 < task["params"]["lines"] < 40_000
     await service.app[IN_FLIGHT].none()
