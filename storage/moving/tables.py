@@ -13,6 +13,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "users": ("id",),
     "addresses": ("id",),
     "properties": ("id",),
+    "display_type_counts": ("domain_id", "status", "display_type"),
     "forwards": ("user_id",),
     "fetchmail": ("id",),
     "roles": ("id",),
