@@ -15,7 +15,7 @@ from postroom.storage.faults import DatabaseError
 from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError
 from postroom.storage.moving import sqlite
 from postroom.storage.moving.stores import Engine, MoveError, Row, Source, Target, UnfitRowError
-from postroom.storage.moving.tables import KEPT_IDS, TABLES, select
+from postroom.storage.moving.tables import BATCH, KEPT_IDS, SEARCH_BATCH, TABLES, select
 from postroom.storage.opening import NO_POSTGRESQL
 from postroom.storage.urls import is_url
 
@@ -139,7 +139,8 @@ def _copy_all(source: Source, target: Target, report: Report) -> list[Copied]:
     copied = [_copy(source, target, table, columns[table], progress) for table in TABLES]
     last_ids = {table: source.last_id(table) for table in KEPT_IDS}
     target.complete(last_ids)
-    for batch in target.batches("SELECT id FROM users WHERE domain_id IS NOT NULL ORDER BY domain_id, id"):
+    searchable = "SELECT id FROM users WHERE domain_id IS NOT NULL ORDER BY domain_id, id"
+    for batch in target.batches(searchable, SEARCH_BATCH):
         target.run(_make_searchable, batch)
         progress.add("search index", len(batch))
     for one in copied:
@@ -156,7 +157,7 @@ def _count(connection: Connection, table: str) -> int:
 
 def _copy(source: Source, target: Target, table: str, columns: Sequence[str], progress: _Progress) -> Copied:
     found = _Sum()
-    for batch in source.batches(select(table, columns)):
+    for batch in source.batches(select(table, columns), BATCH):
         try:
             target.insert(table, columns, batch)
         except UnfitRowError as error:
@@ -169,7 +170,7 @@ def _copy(source: Source, target: Target, table: str, columns: Sequence[str], pr
 
 def _read(store: Source, table: str, columns: Sequence[str], progress: _Progress) -> Copied:
     found = _Sum()
-    for batch in store.batches(select(table, columns)):
+    for batch in store.batches(select(table, columns), BATCH):
         found.add(batch)
         progress.add("comparing", len(batch))
     return Copied(table, found.rows, found.digest.hexdigest())

@@ -15,7 +15,6 @@ from postroom.storage.files import flush
 from postroom.storage.keyring import Keyring
 from postroom.storage.migrations import WrongSchemaError, check_current, migrate
 from postroom.storage.moving.stores import MoveError, Row, UnfitRowError
-from postroom.storage.moving.tables import BATCH
 from postroom.storage.presence import identity_of
 from postroom.storage.sqlite import sqlite3
 
@@ -39,11 +38,11 @@ class Source:
         """The columns of a table."""
         return [name for (name,) in self._fetch("SELECT name FROM pragma_table_info(?)", table)]
 
-    def batches(self, sql: str) -> Iterator[Sequence[Row]]:
+    def batches(self, sql: str, size: int) -> Iterator[Sequence[Row]]:
         """The rows of a statement."""
         with _told(self.name):
             cursor = self._connection.execute(sql)
-            while rows := cursor.fetchmany(BATCH):
+            while rows := cursor.fetchmany(size):
                 yield rows
 
     def last_id(self, table: str) -> int:

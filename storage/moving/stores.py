@@ -36,8 +36,8 @@ class Source(Protocol):
     def columns(self, table: str) -> list[str]:
         """The columns of a table."""
 
-    def batches(self, sql: str) -> Iterator[Sequence[Row]]:
-        """The rows of a statement, in lists of BATCH rows. One statement at a time."""
+    def batches(self, sql: str, size: int) -> Iterator[Sequence[Row]]:
+        """The rows of a statement, in lists of that size. One statement at a time."""
 
     def last_id(self, table: str) -> int:
         """The largest ID that a table of KEPT_IDS has ever given; 0: none."""

@@ -46,6 +46,8 @@ _READ_AS: Final = {
 
 #: Rows that are read and written together: some hold a mebibyte, so they are few.
 BATCH: Final = 1000
+#: Users who are put into the search index together. PostgreSQL looks at all who were there before with each lot.
+SEARCH_BATCH: Final = 20_000
 
 
 def select(table: str, columns: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import psycopg
 from postroom.storage.faults import DatabaseError, IntegrityError
 from postroom.storage.keyring import Keyring
 from postroom.storage.moving.stores import MoveError, Row, UnfitRowError
-from postroom.storage.moving.tables import BATCH, TABLES
+from postroom.storage.moving.tables import TABLES
 from postroom.storage.postgresql.connection import WRITE_LOCK, Connection
 from postroom.storage.postgresql.faults import told
 from postroom.storage.postgresql.migrating import prepare, prepare_empty
@@ -61,10 +61,10 @@ class Source:
         """The columns of a table."""
         return [name for (name,) in self._run(_COLUMNS, table)]
 
-    def batches(self, sql: str) -> Iterator[Sequence[Row]]:
+    def batches(self, sql: str, size: int) -> Iterator[Sequence[Row]]:
         """The rows of a statement."""
         self._do(f"DECLARE moved NO SCROLL CURSOR FOR {sql}")
-        while rows := self._run(f"FETCH {BATCH} FROM moved"):
+        while rows := self._run(f"FETCH {size} FROM moved"):
             yield rows
         self._do("CLOSE moved")
 

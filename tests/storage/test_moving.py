@@ -128,8 +128,8 @@ async def test_everything_is_the_same(
     engine: str, other: str, new: Name, keys: str, start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API shows the same of both, with a service running on the source; secrets can be read; IDs go on."""
-    monkeypatch.setattr(sqlite, "BATCH", 3)
-    monkeypatch.setattr(postgresql, "BATCH", 3)
+    monkeypatch.setattr(mover, "BATCH", 3)
+    monkeypatch.setattr(mover, "SEARCH_BATCH", 2)
     source, target = new(engine), new(other)
     service = await start_service(database=source, key_file=keys)
     admin = await service.login("admin", ADMIN_PASSWORD)
