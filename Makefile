@@ -1,4 +1,4 @@
-# postroom: make run | test | test-postgresql | test-attack | slow | lint | types | format | fuzz | attack | bench | plots | performance | demo | directory | install | clean
+# postroom: make run | test | test-postgresql | test-cluster | test-attack | slow | lint | types | format | fuzz | attack | bench | plots | performance | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -8,6 +8,7 @@ INSTALLED = .venv/.installed
 BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
 POSTGRESQL_PACKAGES = postgresql
+CLUSTER_PACKAGES = $(POSTGRESQL_PACKAGES) patroni etcd-server
 # The generators of clients: one is Java, one makes Ruby.
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
 # Programs that ask for /service as they come.
@@ -43,12 +44,17 @@ run: install
 test: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --durations 20
-	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest $(ON_BOTH) -m "not (attack or slow or sqlite)" --numprocesses 3 --dist loadfile
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest $(ON_BOTH) -m "not (attack or slow or cluster or sqlite)" --numprocesses 3 --dist loadfile
 
 # All tests that do not choose an engine themselves, on PostgreSQL.
 test-postgresql: install
 	@sh .ci/packages $(TEST_PACKAGES)
-	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest -m "not (attack or slow or sqlite)" --numprocesses 3 --dist loadfile --durations 20
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest -m "not (attack or slow or cluster or sqlite)" --numprocesses 3 --dist loadfile --durations 20
+
+# About four minutes. Left out where the packages cannot be had.
+test-cluster: install
+	@if sh .ci/packages $(CLUSTER_PACKAGES); then $(BIN)/pytest -m cluster --capture no tests/test_cluster.py; \
+	  else echo "The test of the cluster is left out"; fi
 
 # What takes minutes each.
 test-attack: install
@@ -110,6 +116,10 @@ demo: install
 directory: install
 	@sh .ci/packages $(LDAP_PACKAGES)
 	@$(BIN)/python -m tests.directory
+
+cluster: install
+	@sh .ci/packages $(CLUSTER_PACKAGES)
+	@$(BIN)/python -m tests.cluster $(CLUSTER)
 
 clean:
 	rm -rf .venv .typing $(CLIENTS)/node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
