@@ -2,9 +2,10 @@
 
 import contextlib
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 
 from tests.bench.bench import Measurements, Run
@@ -17,7 +18,7 @@ from tests.bench.stores import Domain
 
 _RARE, _FREQUENT = RARE_SURNAME.lower(), FREQUENT_SURNAME.lower()
 #: Query -> milliseconds that it may take in the large domain.
-_QUERIES: Final = {
+QUERIES: Final = {
     "level=1": 20,
     "level=2": 20,
     f"match={_RARE}": 20,
@@ -31,11 +32,12 @@ _QUERIES: Final = {
     "status=0": 20,
     "status=4": 20,
 }
-_NAMES: Final = {query: query.replace("+", " ") for query in _QUERIES}
+#: Query -> its name in the table.
+LABELS: Final = {query: query.replace("+", " ") for query in QUERIES}
 _DEEP: Final = "offset"
 _USERNAMES: Final = "usernames"
 
-NAMES: Final = [*_NAMES.values(), _DEEP, _USERNAMES]
+NAMES: Final = [*LABELS.values(), _DEEP, _USERNAMES]
 
 #: How much longer a list of the domain of 1,000 may take beside a large one.
 _MOST_RATIO = 1.5
@@ -44,7 +46,7 @@ _ROUND_SECONDS, _ROUND_REQUESTS = 0.15, 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """A domain, and the client that asks about it."""
 
     server: Server
@@ -61,28 +63,35 @@ class _Asked:
 def measurements(run: Run) -> Measurements:
     """Each to be run before the next is taken: they share three services, one for each data set."""
     with contextlib.ExitStack() as stack, on_core(CLIENT_CORE):
-        alone, middle, large = (stack.enter_context(_asked(run, name)) for name in ("small", "middle", "large"))
+        alone, middle, large = (stack.enter_context(asked(run, name)) for name in ("small", "middle", "large"))
         store = run.store("large")
-        beside = _Asked(large.server, large.client, store.small, large.rounds)
-        for query, name in _NAMES.items():
+        beside = Asked(large.server, large.client, store.small, large.rounds)
+        for query, name in LABELS.items():
             yield name, partial(_compare, name, query, [alone, beside, middle, large])
         yield _DEEP, partial(_deep, large)
         yield _USERNAMES, partial(_usernames, large, sum(domain.users for domain in store.domains))
 
 
 @contextlib.contextmanager
-def _asked(run: Run, name: str) -> Iterator[_Asked]:
-    """The largest domain of a data set."""
+def asked(run: Run, name: str, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Asked]:
+    """The largest domain of a data set, and a service with these settings."""
     store = run.store(name)
-    with postroom(store.database) as server, contextlib.closing(OneClient(server, log_in(server.url))) as client:
-        yield _Asked(server, client, store.large, run.rounds)
+    with (
+        postroom(store.database, settings=settings) as server,
+        contextlib.closing(OneClient(server, log_in(server.url))) as client,
+    ):
+        yield Asked(server, client, store.large, run.rounds)
 
 
-def _compare(name: str, query: str, asked: list[_Asked]) -> list[Found]:
-    # They take turns, so that what else the machine does hits them all.
-    rounds = [[each.round(query) for each in asked] for _ in range(asked[0].rounds)]
-    alone, beside, middle, large = (statistics.median(found) for found in zip(*rounds, strict=True))
-    small_size, middle_size, large_size = (asked[number].domain.users for number in (0, 2, 3))
+def medians(query: str, those: Sequence[Asked]) -> list[float]:
+    """Milliseconds of each. They take turns, so that what else the machine does hits them all."""
+    rounds = [[each.round(query) for each in those] for _ in range(those[0].rounds)]
+    return [statistics.median(found) for found in zip(*rounds, strict=True)]
+
+
+def _compare(name: str, query: str, those: list[Asked]) -> list[Found]:
+    alone, beside, middle, large = medians(query, those)
+    small_size, middle_size, large_size = (those[number].domain.users for number in (0, 2, 3))
     compared = Result(
         name,
         f"list of {small_size:,} users beside {large_size:,}",
@@ -96,19 +105,19 @@ def _compare(name: str, query: str, asked: list[_Asked]) -> list[Found]:
     sizes = ((small_size, alone), (middle_size, middle), (large_size, large))
     return [
         compared,
-        at_most(name, f"list of {large_size:,} users", "ms", large, _QUERIES[query]),
+        at_most(name, f"list of {large_size:,} users", "ms", large, QUERIES[query]),
         *(Point("lists", name, size, milliseconds) for size, milliseconds in sizes),
     ]
 
 
-def _deep(large: _Asked) -> Result:
+def _deep(large: Asked) -> Result:
     offset = large.domain.users // 2
     return at_most(
         _DEEP, f"offset={offset}, list of {large.domain.users:,} users", "ms", large.round(f"offset={offset}"), 20
     )
 
 
-def _usernames(large: _Asked, users: int) -> list[Result]:
+def _usernames(large: Asked, users: int) -> list[Result]:
     """The usernames of the whole store in one answer."""
     large.server.forget_peak()
     before = large.server.resident_mebibytes()
