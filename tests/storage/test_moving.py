@@ -493,6 +493,15 @@ async def test_two_moves_into_one_target(engine: str, new: Name, keys: str, monk
     opening._parameters.cache_clear()
 
 
+def test_a_target_that_appears_meanwhile(new: Name, keys: str) -> None:
+    """A service that starts on the name of the target in the middle of a move keeps its file."""
+    source, target = make(new("sqlite"), keys), Path(new("sqlite"))
+    with pytest.raises(MoveError, match="meanwhile"):
+        carry(source, str(target), keys, lambda *_: target.write_text("somebody else's"))
+    assert target.read_text() == "somebody else's"
+    assert [path.name for path in target.parent.glob(f"{target.name}*")] == [target.name]
+
+
 # Half-way.
 
 STEPS = (1, 40, 85, 140)
