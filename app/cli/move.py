@@ -53,20 +53,27 @@ def move(
     """Moves a database."""
     # Imported here, so that --help and wrong options respond at once.
     from postroom.app.config import SettingError
-    from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError, is_unavailable
+    from postroom.storage.faults import (
+        DatabaseError,
+        NoDatabaseError,
+        UncertainError,
+        WrongDatabaseError,
+        is_unavailable,
+    )
 
     # As Ctrl-C, so that what was begun is cleared away.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         moved = _move(source, target)
     except KeyboardInterrupt:
-        _fail("Interrupted; nothing was moved", _INTERRUPTED, json=json)
+        _fail("Interrupted. The target has nothing or, after the last step, everything", _INTERRUPTED, json=json)
     except (SettingError, NoDatabaseError, WrongDatabaseError) as error:
         _fail(str(error), _REFUSED, json=json)
     except Exception as error:
         if not isinstance(error, DatabaseError) and not is_unavailable(error):
             raise
-        _fail(f"{error}. Nothing was moved", _AWAY, json=json)
+        unknown = "Run it again: if the target is not empty then, everything is there"
+        _fail(f"{error}. {unknown if isinstance(error, UncertainError) else 'Nothing was moved'}", _AWAY, json=json)
     _show(moved, json=json)
 
 

@@ -59,7 +59,7 @@ class Target(Source, Protocol):
         """Makes sure that every reference leads somewhere, and that IDs go on behind the last ones."""
 
     def commit(self) -> None:
-        """Makes it a database for everybody."""
+        """Makes it a database for everybody. UncertainError."""
 
 
 class Engine(Protocol):

@@ -158,7 +158,7 @@ class Target(Source):
         """Stores it."""
         self._make_indexes(lambda table: table == _SEARCH)
         self._do(f"ANALYZE {_SEARCH}")
-        self._do("COMMIT")
+        self._connection.execute("COMMIT")
 
     def _make_indexes(self, wanted: Callable[[str], bool]) -> None:
         for table, _, definition in self._indexes:
@@ -203,7 +203,8 @@ def open_target(name: str) -> Iterator[Target]:
 def _connected(url: str, keyring: Keyring, *, kind: Kind) -> Iterator[Connection]:
     connection = connect(url, keyring, kind=kind)
     # A session that ends takes its transaction and its lock along.
-    with contextlib.closing(connection.raw):
+    with contextlib.closing(connection):
+        connection.set_up()
         # While one database works, the other has nothing to do.
         connection.raw.execute("SET idle_in_transaction_session_timeout = 0")
         connection.raw.execute("SET statement_timeout = 0")

@@ -18,13 +18,14 @@ import pytest
 from postroom.storage import tasks, users
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
-from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
+from postroom.storage.faults import DatabaseError, NoDatabaseError, UncertainError, WrongDatabaseError
 from postroom.storage.moving import mover, sqlite
 from postroom.storage.moving.mover import Moved, move
 from postroom.storage.moving.stores import MoveError
 from postroom.storage.moving.tables import KEPT_IDS, MADE_ANEW, TABLES
 from postroom.storage.postgresql import moving as postgresql
 from postroom.storage.postgresql import opening
+from postroom.storage.postgresql.connection import Connection as Postgresql
 from postroom.storage.urls import is_url
 from tests.conftest import StartService
 from tests.support.both_engines import SQLITE_OWN, make_sqlite, open_postgresql, open_sqlite, run, sqlite_tables
@@ -573,6 +574,25 @@ def test_a_server_that_goes_away(end: str, new: Name, keys: str, postgresql_serv
 
     with pytest.raises(DatabaseError, match=rf"/{name[0]}: .*lost"):
         carry(source, target, keys, cut)
+    assert is_nothing(target)
+
+
+def test_a_commit_that_nobody_knows_of(
+    new: Name, keys: str, postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the connection is lost with the commit, the command does not say that nothing was moved."""
+    source, target = make(new("sqlite"), keys), new("postgresql")
+    execute = Postgresql.execute
+
+    def cut_before_commit(self: Any, sql: str, *values: Any) -> Any:
+        if sql == "COMMIT":
+            cut = "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+            run(postgresql_server.admin, cut)
+        return execute(self, sql, *values)
+
+    monkeypatch.setattr(Postgresql, "execute", cut_before_commit)
+    with pytest.raises(UncertainError):
+        carry(source, target, keys)
     assert is_nothing(target)
 
 
