@@ -1,6 +1,7 @@
 """Sessions on threads of their own, and the reads that they do together."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -167,4 +168,6 @@ class Reader:
         with self._lock:
             connection = self._session.connection
             if turn is not None and self._turn is turn and connection is not None:
-                connection.raw.cancel_safe(timeout=5)
+                # What a server does not answer to, the watchdog ends.
+                with contextlib.suppress(psycopg.Error):
+                    connection.raw.cancel_safe(timeout=5)

@@ -76,6 +76,7 @@ async def asking(server: PostgreSQL, tmp_path: Path) -> AsyncIterator[Asking]:
         yield found
     assert PASSWORD not in nodes.log
     assert "hidden-parameter" not in nodes.log
+    assert "Traceback" not in nodes.log, nodes.log
     server.start()
     server.drop_database(name)
 

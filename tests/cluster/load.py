@@ -6,6 +6,7 @@ left alone from then on and may look either way.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from random import Random
 from typing import Any, Final
 
 from aiohttp import ClientConnectorError, ClientError, ClientSession
+
+from tests.cluster.servers import ClusterError
 
 #: How a 503 begins after which nothing has been stored. Any other leaves it open.
 NOT_STORED: Final = "The database cannot be used at the moment"
@@ -64,15 +67,11 @@ class Load:
         self._stopped = False
 
     async def prepare(self, password: str) -> None:
-        """Logs in as soon as a node answers, and makes a domain and a role."""
-        for url in cycle(self._urls):
-            try:
-                answer = await self._call(url, "POST", "/login", {"user": "admin", "pass": password})
-            except ClientError:
-                await asyncio.sleep(0.2)
-                continue
-            self._headers = {"Authorization": f"Bearer {answer[1]['grommunioAuthJwt']}"}
-            break
+        """Logs in as soon as the nodes answer, and makes a domain and a role."""
+        for url in self._urls:
+            await self._until_ready(url)
+        answer = await self._call(self._urls[0], "POST", "/login", {"user": "admin", "pass": password})
+        self._headers = {"Authorization": f"Bearer {answer[1]['grommunioAuthJwt']}"}
         url = self._urls[0]
         body = {"domainname": "cluster.example", "maxUser": 1_000_000}
         self._domain = (await self._call(url, "POST", "/system/domains", body))[1]["ID"]
@@ -88,8 +87,9 @@ class Load:
         self._stopped = True
 
     async def check(self) -> None:
-        """Compares everything that is stored with what is known, at every node."""
+        """Compares everything that is stored with what is known, at every node, as soon as it answers."""
         for url in self._urls:
+            await self._until_ready(url)
             _, listed = await self._call(url, "GET", f"/domains/{self._domain}/users?level=2&limit=1000000")
             stored = {user["username"].partition("@")[0]: user for user in listed["data"]}
             for user in self.users:
@@ -97,6 +97,14 @@ class Load:
                 await self._compare(url, user, stored.get(user.name))
             strangers = stored.keys() - {user.name for user in self.users}
             self.findings.lies += [f"nobody has made {name}" for name in strangers]
+
+    async def _until_ready(self, url: str) -> None:
+        for _ in range(300):
+            with contextlib.suppress(ClientError):
+                if (await self._call(url, "GET", "/status"))[0] == 200:
+                    return
+            await asyncio.sleep(0.2)
+        raise ClusterError(f"{url} does not come back")
 
     async def _compare(self, url: str, user: User, stored: dict[str, Any] | None) -> None:
         found: dict[str, Any] = {"exists": stored is not None}
