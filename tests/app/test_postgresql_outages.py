@@ -178,8 +178,11 @@ def is_waiting(server: PostgreSQL) -> bool:
     return server.admin.execute(WAITING).fetchone() is not None
 
 
-async def test_a_standby_that_does_not_confirm(tmp_path: Path) -> None:
-    """A commit that waits for a standby in vain is a 503 that leaves it open; nothing is said to be done."""
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_standby_that_does_not_confirm(tmp_path: Path, cancelled: bool) -> None:
+    """A commit that waits for a standby in vain, until its limit or until somebody cancels it, is a 503 that leaves it
+    open; nothing is said to be done.
+    """
     with PostgreSQL(fast=True) as own:
         settings = {"POSTROOM_DATABASE": own.url(own.make_database()), "POSTROOM_KEY_FILE": str(tmp_path / "keys")}
         async with nodes_of(tmp_path, settings) as nodes:
@@ -192,10 +195,15 @@ async def test_a_standby_that_does_not_confirm(tmp_path: Path) -> None:
                 await until(lambda asked=asked: asked.done() or is_waiting(own), 30)  # type: ignore[misc]
                 if not asked.done():
                     break
-            own.admin.execute(f"SELECT pg_cancel_backend(pid) FROM ({WAITING}) AS x")
+            if cancelled:
+                own.admin.execute(f"SELECT pg_cancel_backend(pid) FROM ({WAITING}) AS x")
             status, body = await asked
             assert status == 503
             assert "look whether it has" in body["message"]
             own.admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
             own.admin.execute("SELECT pg_reload_conf()")
-            await nodes.done("POST", "/system/orgs", {"name": "done"}, admin)
+            for _ in range(100):
+                if (await nodes.call("POST", "/system/orgs", {"name": "done"}, admin))[0] == 201:
+                    break
+                await asyncio.sleep(0.1)
+            assert (await nodes.call("POST", "/system/orgs", {"name": "done"}, admin))[0] == 400
