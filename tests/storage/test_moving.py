@@ -577,6 +577,16 @@ def test_a_server_that_goes_away(end: str, new: Name, keys: str, postgresql_serv
     assert is_nothing(target)
 
 
+def test_a_pause(new: Name, keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the servers may wait as long as the other works: the limits of a service are not those of a move."""
+    source, target = make(new("postgresql"), keys), new("postgresql")
+    monkeypatch.setattr(opening, "IDLE_TIMEOUT", 1)
+    opening._parameters.cache_clear()
+    pauses = iter([1.5])
+    carry(source, target, keys, lambda *_: time.sleep(next(pauses, 0)))
+    opening._parameters.cache_clear()
+
+
 def test_a_commit_that_nobody_knows_of(
     new: Name, keys: str, postgresql_server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
