@@ -172,7 +172,9 @@ class PostgreSQL:
     def resume(self) -> None:
         """Ends pause()."""
         for each in self._everyone():
-            each.resume()
+            # A session may have ended by itself meanwhile.
+            with suppress(psutil.NoSuchProcess):
+                each.resume()
 
     def close(self) -> None:
         """Ends the server and removes its files."""
