@@ -65,7 +65,12 @@ class Node:
                     return
                 self._process = subprocess.Popen(
                     [_POSTROOM, "serve", "--host", "127.0.0.1", "--port", str(self.port)],
-                    env=self._environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                )  # fmt: skip
+                    env=self._environ,
+                    cwd=self.log.parent,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
             self._process.wait()
             self._ended.wait(_PAUSE)

@@ -31,6 +31,20 @@ TTL: Final = 20
 LOOP_WAIT: Final = 2
 _START_LIMIT: Final = 60.0
 
+#: Kills everything that works in the folder ($1) and removes it when standard input ends, so also when whoever has
+#: started the cluster is killed.
+_GUARD: Final = """
+trap '' INT TERM HUP
+read -r _
+for round in 1 2 3; do
+    for each in /proc/[0-9]*; do
+        case "$(readlink "$each/cwd")" in "$1"|"$1"/*) kill -KILL "${each#/proc/}";; esac
+    done
+    sleep 0.1
+done
+rm -rf "$1"
+"""
+
 
 class ClusterError(RuntimeError):
     """The cluster cannot be started, or does not recover; the text says why."""
@@ -137,6 +151,12 @@ class Cluster:
         self.folder = Path(tempfile.mkdtemp(prefix="cluster-"))
         self.etcd_port, self._peer_port = free_port(), free_port()
         self._started: list[subprocess.Popen[bytes]] = []
+        self._guard = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "guard", str(self.folder)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self.members = [Member(self, name) for name in NAMES]
 
     def __enter__(self) -> Self:
@@ -157,13 +177,9 @@ class Cluster:
 
     def close(self) -> None:
         """Kills everything and removes the folder."""
+        self._guard.communicate()
         for process in self._started:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        for member in self.members:
-            member.kill(patroni=True)
-        shutil.rmtree(self.folder, ignore_errors=True)
+            process.wait()
 
     @property
     def url(self) -> str:
