@@ -27,6 +27,10 @@ BEGIN
             ON CONFLICT (domain_id, status, display_type) DO UPDATE SET users = c.users + more;
         RETURN;
     END IF;
+    -- The rows of a domain that is deleted go with it, and must not be touched before.
+    IF NOT EXISTS (SELECT 1 FROM domains WHERE id = of_domain) THEN
+        RETURN;
+    END IF;
     UPDATE display_type_counts
        SET users = users + more
      WHERE domain_id = of_domain AND status = of_status AND display_type = of_type;
