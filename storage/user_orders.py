@@ -4,11 +4,23 @@ from collections.abc import Sequence
 
 from postroom.schemas.values.queries import UserQuery
 from postroom.storage.pieces import Sql
+from postroom.storage.spelling import pair
 from postroom.storage.user_documents import FLAG_COLUMNS
 from postroom.storage.user_filters import has_index
 
 #: Field -> its column.
 _SORT_COLUMNS = {"ID": "id", "username": "username", "domainID": "domain_id", "status": "status", **FLAG_COLUMNS}
+#: Whether it is descending -> the order of `properties_by_value`. On PostgreSQL that has the beginning of a long text.
+_VALUES = {
+    False: pair(
+        "p.number ASC, p.folded ASC",
+        "p.number ASC NULLS FIRST, left(p.folded, 600) ASC NULLS FIRST, p.folded ASC",
+    ),
+    True: pair(
+        "p.number DESC, p.folded DESC",
+        "p.number DESC NULLS LAST, left(p.folded, 600) DESC NULLS LAST, p.folded DESC",
+    ),
+}
 #: Sort field -> the index that has the users of a domain in that order.
 _SORT_INDEXES: dict[str | int, str] = {"username": "users_by_name", "status": "users_by_status"}
 
@@ -25,12 +37,11 @@ def along(domain_id: int, sort: Sequence[SortKey]) -> Sql:
     """SELECT of the users of a domain in this order, along the index of the first key. By a property: who has it."""
     if sort and has_index(sort[0][0]):
         joins, terms = order(sort[1:])
-        direction = "DESC" if sort[0][1] else "ASC"
         users = f"CROSS JOIN users u ON u.id = p.user_id {joins.text}" if len(sort) > 1 else ""
         return Sql(
             f"""SELECT p.user_id AS id FROM properties p INDEXED BY properties_by_value {users}
                  WHERE p.domain_id = ? AND p.tag = ? AND p.kind <> 'binary'
-                 ORDER BY p.number {direction}, p.folded {direction}, {terms if users else "p.user_id"}""",
+                 ORDER BY {_VALUES[sort[0][1]]}, {terms if users else "p.user_id"}""",
             (*joins.params, domain_id, sort[0][0]),
         )
     joins, terms = order(sort)
