@@ -69,8 +69,8 @@ def stopped_at_the_end(running: Running) -> Iterator[Running]:
     try:
         yield running
     finally:
-        if running.process.poll() is None:
-            running.process.kill()
+        running.process.kill()  # nothing, if it has ended already
+        if running.process.stdout is not None and not running.process.stdout.closed:
             running.process.communicate()
 
 
