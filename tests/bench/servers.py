@@ -94,7 +94,7 @@ def postroom(
         environment["POSTROOM_ADMIN_PASSWORD"] = password
     command = [str(Path(sys.executable).with_name("postroom")), "serve", "--port", "0"]
     command += ["--workers", str(workers)]
-    log = database.with_name(f"{database.name}-{workers}.log")
+    log = database.with_name("postroom.log" if workers == 1 else f"postroom-{workers}.log")
     cores = set(_usable) if everywhere else {SERVER_CORE}
     with _running(command, environment, log, cores) as server:
         yield server
