@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.bench.bench import Measurements, Run
 from tests.bench.client import call, log_in
+from tests.bench.meanwhile import going_on
 from tests.bench.results import Result
 from tests.bench.servers import CLIENT_CORE, BrokenRunError, Server, on_core, postroom
 from tests.bench.wrk import Load, requests_per_second
@@ -103,7 +104,7 @@ def _reads(bulk: Bulk, seconds: int, rounds: int) -> Result:
     undisturbed, disturbed = [], []
     for _ in range(rounds):
         undisturbed.append(requests_per_second(load, seconds))
-        with _going_on(bulk):
+        with going_on(partial(_update_on, bulk)):
             disturbed.append(requests_per_second(load, seconds))
     measured, reference = statistics.median(disturbed), statistics.median(undisturbed)
     return Result(
@@ -113,33 +114,13 @@ def _reads(bulk: Bulk, seconds: int, rounds: int) -> Result:
         measured,
         against="the same, undisturbed",
         reference=reference,
-        wanted=f"≥ {_FEWEST_READS:.2f}",
-        reached=measured >= _FEWEST_READS * reference,
-    )
+    ).at_least_times(_FEWEST_READS)
 
 
-@contextmanager
-def _going_on(bulk: Bulk) -> Iterator[None]:
-    """Updates everybody over and over for as long as the block takes."""
-    stop = threading.Event()
-    failures: list[BrokenRunError] = []
-
-    def go_on() -> None:
-        try:
-            while not stop.is_set():
-                bulk.update()
-        except BrokenRunError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+def _update_on(bulk: Bulk, stop: threading.Event) -> None:
+    """Updates everybody over and over until the event is set."""
+    while not stop.is_set():
+        bulk.update()
 
 
 def _memory(folder: Path, few: int) -> Result:

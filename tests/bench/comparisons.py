@@ -48,9 +48,7 @@ class Comparison:
             measured=measured,
             against=self.against,
             reference=reference,
-            wanted=f"≥ {self.wanted:.2f}",
-            reached=measured >= self.wanted * reference,
-        )
+        ).at_least_times(self.wanted)
 
 
 def _read(bench: Bench, *, cookie: bool = False, connections: int = 32) -> Load:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from postroom.storage.keyring import Keyring
 from postroom.storage.sqlite import sqlite3
 from tests.bench.bench import Measurements, Run
 from tests.bench.client import call, log_in
+from tests.bench.meanwhile import going_on
 from tests.bench.people import people
 from tests.bench.results import Result
 from tests.bench.servers import CLIENT_CORE, SERVER_CORE, BrokenRunError, Server, on_core, postroom
@@ -60,9 +61,7 @@ def _create(folder: Path, count: int, times: int) -> Result:
         measured,
         against="the same rows by sqlite3, one transaction",
         reference=reference,
-        wanted=f"≥ {_FEWEST:.2f}",
-        reached=measured >= _FEWEST * reference,
-    )
+    ).at_least_times(_FEWEST)
 
 
 def _create_both(database: Path, count: int) -> tuple[float, float]:
@@ -106,7 +105,7 @@ def _reads(folder: Path, seconds: int) -> Result:
         load = Load(f"{server.url}/api/v1/domains/1/users/50", {"Authorization": f"Bearer {token}"}, _READERS)
         for number in range(3):
             undisturbed.append(percentile_99(load, seconds))
-            with _going_on(server, token, number):
+            with going_on(partial(_create_on, server, token, f"r{number}.")):
                 disturbed.append(percentile_99(load, seconds))
     measured, reference = statistics.median(disturbed), statistics.median(undisturbed)
     return Result(
@@ -116,9 +115,7 @@ def _reads(folder: Path, seconds: int) -> Result:
         measured,
         against="the same, undisturbed",
         reference=reference,
-        wanted=f"≤ {_MOST_DISTURBED:.2f}",
-        reached=measured <= _MOST_DISTURBED * reference,
-    )
+    ).at_most_times(_MOST_DISTURBED)
 
 
 def _memory(folder: Path, few: int) -> Result:
@@ -143,34 +140,10 @@ def _growth(database: Path, count: int) -> float:
         return server.peak_mebibytes() - before
 
 
-@contextmanager
-def _going_on(server: Server, token: str, number: int) -> Iterator[None]:
-    """Creates users for as long as the block takes."""
-    stop = threading.Event()
-    failures: list[BrokenRunError] = []
-
-    def endless() -> Iterator[bytes]:
-        for line in lines(_MOST_USERS, f"r{number}."):
-            if stop.is_set():
-                return
-            yield line
-
-    def go_on() -> None:
-        try:
-            with on_core(CLIENT_CORE):
-                _import(server, token, endless())
-        except BrokenRunError as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+def _create_on(server: Server, token: str, prefix: str, stop: threading.Event) -> None:
+    """Creates users until the event is set."""
+    with on_core(CLIENT_CORE):
+        _import(server, token, takewhile(lambda _: not stop.is_set(), lines(_MOST_USERS, prefix)))
 
 
 @contextmanager

@@ -99,9 +99,7 @@ def _compare(name: str, query: str, those: list[Asked]) -> list[Found]:
         beside,
         against="the same alone",
         reference=alone,
-        wanted=f"≤ {_MOST_RATIO:.2f}",
-        reached=beside <= _MOST_RATIO * alone,
-    )
+    ).at_most_times(_MOST_RATIO)
     sizes = ((small_size, alone), (middle_size, middle), (large_size, large))
     return [
         compared,

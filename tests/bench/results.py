@@ -5,7 +5,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,14 @@ class Result:
     def ratio(self) -> float | None:
         """Measured to reference."""
         return self.measured / self.reference if self.reference else None
+
+    def at_least_times(self, least: float) -> "Result":
+        """The row with a goal: so many times the reference, or more."""
+        return replace(self, wanted=f"≥ {least:.2f}", reached=self.measured >= least * (self.reference or 0))
+
+    def at_most_times(self, most: float) -> "Result":
+        """The row with a goal: so many times the reference, or less."""
+        return replace(self, wanted=f"≤ {most:.2f}", reached=self.measured <= most * (self.reference or 0))
 
     def cells(self) -> list[str]:
         """The row as texts."""
