@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from postroom.schemas.values.queries import DomainQuery
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
-from postroom.storage.lists import among, list_statement
+from postroom.storage.lists import among_any, list_statement
+from postroom.storage.pieces import Sql
 from postroom.storage.user_documents import boolean
 
 #: Fields that are one column each: name in the API -> column.
@@ -84,12 +85,12 @@ class DomainRow:
 async def select_domains(database: Database, query: DomainQuery, *, caller: int) -> bytes:
     """The response `{"count", "data"}` as JSON."""
     filters = [
-        *among("d.id", None if query.visible is None else sorted(query.visible)),
-        *among("coalesce(d.org_id, 0)", query.org_ids),
-        *among("d.domain_status", query.status),
+        *among_any("d.id", None if query.visible is None else sorted(query.visible)),
+        *among_any("coalesce(d.org_id, 0)", query.org_ids),
+        *among_any("d.domain_status", query.status),
     ]
     if query.max_user is not None:
-        filters.append(("d.max_user BETWEEN ? AND ?", query.max_user))
+        filters.append(Sql("d.max_user BETWEEN ? AND ?", query.max_user))
     statement = list_statement(
         "domains d", query, document(query.level), SORT_COLUMNS, filters=filters, columns=COLUMNS
     )

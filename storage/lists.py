@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from postroom.schemas.values.queries import ListQuery
 from postroom.schemas.values.text import fold
+from postroom.storage.pieces import Sql, among, together
 from postroom.storage.searches import gathered
 
 _ASCENDING, _DESCENDING = "NULLS FIRST", "DESC NULLS LAST"
@@ -11,13 +12,10 @@ _ASCENDING, _DESCENDING = "NULLS FIRST", "DESC NULLS LAST"
 #: More rows than there are.
 MOST = 1 << 62
 
-#: An SQL condition, and the values of its placeholders.
-Filter = tuple[str, Sequence[object]]
 
-
-def among(expression: str, values: Sequence[object] | None) -> list[Filter]:
+def among_any(expression: str, values: Sequence[object] | None) -> list[Sql]:
     """The condition that an expression has one of these values; no condition for None."""
-    return [] if values is None else [(f"{expression} IN ({', '.join('?' * len(values))})", values)]
+    return [] if values is None else [among(expression, values)]
 
 
 def list_statement(
@@ -26,7 +24,7 @@ def list_statement(
     document: str,
     sort: Mapping[str, str],
     *,
-    filters: Sequence[Filter] = (),
+    filters: Sequence[Sql] = (),
     columns: Mapping[str, str] | None = None,
 ) -> tuple[str, list[object]]:
     """The statement for the response `{"count", "data"}` as JSON, and its values.
@@ -36,20 +34,19 @@ def list_statement(
     """
     alias = table.split()[-1]
     names = columns or {}
-    found = [*filters, *among(f"{alias}.id", query.ids)]
-    found += [(f"{alias}.{names.get(name, name)} = ?", [value]) for name, value in query.equal.items()]
+    found = [*filters, *among_any(f"{alias}.id", query.ids)]
+    found += [Sql(f"{alias}.{names.get(name, name)} = ?", (value,)) for name, value in query.equal.items()]
     texts = [f"coalesce({alias}.{names.get(name, name)}, '')" for name in query.match_fields] or ["''"]
     # No index is needed. instr() takes the word literally: no character is a pattern.
-    found += [(f"instr(fold({' || char(10) || '.join(texts)}), ?) > 0", [fold(word)]) for word in query.words]
-    where = " AND ".join(condition for condition, _ in found) or "TRUE"
+    found += [Sql(f"instr(fold({' || char(10) || '.join(texts)}), ?) > 0", (fold(word),)) for word in query.words]
+    where = together([Sql("TRUE"), *found])
     order = [f"{sort[name]} {_DESCENDING if descending else _ASCENDING}" for name, descending in query.sort]
     sql = f"""
-        WITH matched AS MATERIALIZED (SELECT {alias}.* FROM {table} WHERE {where})
+        WITH matched AS MATERIALIZED (SELECT {alias}.* FROM {table} WHERE {where.text})
         SELECT CAST('{{"count":' || (SELECT count(*) FROM matched) || ',"data":[' || coalesce((
                SELECT {gathered(query.limit)}
                  FROM (SELECT {document} AS document
                          FROM matched {alias}
                         ORDER BY {", ".join([*order, f"{alias}.id"])} LIMIT ? OFFSET ?)), '') || ']}}' AS BLOB)
     """
-    values = [value for _, params in found for value in params]
-    return sql, [*values, MOST if query.limit is None else query.limit, query.offset]
+    return sql, [*where.params, MOST if query.limit is None else query.limit, query.offset]

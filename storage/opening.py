@@ -13,14 +13,12 @@ from postroom.storage.generation import Generation, find_auth_generation
 from postroom.storage.keyring import Keyring
 from postroom.storage.lanes import Job, Outcomes, run_reads
 from postroom.storage.presence import Identity, Presence, identity_of
-from postroom.storage.searches import Reader, Searches
+from postroom.storage.searches import READERS, Reader, Searches
 from postroom.storage.urls import is_url
 from postroom.storage.user_search import matching
 
 #: What is missing when the driver cannot be imported.
 NO_POSTGRESQL: Final = "PostgreSQL needs another package: pip install 'postroom[postgresql]'"
-#: Connections for searches and lists.
-READERS: Final = 3
 
 
 def identity(database: str) -> Identity:

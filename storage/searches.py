@@ -24,6 +24,8 @@ T = TypeVar("T")
 #: Runs a statement with its values.
 Fetch = Callable[[Any, str, Sequence[object]], Any]
 
+#: Sessions of a database for searches and lists.
+READERS = 3
 #: Seconds that a search may take, waiting for its turn included.
 SEARCH_TIMEOUT = 5.0
 #: Seconds that a search may go on where it begins.

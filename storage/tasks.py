@@ -8,7 +8,8 @@ from typing import Any
 from postroom.schemas.values.queries import TASK_SORT_FIELDS, TaskQuery
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
-from postroom.storage.lists import Filter, list_statement
+from postroom.storage.lists import list_statement
+from postroom.storage.pieces import Sql
 
 QUEUED, RUNNING, COMPLETED, ERROR, CANCELLED = 0, 2, 3, 4, 5
 UNFINISHED = (0, 1, 2)
@@ -76,7 +77,7 @@ class Item:
 
 async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> bytes:
     """The response `{"count", "data"}` as JSON."""
-    filters: list[Filter] = [] if query.user_id is None else [("t.user_id = ?", [query.user_id])]
+    filters = [] if query.user_id is None else [Sql("t.user_id = ?", (query.user_id,))]
     shown = _DOCUMENT.format(params=_PARAMS)
     statement = list_statement("tasks t", query, shown, _SORT_COLUMNS, filters=filters)
     found: bytes = await database.search(caller, *statement)

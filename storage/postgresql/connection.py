@@ -144,40 +144,43 @@ class Connection:
     def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> Any:
         """Runs one statement for each of several lists of values, in one round trip."""
         cursor = self.raw.cursor()
-        self.waiting = time.monotonic(), ANSWER_TIMEOUT
-        try:
+        with _told(), self.awaiting():
             for each in self._taken():
                 self.raw.execute(each)
             cursor.executemany(translated(sql), parameters)
-        except psycopg.Error as error:
-            raise told(error) from error
+        return cursor
+
+    @contextlib.contextmanager
+    def awaiting(self, seconds: float = ANSWER_TIMEOUT) -> Iterator[None]:
+        """Waits for the server inside the block, for so long at most: the watchdog sees to that."""
+        self.waiting = time.monotonic(), seconds
+        try:
+            yield
         finally:
             self.waiting = None
-        return cursor
 
     def _send(self, statements: Sequence[str], parameters: Sequence[Any], seconds: float = ANSWER_TIMEOUT) -> Any:
         """The result of the last of these; the values are for that one. All are sent in one round trip."""
-        self.waiting = time.monotonic(), seconds
-        try:
-            if any(each.startswith("ROLLBACK") for each in statements):
-                # After a rollback psycopg forgets what it has prepared, but in a pipeline only when it is too late.
-                for each in statements[:-1]:
-                    self.raw.execute(each)
-                return self.raw.execute(statements[-1], parameters)
-            if len(statements) == 1:
-                return self.raw.execute(statements[0], parameters)
-            with self.raw.pipeline():
-                for each in statements[:-1]:
-                    self.raw.execute(each)
-                return self.raw.execute(statements[-1], parameters)
-        except psycopg.Error as error:
-            raise told(error) from error
-        finally:
-            self.waiting = None
+        *before, last = statements
+        # After a rollback psycopg forgets what it has prepared, but in a pipeline only when it is too late.
+        is_pipeline = bool(before) and not any(each.startswith("ROLLBACK") for each in statements)
+        with _told(), self.awaiting(seconds), self.raw.pipeline() if is_pipeline else contextlib.nullcontext():
+            for each in before:
+                self.raw.execute(each)
+            return self.raw.execute(last, parameters)
 
     def _taken(self) -> list[str]:
         taken, self._deferred = self._deferred, []
         return taken
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Exceptions that the rest of postroom knows, instead of psycopg's."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise told(error) from error
 
 
 def of_read(parameters: Sequence[Any]) -> list[Any]:

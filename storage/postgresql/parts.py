@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import cycle
 from pathlib import Path
-from typing import Final
 
 from postroom.storage import engine, sealed
 from postroom.storage.engine import Parts
@@ -19,11 +18,8 @@ from postroom.storage.postgresql.replicas import ReplicaReader
 from postroom.storage.postgresql.search import matching
 from postroom.storage.postgresql.sessions import Reader, Session, run_together
 from postroom.storage.postgresql.watchdog import Watchdog
-from postroom.storage.searches import Searches
+from postroom.storage.searches import READERS, Searches
 from postroom.storage.urls import shown
-
-#: Sessions for searches and lists.
-READERS: Final = 3
 
 
 class Server:

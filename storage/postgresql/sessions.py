@@ -13,7 +13,7 @@ import psycopg
 from postroom.storage.faults import DatabaseError
 from postroom.storage.generation import SELECT_GENERATION, Generation
 from postroom.storage.lanes import Job, Outcomes, run_reads
-from postroom.storage.postgresql.connection import ANSWER_TIMEOUT, Connection, of_read
+from postroom.storage.postgresql.connection import Connection, of_read
 from postroom.storage.postgresql.faults import LostConnectionError
 from postroom.storage.postgresql.translation import translated
 from postroom.storage.searches import OverdueError, Turn, fetch_row, fetch_value
@@ -83,9 +83,8 @@ def run_together(connection: Connection, batch: list[Job], generation: Generatio
     if all(job.function in (fetch_value, fetch_row) for job in batch):
         mark = generation.mark()
         asked, wholes = [job.args for job in batch], [job.function is fetch_row for job in batch]
-        connection.waiting = time.monotonic(), ANSWER_TIMEOUT
         try:
-            with connection.raw.pipeline():
+            with connection.awaiting(), connection.raw.pipeline():
                 first = connection.raw.execute(SELECT_GENERATION)
                 cursors = [connection.raw.execute(translated(sql), of_read(params)) for sql, params in asked]
             ((value,),) = first.fetchall()
@@ -96,8 +95,6 @@ def run_together(connection: Connection, batch: list[Job], generation: Generatio
         else:
             generation.learn(value, mark)
             return [(row if whole or row is None else row[0], None) for row, whole in zip(rows, wholes, strict=True)]
-        finally:
-            connection.waiting = None
     generation.look(connection)
     return run_reads(connection, batch)
 
@@ -112,7 +109,6 @@ class Reader:
         self._turn: Turn | None = None
         #: Held while a statement is being stopped, so that it cannot be the next one that is hit.
         self._lock = threading.Lock()
-        self._limit: float | None = None
         self._asked = self._done = 0
         self._closed = False
 

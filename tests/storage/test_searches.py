@@ -11,8 +11,7 @@ import pytest
 from postroom.storage import searches
 from postroom.storage.database import Database
 from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
-from postroom.storage.opening import READERS
-from postroom.storage.searches import FEW, Reader, gathered
+from postroom.storage.searches import FEW, READERS, Reader, gathered
 from postroom.storage.sqlite import sqlite3
 from tests.support.waiting import until
 

@@ -448,12 +448,14 @@ CREATE TRIGGER fetchmail_update_sealed BEFORE UPDATE OF src_password ON fetchmai
        EXECUTE FUNCTION refuse('a secret would be stored in plain text');
 
 -- The counters of a domain.
-CREATE FUNCTION users_count_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION users_count_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    more bigint := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE -1 END;
 BEGIN
     UPDATE domains
-       SET active_users   = active_users + c.active,
-           inactive_users = inactive_users + c.inactive,
-           virtual_users  = virtual_users + c.virtual
+       SET active_users   = active_users + more * c.active,
+           inactive_users = inactive_users + more * c.inactive,
+           virtual_users  = virtual_users + more * c.virtual
       FROM (SELECT domain_id,
                    count(*) FILTER (WHERE status = 0) AS active,
                    count(*) FILTER (WHERE status IN (1, 2, 3)) AS inactive,
@@ -463,24 +465,9 @@ BEGIN
     RETURN NULL;
 END $$;
 CREATE TRIGGER users_count_insert AFTER INSERT ON users REFERENCING NEW TABLE AS changed
-   FOR EACH STATEMENT EXECUTE FUNCTION users_count_insert();
-
-CREATE FUNCTION users_count_delete() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE domains
-       SET active_users   = active_users - c.active,
-           inactive_users = inactive_users - c.inactive,
-           virtual_users  = virtual_users - c.virtual
-      FROM (SELECT domain_id,
-                   count(*) FILTER (WHERE status = 0) AS active,
-                   count(*) FILTER (WHERE status IN (1, 2, 3)) AS inactive,
-                   count(*) FILTER (WHERE status IN (4, 5)) AS virtual
-              FROM changed GROUP BY domain_id) c
-     WHERE id = c.domain_id;
-    RETURN NULL;
-END $$;
+   FOR EACH STATEMENT EXECUTE FUNCTION users_count_changed();
 CREATE TRIGGER users_count_delete AFTER DELETE ON users REFERENCING OLD TABLE AS changed
-   FOR EACH STATEMENT EXECUTE FUNCTION users_count_delete();
+   FOR EACH STATEMENT EXECUTE FUNCTION users_count_changed();
 
 CREATE FUNCTION users_count_update() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
