@@ -1,18 +1,32 @@
 """The schema's history: numbered SQL files, applied once, in order; all that are pending in one transaction.
 
 Before a database that is in use is changed, a complete copy is written beside it.
+
+A program works with databases of its own schema, and with those of a newer one that says so: each database names the
+oldest schema that a program must know to work with it. After a migration that is its own number, unless the file has a
+line such as `-- Programs that know schema 16 can go on.`
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Final
 
 from postroom.storage.sqlite import deletes_contentless, sqlite3
 
 #: Called with the schema's version before anything is changed in a database that is in use.
 Backup = Callable[[int], object]
+
+log = logging.getLogger("postroom.storage")
+
+#: What is logged when a program works with a newer schema.
+GOES_ON: Final = "The database has the newer schema %d, which this version of postroom (schema %d) can work with"
+
+#: From this schema on, a database says which programs may work with it.
+MARKED_SINCE = 16
 
 #: Seconds to wait while another process brings the same file up to date.
 PATIENCE = 60
@@ -34,6 +48,17 @@ class Migration:
     name: str
     script: str
 
+    @property
+    def oldest(self) -> int:
+        """The oldest schema that a program must know to go on after this."""
+        return oldest_after(self.number, self.script)
+
+
+def oldest_after(number: int, script: str) -> int:
+    """The oldest schema that a program must know to go on after a migration."""
+    said = re.search(r"^-- Programs that know schema (\d+) can go on\.$", script, re.MULTILINE)
+    return int(said[1]) if said else number
+
 
 @cache
 def migrations() -> tuple[Migration, ...]:
@@ -53,26 +78,48 @@ def latest() -> int:
     return migrations()[-1].number
 
 
-def version_of(connection: sqlite3.Connection) -> int:
-    """The schema version of a database, 0 when there is nothing in it.
+def oldest() -> int:
+    """The oldest schema that a program must know to work with a database that this code has brought up to date."""
+    return max(migration.oldest for migration in migrations())
 
-    Raises WrongSchemaError for one of a newer version, and for a database of something else.
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema version of a database that this program can work with or bring up to date; 0: there is nothing in it.
+
+    It may be newer than what this program knows. Raises WrongSchemaError if it must not be used then, and for a
+    database of something else.
     """
     # One statement: between two, another process may have made the schema.
     version, tables = connection.execute(
         "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version"
     ).fetchone()
-    if version > latest():
-        raise WrongSchemaError(
-            f"it was made by a newer version of postroom (schema {version}, this one knows {latest()})"
-        )
     if version == 0 and tables:
         raise WrongSchemaError("it is a database of something else")
+    if version > latest():
+        needed = _find_oldest(connection) or version
+        if needed > latest():
+            raise WrongSchemaError(made_by_newer(version, latest(), needed))
+        log.warning(GOES_ON, version, latest())
     return int(version)
 
 
+def _find_oldest(connection: sqlite3.Connection) -> int | None:
+    """The oldest schema that a program must know to work with a database; None before MARKED_SINCE."""
+    if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'compatibility'").fetchone():
+        return None
+    return int(connection.execute("SELECT oldest_schema FROM compatibility").fetchone()[0])
+
+
+def made_by_newer(version: int, known: int, needed: int) -> str:
+    """What to say of a database that this program is too old for."""
+    return (
+        f"it was made by a newer version of postroom (schema {version}; this one knows {known}, "
+        f"and it has to know {needed})"
+    )
+
+
 def check_current(connection: sqlite3.Connection) -> None:
-    """Raises WrongSchemaError unless the database has just the schema that this version works with."""
+    """Raises WrongSchemaError unless this program can work with the database as it is."""
     version = version_of(connection)
     if version == 0:
         raise WrongSchemaError("there is nothing in it")
@@ -83,12 +130,20 @@ def check_current(connection: sqlite3.Connection) -> None:
         )
 
 
+def check_same(connection: sqlite3.Connection) -> None:
+    """The same, for what has to know every table: a newer schema will not do. Raises WrongSchemaError."""
+    check_current(connection)
+    version = version_of(connection)
+    if version > latest():
+        raise WrongSchemaError(made_by_newer(version, latest(), version))
+
+
 def migrate(connection: sqlite3.Connection, backup: Backup) -> None:
     """Brings an open database (autocommit mode) up to date, as a whole or not at all.
 
     Raises MigrationError, WrongSchemaError, and whatever `backup` raises.
     """
-    if version_of(connection) == latest():
+    if version_of(connection) >= latest():
         return
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000}").fetchall()
@@ -113,6 +168,8 @@ def _migrate(connection: sqlite3.Connection, backup: Backup) -> None:
             backup(version)
         for migration, script in parsed:
             _apply(connection, migration, script)
+        if pending and latest() >= MARKED_SINCE:
+            connection.execute("UPDATE compatibility SET oldest_schema = ?", (oldest(),))
         _check_references(connection)
         connection.execute("COMMIT")
     except BaseException:

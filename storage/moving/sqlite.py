@@ -13,7 +13,7 @@ from postroom.storage.connections import connect_plain, connect_writer, prepare_
 from postroom.storage.faults import DatabaseError, IntegrityError, primary_code
 from postroom.storage.files import flush
 from postroom.storage.keyring import Keyring
-from postroom.storage.migrations import WrongSchemaError, check_current, migrate
+from postroom.storage.migrations import WrongSchemaError, check_same, migrate
 from postroom.storage.moving.stores import MoveError, Row, UnfitRowError
 from postroom.storage.presence import identity_of
 from postroom.storage.sqlite import sqlite3
@@ -149,7 +149,7 @@ def open_source(name: str, keyring: Keyring) -> Iterator[Source]:
                 raise DatabaseError(f"{name} cannot be locked, a service may be writing to it: {error}") from None
             with _told(name):
                 # Again: a newer service may have changed it meanwhile.
-                check_current(connection)
+                check_same(connection)
             connection.execute("PRAGMA query_only = ON").fetchall()
             yield Source(connection, name)
     finally:

@@ -30,8 +30,9 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "due_resyncs": ("id",),
     "wipe_history": ("id",),
 }
-#: What the target makes from these by itself: the search index, and the list of users who are missing in it.
-MADE_ANEW: Final = ("user_search", "search_due")
+#: What the target makes by itself: the search index, the list of users who are missing in it, and the number that says
+#: which programs may work with its schema.
+MADE_ANEW: Final = ("user_search", "search_due", "compatibility")
 
 #: Tables whose IDs never come back, also when their rows have gone: the last ID that was given is a part of the data.
 KEPT_IDS: Final = ("orgs", "domains", "users", "fetchmail", "roles", "role_permissions", "tasks")

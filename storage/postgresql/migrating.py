@@ -1,5 +1,6 @@
 """Makes the schema of a PostgreSQL database, and brings it up to date: see storage/migrations/postgresql/."""
 
+import logging
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -7,10 +8,13 @@ from typing import Any, Final
 import psycopg
 
 from postroom.storage.faults import WrongDatabaseError
+from postroom.storage.migrations import GOES_ON, made_by_newer, oldest_after
 from postroom.storage.postgresql.connection import Connection
 from postroom.storage.postgresql.faults import told
 from postroom.storage.postgresql.opening import OLDEST
 from postroom.storage.urls import shown
+
+log = logging.getLogger("postroom.storage")
 
 #: Whoever migrates holds this lock, so of several nodes that start at once one does and the others wait.
 _LOCK: Final = 0x6D69_6772_6174_6531
@@ -26,15 +30,26 @@ def _scripts() -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def prepare(connection: Connection, url: str, *, create: bool) -> None:
+def latest() -> int:
+    """The schema version that this code works with."""
+    return max(_scripts())
+
+
+def oldest() -> int:
+    """The oldest schema that a program must know to work with a database that this code has brought up to date."""
+    return max(oldest_after(number, script) for number, script in _scripts().items())
+
+
+def prepare(connection: Connection, url: str, *, create: bool, same: bool = False) -> None:
     """Looks whether postroom can use the database; with `create` it makes the schema or brings it up to date.
 
-    Raises WrongDatabaseError.
+    `same`: for what has to know every table, so that a newer schema will not do. Raises WrongDatabaseError.
     """
+    raw = connection.raw
     try:
-        wrong = _unsuitable(connection.raw) or (
-            _migrate(connection.raw) if create else _not_current(_version(connection.raw))
-        )
+        wrong = _unsuitable(raw) or (_migrate(raw) if create else _not_usable(raw, _version(raw)))
+        if wrong is None and same and (version := _version(raw) or 0) > latest():
+            wrong = made_by_newer(version, latest(), version)
     except psycopg.errors.InsufficientPrivilege as error:
         wrong = f"the user lacks a right: {error.diag.message_primary}"
     except psycopg.Error as error:
@@ -86,24 +101,33 @@ def _version(raw: psycopg.Connection[Any]) -> int | None:
     return int(row[0]) if row else None
 
 
-def _not_current(version: int | None) -> str | None:
-    latest = max(_scripts())
-    if version is None:
-        return "it has tables of something else"
-    if version > latest:
-        return f"it was made by a newer version of postroom (schema {version}, this one knows {latest})"
+def _not_usable(raw: psycopg.Connection[Any], version: int | None) -> str | None:
+    """Why this program cannot work with a database as it is; it may be newer if it says so."""
     if version == 0:
         return "there is nothing in it"
-    if version < latest:
+    if version is not None and version < latest():
         return (
-            f"it is of an older version of postroom (schema {version}, this one needs {latest}); "
+            f"it is of an older version of postroom (schema {version}, this one needs {latest()}); "
             "the service brings it up to date when it starts"
         )
+    return _not_ours(raw, version)
+
+
+def _not_ours(raw: psycopg.Connection[Any], version: int | None) -> str | None:
+    """Why this program can neither work with a database nor bring it up to date."""
+    if version is None:
+        return "it has tables of something else"
+    if version > latest():
+        row = raw.execute("SELECT oldest_schema FROM compatibility").fetchone()
+        needed = int(row[0]) if row else version
+        if needed > latest():
+            return made_by_newer(version, latest(), needed)
+        log.warning(GOES_ON, version, latest())
     return None
 
 
 def _migrate(raw: psycopg.Connection[Any]) -> str | None:
-    if _version(raw) == max(_scripts()):
+    if _version(raw) == latest():
         return None
     with raw.transaction():
         raw.execute(f"SET LOCAL lock_timeout = {_PATIENCE}")
@@ -111,11 +135,16 @@ def _migrate(raw: psycopg.Connection[Any]) -> str | None:
         raw.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
         # Asked again: another node may have done it meanwhile.
         version = _version(raw)
-        if version is None or version > max(_scripts()):
-            return _not_current(version)
-        for number, script in _scripts().items():
-            if number > version:
-                # Without parameters a script may have several statements.
-                raw.execute(script.encode(), prepare=False)
-                raw.execute("UPDATE schema_version SET version = $1", (number,))
+        if version is None or version >= latest():
+            return _not_ours(raw, version)
+        _bring_up_to_date(raw, version)
     return None
+
+
+def _bring_up_to_date(raw: psycopg.Connection[Any], version: int) -> None:
+    for number, script in _scripts().items():
+        if number > version:
+            # Without parameters a script may have several statements.
+            raw.execute(script.encode(), prepare=False)
+            raw.execute("UPDATE schema_version SET version = $1", (number,))
+    raw.execute("UPDATE compatibility SET oldest_schema = $1", (oldest(),))

@@ -188,7 +188,7 @@ def open_source(name: str, keyring: Keyring) -> Iterator[Source]:
         except psycopg.errors.LockNotAvailable:
             raise DatabaseError(f"{shown(name)} cannot be locked: a service is writing to it") from None
         connection.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        prepare(connection, name, create=False)
+        prepare(connection, name, create=False, same=True)
         yield Source(connection, name)
 
 

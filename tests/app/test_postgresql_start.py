@@ -130,6 +130,7 @@ def test_a_newer_schema(server: PostgreSQL, refused: Callable[..., str]) -> None
     url = server.url(server.make_database(schema()))
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE schema_version SET version = 999")
+        connection.execute("UPDATE compatibility SET oldest_schema = 999")
     assert "newer version of postroom (schema 999" in refused(url)
 
 

@@ -23,6 +23,7 @@ import psutil
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from postroom.storage.postgresql.migrating import latest, oldest
 from tests.support.slapd import free_port
 
 #: The administrator of the server, and the owner of the databases, who may do nothing outside of them.
@@ -327,10 +328,11 @@ def _room(fast: bool) -> str | None:
 
 
 def schema() -> str:
-    """All of postroom's migrations for PostgreSQL, one after the other, and the number of the last one."""
+    """All of postroom's migrations for PostgreSQL, one after the other, and what it writes after them."""
     scripts = sorted(_MIGRATIONS.glob("*.sql"))
     texts = [path.read_text("utf-8") for path in scripts]
-    return "\n".join([*texts, f"UPDATE schema_version SET version = {int(scripts[-1].name[:4])}"])
+    after = f"UPDATE schema_version SET version = {latest()}; UPDATE compatibility SET oldest_schema = {oldest()}"
+    return "\n".join([*texts, after])
 
 
 def programs() -> Path:
