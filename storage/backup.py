@@ -31,7 +31,7 @@ def back_up(database: str, version: int) -> Path:
     part = path.with_name(f"{path.name}.backup.part")
     try:
         with removed_at_the_end(part):
-            os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            _make(part, owner_of=path)
             _copy(path, part)
             flush(part)
             copy = _settle(part, path.with_name(f"{path.name}.schema-{version}.backup"))
@@ -41,6 +41,17 @@ def back_up(database: str, version: int) -> Path:
         raise MigrationError(f"no copy of it could be written, so it was left as it is: {reason}") from error
     log.info("Upgrading %s; a copy with the old schema %d is in %s", database, version, copy)
     return copy
+
+
+def _make(part: Path, *, owner_of: Path) -> None:
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        if os.geteuid() == 0:
+            # What a command of root leaves behind is for whoever the service runs as.
+            owner = owner_of.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -64,19 +64,27 @@ async def connect(
         # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself, which it
         # cannot do quietly once the event loop is closed.
         writer = partial(connect_writer, uri, path, keyring, create=create, unlock=unlock)
-        for each in (writer, *[partial(connect_reader, uri, keyring)] * readers):
-            raw.append(await asyncio.to_thread(each))
-            connections.append(await wrap(raw[-1]))
-    except BaseException as error:
+        with told(path):
+            for each in (writer, *[partial(connect_reader, uri, keyring)] * readers):
+                raw.append(await asyncio.to_thread(each))
+                connections.append(await wrap(raw[-1]))
+    except BaseException:
         for connection in connections:
             await connection.close()
-        if isinstance(error, sqlite3.Error):
-            kind = WrongDatabaseError if isinstance(error, WrongSchemaError) else DatabaseError
-            raise kind(f"Cannot open the database {path}: {error}") from None
-        if isinstance(error, KeyFileError):
-            raise WrongDatabaseError(str(error)) from None
         raise
     return connections, raw
+
+
+@contextlib.contextmanager
+def told(path: str) -> Iterator[None]:
+    """Names the file in what goes wrong when it is opened. DatabaseError, WrongDatabaseError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        kind = WrongDatabaseError if isinstance(error, WrongSchemaError) else DatabaseError
+        raise kind(f"Cannot open the database {path}: {error}") from None
+    except KeyFileError as error:
+        raise WrongDatabaseError(str(error)) from None
 
 
 def connect_reader(uri: str, keyring: Keyring) -> sqlite3.Connection:
@@ -87,10 +95,19 @@ def connect_reader(uri: str, keyring: Keyring) -> sqlite3.Connection:
     return connection
 
 
-def connect_writer(uri: str, path: str, keyring: Keyring, *, create: bool, unlock: bool) -> sqlite3.Connection:
+def connect_writer(
+    uri: str,
+    path: str,
+    keyring: Keyring,
+    *,
+    create: bool,
+    unlock: bool,
+    copied: Callable[[Path], object] = lambda _copy: None,
+) -> sqlite3.Connection:
     """The connection that writes; with `create` the schema is made, or brought up to date, and secrets are encrypted.
 
-    Raises KeyFileError, unless what is encrypted is not to be unlocked.
+    `copied` is called with the path of the copy that is made before a migration. Raises KeyFileError, unless what is
+    encrypted is not to be unlocked.
     """
     connection = connect_plain(uri, keyring)
     with _closed_on_failure(connection):
@@ -99,7 +116,7 @@ def connect_writer(uri: str, path: str, keyring: Keyring, *, create: bool, unloc
         _use_wal(connection)
         _sync_every_commit(connection)
         if create:
-            migrate(connection, lambda version: back_up(path, version))
+            migrate(connection, lambda version: copied(back_up(path, version)))
             sealed.prepare(connection, path, Path(path))
             _warn_of_copies(path)
         elif unlock:

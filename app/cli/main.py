@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app.cli import key, ldap, move
+from postroom.app.cli import key, ldap, migrate, move
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -15,6 +15,7 @@ _HELP = """Administers the mailbox users of mail domains over the grommunio Admi
 Examples:
   postroom serve               start the service on 127.0.0.1:8080
   postroom serve --help        show the options
+  postroom migrate --help      look at an upgrade of the database, or do it before the service starts
   postroom key --help          replace the key of the stored secrets
   postroom move --help         move everything into another database, also into PostgreSQL
   postroom ldap --help         try the directory, compare, and update users from it
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(key.app)
 app.add_typer(ldap.app)
+app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("move", help=move.HELP)(move.move)
 
 _SERVE_HELP = """Start the service.

@@ -96,14 +96,14 @@ def version_of(connection: sqlite3.Connection) -> int:
     if version == 0 and tables:
         raise WrongSchemaError("it is a database of something else")
     if version > latest():
-        needed = _find_oldest(connection) or version
+        needed = find_oldest(connection) or version
         if needed > latest():
             raise WrongSchemaError(made_by_newer(version, latest(), needed))
         log.warning(GOES_ON, version, latest())
     return int(version)
 
 
-def _find_oldest(connection: sqlite3.Connection) -> int | None:
+def find_oldest(connection: sqlite3.Connection) -> int | None:
     """The oldest schema that a program must know to work with a database; None before MARKED_SINCE."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'compatibility'").fetchone():
         return None

@@ -1,8 +1,11 @@
 """Makes the schema of a PostgreSQL database, and brings it up to date: see storage/migrations/postgresql/."""
 
+import contextlib
 import logging
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 import psycopg
@@ -25,9 +28,13 @@ _PATIENCE: Final = 60_000
 @cache
 def _scripts() -> dict[int, str]:
     """Version -> the script that leads to it, in order."""
+    return {number: file.read_text("utf-8") for number, file in _files().items()}
+
+
+@cache
+def _files() -> dict[int, Traversable]:
     folder = files("postroom.storage.migrations").joinpath("postgresql")
-    found = {int(file.name[:4]): file.read_text("utf-8") for file in folder.iterdir() if file.name.endswith(".sql")}
-    return dict(sorted(found.items()))
+    return dict(sorted((int(file.name[:4]), file) for file in folder.iterdir() if file.name.endswith(".sql")))
 
 
 def latest() -> int:
@@ -46,16 +53,47 @@ def prepare(connection: Connection, url: str, *, create: bool, same: bool = Fals
     `same`: for what has to know every table, so that a newer schema will not do. Raises WrongDatabaseError.
     """
     raw = connection.raw
-    try:
+    with _refused(url):
         wrong = _unsuitable(raw) or (_migrate(raw) if create else _not_usable(raw, _version(raw)))
         if wrong is None and same and (version := _version(raw) or 0) > latest():
             wrong = made_by_newer(version, latest(), version)
+        if wrong is not None:
+            raise _UnfitError(wrong)
+
+
+def look(connection: Connection, url: str) -> tuple[int, int, Sequence[str]]:
+    """(schema, oldest schema that a program must know after an upgrade, names of the pending migrations).
+
+    Raises WrongDatabaseError when this program can neither work with the database nor bring it up to date.
+    """
+    raw = connection.raw
+    with _refused(url):
+        version = _version(raw)
+        wrong = _unsuitable(raw) or ("there is nothing in it" if version == 0 else _not_ours(raw, version))
+        if wrong is not None or version is None:
+            raise _UnfitError(wrong)
+        needed = _find_oldest(raw, version) if version >= latest() else oldest()
+    return version, needed, [script.name for number, script in _files().items() if number > version]
+
+
+class _UnfitError(Exception):
+    """The text says why a database is none for this program."""
+
+
+@contextlib.contextmanager
+def _refused(url: str) -> Iterator[None]:
+    """Names the database in what it is refused for."""
+    try:
+        yield
     except psycopg.errors.InsufficientPrivilege as error:
         wrong = f"the user lacks a right: {error.diag.message_primary}"
+    except _UnfitError as error:
+        wrong = str(error)
     except psycopg.Error as error:
         raise told(error) from error
-    if wrong is not None:
-        raise WrongDatabaseError(f"Cannot open the database {shown(url)}: {wrong}")
+    else:
+        return
+    raise WrongDatabaseError(f"Cannot open the database {shown(url)}: {wrong}")
 
 
 def prepare_empty(connection: Connection, url: str) -> None:
@@ -118,12 +156,16 @@ def _not_ours(raw: psycopg.Connection[Any], version: int | None) -> str | None:
     if version is None:
         return "it has tables of something else"
     if version > latest():
-        row = raw.execute("SELECT oldest_schema FROM compatibility").fetchone()
-        needed = int(row[0]) if row else version
+        needed = _find_oldest(raw, version)
         if needed > latest():
             return made_by_newer(version, latest(), needed)
         log.warning(GOES_ON, version, latest())
     return None
+
+
+def _find_oldest(raw: psycopg.Connection[Any], version: int) -> int:
+    row = raw.execute("SELECT oldest_schema FROM compatibility").fetchone()
+    return int(row[0]) if row else version
 
 
 def _migrate(raw: psycopg.Connection[Any]) -> str | None:

@@ -122,6 +122,8 @@ COMMANDS = (
     "key rotate --database {name}",
     "key reset --yes --database {name}",
     "move {name} {new}",
+    "migrate --database {name}",
+    "migrate --check --database {name}",
 )
 
 
@@ -141,7 +143,7 @@ async def test_every_command_refuses_what_it_cannot_go_on_with(
     assert not (tmp_path / "new.sqlite3").exists()
 
 
-@pytest.mark.parametrize("command", COMMANDS[3:5])
+@pytest.mark.parametrize("command", COMMANDS[3:5] + COMMANDS[6:])
 @pytest.mark.parametrize("name", ENGINES, indirect=True)
 async def test_commands_go_on(
     command: str, name: str, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
