@@ -161,3 +161,14 @@ def seconds(text: str) -> float:
 def connections(text: str) -> int:
     """A number of connections."""
     return whole(text, 1, 1_000_000, "a number of connections between 1 and a million")
+
+
+def keep(text: str) -> dict[str, int]:
+    """How many backups of each period to keep: unit -> number."""
+    found: dict[str, int] = {}
+    for part in text.split(","):
+        matched = re.fullmatch(r"([0-9]{1,4})([hdwmy])", part.strip())
+        if matched is None or int(matched[1]) == 0 or matched[2] in found:
+            raise ValueError(f"{text!r} is not like 7d,4w,12m: numbers of hours, days, weeks, months or years")
+        found[matched[2]] = int(matched[1])
+    return found

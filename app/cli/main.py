@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app.cli import key, ldap, migrate, move
+from postroom.app.cli import backup, key, ldap, migrate, move, restore
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -15,6 +15,8 @@ _HELP = """Administers the mailbox users of mail domains over the grommunio Admi
 Examples:
   postroom serve               start the service on 127.0.0.1:8080
   postroom serve --help        show the options
+  postroom backup --help       take backups while the service runs, and look whether they can be restored
+  postroom restore --help      put a backup in the place of the database
   postroom migrate --help      look at an upgrade of the database, or do it before the service starts
   postroom key --help          replace the key of the stored secrets
   postroom move --help         move everything into another database, also into PostgreSQL
@@ -29,10 +31,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=_HELP,
 )
+app.add_typer(backup.app)
 app.add_typer(key.app)
 app.add_typer(ldap.app)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("move", help=move.HELP)(move.move)
+app.command("restore", help=restore.HELP)(restore.restore)
 
 _SERVE_HELP = """Start the service.
 

@@ -86,10 +86,21 @@ def move(source: str, target: str, key_file: str | None, report: Report) -> Move
         _check_keys(old, source, keyring)
         keys = Path(key_file or f"{target}.key")
         copy_keys = key_file is None and not _has_keys(keys, old)
-        new.begin()
-        copied = _copy_all(old, new, report)
-        new.commit()
+        copied = _copy_into(new, old, report)
     return Moved(copied, keys, keyring.path if copy_keys else None)
+
+
+def copy(source: Source, target: str, report: Report) -> list[Copied]:
+    """Copies everything from a database that is open, and stays as it is meanwhile, into a new one."""
+    with _engine_of(target).open_target(target) as new:
+        return _copy_into(new, source, report)
+
+
+def _copy_into(target: Target, source: Source, report: Report) -> list[Copied]:
+    target.begin()
+    copied = _copy_all(source, target, report)
+    target.commit()
+    return copied
 
 
 def _engine_of(name: str) -> Engine:

@@ -53,6 +53,11 @@ class Source:
         self._connection = connection
 
     @property
+    def engine(self) -> str:
+        """Name and version of the engine, for people."""
+        return f"PostgreSQL {(self._connection.raw.info.parameter_status('server_version') or '').split(' ')[0]}"
+
+    @property
     def identity(self) -> object:
         """The server and the database."""
         return self._run(_IDENTITY)[0]
@@ -187,9 +192,20 @@ def open_source(name: str, keyring: Keyring) -> Iterator[Source]:
             connection.raw.execute(f"SELECT pg_advisory_lock({WRITE_LOCK})")
         except psycopg.errors.LockNotAvailable:
             raise DatabaseError(f"{shown(name)} cannot be locked: a service is writing to it") from None
-        connection.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        prepare(connection, name, create=False, same=True)
-        yield Source(connection, name)
+        yield _at_one_moment(connection, name)
+
+
+@contextlib.contextmanager
+def open_snapshot(name: str) -> Iterator[Source]:
+    """The database as it is at one moment. Others may go on writing."""
+    with _connected(name, Keyring(None), kind="searches") as connection:
+        yield _at_one_moment(connection, name)
+
+
+def _at_one_moment(connection: Connection, name: str) -> Source:
+    connection.raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    prepare(connection, name, create=False, same=True)
+    return Source(connection, name)
 
 
 @contextlib.contextmanager

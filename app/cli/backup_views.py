@@ -1,0 +1,149 @@
+"""What `postroom backup` and `postroom restore` print."""
+
+import json as json_module
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from postroom.storage.backups.copying import Report
+    from postroom.storage.backups.folder import Backup
+    from postroom.storage.backups.manifest import Manifest
+    from postroom.storage.backups.restoring import Restored
+    from postroom.storage.backups.taking import Taken
+
+DAMAGED, REFUSED, AWAY, INTERRUPTED = 1, 2, 3, 130
+#: Seconds until the progress is shown.
+_PATIENCE: Final = 1.0
+
+
+@contextmanager
+def progress() -> "Iterator[Report]":
+    """Shows on a terminal how far it is, when it takes long."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description:16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    )  # fmt: skip
+    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task, began, started = shown.add_task(""), time.monotonic(), False
+
+    def report(what: str, done: int, total: int) -> None:
+        nonlocal started
+        if not started and time.monotonic() - began > _PATIENCE:
+            shown.start()
+            started = True
+        shown.update(task, description=what, completed=done, total=total or None)
+
+    try:
+        yield report
+    finally:
+        if started:
+            shown.stop()
+
+
+def show_taken(taken: "Taken", removed: Sequence[Path], keys: str, *, with_key: bool, json: bool) -> None:
+    """The result on stdout; what is left to do on stderr."""
+    manifest = taken.manifest
+    message = f"{taken.path}: {_of(manifest)}, {_size(manifest.size)}"
+    data = {"file": str(taken.path), **asdict(manifest), "removed": [str(path) for path in removed]}
+    lines = [message, *(f"Removed {path}" for path in removed)]
+    print(json_module.dumps({"message": message, "data": data}) if json else "\n".join(lines))
+    if with_key:
+        typer.echo("The key of the secrets stands beside it: whoever has both can read them.", err=True)
+    else:
+        typer.echo(f"The secrets in it need the key file {keys}: keep a copy of that elsewhere.", err=True)
+
+
+def show_list(backups: Sequence["Backup"], *, json: bool) -> None:
+    """A line for each backup."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if json:
+        data = [
+            {"file": str(each.path), **({} if each.manifest is None else asdict(each.manifest)), "fault": each.fault}
+            for each in backups
+        ]
+        print(json_module.dumps({"message": f"Backups: {len(data)}", "data": data}))
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("TIME (UTC)", "USERS", "SIZE", "FILE"):
+        table.add_column(name, justify="right" if name in ("USERS", "SIZE") else "left", no_wrap=True)
+    for each in backups:
+        found, name = each.manifest, f"{each.path.name} - DAMAGED: {each.fault}" if each.fault else each.path.name
+        if found is None:
+            table.add_row("", "", "", name)
+        else:
+            when = found.time.replace("T", " ").removesuffix("Z")
+            table.add_row(when, f"{found.users:,}", _size(found.size), name)
+    if backups:
+        Console(highlight=False, markup=False, soft_wrap=True).print(table)
+    else:
+        print("There are no backups.")
+
+
+def show_verified(file: Path, manifest: "Manifest", *, json: bool) -> None:
+    """That it is fine."""
+    message = f"{file} can be restored: {_of(manifest)}"
+    print(json_module.dumps({"message": message, "data": asdict(manifest)}) if json else message)
+
+
+def show_restored(backup: Path, database: str, restored: "Restored", *, json: bool) -> None:
+    """The result on stdout; what somebody has to know on stderr."""
+    message = f"{backup} is restored to {database}: {restored.users:,} users"
+    data = {
+        "file": str(backup),
+        "database": database,
+        "schema": restored.schema,
+        "users": restored.users,
+        "kept": None if restored.kept is None else str(restored.kept),
+        "interruptedTasks": restored.settled.tasks,
+        "pendingWipes": restored.settled.wipes,
+        "keyRestored": restored.key_restored,
+    }
+    print(json_module.dumps({"message": message, "data": data}) if json else message)
+    for line in _notes(restored):
+        typer.echo(line, err=True)
+
+
+def _notes(restored: "Restored") -> Iterator[str]:
+    if restored.kept is not None:
+        yield f"The database from before is kept. To go back: postroom restore {restored.kept} --unchecked"
+        if not restored.ids_kept:
+            yield "It is damaged, so IDs that it gave after the backup may be given again."
+    if restored.key_restored:
+        yield "The key file was missing, and was restored from the copy beside the backup."
+    if restored.is_older:
+        yield f"It is of an older version (schema {restored.schema}); the next start brings it up to date."
+    yield "Everybody has to log in again. Passwords are those of the time of the backup."
+    if restored.settled.tasks:
+        yield f"Tasks that were waiting or running then are marked as interrupted: {restored.settled.tasks}"
+    if restored.settled.wipes:
+        yield f"Devices that will be wiped at their next contact, as requested then: {restored.settled.wipes}"
+
+
+def _of(manifest: "Manifest") -> str:
+    return f"{manifest.users:,} users, as of {manifest.time.replace('T', ' ').replace('Z', ' UTC')}"
+
+
+def _size(size: int) -> str:
+    return f"{size / 1024**2:,.1f} MiB"
+
+
+def fail(text: str, code: int, *, json: bool) -> NoReturn:
+    """Ends the command."""
+    from postroom.schemas.values.text import printable
+
+    if json:
+        print(json_module.dumps({"message": text, "data": None}))
+    typer.echo(f"postroom: {printable(text)}", err=True)
+    sys.exit(code)

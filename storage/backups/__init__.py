@@ -1,0 +1,1 @@
+"""Backups: taking them while a service writes (`taking`), their folder (`folder`), restoring them (`restoring`)."""

@@ -1,0 +1,64 @@
+"""A folder for what is not complete yet: of its owner alone, locked, and removed at the end."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from postroom.storage.backups.manifest import BackupError
+from postroom.storage.faults import DatabaseError
+
+
+@contextlib.contextmanager
+def work_folder(path: Path, busy: str) -> Iterator[Path]:
+    """The folder, empty. DatabaseError with the text `busy` while another process has it, OSError.
+
+    What a killed process has left there is removed.
+    """
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        _lock(path, descriptor, busy)
+        _empty(path)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, descriptor: int, busy: str) -> None:
+    opened = os.fstat(descriptor)
+    if opened.st_uid != os.geteuid():
+        raise BackupError(f"{path} belongs to somebody else; remove it")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        now = path.lstat()
+    except (BlockingIOError, FileNotFoundError):
+        raise DatabaseError(busy) from None
+    # The process that had it may have removed it meanwhile, and a third one may have made it anew.
+    if (now.st_dev, now.st_ino) != (opened.st_dev, opened.st_ino):
+        raise DatabaseError(busy)
+
+
+def _empty(path: Path) -> None:
+    path.chmod(0o700)
+    for entry in path.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def give_to_owner_of(example: Path, path: Path) -> None:
+    """What root makes belongs to the owner of another file or folder: a command of root must not lock out the service.
+
+    OSError.
+    """
+    if os.geteuid() == 0:
+        owner = example.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
