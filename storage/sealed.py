@@ -100,7 +100,7 @@ def rotate(connection: engine.Connection, *, tokens: bool) -> int:
     keyring.replace([new, *keyring.load()])
     count = 0
     with _erasing(connection):
-        for table, column, row, sealed in _stored(connection):
+        for table, column, row, sealed in list_stored(connection):
             if sealed != FORGOTTEN:
                 place = place_of(table, column, row)
                 _update(connection, table, column, row, keyring.seal(new.id, place, keyring.unseal(place, sealed)))
@@ -134,7 +134,7 @@ def reset(connection: engine.Connection, path: str) -> dict[str, int]:
         keyring.replace([new, *keys])
         _use(connection, new.id)
     forgotten: dict[str, int] = {}
-    for table, column, row, sealed in _stored(connection):
+    for table, column, row, sealed in list_stored(connection):
         place = place_of(table, column, row)
         if sealed == FORGOTTEN:
             continue
@@ -168,7 +168,7 @@ def _take_over(connection: engine.Connection, owner_of: Path) -> None:
         keys = keyring.create(owner_of)
     used = connection.execute("SELECT 1 FROM users UNION ALL SELECT 1 FROM ldap_configs LIMIT 1").fetchone()
     connection.execute("INSERT INTO sealing (id, key_id, remnants) VALUES (1, ?, ?)", (keys[0].id, bool(used)))
-    for table, column, row, text in _stored(connection):
+    for table, column, row, text in list_stored(connection):
         _update(connection, table, column, row, seal(connection, place_of(table, column, row), text))
 
 
@@ -210,7 +210,8 @@ def _keyring(connection: engine.Connection) -> Keyring:
     return cast("_Keyed", connection).keyring
 
 
-def _stored(connection: engine.Connection) -> list[tuple[str, str, object, str]]:
+def list_stored(connection: engine.Connection) -> list[tuple[str, str, object, str]]:
+    """(table, column, key of the row, encrypted value) of every secret."""
     found = []
     for table, column, row, condition in COLUMNS:
         rows = connection.execute(f"SELECT {row}, {column} FROM {table} WHERE {condition}").fetchall()

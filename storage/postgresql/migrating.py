@@ -190,3 +190,21 @@ def _bring_up_to_date(raw: psycopg.Connection[Any], version: int) -> None:
             raw.execute(script.encode(), prepare=False)
             raw.execute("UPDATE schema_version SET version = $1", (number,))
     raw.execute("UPDATE compatibility SET oldest_schema = $1", (oldest(),))
+
+
+def make_elsewhere(connection: Connection, name: str) -> bool:
+    """Makes this version's schema under another name, inside the caller's transaction, for which it is the current one.
+
+    False when the user lacks the right.
+    """
+    try:
+        with connection.raw.transaction():
+            (here,) = connection.raw.execute("SELECT quote_ident(current_schema())").fetchone() or ("public",)
+            connection.raw.execute(f"CREATE SCHEMA {name}".encode())
+            connection.raw.execute(f"SET LOCAL search_path = {name}, {here}".encode())
+            _bring_up_to_date(connection.raw, 0)
+    except psycopg.errors.InsufficientPrivilege:
+        return False
+    except psycopg.Error as error:
+        raise told(error) from error
+    return True

@@ -1,0 +1,96 @@
+"""Checks of what everything else rests on: the schema, references, IDs. Each engine finds faults in its own way."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from postroom.storage.checks.findings import Check, State
+from postroom.storage.engine import Connection
+
+#: The group of these checks, and of those that an engine has for itself.
+GROUP: Final = "Database"
+
+Find = Callable[[Any], Iterable[str]]
+
+
+def checks(
+    differences: Find, additions: Find, lost_references: Find, reused_ids: Find, go_on_behind: Callable[[Any], object]
+) -> tuple[Check[Connection], ...]:
+    """The checks, with an engine's ways to find faults, and to let IDs go on behind the largest one."""
+    return (
+        Check(
+            GROUP,
+            "schema",
+            promise="The schema is that of this version",
+            fault="differences from the schema of this version",
+            find=differences,
+            advice="Something else has changed the schema. Restore a backup, or move everything into a new database "
+            "(postroom move)",
+        ),
+        Check(
+            GROUP,
+            "additions",
+            promise="There is nothing in the schema that postroom has not made",
+            fault="additions to the schema",
+            find=additions,
+            advice="Remove what you do not need: a trigger or an index slows writes down, and a later version may have "
+            "something of the same name",
+            state=State.WARNING,
+        ),
+        Check(
+            GROUP,
+            "references",
+            promise="Every reference leads somewhere",
+            fault="references that lead nowhere",
+            find=lost_references,
+            advice="--repair removes what belongs to nobody and is shown to nobody. For the rest, restore a backup, or "
+            "give the users a domain, the domains an organisation, and the roles their permissions again",
+            repair=remove_orphans,
+        ),
+        Check(
+            GROUP,
+            "IDs",
+            promise="No ID comes back",
+            fault="tables where the ID of something deleted may come back",
+            find=reused_ids,
+            advice="--repair lets IDs go on behind the largest one",
+            repair=go_on_behind,
+        ),
+    )
+
+
+#: Rows that nobody sees once what they belong to has gone: table -> (column, what it belongs to).
+_BELONGINGS: Final = {
+    "addresses": ("user_id", "users"),
+    "properties": ("user_id", "users"),
+    "forwards": ("user_id", "users"),
+    "fetchmail": ("user_id", "users"),
+    "oof": ("user_id", "users"),
+    "devices": ("user_id", "users"),
+    "due_resyncs": ("user_id", "users"),
+    "wipe_history": ("user_id", "users"),
+    "task_items": ("task_id", "tasks"),
+    "create_defaults": ("domain_id", "domains"),
+    "display_type_counts": ("domain_id", "domains"),
+}
+#: Both sides have to be there.
+_PAIRS: Final = {
+    "store_access": (("user_id", "users"), ("member_id", "users")),
+    "user_roles": (("user_id", "users"), ("role_id", "roles")),
+    "grants": (("user_id", "users"), ("member_id", "users")),
+}
+#: References that are only remembered: they become NULL, as when what they refer to is deleted.
+_REMEMBERED: Final = (("tasks", "user_id", "users"), ("roles", "made_for", "domains"))
+
+
+def remove_orphans(connection: Connection) -> None:
+    """Removes the rows whose user, task, role or domain is not there, if the API shows them to nobody."""
+    belongings = [(table, *each) for table, each in _BELONGINGS.items()]
+    belongings += [(table, *each) for table, both in _PAIRS.items() for each in both]
+    for table, column, parent in belongings:
+        connection.execute(f"DELETE FROM {table} WHERE {_leads_nowhere(column, parent)}")
+    for table, column, parent in _REMEMBERED:
+        connection.execute(f"UPDATE {table} SET {column} = NULL WHERE {_leads_nowhere(column, parent)}")
+
+
+def _leads_nowhere(column: str, parent: str) -> str:
+    return f"{column} IS NOT NULL AND {column} NOT IN (SELECT id FROM {parent})"

@@ -1,0 +1,244 @@
+"""Every check of a database finds the fault that it is for, and nothing in a database that is as it should be."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from postroom.storage import sqlite as engine_of_files
+from postroom.storage.checks import sqlite
+from postroom.storage.checks.examine import DATA, examine
+from postroom.storage.checks.findings import Finding, State
+from postroom.storage.faults import DatabaseError
+from postroom.storage.postgresql import checks as postgresql
+from postroom.storage.sqlite import sqlite3
+from tests.conftest import StartService
+from tests.support.damage import damage
+from tests.support.postgresql import PostgreSQL
+from tests.support.service import ADMIN_PASSWORD
+from tests.support.stores import Store, make_whole
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.sqlite]
+
+DATA_FILES = Path(__file__).parents[2] / "data"
+ENGINES = ("sqlite", "postgresql")
+CHECKS = {"sqlite": (*sqlite.CHECKS, *DATA), "postgresql": (*postgresql.CHECKS, *DATA)}
+#: What the tests' own server does not care about.
+TOLERATED = {"engine"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with something in every table."""
+    return make_whole(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine."""
+    return str(request.param)
+
+
+@pytest.fixture
+def store(engine: str, whole: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Store:
+    """A copy of that file on each engine."""
+    server: PostgreSQL | None = request.getfixturevalue("postgresql_server") if engine == "postgresql" else None
+    return Store.copied(whole, tmp_path, server)
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """Statements that break something, and the names of the checks that find it."""
+
+    statements: tuple[str, ...]
+    found: frozenset[str]
+    engines: tuple[str, ...] = ENGINES
+
+
+def planted(found: str, *statements: str, engines: tuple[str, ...] = ENGINES) -> Planted:
+    """A fault that these checks find, whose names are separated by commas."""
+    return Planted(statements, frozenset(found.split(", ")), engines)
+
+
+ADDRESS = "INSERT INTO addresses (id, user_id, kind, address, key) VALUES"
+FAULTS = (
+    planted("schema", "DROP INDEX store_access_by_member"),
+    planted("schema", "DROP INDEX addresses_by_key", "CREATE INDEX addresses_by_key ON addresses (key)"),
+    planted("additions", "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT)"),
+    planted("references", "INSERT INTO store_access (user_id, member_id) VALUES (77, 78)"),
+    planted("references", "UPDATE domains SET org_id = 77 WHERE id = 2"),
+    planted(
+        "references", "INSERT INTO role_permissions (role_id, permission, domain_id) VALUES (1, 'DomainAdmin', 77)"
+    ),
+    planted("IDs", "UPDATE sqlite_sequence SET seq = 3 WHERE name = 'users'", engines=("sqlite",)),
+    planted("IDs", "DELETE FROM sqlite_sequence WHERE name = 'orgs'", engines=("sqlite",)),
+    planted("IDs", "SELECT setval('users_id_seq', 3)", engines=("postgresql",)),
+    planted("usernames", "DELETE FROM addresses WHERE user_id = 6 AND kind = 'username'"),
+    planted("usernames", f"{ADDRESS} (900, 2, 'username', 'second@example.org', 'second@example.org')"),
+    planted("usernames, names in domains", "UPDATE users SET username = 'john@elsewhere.example' WHERE id = 2"),
+    planted("folded names", "UPDATE addresses SET key = upper(key) WHERE user_id = 6"),
+    planted("altnames", f"{ADDRESS} (900, 1, 'altname', 'john@example.org', 'john@example.org')"),
+    planted("aliases", f"{ADDRESS} (900, 1, 'alias', 'jane@elsewhere.example', 'jane@elsewhere.example')"),
+    planted("fetchmail mailboxes", "UPDATE fetchmail SET mailbox = 'john@example.org' WHERE id = 1"),
+    planted("grants", "UPDATE grants SET member_id = 6 WHERE key = 'john@example.org'"),
+    planted("store access", "UPDATE domains SET org_id = NULL WHERE id = 1", "INSERT INTO store_access VALUES (1, 6)"),
+    planted("user counts", "UPDATE domains SET virtual_users = 7 WHERE id = 1"),
+    planted("display type counts", "UPDATE display_type_counts SET users = users + 1 WHERE display_type = 6"),
+    planted("display type counts", "DELETE FROM display_type_counts WHERE display_type = 6"),
+    planted("domains of properties", "UPDATE properties SET domain_id = 2 WHERE user_id = 1"),
+    planted("key file", "UPDATE sealing SET key_id = 'another'"),
+    planted("secrets", "UPDATE fetchmail SET src_password = (SELECT src_password FROM fetchmail WHERE id = 1)"),
+    planted("deleted secrets", "UPDATE fetchmail SET src_password = '' WHERE id = 1"),
+    planted("remnants", "UPDATE sealing SET remnants = 1"),
+)
+#: Checks whose faults are no statements; they have tests of their own below.
+OTHERWISE = {"engine", "file"}
+
+
+def examined(store: Store) -> dict[str, Finding]:
+    """What is found: name of the check -> finding."""
+    return {finding.name: finding for finding in examine(store.name, store.key_file)}
+
+
+def faults(store: Store) -> set[str]:
+    """The names of the checks that find something."""
+    return {name for name, each in examined(store).items() if each.state is not State.OK and name not in TOLERATED}
+
+
+def test_nothing_is_wrong_with_a_whole_store(store: Store, engine: str) -> None:
+    """A store with something in every table passes every check."""
+    found = examined(store)
+    assert {name: each for name, each in found.items() if each.state is not State.OK and name not in TOLERATED} == {}
+    assert list(found) == [check.name for check in CHECKS[engine]]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.statements[0])
+def test_each_fault_is_found(fault: Planted, store: Store, engine: str) -> None:
+    """A fault that no rule would allow is found by the check that is for it, and by no other."""
+    if engine not in fault.engines:
+        pytest.skip("not on this engine")
+    store.plant(*fault.statements)
+    assert faults(store) == fault.found
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_check_has_a_fault(engine: str) -> None:
+    """No check without a test that it finds something."""
+    tested = {name for fault in FAULTS if engine in fault.engines for name in fault.found}
+    assert {check.name for check in CHECKS[engine]} == tested | (OTHERWISE & {check.name for check in CHECKS[engine]})
+
+
+# The file.
+
+
+@pytest.fixture
+def file(whole: Path, tmp_path: Path) -> Store:
+    """A copy of the file."""
+    return Store.copied(whole, tmp_path)
+
+
+def test_a_damaged_page(file: Store) -> None:
+    """A page that was overwritten is a fault of the file. The checks that need it say that the database failed."""
+    damage(Path(file.name), "fetchmail")
+    found = examined(file)
+    assert found["file"].state is State.WRONG
+    assert "restore a backup" in found["file"].advice
+    assert found["fetchmail mailboxes"].message == "The database failed meanwhile"
+    assert found["user counts"].state is State.OK
+
+
+def test_damage_that_keeps_a_file_from_being_opened(file: Store) -> None:
+    """What is no database any more is a finding as well: somebody has to restore it."""
+    with Path(file.name).open("r+b") as opened:
+        opened.write(bytes(4096))
+    (found,) = examine(file.name, file.key_file)
+    assert (found.name, found.state) == ("file", State.WRONG)
+    assert "restore a backup" in found.advice
+
+
+def test_a_file_that_was_cut_off(file: Store) -> None:
+    """Half of a file is damaged."""
+    with Path(file.name).open("r+b") as opened:
+        opened.truncate(Path(file.name).stat().st_size // 2)
+    assert examined(file)["file"].state is State.WRONG
+
+
+def test_a_file_of_an_older_version(tmp_path: Path) -> None:
+    """Its tables are not those of this version: only the file is examined, and nothing is brought up to date."""
+    path = tmp_path / "old.sqlite3"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript((DATA_FILES / "schema_0001.sql").read_text("utf-8"))
+    before = path.read_bytes()
+    assert [(each.name, each.state) for each in examine(str(path), None)] == [
+        ("file", State.OK), ("schema", State.WARNING)
+    ]  # fmt: skip
+    assert path.read_bytes() == before
+
+
+def test_a_sqlite_with_a_bug(file: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version of SQLite that may damage a file is a warning: postroom takes care, but others may not."""
+    monkeypatch.setattr(engine_of_files, "VERSION", "3.40.1")
+    assert examined(file)["engine"].state is State.WARNING
+
+
+def test_a_server_that_may_lose_commits(whole: Path, tmp_path: Path, postgresql_server: PostgreSQL) -> None:
+    """A PostgreSQL server that does not wait for the disk is a warning."""
+    found = examined(Store.copied(whole, tmp_path, postgresql_server))["engine"]
+    assert (found.state, found.examples) == (State.WARNING, ("fsync = off", "full_page_writes = off"))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: None, "There is no database"),
+        (lambda path: sqlite3.connect(path).close(), "nothing in it"),
+        (lambda path: path.write_bytes(b""), "nothing in it"),
+        (lambda path: make_foreign(path, "CREATE TABLE other (id)"), "a database of something else"),
+        (lambda path: make_foreign(path, "PRAGMA user_version = 9999"), "a newer version of postroom"),
+    ],
+)
+def test_what_cannot_be_examined(make: Callable[[Path], object], reason: str, tmp_path: Path) -> None:
+    """What is no database of this version, or of an older one, is refused with the reason."""
+    make(tmp_path / "file")
+    with pytest.raises(DatabaseError, match=reason):
+        examine(str(tmp_path / "file"), None)
+
+
+def make_foreign(path: Path, statement: str) -> None:
+    """A database with something else in it."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+
+
+def test_memory_cannot_be_examined() -> None:
+    """A database in memory is that of another process, or of none."""
+    with pytest.raises(DatabaseError, match="in memory"):
+        examine(":memory:", None)
+
+
+# Beside a service.
+
+
+def names_in(folder: Path) -> set[str]:
+    """The files of a folder."""
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_nobody_notices(start_service: StartService, tmp_path: Path) -> None:
+    """While a transaction writes, the database is examined as of before; nothing is left beside the file."""
+    path = tmp_path / "postroom.sqlite3"
+    service = await start_service(database=str(path))
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await admin.make_domain("example.org")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE domains SET active_users = 7")
+        files = names_in(tmp_path)
+        found = await asyncio.to_thread(examine, str(path), None)
+        assert {each.state for each in found} == {State.OK}
+        assert names_in(tmp_path) == files
+        other.execute("ROLLBACK")
+    await admin.make_domain("example.net")
