@@ -27,18 +27,26 @@ _DELETE_DUE = f"""
     DELETE FROM user_search
      WHERE rowid IN (SELECT {ROW_ID} FROM search_due d CROSS JOIN users u ON u.id = d.user_id)
 """
+#: The columns of the index, and what each holds for `users u`.
+TEXTS = {
+    "username": """(SELECT grams(group_concat(key, char(10))) FROM addresses
+             WHERE user_id = u.id AND kind = 'username')""",
+    "aliases": """(SELECT grams(group_concat(key, char(10))) FROM addresses
+             WHERE user_id = u.id AND kind = 'alias')""",
+    "altnames": """(SELECT grams(group_concat(key, char(10))) FROM addresses
+             WHERE user_id = u.id AND kind = 'altname')""",
+    "displayname": f"""coalesce((SELECT grams(folded) FROM properties
+             WHERE user_id = u.id AND tag = {DISPLAY_NAME}), '')""",
+    "properties": f"""(SELECT grams(group_concat(folded, char(10))) FROM properties
+             WHERE user_id = u.id AND tag <> {DISPLAY_NAME} AND kind = 'text')""",
+}
 #: PostgreSQL makes the row ID by itself.
 _COLUMNS = pair("user_search (rowid, username", "user_search (user_id, domain_id, username")
 _ID = pair(f"SELECT {ROW_ID}, /* the ID of a search row */", "SELECT u.id, u.domain_id,")
 _INSERT_DUE = f"""
     INSERT INTO {_COLUMNS}, aliases, altnames, displayname, properties)
     {_ID}
-           (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'username'),
-           (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'alias'),
-           (SELECT grams(group_concat(key, char(10))) FROM addresses WHERE user_id = u.id AND kind = 'altname'),
-           coalesce((SELECT grams(folded) FROM properties WHERE user_id = u.id AND tag = {DISPLAY_NAME}), ''),
-           (SELECT grams(group_concat(folded, char(10))) FROM properties
-             WHERE user_id = u.id AND tag <> {DISPLAY_NAME} AND kind = 'text')
+           {", ".join(TEXTS.values())}
       FROM search_due d CROSS JOIN users u ON u.id = d.user_id
      WHERE u.domain_id IS NOT NULL
      ORDER BY u.domain_id, u.id

@@ -8,16 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from postroom.schemas.values import roles
+
 #: The permissions that a role can have, and the kind of object in their `params`.
-PERMISSIONS: Final[Mapping[str, str | None]] = {
-    "SystemAdmin": None,
-    "SystemAdminRO": None,
-    "OrgAdmin": "org",
-    "DomainAdmin": "domain",
-    "DomainAdminRO": "domain",
-    "DomainPurge": "domain",
-    "ResetPasswd": None,
-}
+PERMISSIONS: Final = roles.PERMISSIONS
 
 _SYSTEM_ADMIN = (
     "SystemAdminWrite",

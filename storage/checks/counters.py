@@ -3,6 +3,7 @@
 from typing import Final
 
 from postroom.storage.checks.findings import Check, rows
+from postroom.storage.checks.repairs import in_one
 from postroom.storage.engine import Connection
 
 _GROUP: Final = "Counters"
@@ -50,7 +51,7 @@ CHECKS: Final = (
             """
         ),
         advice="--repair counts them again",
-        repair=_recount_users,
+        repair=in_one(_recount_users),
     ),
     Check(
         _GROUP,
@@ -65,7 +66,7 @@ CHECKS: Final = (
             """
         ),
         advice="--repair counts them again",
-        repair=_recount_display_types,
+        repair=in_one(_recount_display_types),
     ),
     Check(
         _GROUP,
@@ -80,6 +81,6 @@ CHECKS: Final = (
             """
         ),
         advice="--repair sets the domain of the user",
-        repair=_copy_domains,
+        repair=in_one(_copy_domains),
     ),
 )

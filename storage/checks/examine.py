@@ -3,12 +3,12 @@
 It can be in use: nothing is written and nobody waits for this. Each check sees the state of one moment.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from postroom.storage.checks import counters, names, secrets, sqlite
+from postroom.storage.checks import access, bounds, counters, documents, names, secrets, sqlite
 from postroom.storage.checks.findings import Check, Finding, State
+from postroom.storage.checks.snapshots import snapshot
 from postroom.storage.connections import IN_MEMORY
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, WrongDatabaseError
@@ -16,7 +16,9 @@ from postroom.storage.keyring import Keyring
 from postroom.storage.urls import is_url
 
 #: What both engines promise.
-DATA: Final[Sequence[Check[Connection]]] = (*names.CHECKS, *counters.CHECKS, *secrets.CHECKS)
+DATA: Final[Sequence[Check[Connection]]] = (
+    *names.CHECKS, *access.CHECKS, *counters.CHECKS, *documents.CHECKS, *bounds.CHECKS, *secrets.CHECKS
+)  # fmt: skip
 
 #: Called before each check: what is done, how many checks are done, and how many there are.
 Report = Callable[[str, int, int], object]
@@ -58,17 +60,6 @@ def _examined(connection: Any, checks: Sequence[Check[Connection]], report: Repo
     findings = []
     for done, check in enumerate(checks):
         report(check.name, done, len(checks))
-        with _snapshot(connection):
+        with snapshot(connection):
             findings.append(check.examine(connection))
     return findings
-
-
-@contextmanager
-def _snapshot(connection: Connection) -> Iterator[None]:
-    """What is read inside is of one moment."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")

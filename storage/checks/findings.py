@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, EngineError
@@ -59,8 +59,8 @@ class Check(Generic[T]):
     find: Callable[[T], Iterable[str]]
     advice: str
     state: State = State.WRONG
-    #: Makes it true without losing anything. Of data it runs inside a transaction.
-    repair: Callable[[T], object] | None = None
+    #: Makes it true without losing anything: gets a repairs.Store, or what the check looks at if that is no database.
+    repair: Callable[[Any], object] | None = None
 
     def examine(self, subject: T) -> Finding:
         """Looks for faults. A database that fails meanwhile is one."""

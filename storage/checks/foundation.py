@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from postroom.storage.checks.findings import Check, State
+from postroom.storage.checks.repairs import in_one
 from postroom.storage.engine import Connection
 
 #: The group of these checks, and of those that an engine has for itself.
@@ -44,7 +45,7 @@ def checks(
             find=lost_references,
             advice="--repair removes what belongs to nobody and is shown to nobody. For the rest, restore a backup, or "
             "give the users a domain, the domains an organisation, and the roles their permissions again",
-            repair=remove_orphans,
+            repair=in_one(remove_orphans),
         ),
         Check(
             GROUP,
@@ -53,7 +54,7 @@ def checks(
             fault="tables where the ID of something deleted may come back",
             find=reused_ids,
             advice="--repair lets IDs go on behind the largest one",
-            repair=go_on_behind,
+            repair=in_one(go_on_behind),
         ),
     )
 

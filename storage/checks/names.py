@@ -3,6 +3,7 @@
 from typing import Final
 
 from postroom.storage.checks.findings import Check, State, rows
+from postroom.storage.checks.repairs import in_one
 from postroom.storage.engine import Connection
 
 _GROUP: Final = "Names"
@@ -58,7 +59,7 @@ CHECKS: Final = (
             """
         ),
         advice="--repair adds a missing one. For the others, rename the user to another name and back",
-        repair=_insert_usernames,
+        repair=in_one(_insert_usernames),
     ),
     Check(
         _GROUP,
@@ -88,7 +89,7 @@ CHECKS: Final = (
         advice="--repair brings these up to date. What is left looks like a name that somebody else has: rename one of "
         "the two",
         state=State.WARNING,
-        repair=_fold_again,
+        repair=in_one(_fold_again),
     ),
     Check(
         _GROUP,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from postroom.storage import sqlite
-from postroom.storage.checks import foundation
+from postroom.storage.checks import foundation, search
 from postroom.storage.checks.findings import Check, State
+from postroom.storage.checks.search_index import find_wrong_rows
 from postroom.storage.connections import connect_plain, uri_of
 from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError, primary_code
 from postroom.storage.keyring import Keyring
@@ -139,6 +140,15 @@ def _ids(connection: sqlite3.Connection, table: str) -> tuple[int, int]:
     return largest, last
 
 
+def _empty_search(connection: Any) -> None:
+    """Deletes everything in the search index, however damaged that is."""
+    (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'user_search'").fetchone()
+    if "content = ''" in sql:
+        connection.execute("INSERT INTO user_search (user_search) VALUES ('delete-all')")
+    else:
+        connection.execute("DELETE FROM user_search")
+
+
 DAMAGE: Final = Check(
     foundation.GROUP,
     "file",
@@ -163,4 +173,5 @@ CHECKS: Final = (
     *foundation.checks(
         _find_differences, _find_additions, _find_lost_references, _find_ids_that_come_back, _go_on_behind_the_largest
     ),
+    *search.checks(find_wrong_rows, _empty_search),
 )

@@ -4,13 +4,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from postroom.storage.checks import foundation
+from postroom.storage.checks import foundation, search
 from postroom.storage.checks.findings import Check, State, UnexaminedError
 from postroom.storage.keyring import Keyring
 from postroom.storage.moving.tables import KEPT_IDS
 from postroom.storage.postgresql.connection import Connection
 from postroom.storage.postgresql.migrating import make_elsewhere, prepare
 from postroom.storage.postgresql.opening import connect
+from postroom.storage.user_search import ROW_ID, TEXTS
 
 #: Settings of a server that may lose or damage what it has stored, and what they have to be.
 _SAFE: Final = ("fsync", "full_page_writes")
@@ -136,6 +137,25 @@ def _ids(connection: Connection, table: str) -> tuple[int, int]:
     return largest, last
 
 
+def _find_wrong_search_rows(connection: Any) -> Iterator[int]:
+    sql = f"""
+        SELECT * FROM (
+            SELECT {ROW_ID} AS wanted, {", ".join(f"{text} AS {column}" for column, text in TEXTS.items())}
+              FROM users u WHERE u.domain_id IS NOT NULL
+        ) u FULL JOIN (SELECT rowid AS found, {", ".join(TEXTS)} FROM user_search) x ON x.found = u.wanted
+         WHERE {" OR ".join(f"x.{column} IS DISTINCT FROM u.{column}" for column in TEXTS)}
+    """
+    for wanted, *rest in connection.execute(sql):
+        texts, found, stored = rest[: len(TEXTS)], rest[len(TEXTS)], rest[len(TEXTS) + 1 :]
+        # The lines of a column are in no certain order.
+        if wanted is None or found is None or [*map(_lines, texts)] != [*map(_lines, stored)]:
+            yield wanted if found is None else found
+
+
+def _lines(text: str) -> list[str]:
+    return sorted(text.split("\n"))
+
+
 CHECKS: Final = (
     Check(
         foundation.GROUP,
@@ -149,4 +169,5 @@ CHECKS: Final = (
     *foundation.checks(
         _find_differences, _find_additions, _find_lost_references, _find_ids_that_come_back, _go_on_behind_the_largest
     ),
+    *search.checks(_find_wrong_search_rows, lambda connection: connection.execute("DELETE FROM user_search")),
 )
