@@ -83,6 +83,7 @@ lint: install
 types: install
 	@mkdir -p .typing/postroom
 	@for package in app schemas storage; do ln -sfn ../../$$package .typing/postroom/$$package; done
+	@ln -sfn ../../app/testing .typing/postroom/testing
 	MYPYPATH=.typing $(BIN)/mypy -p postroom
 	MYPYPATH=.typing $(BIN)/mypy tests
 

@@ -27,7 +27,7 @@ from postroom.app.web.endpoints import (
 )
 from postroom.app.web.error_responses import SPARING
 from postroom.app.web.inputs import MAX_BODY
-from postroom.app.web.keys import CONTEXT
+from postroom.app.web.keys import CURRENT, Current
 from postroom.app.web.routing import Guard, Handler, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
@@ -63,6 +63,18 @@ def create_app(config: Config, prepared: Identity = None) -> web.Application:
 
     `prepared`: the file that `prepare` has brought up to date already.
     """
+    app = make_app(config)
+
+    async def run(app: web.Application) -> AsyncIterator[None]:
+        async for _ in _run(app, config, prepared):
+            yield
+
+    app.cleanup_ctx.append(run)
+    return app
+
+
+def make_app(config: Config) -> web.Application:
+    """The routes of the application, which needs CURRENT before it serves a request."""
     app = web.Application(client_max_size=MAX_BODY)
     in_flight = app[IN_FLIGHT] = InFlight()
     app[SPARING] = Sparing()
@@ -92,12 +104,6 @@ def create_app(config: Config, prepared: Identity = None) -> web.Application:
         resource.add_route("*", ready(not_allowed(allowed), public))
     # A dot would not match a line break.
     app.router.add_route("*", r"/{path:[\s\S]*}", ready(not_found, public))
-
-    async def run(app: web.Application) -> AsyncIterator[None]:
-        async for _ in _run(app, config, prepared):
-            yield
-
-    app.cleanup_ctx.append(run)
     return app
 
 
@@ -107,7 +113,7 @@ async def _run(app: web.Application, config: Config, prepared: Identity) -> Asyn
         raise DatabaseError(f"The database {shown(config.database)} has been removed or replaced; restart postroom")
     async with opened(config, create=prepared is None) as context:
         first = FirstPassword(context.database, config.beside)
-        app[CONTEXT] = context
+        app[CURRENT] = Current(context)
         app[FIRST_LOGIN] = None if prepared is not None else await _prepare(context, first)
         watch = asyncio.create_task(_watch(context, first, app[SPARING]))
         try:

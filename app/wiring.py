@@ -34,7 +34,14 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
         search_timeout=config.search_timeout,
         replicas=config.database_replicas,
     )
-    passwords, throttle = Passwords(), Throttle(config.login_failures, config.login_delay)
+    async with assembled(config, database, Passwords()) as context:
+        yield context
+
+
+@asynccontextmanager
+async def assembled(config: Config, database: Database, passwords: Passwords) -> AsyncIterator[Context]:
+    """The same around an open database. Closes both arguments, too. Raises WrongDatabaseError."""
+    throttle = Throttle(config.login_failures, config.login_delay)
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
     presence = Presence(directories, config.ldap_grace)
     tasks = Tasks(database, lambda: now_in(config.timezone))

@@ -64,8 +64,10 @@ async def connect(
         # Opened beforehand: a connector that fails on aiosqlite's thread leaves that thread to end by itself, which it
         # cannot do quietly once the event loop is closed.
         writer = partial(connect_writer, uri, path, keyring, create=create, unlock=unlock)
+        reader = partial(connect_reader, uri, keyring)
+        ways: list[Callable[[], sqlite3.Connection]] = [writer, *[reader] * readers]
         with told(path):
-            for each in (writer, *[partial(connect_reader, uri, keyring)] * readers):
+            for each in ways:
                 raw.append(await asyncio.to_thread(each))
                 connections.append(await wrap(raw[-1]))
     except BaseException:
@@ -103,7 +105,7 @@ def connect_writer(
     create: bool,
     unlock: bool,
     copied: Callable[[Path], object] = lambda _copy: None,
-) -> sqlite3.Connection:
+) -> sealed.Connection:
     """The connection that writes; with `create` the schema is made, or brought up to date, and secrets are encrypted.
 
     `copied` is called with the path of the copy that is made before a migration. Raises KeyFileError, unless what is

@@ -63,14 +63,15 @@ async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: b
         searches=Searches(readers, search_timeout),
         place=Presence(path),
         generation=generation,
-        run_reads=partial(_look_and_read, generation=generation),
+        run_reads=partial(look_and_read, generation=generation),
         matching=matching,
         finish=_optimize,
         release=claim.release,
     )
 
 
-def _look_and_read(connection: Connection, batch: list[Job], generation: Generation) -> Outcomes:
+def look_and_read(connection: Connection, batch: list[Job], generation: Generation) -> Outcomes:
+    """Runs reads that wait at the same time, after a look at the generation."""
     # One read transaction for all of them: each of its own would take 2 µs more, a fifth of a read by key.
     connection.execute("BEGIN")
     try:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
 from postroom.storage import engine
-from postroom.storage.connections import Connection
 from postroom.storage.faults import CrowdedError, DatabaseError, LargeAnswerError, SlowSearchError
 from postroom.storage.generation import Generation
 from postroom.storage.spelling import pair
@@ -84,7 +83,7 @@ class Turn:
 class Reader:
     """A connection that does one thing after the other, and nothing for those who have gone."""
 
-    def __init__(self, connection: Connection, raw: sqlite3.Connection, generation: Generation) -> None:
+    def __init__(self, connection: engine.Session, raw: sqlite3.Connection, generation: Generation) -> None:
         self.connection = connection
         self._generation = generation
         self._turn: Turn | None = None

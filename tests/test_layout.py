@@ -39,6 +39,9 @@ PACKAGES: dict[str, set[str]] = {
         "app.auth", "app.config", "app.handlers", "app.limits", "app.openapi", "app.services", "app.web", "storage",
     },
     "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web", "storage"},
+    "app.testing": {
+        "app", "app.auth", "app.config", "app.limits", "app.server", "app.services", "app.web", "schemas", "storage",
+    },
     "app.cli": {
         "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services", "app.settings",
         "app.web", "app", "schemas", "schemas.values", "storage",
@@ -57,7 +60,7 @@ ONLY_IN = {
         for name in ("connection", "faults", "migrating", "moving", "opening", "sessions")
     },
     "legacycrypt": {"app/auth/passwords.py"},
-    "argon2": {"app/auth/passwords.py"},
+    "argon2": {"app/auth/passwords.py", "app/testing/passwords.py"},
     "jwt": {"app/auth/tokens.py"},
     "aiohttp_apispec": {"app/openapi/decorators.py"},
 }
@@ -86,6 +89,11 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts)
 
 
+def source_of(name: str) -> str:
+    """`postroom.storage.users` -> `storage.users`; setup.cfg installs app/testing as postroom.testing."""
+    return re.sub(r"^testing\b", "app.testing", name.removeprefix("postroom."))
+
+
 def package_of(module: str) -> str:
     """The package that a module belongs to."""
     return max((package for package in PACKAGES if module == package or module.startswith(package + ".")), key=len)
@@ -96,7 +104,7 @@ def uses() -> dict[str, set[str]]:
     modules = {module_of(path): path for path in sources("app", "schemas", "storage")}
     found: dict[str, set[str]] = {package: set() for package in PACKAGES}
     for module, path in modules.items():
-        imported = {name.removeprefix("postroom.") for name in imports(path)} & modules.keys()
+        imported = {source_of(name) for name in imports(path)} & modules.keys()
         found[package_of(module)] |= {name for name in imported if package_of(name) != package_of(module)}
     return found
 
@@ -162,7 +170,7 @@ SQLITE = {
     "app/main.py", "storage/backup.py", "storage/backups/checking.py", "storage/backups/copying.py",
     "storage/backups/replacing.py", "storage/backups/restoring.py", "storage/backups/taking.py",
     "storage/backups/verifying.py", "storage/checks/sqlite.py", "storage/claim.py", "storage/connections.py",
-    "storage/faults.py", "storage/migrations/__init__.py", "storage/sealed.py",
+    "storage/ephemeral.py", "storage/faults.py", "storage/migrations/__init__.py", "storage/sealed.py",
     "storage/moving/sqlite.py", "storage/opening.py", "storage/searches.py", "storage/sqlite.py",
 }  # fmt: skip
 
@@ -176,6 +184,16 @@ def test_few_files_know_the_engine() -> None:
         or "from postroom.storage import sqlite\n" in path.read_text("utf-8")
     }
     assert known | {"storage/sqlite.py"} == SQLITE
+
+
+def test_the_service_knows_nothing_of_the_harness() -> None:
+    """Nothing but the harness itself reaches it, so no service that people use has its passwords or its stores."""
+    for path in sources("app", "schemas", "storage"):
+        if path.is_relative_to(ROOT / "app" / "testing"):
+            assert not any(name.startswith("postroom.app.testing") for name in imports(path)), path
+        else:
+            assert not any(source_of(name).startswith("app.testing") for name in imports(path)), path
+            assert "storage.ephemeral" not in path.read_text("utf-8"), path
 
 
 def test_the_environment_is_read_in_one_place() -> None:

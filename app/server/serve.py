@@ -19,7 +19,7 @@ from postroom.app.server.ending import Ending
 from postroom.app.server.runner import make_runner
 from postroom.app.server.service_socket import ServiceSocketSite
 from postroom.app.server.tls import Tls, TlsError, TlsSite
-from postroom.app.web.keys import CONTEXT
+from postroom.app.web.keys import CURRENT
 from postroom.storage.urls import shown
 
 log = logging.getLogger("postroom")
@@ -65,7 +65,7 @@ async def _serve(config: Config, say: Callable[[str], None], stop: asyncio.Event
         app = create_app(config)
 
         def started() -> None:
-            greet(config, listening[0], app[FIRST_LOGIN], app[CONTEXT].database.engine, say)
+            greet(config, listening[0], app[FIRST_LOGIN], app[CURRENT].context.database.engine, say)
 
         await serve_on(config, listening, load_tls(config), app, stop, ending, started)
 

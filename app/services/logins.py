@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Final
 
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import ADMIN_ID
@@ -22,10 +21,6 @@ from postroom.storage.auth import Account
 from postroom.storage.database import Database
 
 log = logging.getLogger("postroom.logins")
-
-#: A failure is answered at a multiple of this time after the work began, in seconds. Other kinds of hashes and
-#: directories take more or less time than our own hash; the step hides the difference.
-_STEP: Final = 0.25
 
 
 async def selected_backend(database: Database) -> str:
@@ -61,11 +56,11 @@ async def authenticate(
             try:
                 known = await _ask_directories(context, source, name, account, password)
             except PostroomError:
-                await _level(started)
+                await _level(started, context.passwords.failure_step)
                 raise
             tried.matched = known and account is not None and admits(account)
         if account is None or not tried.matched:
-            await _level(started)
+            await _level(started, context.passwords.failure_step)
             raise LoginFailedError
         return account
 
@@ -138,7 +133,7 @@ def _unchecked(error: UnavailableError) -> UnavailableError:
     return UnavailableError("Logins cannot be checked at the moment; try again later")
 
 
-async def _level(started: float) -> None:
+async def _level(started: float, step: float) -> None:
     """Waits for the next whole step."""
     now = asyncio.get_running_loop().time()
-    await asyncio.sleep(-(now - started) % _STEP)
+    await asyncio.sleep(-(now - started) % step)

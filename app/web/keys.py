@@ -9,7 +9,17 @@ from postroom.app.auth.tokens import Caller
 from postroom.app.limits.pace import Pace
 from postroom.app.services.context import Context
 
-CONTEXT: Final = web.AppKey("context", Context)
+
+class Current:
+    """The context that requests get. A test harness replaces it while clients stay connected."""
+
+    __slots__ = ("context",)
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+
+CURRENT: Final = web.AppKey("current", Current)
 
 #: Set before a handler runs.
 CALLER: Final = web.RequestKey("caller", Caller)
@@ -26,4 +36,4 @@ PACES: Final = web.RequestKey[tuple[Pace, Pace]]("paces", tuple)
 
 def context_of(request: web.Request) -> Context:
     """The context of the application that handles the request."""
-    return request.app[CONTEXT]
+    return request.app[CURRENT].context

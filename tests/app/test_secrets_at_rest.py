@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from postroom.app.web.keys import CONTEXT
+from postroom.app.web.keys import CURRENT
 from tests.conftest import StartService
 from tests.support.description import JSON, Description
 from tests.support.service import Api
@@ -48,7 +48,7 @@ async def test_no_secret_lies_anywhere_in_plain_text(start_service: StartService
         "POST /domains/{domainID}/users/{userID}/sync/{deviceID}/wipe",
     }
     tokens = admin.headers["Authorization"].removeprefix("Bearer ")
-    key = service.app[CONTEXT].tokens._key[1]
+    key = service.app[CURRENT].context.tokens._key[1]
     for wanted in (*SECRETS.values(), "admin's secret", tokens, key):
         assert await asyncio.to_thread(files_with, tmp_path, wanted.encode()) == [], wanted
     assert await asyncio.to_thread(files_with, tmp_path, b"sealed:") != []

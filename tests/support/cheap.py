@@ -7,14 +7,13 @@ import argon2
 import pytest
 
 from postroom.app.auth import passwords
-from postroom.app.services import logins
 from postroom.storage import connections
 from postroom.storage.migrations import Backup, Migration, migrate, migrations, version_of
 from postroom.storage.sqlite import sqlite3
 
 _HASHER: Final = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 _CHEAP: Final = _HASHER, _HASHER.hash("nobody knows this"), 0.01
-_GENUINE: Final = passwords._HASHER, passwords._DUMMY_HASH, logins._STEP
+_GENUINE: Final = passwords._HASHER, passwords._DUMMY_HASH, passwords.Passwords.failure_step
 
 #: List of migrations -> an empty database made by them.
 _MADE: Final[dict[tuple[Migration, ...], sqlite3.Connection]] = {}
@@ -28,7 +27,8 @@ def choose_prices(item: pytest.Item) -> None:
     tests that start a service.
     """
     genuine = any(item.get_closest_marker(name) for name in ("genuine", "attack", "slow"))
-    passwords._HASHER, passwords._DUMMY_HASH, logins._STEP = _GENUINE if genuine else _CHEAP  # type: ignore[misc]
+    hasher, dummy, step = _GENUINE if genuine else _CHEAP
+    passwords._HASHER, passwords._DUMMY_HASH, passwords.Passwords.failure_step = hasher, dummy, step
     connections.migrate = migrate if genuine else _copy_or_migrate  # type: ignore[attr-defined]
 
 

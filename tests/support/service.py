@@ -13,7 +13,7 @@ from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app
 from postroom.app.server.runner import make_runner
 from postroom.app.services.context import Context
-from postroom.app.web.keys import CONTEXT
+from postroom.app.web.keys import CURRENT
 from postroom.storage import role_holders, roles
 from tests.support.conformance import Conformance
 from tests.support.eavesdropper import Eavesdropper
@@ -71,7 +71,7 @@ class Service:
     @property
     def context(self) -> Context:
         """The context of the service."""
-        return self.app[CONTEXT]
+        return self.app[CURRENT].context
 
     @property
     def api(self) -> "Api":

@@ -17,9 +17,8 @@ import legacycrypt
 import pytest
 
 from postroom.app.auth import passwords
-from postroom.app.auth.passwords import verify_hash
+from postroom.app.auth.passwords import Passwords, verify_hash
 from postroom.app.routes import ROUTES
-from postroom.app.services import logins
 from postroom.app.web.routing import Route
 from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
@@ -256,7 +255,7 @@ async def test_time_tells_nothing(start_service: StartService, slapd: Slapd, tri
 
 async def test_time_would_tell(service: Service, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same measurement tells a foreign hash when nothing is levelled: it is not blind."""
-    monkeypatch.setattr(logins, "_STEP", 0.0001)
+    monkeypatch.setattr(Passwords, "failure_step", 0.0001)
     monkeypatch.setattr(passwords, "_verify_evenly", verify_hash)
     monkeypatch.setattr(service.context.throttle, "_off", True)
     user = await admin.make_user(domain, "foreign")

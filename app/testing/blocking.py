@@ -1,0 +1,111 @@
+"""The same for tests without asyncio: servers in one thread of the process, and calls that wait."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, TypeVar
+
+from postroom.testing.client import Answer, Client, Params
+from postroom.testing.server import Server, running
+
+T = TypeVar("T")
+
+
+@cache
+def _loop(_process: int) -> asyncio.AbstractEventLoop:
+    """The event loop of all servers of a process, on a thread that does not keep it from ending."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="postroom-testing", daemon=True).start()
+    return loop
+
+
+def _wait(work: Coroutine[Any, Any, T]) -> T:
+    # A forked process does not have the threads of its parent.
+    return asyncio.run_coroutine_threadsafe(work, _loop(os.getpid())).result()
+
+
+@contextmanager
+def running_in_thread(
+    *, port: int | None = 0, settings: Mapping[str, object] | None = None
+) -> Iterator["BlockingServer"]:
+    """Like running(), for tests without asyncio."""
+    manager = running(port=port, settings=settings)
+    server = _wait(manager.__aenter__())
+    try:
+        yield BlockingServer(server)
+    finally:
+        _wait(manager.__aexit__(None, None, None))
+
+
+class BlockingClient:
+    """Like Client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @property
+    def token(self) -> str | None:
+        """The login; None: there is none."""
+        return self._client.token
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Params | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The response to a call, whatever its status is. `body` is sent as JSON, bytes as they are."""
+        return _wait(self._client.request(method, path, body, params=params, headers=headers))
+
+    def get(self, path: str, params: Params | None = None) -> Any:
+        """The body of the response to a GET. Raises RefusedError."""
+        return _wait(self._client.get(path, params))
+
+    def post(self, path: str, body: Any = None, params: Params | None = None) -> Any:
+        """The same of a POST."""
+        return _wait(self._client.post(path, body, params))
+
+    def put(self, path: str, body: Any = None, params: Params | None = None) -> Any:
+        """The same of a PUT."""
+        return _wait(self._client.put(path, body, params))
+
+    def patch(self, path: str, body: Any = None, params: Params | None = None) -> Any:
+        """The same of a PATCH."""
+        return _wait(self._client.patch(path, body, params))
+
+    def delete(self, path: str, params: Params | None = None) -> Any:
+        """The same of a DELETE."""
+        return _wait(self._client.delete(path, params))
+
+
+class BlockingServer:
+    """Like Server; `running_in_thread()` makes it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        #: Where it listens, such as `http://127.0.0.1:40123`; the API is below `/api/v1`.
+        self.url = server.url
+        #: A client with the login of the administrator.
+        self.admin = BlockingClient(server.admin)
+
+    def login(self, user: str, password: str | None = None) -> BlockingClient:
+        """A client with the login of a user; Server.login() says more."""
+        return BlockingClient(_wait(self._server.login(user, password)))
+
+    def reset(self) -> None:
+        """Goes back to the beginning; Server.reset() says more."""
+        _wait(self._server.reset())
+
+    def snapshot(self, name: str | None = None) -> str:
+        """Keeps what is stored now under a name (None: a new one), and returns the name."""
+        return _wait(self._server.snapshot(name))
+
+    def restore(self, name: str) -> None:
+        """Goes back to a snapshot, whose logins are valid again. Raises HarnessError when there is none."""
+        _wait(self._server.restore(name))

@@ -1,0 +1,179 @@
+"""A server in the event loop of the test."""
+
+import asyncio
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from aiohttp import ClientSession, DummyCookieJar, UnixConnector, web
+
+from postroom.app.auth.tokens import ADMIN_ID, may_log_in
+from postroom.app.config import Config
+from postroom.app.main import make_app
+from postroom.app.server.runner import make_runner
+from postroom.app.services.context import Context
+from postroom.app.web.keys import CURRENT, Current
+from postroom.app.wiring import assembled
+from postroom.schemas.addresses import stored_form
+from postroom.storage import auth
+from postroom.storage.auth import Account
+from postroom.storage.ephemeral import Image, image_of
+from postroom.testing.client import Client
+from postroom.testing.errors import HarnessError
+from postroom.testing.images import beginning
+from postroom.testing.passwords import CheapPasswords
+from postroom.testing.settings import settings_of
+
+#: Seconds that requests get when a server ends.
+_CUT_OFF: Final = 0.1
+
+
+@asynccontextmanager
+async def running(*, port: int | None = 0, settings: Mapping[str, object] | None = None) -> AsyncIterator["Server"]:
+    """A server with a store of its own in memory, for as long as the block runs.
+
+    `port`: on 127.0.0.1; 0 takes a free one. With None it takes no port, and only `client()` reaches it.
+    `settings`: as in docs/configuration.md, without POSTROOM_ and in lower case.
+    """
+    config = settings_of(settings)
+    image = await beginning(config)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postroom-"))) if port is None else None
+        server = Server(config, image)
+        stack.push_async_callback(server.close)
+        await server.start(port, folder)
+        yield server
+
+
+class Server:
+    """A server of a test; `running()` makes it."""
+
+    def __init__(self, config: Config, image: Image) -> None:
+        self._config = config
+        self._images = {_SEED: image}
+        self._names = (f"snapshot {number}" for number in itertools.count(1))
+        self._app = make_app(config)
+        self._runner = make_runner(self._app, _CUT_OFF)
+        #: The parts that serve now.
+        self._parts = AsyncExitStack()
+        self._changing = asyncio.Lock()
+        #: What has to end when the server does.
+        self._open = AsyncExitStack()
+        #: Where it listens, such as `http://127.0.0.1:40123`; the API is below `/api/v1`.
+        self.url = ""
+        self._folder: Path | None = None
+        #: The session of all clients with a login; it keeps no cookies.
+        self._session: ClientSession
+        #: A client with the login of the administrator.
+        self.admin: Client
+
+    async def start(self, port: int | None, folder: Path | None) -> None:
+        """Begins to listen. Raises HarnessError when the port is taken."""
+        self._folder = folder
+        self._open.push_async_callback(self._close_parts)
+        self._app[CURRENT] = Current(await self._assemble(self._images[_SEED]))
+        self._open.push_async_callback(self._runner.cleanup)
+        await self._runner.setup()
+        try:
+            await self._listen(port)
+        except OSError as error:
+            raise HarnessError(
+                f"Port {port} on 127.0.0.1 cannot be used ({error.strerror}); leave it out to get a free one"
+            ) from None
+        self._session = await self._open.enter_async_context(self.client(keep_cookies=False))
+        self.admin = Client(self._session)
+        await self._log_in_admin()
+
+    async def _listen(self, port: int | None) -> None:
+        if self._folder is not None:
+            self.url = "http://localhost"
+            await web.UnixSite(self._runner, str(self._folder / "socket")).start()
+            return
+        site = web.TCPSite(self._runner, "127.0.0.1", port or 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def close(self) -> None:
+        """Stops listening, and forgets everything."""
+        await self._open.aclose()
+
+    async def _close_parts(self) -> None:
+        await self._parts.aclose()
+
+    @property
+    def context(self) -> Context:
+        """The parts that serve now; not a public interface."""
+        return self._app[CURRENT].context
+
+    def client(self, *, keep_cookies: bool = True) -> ClientSession:
+        """A new session without a login, which begins each URL with `url`; the caller closes it."""
+        connector = UnixConnector(str(self._folder / "socket")) if self._folder is not None else None
+        return ClientSession(self.url, connector=connector, cookie_jar=None if keep_cookies else DummyCookieJar())
+
+    async def login(self, user: str, password: str | None = None) -> Client:
+        """A client with the login of a user, by username or alias. Without a password none is asked for.
+
+        Raises HarnessError when there is no such user, or when they may not log in.
+        """
+        if password is not None:
+            answer = await Client(self._session).post("/login", {"user": user, "pass": password})
+            return Client(self._session, answer["grommunioAuthJwt"])
+        account = await auth.select_login(self.context.database, stored_form(user))
+        if account is None:
+            raise HarnessError(f"There is no user {user!r}")
+        if not may_log_in(account):
+            raise HarnessError(f"{user} may not log in: only active users with a role may. Give them one")
+        return Client(self._session, self._token_of(account))
+
+    async def reset(self) -> None:
+        """Goes back to the beginning: everything stored since then is gone, and all logins have ended.
+
+        Connections stay open. Requests and tasks that are still under way find a closed database.
+        """
+        await self._go_back(_SEED)
+
+    async def snapshot(self, name: str | None = None) -> str:
+        """Keeps what is stored now under a name (None: a new one), and returns the name."""
+        name = name or next(self._names)
+        if name == _SEED:
+            raise HarnessError(f"The name {_SEED!r} is that of the beginning; choose another")
+        self._images[name] = await self.context.database.read(image_of)
+        return name
+
+    async def restore(self, name: str) -> None:
+        """Goes back to a snapshot, whose logins are valid again. Raises HarnessError when there is none."""
+        if name not in self._images or name == _SEED:
+            made = ", ".join(repr(each) for each in self._images if each != _SEED) or "none"
+            raise HarnessError(f"There is no snapshot {name!r}; made so far: {made}")
+        await self._go_back(name)
+
+    async def _go_back(self, name: str) -> None:
+        async with self._changing:
+            before = self._parts
+            self._parts = AsyncExitStack()
+            self._app[CURRENT].context = await self._assemble(self._images[name])
+            await before.aclose()
+            await self._log_in_admin()
+
+    async def _assemble(self, image: Image) -> Context:
+        database = image.opened(self._config.search_timeout)
+        context = await self._parts.enter_async_context(assembled(self._config, database, CheapPasswords()))
+        # A snapshot may have been made in the middle of a task.
+        await context.tasks.recover()
+        return context
+
+    async def _log_in_admin(self) -> None:
+        account = await auth.select_account(self.context.database, ADMIN_ID)
+        if account is None:  # pragma: no cover - nobody can delete the administrator
+            raise HarnessError("There is no administrator")
+        self.admin.token = self._token_of(account)
+
+    def _token_of(self, account: Account) -> str:
+        return self.context.tokens.issue(account)["grommunioAuthJwt"]
+
+
+#: The name of the image at the beginning.
+_SEED: Final = "the beginning"
