@@ -137,6 +137,8 @@ def ensure_administrator(connection: Connection, password: str | None) -> bool:
     return bool(made)
 
 
+#: The setting with the key that signs tokens, encrypted.
+TOKEN_KEY: Final = "token_key"  # noqa: S105 - its name
 #: The setting that selects the backend for logins.
 AUTH_BACKEND: Final = "auth_backend"
 
@@ -194,4 +196,4 @@ def find_new_token_key(connection: Connection, known: str | None) -> tuple[str |
 
 def find_sealed_token_key(connection: Connection) -> str | None:
     """The key that signs tokens in its stored, encrypted form; None if there is none yet."""
-    return find_setting(connection, "token_key")
+    return find_setting(connection, TOKEN_KEY)

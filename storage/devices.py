@@ -80,6 +80,12 @@ async def select_devices(database: Database, domain_id: int, user_id: int) -> by
     return found
 
 
+def read_devices(connection: Connection, domain_id: int, user_id: int) -> bytes:
+    """Like select_devices, inside a transaction, for an existing user."""
+    found: bytes = connection.execute(_SELECT_DEVICES, (user_id, domain_id)).fetchone()[0]
+    return found
+
+
 async def select_policies(database: Database, username: str) -> str | None:
     """`[the domain's sync policy, the user's]` as JSON, each may be null; None when nobody has that name."""
     found: str | None = await database.fetch_by_key(_SELECT_POLICIES, (fold(username),))

@@ -40,7 +40,8 @@ PACKAGES: dict[str, set[str]] = {
     },
     "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web", "storage"},
     "app.testing": {
-        "app", "app.auth", "app.config", "app.limits", "app.server", "app.services", "app.web", "schemas", "storage",
+        "app", "app.auth", "app.config", "app.limits", "app.server", "app.services", "app.transactions", "app.web",
+        "schemas", "storage",
     },
     "app.cli": {
         "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services", "app.settings",

@@ -46,6 +46,7 @@ def rows(title: str) -> list[list[str]]:
     [
         ("Needed to run", ["run"]),
         ("For PostgreSQL: the extra `postgresql`", ["postgresql"]),
+        ("For seeds in YAML: the extra `testing`", ["testing"]),
         ("For tests and quality: the extras `test` and `dev`", ["test", "dev"]),
         ("For the benchmark: the extra `bench`", ["bench"]),
     ],
@@ -55,10 +56,10 @@ def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
     found = rows(title)
     libraries = [name for row in found for name in re.findall(r"`([^`]+)`", row[0])]
     assert len(libraries) == len(set(libraries))
-    # Tests also need what an extra of the service has.
-    own = set() if "postgresql" in extras else declared()["postgresql"]
+    # Tests also need what the extras of users have.
+    own = set() if {"postgresql", "testing"} & set(extras) else declared()["postgresql"] | declared()["testing"]
     assert set(libraries) == set().union(*(declared()[extra] for extra in extras)) - own
-    assert set(declared()) == {"run", "postgresql", "test", "dev", "bench"}, "an extra without a table"
+    assert set(declared()) == {"run", "postgresql", "testing", "test", "dev", "bench"}, "an extra without a table"
     for row in found:
         assert len(row) == 5, row
         assert all(row), row
@@ -81,8 +82,9 @@ def test_whatever_is_imported_is_declared() -> None:
     """No import depends on a dependency of another library, and every declared dependency is used."""
     homes = packages_distributions()
     used = {distribution for package in imported() for distribution in homes[package]}
-    assert used <= declared()["run"] | declared()["postgresql"], "imported, and not in install_requires"
-    assert declared()["run"] - used == NOT_IMPORTED
+    found = declared()
+    assert used <= found["run"] | found["postgresql"] | found["testing"], "imported, and not in install_requires"
+    assert found["run"] - used == NOT_IMPORTED
 
 
 def test_what_private_parts_are_used_of_has_an_upper_bound() -> None:
@@ -97,7 +99,7 @@ def test_what_private_parts_are_used_of_has_an_upper_bound() -> None:
 def test_the_tests_have_what_the_extras_of_the_service_have() -> None:
     """Each extra of the service, with its versions, is in the extra `test`."""
     extras = setup_cfg()["options.extras_require"]
-    assert set(extras["postgresql"].split()) <= set(extras["test"].split())
+    assert set(extras["postgresql"].split()) | set(extras["testing"].split()) <= set(extras["test"].split())
 
 
 def test_no_warning_of_a_library_is_ignored() -> None:

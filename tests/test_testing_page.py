@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from postroom.testing import running
 from tests.bench import harness
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,15 @@ def test_recipes_work(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout
     assert f"{len(recipes)} passed" in run.stdout
+
+
+async def test_the_file_can_be_planted(tmp_path: Path) -> None:
+    """The seed of the page makes what it says."""
+    (seed,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "seed.yaml").write_text(seed, "utf-8")
+    async with running(tmp_path / "seed.yaml") as server:
+        assert (await server.admin.get("/system/users"))["count"] == 5
+        await server.login("anna@example.org", "her own one")
 
 
 def test_the_first_test_has_ten_lines() -> None:

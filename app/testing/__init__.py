@@ -2,14 +2,15 @@
 
 `docs/testing.md` has recipes. Everything public is here:
 
-    async with running(seed={"users": ["anna"]}) as server:
+    async with running({"users": ["anna"]}) as server:
         users = await server.admin.get("/domains/1/users")
 """
 
 from postroom.testing.blocking import BlockingClient, BlockingServer, running_in_thread
 from postroom.testing.client import Answer, Client, RefusedError
-from postroom.testing.errors import HarnessError
+from postroom.testing.errors import HarnessError, SeedError
 from postroom.testing.passwords import PASSWORD
+from postroom.testing.seeds import Seed
 from postroom.testing.server import Server, running
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Client",
     "HarnessError",
     "RefusedError",
+    "Seed",
+    "SeedError",
     "Server",
     "running",
     "running_in_thread",

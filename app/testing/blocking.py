@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from postroom.testing.client import Answer, Client, Params
+from postroom.testing.seeds import Seed
 from postroom.testing.server import Server, running
 
 T = TypeVar("T")
@@ -29,10 +30,10 @@ def _wait(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def running_in_thread(
-    *, port: int | None = 0, settings: Mapping[str, object] | None = None
+    seed: Seed = None, *, port: int | None = 0, settings: Mapping[str, object] | None = None
 ) -> Iterator["BlockingServer"]:
     """Like running(), for tests without asyncio."""
-    manager = running(port=port, settings=settings)
+    manager = running(seed, port=port, settings=settings)
     server = _wait(manager.__aenter__())
     try:
         yield BlockingServer(server)
@@ -109,3 +110,7 @@ class BlockingServer:
     def restore(self, name: str) -> None:
         """Goes back to a snapshot, whose logins are valid again. Raises HarnessError when there is none."""
         _wait(self._server.restore(name))
+
+    def dump_seed(self) -> dict[str, Any]:
+        """Everything stored now as a seed, from which another server can begin."""
+        return _wait(self._server.dump_seed())

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import ClientSession, DummyCookieJar, UnixConnector, web
 
@@ -14,6 +14,7 @@ from postroom.app.auth.tokens import ADMIN_ID, may_log_in
 from postroom.app.config import Config
 from postroom.app.main import make_app
 from postroom.app.server.runner import make_runner
+from postroom.app.services import seeds
 from postroom.app.services.context import Context
 from postroom.app.web.keys import CURRENT, Current
 from postroom.app.wiring import assembled
@@ -25,6 +26,7 @@ from postroom.testing.client import Client
 from postroom.testing.errors import HarnessError
 from postroom.testing.images import beginning
 from postroom.testing.passwords import CheapPasswords
+from postroom.testing.seeds import ReadSeed, Seed
 from postroom.testing.settings import settings_of
 
 #: Seconds that requests get when a server ends.
@@ -32,14 +34,17 @@ _CUT_OFF: Final = 0.1
 
 
 @asynccontextmanager
-async def running(*, port: int | None = 0, settings: Mapping[str, object] | None = None) -> AsyncIterator["Server"]:
+async def running(
+    seed: Seed = None, *, port: int | None = 0, settings: Mapping[str, object] | None = None
+) -> AsyncIterator["Server"]:
     """A server with a store of its own in memory, for as long as the block runs.
 
-    `port`: on 127.0.0.1; 0 takes a free one. With None it takes no port, and only `client()` reaches it.
-    `settings`: as in docs/configuration.md, without POSTROOM_ and in lower case.
+    `seed`: what the store begins with, as a dict or as the path of a YAML or JSON file. `port`: on 127.0.0.1; 0 takes a
+    free one. With None it takes no port, and only `client()` reaches it. `settings`: as in docs/configuration.md,
+    without POSTROOM_ and in lower case. Raises HarnessError, SeedError.
     """
     config = settings_of(settings)
-    image = await beginning(config)
+    image = await beginning(config, ReadSeed(seed))
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postroom-"))) if port is None else None
         server = Server(config, image)
@@ -149,6 +154,10 @@ class Server:
             made = ", ".join(repr(each) for each in self._images if each != _SEED) or "none"
             raise HarnessError(f"There is no snapshot {name!r}; made so far: {made}")
         await self._go_back(name)
+
+    async def dump_seed(self) -> dict[str, Any]:
+        """Everything stored now as a seed, from which another server can begin."""
+        return await seeds.dump(self.context, secrets=True)
 
     async def _go_back(self, name: str) -> None:
         async with self._changing:

@@ -85,10 +85,15 @@ def report_device(
     Raises NotFoundError, InvalidError (too many devices).
     """
     user_id = _find_owner_or_raise(connection, username)
-    _see_to_room(connection, user_id, device_id)
-    devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": contact, **state})
+    store_report(connection, user_id, device_id, state, contact)
     due = devices.delete_resync(connection, user_id, device_id)
     return due, devices.find_status(connection, user_id, device_id) or UNKNOWN
+
+
+def store_report(connection: Connection, user_id: int, device_id: str, state: Mapping[str, Any], contact: int) -> None:
+    """Stores the state of a device of an existing user. Raises InvalidError (too many devices)."""
+    _see_to_room(connection, user_id, device_id)
+    devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": contact, **state})
 
 
 def _find_owner_or_raise(connection: Connection, username: str) -> int:

@@ -1,0 +1,47 @@
+"""Fills an empty store from a seed, and reads one from a store."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from postroom.app.auth.given_hashes import check_given_hash
+from postroom.app.auth.passwords import check_new_password
+from postroom.app.errors import InvalidError
+from postroom.app.services.context import Context
+from postroom.app.transactions import seeds
+from postroom.app.transactions.clock import unix_now
+from postroom.app.transactions.seeds import Planting, RefusedSeedError
+from postroom.schemas.values.users import STATUS_CONTACT, STATUS_SHARED
+from postroom.storage.seeds import read_seed
+
+
+async def plant(context: Context, seed: Mapping[str, Any], password: str) -> None:
+    """Stores everything in a loaded SeedSchema, or nothing. `password` is that of users whose seed has none.
+
+    Raises RefusedSeedError.
+    """
+    hashes = []
+    for number, user in enumerate(seed["users"]):
+        try:
+            hashes.append(await _hash_of(context, user, password))
+        except InvalidError as error:
+            raise RefusedSeedError(("users", number), error.errors) from error
+    planting = Planting(hashes, context.now(), context.config.timezone, unix_now())
+    await context.database.write(seeds.plant, seed, planting)
+
+
+async def _hash_of(context: Context, user: Mapping[str, Any], password: str) -> str | None:
+    given, plain = user.get("passwordHash"), user.get("password")
+    if given is not None and plain is not None:
+        raise InvalidError.field("passwordHash", "Only one of password and passwordHash can be given.")
+    if given is not None:
+        return check_given_hash(given, "passwordHash")
+    if plain is None and (user.get("ldapID") is not None or user.get("status") in (STATUS_SHARED, STATUS_CONTACT)):
+        return None
+    if plain is not None:
+        password = check_new_password(plain, context.config.password_min_length, "password")
+    return await context.passwords.hash(password)
+
+
+async def dump(context: Context, *, secrets: bool) -> dict[str, Any]:
+    """Everything stored, as a seed; `secrets`: with hashes of passwords, and with fetchmail entries."""
+    return await context.database.read(lambda connection: read_seed(connection, secrets=secrets))
