@@ -55,6 +55,8 @@ class Tasks:
         #: Users take turns; the tasks of one user keep their order.
         self._turns = Turns(1, too_many_tasks, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
         self._running: dict[int, asyncio.Task[None]] = {}
+        #: The ends of tasks that could not be stored yet: state and message.
+        self._unstored: dict[int, tuple[int, str]] = {}
         self._beat: asyncio.Task[None] | None = None
 
     async def is_open(self) -> bool:
@@ -80,7 +82,10 @@ class Tasks:
         return True
 
     async def recover(self) -> None:
-        """Marks tasks whose process is gone as interrupted."""
+        """Stores the ends of tasks that could not be stored, and marks tasks whose process is gone as interrupted."""
+        for task_id, (state, message) in list(self._unstored.items()):
+            await self._database.write(tasks.update_task, task_id, state, message, self._now())
+            self._unstored.pop(task_id, None)
         if await self._database.look_up_by(find_orphans, self._owner):
             await self._database.write(interrupt_orphans, self._owner, self._now())
 
@@ -209,7 +214,8 @@ class Tasks:
         try:
             await asyncio.shield(self._database.write(tasks.update_task, task_id, state, message, self._now()))
         except Exception as error:
-            # The next start finds the task unfinished and marks it as interrupted.
+            # Until its end is stored, no other task can begin.
+            self._unstored[task_id] = state, message
             fault = None if is_unavailable(error) else error
             log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from postroom.app.services.tasks import node
 from postroom.app.transactions.clock import unix_now
 from postroom.app.transactions.tasks import begin_task, cancel_task
 from postroom.storage import tasks
+from postroom.storage.sqlite import sqlite3
 from postroom.storage.tasks import Owner
 from tests.conftest import StartService
 from tests.support.owners import elsewhere
@@ -74,6 +76,33 @@ async def test_a_task_goes_on_in_the_background(service: Service, slapd: Slapd) 
     assert listed["count"] == 1
     assert "result" not in listed["data"][0]["params"]
     assert (await admin.get("/tasq/status")) == {"running": True, "queued": 0, "workers": 1}
+
+
+@pytest.mark.sqlite
+async def test_an_end_that_cannot_be_stored_is_stored_later(start_service: StartService, tmp_path: Path) -> None:
+    """A task that ends while nothing can be stored has its end as soon as something can, and the next one begins."""
+    path = tmp_path / "store.sqlite3"
+    service = await start_service(database=str(path))
+    context = service.context
+    await context.database.write(lambda c: c.execute("PRAGMA busy_timeout = 50").close())
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work(_task_id: int) -> str:
+        begun.set()
+        await go_on.wait()
+        return "Done"
+
+    task_id = await context.tasks.start("test", {}, None, work)
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await begun.wait()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        go_on.set()
+        assert await context.tasks.wait(task_id, 20)
+        assert (await admin.get(f"{TASKS}/{task_id}"))["state"] == tasks.RUNNING
+    assert (await ended(admin, task_id))["message"] == "Done"
+    following = await context.tasks.start("test", {}, None, work)
+    assert (await ended(admin, following))["state"] == COMPLETED
 
 
 async def test_lists_of_tasks(service: Service, slapd: Slapd) -> None:
