@@ -13,6 +13,9 @@ from postroom.storage.faults import DatabaseError, EngineError
 MOST_EXAMPLES: Final = 3
 LONGEST_EXAMPLE: Final = 120
 
+#: Why the schema of a database is not examined that a newer version has made.
+NEWER: Final = "this version can work with the newer schema {}, but does not know it"
+
 #: What a check looks at: a connection, the files of a database, or the machine.
 T = TypeVar("T")
 

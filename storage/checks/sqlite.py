@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from postroom.storage import sqlite
 from postroom.storage.checks import foundation, search
-from postroom.storage.checks.findings import Check, State
+from postroom.storage.checks.findings import NEWER, Check, State, UnexaminedError
 from postroom.storage.checks.search_index import find_wrong_rows
 from postroom.storage.connections import connect_plain, uri_of
 from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError, primary_code
@@ -54,14 +54,17 @@ def is_damaged(error: BaseException) -> bool:
 
 
 def is_current(connection: sqlite3.Connection, path: str) -> bool:
-    """Whether it has this version's schema, and not an older one. Raises WrongDatabaseError for anything else."""
+    """Whether this version can work with its schema, and need not bring it up to date first.
+
+    Raises WrongDatabaseError for anything else.
+    """
     try:
         version = version_of(connection)
     except WrongSchemaError as error:
         raise WrongDatabaseError(f"Cannot examine the database {path}: {error}") from None
     if version == 0:
         raise WrongDatabaseError(f"Cannot examine the database {path}: there is nothing in it")
-    return version == latest()
+    return version >= latest()
 
 
 def _find_bugs(_connection: Any) -> Iterator[str]:
@@ -86,7 +89,7 @@ def _find_lost_references(connection: Any) -> Iterator[str]:
 
 
 def _find_differences(connection: Any) -> Iterator[str]:
-    found, wanted = _schema(connection), _wanted()
+    found, wanted = _compared(connection)
     for name in sorted(wanted.keys() - found.keys()):
         yield f"{name} is missing"
     for name in sorted(wanted.keys() & found.keys()):
@@ -95,7 +98,16 @@ def _find_differences(connection: Any) -> Iterator[str]:
 
 
 def _find_additions(connection: Any) -> Iterator[str]:
-    yield from sorted(_schema(connection).keys() - _wanted().keys())
+    found, wanted = _compared(connection)
+    yield from sorted(found.keys() - wanted.keys())
+
+
+def _compared(connection: sqlite3.Connection) -> tuple[dict[str, str], dict[str, str]]:
+    """What is there, and what this version makes."""
+    version = version_of(connection)
+    if version > latest():
+        raise UnexaminedError(NEWER.format(version))
+    return _schema(connection), _wanted()
 
 
 @cache

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from postroom.storage.checks import foundation, search
-from postroom.storage.checks.findings import Check, State, UnexaminedError
+from postroom.storage.checks.findings import NEWER, Check, State, UnexaminedError
 from postroom.storage.keyring import Keyring
 from postroom.storage.moving.tables import KEPT_IDS
 from postroom.storage.postgresql.connection import Connection
-from postroom.storage.postgresql.migrating import make_elsewhere, prepare
+from postroom.storage.postgresql.migrating import find_version, latest, make_elsewhere, prepare
 from postroom.storage.postgresql.opening import connect
 from postroom.storage.user_search import ROW_ID, TEXTS
 
@@ -98,6 +98,9 @@ def _find_additions(connection: Any) -> Iterator[str]:
 
 def _compared(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
     """What is there, and what this version makes: that is made for a moment, and rolled back."""
+    version = find_version(connection)
+    if version > latest():
+        raise UnexaminedError(NEWER.format(version))
     found = _list_schema(connection)
     connection.execute("ROLLBACK")
     connection.execute("BEGIN READ WRITE")

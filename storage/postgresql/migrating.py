@@ -61,6 +61,11 @@ def prepare(connection: Connection, url: str, *, create: bool, same: bool = Fals
             raise _UnfitError(wrong)
 
 
+def find_version(connection: Connection) -> int:
+    """The schema of a database that `prepare` has looked at."""
+    return _version(connection.raw) or 0
+
+
 def look(connection: Connection, url: str) -> tuple[int, int, Sequence[str]]:
     """(schema, oldest schema that a program must know after an upgrade, names of the pending migrations).
 

@@ -10,6 +10,8 @@ from typing import Any, Final
 import pytest
 
 from postroom.storage import migrations
+from postroom.storage.checks.examine import examine
+from postroom.storage.checks.findings import State
 from postroom.storage.connections import connect_plain, uri_of
 from postroom.storage.database import Database
 from postroom.storage.keyring import Keyring
@@ -18,6 +20,7 @@ from postroom.storage.moving.mover import move
 from postroom.storage.moving.stores import MoveError
 from postroom.storage.postgresql.migrating import latest as latest_of_postgresql
 from postroom.storage.sqlite import sqlite3
+from postroom.storage.urls import is_url
 from tests.conftest import StartService
 from tests.support.kept_schemas import JANE, PASSWORD, Kept, kept
 from tests.support.postgresql import PostgreSQL, programs
@@ -75,6 +78,12 @@ async def look_at(start_service: StartService, old: Kept, schema: int, **setting
     assert new["ID"] > max(user["ID"] for user in old.documents["/system/users?level=2"]["data"])
 
 
+def check(name: str, key_file: str | None = None) -> None:
+    """All checks of postroom find nothing; a server of the tests does not wait for the disk."""
+    findings = examine(name, key_file)
+    assert [one for one in findings if one.state != State.OK and (one.name, is_url(name)) != ("engine", True)] == []
+
+
 def schema_of(file: Path) -> set[tuple[str, str, str]]:
     """(kind, name, SQL without its layout) of everything in a file."""
     with contextlib.closing(sqlite3.connect(file)) as connection:
@@ -83,15 +92,14 @@ def schema_of(file: Path) -> set[tuple[str, str, str]]:
 
 
 def check_file(file: Path) -> None:
-    """The schema is that of a new file, and SQLite finds nothing wrong."""
+    """The schema is that of a new file, and nothing is wrong."""
     fresh = file.with_name("fresh.sqlite3")
     with contextlib.closing(connect_plain(uri_of(str(fresh)), Keyring(None))) as connection:
         migrate(connection, lambda _version: None)
     assert schema_of(file) == schema_of(fresh)
     with contextlib.closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (latest(),)
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    check(str(file))
 
 
 @pytest.mark.parametrize("old", SQLITE, ids=lambda old: old.stem)
@@ -159,6 +167,7 @@ async def test_an_old_database_on_a_server(
     url, keys = restored(old)
     await look_at(start_service, old, 11, database=url, key_file=keys)
     assert postgresql_schema_of(url) == postgresql_schema_of(postgresql_url)
+    check(url, keys)
 
 
 @pytest.mark.parametrize("old", [*SQLITE[:-1], *POSTGRESQL[:-1]], ids=lambda old: old.stem)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from postroom.storage import migrations
+from postroom.storage.checks.examine import examine
+from postroom.storage.checks.findings import NEWER, State
 from postroom.storage.database import Database
 from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.migrations import Migration, oldest_after
@@ -97,6 +99,9 @@ async def test_a_program_can_go_on(
     domain = await admin.make_domain("example.org")
     await admin.make_user(domain, "jane")
     assert (await admin.get(f"/domains/{domain}/users"))["count"] == 1
+    findings = [one for one in examine(name, keys) if one.state != State.OK and one.name != "engine"]
+    assert {one.message for one in findings} == {f"Not examined: {NEWER.format(9998)}"}
+    assert {one.name for one in findings} == {"schema", "additions"}
     assert version(name) == 9998
     await make(name, keys, monkeypatch, {9997: True, 9998: True, 9999: False})
     assert version(name) == 9999
@@ -124,6 +129,7 @@ COMMANDS = (
     "move {name} {new}",
     "migrate --database {name}",
     "migrate --check --database {name}",
+    "backup {new} --database {name}",
 )
 
 
@@ -143,8 +149,35 @@ async def test_every_command_refuses_what_it_cannot_go_on_with(
     assert not (tmp_path / "new.sqlite3").exists()
 
 
-@pytest.mark.parametrize("command", COMMANDS[3:5] + COMMANDS[6:])
 @pytest.mark.parametrize("name", ENGINES, indirect=True)
+async def test_an_examination_refuses_it_too(name: str, keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This program does not know what is right there."""
+    await make(name, keys, monkeypatch, {9999: False})
+    with pytest.raises(WrongDatabaseError, match="newer version of postroom"):
+        examine(name, keys)
+
+
+@pytest.mark.parametrize("can_go_on", [False, True])
+async def test_a_backup_of_a_newer_schema(
+    can_go_on: bool, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is restored if this program can go on with it; otherwise nothing is made of it."""
+    backup = tmp_path / "backup.sqlite3"
+    await make(str(backup), keys, monkeypatch, {9999: can_go_on})
+    done = call(f"restore {backup} --unchecked --database {{new}}", "", keys, tmp_path)
+    assert done.returncode == (0 if can_go_on else 2), done
+    assert ("newer version of postroom (schema 9999" in done.stderr) == (not can_go_on)
+    assert (tmp_path / "new.sqlite3").exists() == can_go_on
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        *((command, engine) for command in COMMANDS[3:5] + COMMANDS[6:8] for engine in ENGINES),
+        ("backup {new} --database {name}", "sqlite"),
+    ],
+    indirect=["name"],
+)
 async def test_commands_go_on(
     command: str, name: str, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,13 +187,21 @@ async def test_commands_go_on(
     assert done.returncode == 0, done
 
 
-@pytest.mark.parametrize("name", ENGINES, indirect=True)
-async def test_a_move_has_to_know_every_table(
-    name: str, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("move {name} {new}", "sqlite"),
+        ("move {name} {new}", "postgresql"),
+        ("backup {new} --database {name}", "postgresql"),
+    ],
+    indirect=["name"],
+)
+async def test_what_copies_rows_has_to_know_every_table(
+    command: str, name: str, keys: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It would leave out what is new."""
     await make(name, keys, monkeypatch, {9999: True})
-    done = call("move {name} {new}", name, keys, tmp_path)
+    done = call(command, name, keys, tmp_path)
     assert done.returncode == 2
     assert "and it has to know 9999)" in done.stderr
     assert not (tmp_path / "new.sqlite3").exists()
