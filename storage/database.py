@@ -22,7 +22,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from postroom.storage import user_search
 from postroom.storage.engine import Connection, Parts
-from postroom.storage.faults import DatabaseError, EngineError
+from postroom.storage.faults import DatabaseError, EngineError, of_commit
 from postroom.storage.generation import find_auth_generation
 from postroom.storage.held import Held
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
@@ -136,7 +136,8 @@ class Database:
 
         What the function raises rolls back what it did, and nothing else, and is raised here; so is what WRITE_CHECK
         has against it. DatabaseError when the commit itself failed, TransactionError when that was a fault of ours:
-        then nothing was stored. LostDatabaseError when it went into a file that nobody will find.
+        then nothing was stored. UncertainError when it may have been stored all the same, LostDatabaseError when it
+        went into a file that nobody will find.
         """
         if self._closed:
             raise DatabaseError("The database is closed")
@@ -169,6 +170,12 @@ class Database:
         # The generation has been looked at for the batch.
         self._place.look()
 
+    def _commit(self, connection: Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except EngineError as error:
+            raise of_commit(error) from error
+
     def _run_writes(self, connection: Connection, batch: list[Job]) -> Outcomes:
         outcomes: Outcomes = []
         self._place.look()
@@ -200,7 +207,7 @@ class Database:
                     connection.execute("RELEASE job")
             user_search.refresh(connection)
             generation = find_auth_generation(connection)
-            connection.execute("COMMIT")
+            self._commit(connection)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

@@ -26,10 +26,10 @@ class LostDatabaseError(DatabaseError):
 
 
 class UncertainError(DatabaseError):
-    """The connection to the server ended during a commit: nobody knows whether that was stored."""
+    """A commit failed in such a way that nobody knows whether it was stored."""
 
-    def __init__(self) -> None:
-        super().__init__("The connection to the database was lost during a commit")
+    def __init__(self, text: str = "The connection to the database was lost during a commit") -> None:
+        super().__init__(text)
 
 
 class SearchError(Exception):
@@ -80,12 +80,26 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, (DatabaseError, KeyFileError)) or primary_code(error) in _UNAVAILABLE
 
 
+def of_commit(error: Exception) -> Exception:
+    """What a commit has failed with: UncertainError when it may come to light after a crash.
+
+    When SQLite cannot sync its log, the commit is in it already. SQLite takes it back, but until the next one
+    overwrites it there, whoever opens the database after a crash finds it. The module pysqlite3 does not tell which
+    step of a commit has failed.
+    """
+    if primary_code(error) == sqlite3.SQLITE_IOERR:
+        return UncertainError(f"A commit failed: {error}")
+    return error
+
+
 def of_batch(error: Exception) -> Exception:
     """What one of those who share a batch is told; one object each, as whoever raises it adds to its traceback."""
     if isinstance(error, LostDatabaseError):
         return LostDatabaseError(str(error))
     if isinstance(error, UncertainError):
-        return UncertainError()
+        uncertain = UncertainError(str(error))
+        uncertain.__cause__ = error.__cause__
+        return uncertain
     if is_unavailable(error):
         failure = DatabaseError(f"The database failed: {error}")
         failure.__cause__ = error

@@ -124,7 +124,7 @@ def _of_search(error: SearchError) -> PostroomError:
 
 def _unavailable(request: web.BaseRequest, error: Exception, request_id: str) -> web.Response:
     unavailable = UnavailableError(
-        "The database was lost while it stored this; look whether it has, before you try again"
+        "The database failed while it stored this; look whether it has, before you try again"
         if isinstance(error, UncertainError)
         else "The database cannot be used at the moment; try again later"
     )

@@ -34,10 +34,15 @@ def why(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     return [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def assert_unavailable(answer: Answer, caplog: pytest.LogCaptureFixture) -> None:
+NOTHING_STORED = "The database cannot be used at the moment; try again later"
+#: A commit failed, and nobody knows whether it comes to light after a crash.
+UNCERTAIN = "The database failed while it stored this; look whether it has, before you try again"
+
+
+def assert_unavailable(answer: Answer, caplog: pytest.LogCaptureFixture, message: str = NOTHING_STORED) -> None:
     """A 503 without the database's own words, which stand in one line of the log under the answer's ID."""
     assert answer.status == 503, answer.body
-    assert answer.body["message"] == "The database cannot be used at the moment; try again later"
+    assert answer.body["message"] == message
     (record,) = why(caplog)
     assert answer.body["requestID"] in record.getMessage()
     assert record.exc_info is None
@@ -102,13 +107,13 @@ async def test_somebody_else_writes(
 async def test_a_disk_that_refuses(
     start_service: StartService, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An I/O error is a 503, leaves nothing of the write, and the next one works."""
+    """An I/O error of a commit is a 503 that says so, leaves nothing of the write, and the next one works."""
     service = await start_service(database=str(tmp_path / "store.sqlite3"))
     admin = await service.login("admin", ADMIN_PASSWORD)
     domain = await admin.make_domain("example.org")
     body = {"username": "jane", "password": "long enough", "properties": {"comment": "x" * 32_000}}
     with limited_files(10_000):
-        assert_unavailable(await admin.call("POST", f"/domains/{domain}/users", body), caplog)
+        assert_unavailable(await admin.call("POST", f"/domains/{domain}/users", body), caplog, UNCERTAIN)
     assert (await admin.get(f"/domains/{domain}/users"))["count"] == 0
     await admin.make_user(domain, "jane")
 
