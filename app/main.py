@@ -18,6 +18,7 @@ from postroom.app.limits.sparing import Sparing
 from postroom.app.openapi import document
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.services.context import Context
+from postroom.app.services.upkeep import Upkeep
 from postroom.app.web.endpoints import (
     allowed_methods,
     endpoint,
@@ -120,6 +121,16 @@ async def _run(app: web.Application, config: Config, prepared: Identity) -> Asyn
             yield
         finally:
             watch.cancel()
+            await _store_uses(context)
+
+
+async def _store_uses(context: Context) -> None:
+    try:
+        await context.tokens.uses.store(context.database)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        log.warning("When tokens and sessions were last used could not be stored: %s", error)
 
 
 async def prepare(config: Config) -> tuple[str | None, str]:
@@ -146,7 +157,7 @@ async def _prepare(context: Context, first: FirstPassword) -> str | None:
 async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> None:
     # This process knows its own changes at once. Here it learns about changes by other processes on the same file, and
     # whether the file still exists.
-    database = context.database
+    database, upkeep = context.database, Upkeep(context)
     while True:
         await asyncio.sleep(WATCH_INTERVAL)
         try:
@@ -154,6 +165,7 @@ async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> No
             await first.forget_when_changed()
             await context.tasks.recover()
             await context.tokens.refresh()
+            await upkeep.run()
         except LostDatabaseError:
             continue  # already logged
         except Exception as error:

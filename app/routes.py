@@ -26,14 +26,16 @@ from postroom.app.handlers import (
     roles,
     service,
     session,
+    sessions,
     status,
     store_access,
     store_props,
     sync_policy,
     tasks,
+    tokens,
     users,
 )
-from postroom.app.web.admission import logged_in
+from postroom.app.web.admission import in_person, logged_in
 from postroom.app.web.guards import (
     directory_read,
     directory_write,
@@ -96,6 +98,16 @@ ROUTES: Final = [
     Route("GET", "/profile", session.get_profile, logged_in),
     # `user` and `old` in the body are a login of their own. Without them the handler itself requires a login.
     Route("PUT", "/passwd", session.put_passwd, public),
+    Route("GET", "/sessions", sessions.get_sessions, in_person),
+    Route("DELETE", "/sessions", sessions.delete_sessions, in_person),
+    Route("DELETE", "/sessions/{sessionID}", sessions.delete_session, in_person),
+    Route("GET", f"{_USER}/sessions", sessions.get_user_sessions, domain_read),
+    Route("DELETE", f"{_USER}/sessions", sessions.delete_user_sessions, domain_write),
+    # The handlers check the owner.
+    Route("GET", "/tokens", tokens.get_tokens, in_person),
+    Route("POST", "/tokens", tokens.post_token, in_person),
+    Route("GET", "/tokens/{ID}", tokens.get_token, in_person),
+    Route("DELETE", "/tokens/{ID}", tokens.delete_token, in_person),
     Route("GET", "/domains", domains.list_own_domains, logged_in),
     # Shows callers only the domains that they may read.
     Route("GET", "/system/domains", domains.list_domains, logged_in),

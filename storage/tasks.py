@@ -78,6 +78,7 @@ class Item:
 async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> bytes:
     """The response `{"count", "data"}` as JSON."""
     filters = [] if query.user_id is None else [Sql("t.user_id = ?", (query.user_id,))]
+    filters += [] if query.token_id is None else [Sql("t.token_id = ?", (query.token_id,))]
     shown = _DOCUMENT.format(params=_PARAMS)
     statement = list_statement("tasks t", query, shown, _SORT_COLUMNS, filters=filters)
     found: bytes = await database.search(caller, *statement)
@@ -87,19 +88,25 @@ async def select_tasks(database: Database, query: TaskQuery, *, caller: int) -> 
 _SELECT_TASK = f"""
     SELECT CAST({_DOCUMENT.format(params=f"json_set({_PARAMS}, '$.result', json({_RESULT}))")} AS BLOB)
       FROM tasks t
-     WHERE t.id = ? AND (CAST(? AS INTEGER) IS NULL OR t.user_id = ?)
+     WHERE t.id = ?
+       AND (CAST(? AS INTEGER) IS NULL OR t.user_id = ?)
+       AND (CAST(? AS INTEGER) IS NULL OR t.token_id = ?)
 """
 
 
-async def select_task(database: Database, task_id: int, user_id: int | None, *, caller: int) -> bytes | None:
-    """A task's document with the result so far in `params`, or None. With a `user_id`, only a task of that user."""
-    found: bytes | None = await database.search(caller, _SELECT_TASK, (task_id, user_id, user_id))
+async def select_task(
+    database: Database, task_id: int, user_id: int | None, token_id: int | None = None, *, caller: int
+) -> bytes | None:
+    """A task's document with the result so far in `params`, or None. With a `user_id`, only a task of that user; with a
+    `token_id`, only one that was started by that token.
+    """
+    found: bytes | None = await database.search(caller, _SELECT_TASK, (task_id, user_id, user_id, token_id, token_id))
     return found
 
 
 def read_task(connection: Connection, task_id: int) -> bytes | None:
     """Like select_task, for any user's task and without a time limit."""
-    row = connection.execute(_SELECT_TASK, (task_id, None, None)).fetchone()
+    row = connection.execute(_SELECT_TASK, (task_id, None, None, None, None)).fetchone()
     return bytes(row[0]) if row else None
 
 
@@ -137,8 +144,9 @@ def insert_task(
     owner: Owner,
     seen: int,
     now: str,
+    token_id: int | None = None,
 ) -> int:
-    """Adds a queued task and deletes the oldest finished ones. Returns the ID."""
+    """Adds a queued task and deletes the oldest finished ones. Returns the ID. `token_id`: what it was started by."""
     connection.execute("DELETE FROM tasks WHERE state > 2 AND id <= (SELECT max(id) FROM tasks) - ?", (_KEPT,))
     connection.execute(
         """
@@ -150,11 +158,11 @@ def insert_task(
     )
     (task_id,) = connection.execute(
         """
-        INSERT INTO tasks (command, params, user_id, owner, node, pid, seen, created, updated)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO tasks (command, params, user_id, token_id, owner, node, pid, seen, created, updated)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         RETURNING id
         """,
-        (command, json.dumps(params), user_id, owner.id, owner.node, owner.pid, seen, now, now),
+        (command, json.dumps(params), user_id, token_id, owner.id, owner.node, owner.pid, seen, now, now),
     ).fetchone()
     return int(task_id)
 

@@ -62,7 +62,7 @@ ONLY_IN = {
     },
     "legacycrypt": {"app/auth/passwords.py"},
     "argon2": {"app/auth/passwords.py", "app/testing/passwords.py"},
-    "jwt": {"app/auth/tokens.py"},
+    "jwt": {"app/auth/claims.py"},
     "aiohttp_apispec": {"app/openapi/decorators.py"},
 }
 

@@ -45,6 +45,9 @@ class IdScope:
     def __contains__(self, domain_id: object) -> bool:
         return self.everything or domain_id in self.ids
 
+    def __bool__(self) -> bool:
+        return self.everything or bool(self.ids)
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:
@@ -107,6 +110,30 @@ def covers(one: Grants, other: Grants) -> bool:
     )
 
 
+def both(one: Grants, other: Grants) -> Grants:
+    """What `one` and `other` allow alike."""
+    shared = Grants(
+        system_read=one.system_read and other.system_read,
+        system_write=one.system_write and other.system_write,
+        read=_shared(one.read, other.read),
+        write=_shared(one.write, other.write),
+        org_admin_domains=_shared(one.org_admin_domains, other.org_admin_domains),
+        orgs=_shared(one.orgs, other.orgs),
+        purge=_shared(one.purge, other.purge),
+        reset_passwords=one.reset_passwords and other.reset_passwords,
+    )
+    left = {
+        "SystemAdminWrite": shared.system_write,
+        "SystemAdminRead": shared.system_read,
+        "DomainAdminWrite": bool(shared.write),
+        "DomainAdminRead": bool(shared.read),
+        "DomainPurge": bool(shared.purge),
+        "OrgAdmin": bool(shared.orgs),
+        "ResetPasswd": shared.reset_passwords,
+    }
+    return replace(shared, capabilities=tuple(each for each in one.capabilities if left[each]))
+
+
 def outside(allowed: Grants, domain_id: int) -> Grants:
     """The grants without those for this one domain."""
     return replace(
@@ -120,6 +147,12 @@ def outside(allowed: Grants, domain_id: int) -> Grants:
 
 def _without(scope: IdScope, domain_id: int) -> IdScope:
     return scope if scope.everything else IdScope(scope.ids - {domain_id})
+
+
+def _shared(one: IdScope, other: IdScope) -> IdScope:
+    if one.everything:
+        return other
+    return one if other.everything else IdScope(one.ids & other.ids)
 
 
 def _contains(one: IdScope, other: IdScope) -> bool:

@@ -93,6 +93,14 @@ class Throttle:
                 self._pairs.forget(key + source.key)
                 self._recognise(key, source)
 
+    def fail(self, name: str, source: LoginSource) -> None:
+        """Counts a failed attempt that took no time: with a token, which is looked up and not computed."""
+        log.warning("Login failed from %s for %s", source.shown, _quoted(name))
+        now = self._clock()
+        for counters, each in self._counters(_digest(name), source):
+            counters.begin(each, now)
+            counters.end(each, now, failed=True)
+
     def recognise(self, name: str, source: LoginSource) -> None:
         """Marks the source as one of the user's own: a token of the user has come from it."""
         self._recognise(_digest(name), source)

@@ -1,30 +1,30 @@
-"""Tokens: signed at login, checked from a cache, and invalid at once when the account changes."""
+"""Tokens: those of logins, which are signed, and those for programs. Both are checked from a cache, and invalid at once
+when the account or the token changes.
+"""
 
 import base64
 import hashlib
 import time
-import uuid
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import astuple, dataclass, replace
 
-import jwt
-
-from postroom.app.auth import permissions
+from postroom.app.auth import api_tokens, permissions
+from postroom.app.auth.api_tokens import ApiToken, is_api_token
+from postroom.app.auth.claims import Claims, read, sign
 from postroom.app.auth.permissions import Grants, Permission
+from postroom.app.auth.uses import Uses
 from postroom.app.errors import UnauthenticatedError
 from postroom.app.limits.memory import remember
+from postroom.storage.api_tokens import TokenRow, find_token, find_token_by_hash
 from postroom.storage.auth import Account, find_account, find_new_token_key
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
+from postroom.storage.sessions import SessionRow, find_session
 
 ADMIN_ID = 0
-_ALGORITHM = "HS256"
 #: The key that signs tokens, encrypted (None if there is none yet) and plain.
 _Key = tuple[str | None, str]
 #: Most tokens in the cache; beyond, the oldest is dropped.
 _REMEMBERED = 10_000
-#: Most characters of a token. Ours have about 250; the same token can be encoded in longer forms, up to a whole header.
-_LONGEST = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +34,18 @@ class Caller:
     user_id: int
     username: str
     grants: Grants
-    #: The ID of the request's token.
+    #: The login by which the request is made, or the token.
     session_id: str | None = None
+    token: ApiToken | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The content of a token: its account, its ID, when it expires, when its user was last seen in the directory."""
+    """A login by its token: the account, its row, and when the directory last had the user (0 without a directory)."""
 
     account: Account
-    id: str | None
-    #: UNIX times; `seen` is 0 for users of no directory, and in tokens of older versions.
-    expires: float
-    seen: float
-
-
-class _Claims(NamedTuple):
-    """The claims of a token; `expires` and `seen` as in Session."""
-
-    user_id: int
-    epoch: int
-    session_id: str | None
+    row: SessionRow
+    #: UNIX times.
     expires: float
     seen: float
 
@@ -87,7 +78,8 @@ class Tokens:
         self._database = database
         #: Its stored form is not known yet.
         self._key: _Key = (None, key)
-        self._lifetime = lifetime
+        self.lifetime = lifetime
+        self.uses = Uses()
         self._known: dict[str, _Known] = {}
         self._generation = 0
 
@@ -104,23 +96,21 @@ class Tokens:
             if new_key[1] != before[1]:
                 self._known.clear()
 
-    def issue(self, account: Account, seen: float | None = None) -> dict[str, str]:
-        """The response to a login: the token, and its value for X-Csrf-Token.
+    def issue(self, account: Account, session_id: str, seen: float | None = None) -> dict[str, str]:
+        """The response to a login: a token of the session, and its value for X-Csrf-Token.
 
         `seen`: UNIX time when the user was last seen in the directory; None for users of no directory.
         """
-        now = int(time.time())
-        claims: dict[str, object] = {
-            "sub": str(account.id),
-            "epoch": account.token_epoch,
-            "iat": now,
-            "exp": now + self._lifetime,
-            "jti": uuid.uuid4().hex,
-        }
-        if seen is not None:
-            claims["seen"] = int(seen)
-        token = jwt.encode(claims, self._key[1], _ALGORITHM)
+        expires = time.time() + self.lifetime
+        token = sign(Claims(account.id, account.token_epoch, session_id, expires, seen or 0), self._key[1])
         return {"grommunioAuthJwt": token, "csrf": csrf_token(token)}
+
+    def cached(self, token: str) -> Caller | None:
+        """The owner of a token that was valid a moment ago and is valid still; None: look for it in the database."""
+        known = self._known.get(token)
+        if known is None or self._database.generation.value != self._generation or known.expires <= time.time():
+            return None
+        return known.caller
 
     async def caller(self, token: str) -> Caller:
         """The owner of the token, from the cache unless an account or a role has changed since.
@@ -139,7 +129,8 @@ class Tokens:
                 remember(self._known, token, known, _REMEMBERED)
         if known.expires <= time.time():
             self._known.pop(token, None)
-            raise UnauthenticatedError("Access denied", ["The login has expired"])
+            what = "token" if is_api_token(token) else "login"
+            raise UnauthenticatedError("Access denied", [f"The {what} has expired"])
         return known.caller
 
     async def session(self, token: str) -> Session:
@@ -149,11 +140,15 @@ class Tokens:
         return found
 
     async def _check(self, token: str) -> _Known:
+        if is_api_token(token):
+            return await self._database.look_up_by(_find_known, token)
         session = await self.session(token)
         return _Known(_caller_of(session), session.expires)
 
     def caller_inside(self, connection: Connection, token: str) -> Caller:
         """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
+        if is_api_token(token):
+            return _find_known(connection, token).caller
         _, session = self._find_session(connection, token)
         return _caller_of(session)
 
@@ -161,47 +156,52 @@ class Tokens:
         """(the key if it has been replaced, the session). Raises UnauthenticatedError, KeyFileError."""
         known = self._key
         new_key = find_new_token_key(connection, known[0])
-        claims = _read(token, (new_key or known)[1])
+        claims = read(token, (new_key or known)[1])
         account = _counting(find_account(connection, claims.user_id), claims)
-        return new_key, Session(account, claims.session_id, claims.expires, claims.seen)
+        row = find_session(connection, claims.session_id)
+        if row is None or row.user_id != account.id:
+            raise UnauthenticatedError("Access denied", ["The login has been ended"])
+        return new_key, Session(account, row, claims.expires, claims.seen)
 
 
 def _caller_of(session: Session) -> Caller:
-    return replace(make_caller(session.account), session_id=session.id)
+    return replace(make_caller(session.account), session_id=session.row.id)
 
 
-def _read(token: str, key: str) -> _Claims:
-    """The claims of a token that was signed with this key. Raises UnauthenticatedError for any other."""
-    if len(token) > _LONGEST:
-        raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
-    try:
-        claims = jwt.decode(
-            token,
-            key,
-            [_ALGORITHM],
-            options={"require": ["exp", "sub", "epoch"], "verify_iat": False},
-        )
-        return _Claims(
-            int(claims["sub"]),
-            int(claims["epoch"]),
-            claims.get("jti"),
-            float(claims["exp"]),
-            float(claims.get("seen", 0)),
-        )
-    except (jwt.PyJWTError, ValueError, TypeError):
-        raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
+def _find_known(connection: Connection, token: str) -> _Known:
+    """Who has this token for programs, and until when. Raises UnauthenticatedError."""
+    row = find_token_by_hash(connection, api_tokens.hash_of(token))
+    if row is None:
+        raise api_tokens.invalid()
+    if api_tokens.is_over(row, time.time()):
+        raise UnauthenticatedError("Access denied", ["The token has expired"])
+    account = find_account(connection, row.user_id)
+    if account is None or not may_log_in(account):
+        raise UnauthenticatedError("Access denied", ["The owner of the token may not log in"])
+    caller = replace(make_caller(account), grants=_limited(account, row), token=api_tokens.read_row(row))
+    return _Known(caller, float("inf") if row.expires is None else row.expires)
 
 
-def _counting(account: Account | None, claims: _Claims) -> Account:
+def _limited(account: Account, row: TokenRow) -> Grants:
+    """What the owner of a token may do, as far as its scope covers it."""
+    own = make_caller(account).grants
+    return permissions.both(own, scope_of(row)) if row.scoped else own
+
+
+def scope_of(row: TokenRow) -> Grants:
+    """What the permissions of a token allow by themselves."""
+    return permissions.grants([Permission(*astuple(each)) for each in row.permissions], row.domains_of_org)
+
+
+def _counting(account: Account | None, claims: Claims) -> Account:
     """Returns the account if a token with these claims is valid for it. Raises UnauthenticatedError otherwise."""
     if account is None or not may_log_in(account) or not _counts(account, claims.epoch, claims.session_id):
         raise UnauthenticatedError("Access denied", ["The login has been revoked"])
     return account
 
 
-def _counts(account: Account, epoch: int, session_id: str | None) -> bool:
-    kept = session_id is not None and account.kept_session == (account.token_epoch, session_id)
-    return kept or account.token_epoch == epoch
+def _counts(account: Account, epoch: int, session_id: str) -> bool:
+    return account.token_epoch == epoch or account.kept_session == (account.token_epoch, session_id)
 
 
 def make_caller(account: Account) -> Caller:
@@ -212,7 +212,14 @@ def make_caller(account: Account) -> Caller:
     return Caller(account.id, account.username, permissions.grants(held, account.domains_of_org))
 
 
-def grants_now(connection: Connection, user_id: int) -> Grants:
-    """The grants of a user as a transaction sees them; none for a user who may not log in (any more)."""
-    account = find_account(connection, user_id)
-    return make_caller(account).grants if account is not None and may_log_in(account) else Grants()
+def grants_now(connection: Connection, caller: Caller) -> Grants:
+    """The grants of a caller as a transaction sees them; none for a user who may not log in (any more), or by a token
+    that is gone.
+    """
+    account = find_account(connection, caller.user_id)
+    if account is None or not may_log_in(account):
+        return Grants()
+    if caller.token is None:
+        return make_caller(account).grants
+    row = find_token(connection, caller.token.id)
+    return Grants() if row is None or api_tokens.is_over(row, time.time()) else _limited(account, row)

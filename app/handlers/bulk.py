@@ -43,7 +43,7 @@ async def bulk_users(request: web.Request) -> web.StreamResponse:
         await writer.write({"taskID": task_id})
         return await bulk.run(task_id, load_lines(reader, first), partial(_report, request, writer))
 
-    task_id = await context.tasks.start_beside(BESIDE, bulk.params(), caller.user_id, work)
+    task_id = await context.tasks.start_beside(BESIDE, bulk.params(), caller, work)
     try:
         await context.tasks.wait(task_id)
         if bulk.summary is None:

@@ -85,7 +85,7 @@ async def patch_domain(request: web.Request) -> web.Response:
         path_id(request, "domainID"),
         request[BODY],
         caller.grants.system_write,
-        caller.user_id,
+        caller,
     )
     return json_document(document)
 
@@ -108,7 +108,7 @@ async def delete_domain(request: web.Request) -> web.Response:
         raise ForbiddenError("You do not have the permission for this")
     database = context_of(request).database
     if purge:
-        await database.write(domains.purge_domain, domain_id, caller.user_id)
+        await database.write(domains.purge_domain, domain_id, caller)
         return message(f"Domain {domain_id} and everything in it has been removed")
-    await database.write(domains.mark_domain_deleted, domain_id, caller.user_id)
+    await database.write(domains.mark_domain_deleted, domain_id, caller)
     return message(f"Domain {domain_id} has been marked as deleted")

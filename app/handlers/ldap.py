@@ -54,7 +54,7 @@ async def import_user(request: web.Request) -> web.Response:
         query["ID"],
         force=query["force"],
         lang=query["lang"],
-        actor=request[CALLER].user_id,
+        actor=request[CALLER],
     )
     if len(imported) > 1:
         return message(ldap_import.imported_message(imported))
@@ -78,7 +78,7 @@ async def delete_orphans(request: web.Request) -> web.Response:
     """Deletes none of them if they are suspiciously many, unless `force` is given."""
     query = request[QUERY]
     deleted = await orphans.delete_orphans(
-        context_of(request), _where(request), request[CALLER].user_id, query.get("userID"), force=query["force"]
+        context_of(request), _where(request), request[CALLER], query.get("userID"), force=query["force"]
     )
     return json_response({"deleted": deleted})
 

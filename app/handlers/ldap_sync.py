@@ -53,7 +53,7 @@ async def sync_org(request: web.Request) -> web.Response:
 async def _sync(request: web.Request, sync_target: SyncTarget) -> web.Response:
     context, query = context_of(request), request[QUERY]
     options = Options(query["create"], query["lang"], query["dryRun"], query["unlink"], query["force"])
-    task_id = await start_sync(context, sync_target, options, request[CALLER].user_id)
+    task_id = await start_sync(context, sync_target, options, request[CALLER])
     if await context.tasks.wait(task_id, query["timeout"]):
         result = await select_result(context.database, task_id)
         if result is None:  # somebody has deleted it already

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from postroom.app.errors import InvalidError, UnauthenticatedError
 from postroom.app.openapi.decorators import docs, form_schema, json_schema, response_schema
-from postroom.app.services import session
-from postroom.app.web.admission import admit, logged_in
+from postroom.app.services import session, sessions
+from postroom.app.web.admission import admit, in_person
 from postroom.app.web.authentication import token_of
 from postroom.app.web.forms import is_form, parse_form
 from postroom.app.web.inputs import content_type_of, load, receive
@@ -40,13 +40,11 @@ async def post_login(request: web.Request) -> web.Response:
     given = load(_LOGIN, await _form(request))
     if "user" in given and "pass" in given:
         account = await session.log_in(context, source, given["user"], given["pass"])
-        await context.tokens.refresh()
-        return json_response(context.tokens.issue(account, context.presence.saw(account)))
+        return json_response(await sessions.begin(context, account, source, request.headers.get("User-Agent", "")))
     token, _ = token_of(request)
     if given or token is None:
         raise InvalidError("A login needs user and pass, or a valid cookie to renew")
-    account, seen = await session.renew(context, source, token)
-    return json_response(context.tokens.issue(account, seen))
+    return json_response(await sessions.renew(context, source, token))
 
 
 @docs(tags=["Misc"], summary="The caller's own user and what they may do", operationId="getProfile")
@@ -74,7 +72,7 @@ async def put_passwd(request: web.Request) -> web.Response:
     if "user" in given:
         await session.change_password_of(context, source, given["user"], given["old"], given["new"])
     else:
-        caller = await admit(request, logged_in)
+        caller = await admit(request, in_person)
         await session.change_own_password(context, source, caller, given["old"], given["new"])
     return message("The password has been changed")
 

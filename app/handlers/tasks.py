@@ -1,9 +1,14 @@
-"""Tasks: work that continues after the response. Callers see their own tasks, or all if they may read the system."""
+"""Tasks: work that continues after the response.
+
+Callers see their own tasks, or all if they may read the system. A token sees those that were started by it: other tasks
+of its owner may be about what the token may not see.
+"""
 
 from dataclasses import replace
 
 from aiohttp import web
 
+from postroom.app.auth.tokens import Caller
 from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema, unhurried
 from postroom.app.transactions.tasks import delete_task
@@ -56,7 +61,8 @@ async def list_tasks(request: web.Request) -> web.Response:
     caller's own.
     """
     caller = request[CALLER]
-    query = replace(request[QUERY], user_id=None if caller.grants.system_read else caller.user_id)
+    user_id, token_id = _whose(caller, everyones=caller.grants.system_read)
+    query = replace(request[QUERY], user_id=user_id, token_id=token_id)
     return json_document(await select_tasks(context_of(request).database, query, caller=caller.user_id))
 
 
@@ -89,8 +95,16 @@ async def cancel_task(request: web.Request) -> web.Response:
 
 async def _find(request: web.Request, *, everyones: bool) -> bytes:
     task_id = path_id(request, "ID")
-    caller = request[CALLER].user_id
-    found = await select_task(context_of(request).database, task_id, None if everyones else caller, caller=caller)
+    caller = request[CALLER]
+    whose = _whose(caller, everyones=everyones)
+    found = await select_task(context_of(request).database, task_id, *whose, caller=caller.user_id)
     if found is None:
         raise NotFoundError.of("task", task_id)
     return found
+
+
+def _whose(caller: Caller, *, everyones: bool) -> tuple[int | None, int | None]:
+    """(user ID, token ID) of the tasks that the caller sees; None for any."""
+    if everyones:
+        return None, None
+    return caller.user_id, None if caller.token is None else caller.token.id

@@ -118,11 +118,11 @@ async def delete_user(request: web.Request) -> web.Response:
         path_id(request, "domainID"),
         path_id(request, "userID"),
         expected(request),
-        request[CALLER].user_id,
+        request[CALLER],
     )
     return message(f"{username} has been deleted")
 
 
 def _change(request: web.Request) -> Change:
     caller = request[CALLER]
-    return Change(caller.user_id, caller.grants.system_write, context_of(request).now(), expected(request))
+    return Change(caller, caller.grants.system_write, context_of(request).now(), expected(request))

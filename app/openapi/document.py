@@ -26,12 +26,10 @@ if TYPE_CHECKING:
 
 JSON = dict[str, Any]
 
-_DESCRIPTION = (
-    "postroom administers the mailbox users of mail domains over the grommunio Admin API. "
-    "Log in with `POST /login`, then send the token as Bearer, or as the cookie together with the header X-Csrf-Token."
-)
-
-_SERVER = "The host and port that this document comes from"
+_DESCRIPTION = """\
+postroom administers the mailbox users of mail domains over the grommunio Admin API. Log in with `POST /login`, then \
+send the token as Bearer, or as the cookie together with the header X-Csrf-Token. A program can have a token of its \
+own (`POST /tokens`), which it sends as Bearer."""
 
 _TAGS: Final = {
     "Domain Admin/Users": "The users of one domain, and what belongs to each: for administrators of the domain",
@@ -47,6 +45,8 @@ _TAGS: Final = {
     "System Admin/Organizations": "Organisations, to which domains may belong",
     "System Admin/Roles": "Roles: what their holders may do, and who holds them",
     "System Admin/Servers": "Other servers, of which there are none",
+    "Sessions": "Logins that have not ended",
+    "Tokens": "Tokens for programs, each with rights of its own",
     "TasQ": "Work that continues in the background after the response",
     "Users": "Users of any domain by name, and many users of a domain at once",
     "Defaults": "Default values of new domains and users",
@@ -72,13 +72,14 @@ _IF_MATCH: Final = {
 #: or has the defaults.
 _PATH_TEXTS: Final[dict[str, tuple[str, JSON]]] = {
     "username": ("Username or alias of the user, in any case", {}),
+    "sessionID": ("The login, by the ID that the list of logins shows", {}),
     "deviceID": ("The device, by the ID that the list of devices shows", {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}),
 }
 
 _IDS: Final = {
     "domainID": "The domain, by ID",
     "userID": "The user, by ID; a user of another domain is not found",
-    "ID": "The organisation, role or task that the path names, by ID",
+    "ID": "The organisation, role, task or token that the path names, by ID",
 }
 
 # A form may also be JSON. The document names only one type, because generated clients would send both at once.
@@ -121,7 +122,7 @@ def build(base: str, routes: Sequence[Route]) -> bytes:
 
     # Each tag once, in the order of the route table.
     tags = [{"name": name, "description": _TAGS[name]} for name in dict.fromkeys(_tag_name(route) for route in routes)]
-    made = {**spec.to_dict(), "servers": [{"url": base, "description": _SERVER}], "tags": tags}
+    made = {**spec.to_dict(), "servers": [{"url": base, "description": "Where this document comes from"}], "tags": tags}
     return orjson.dumps({part: made[part] for part in ("openapi", "info", "servers", "tags", "paths", "components")})
 
 
@@ -206,13 +207,13 @@ def _path_text(name: str) -> JSON:
 def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
     happens = {
         401: route.guard is not None,
-        # A caller may lose permissions before the write: see app/web/admission.py.
+        # A caller may lose permissions before the write, and a token be used where a login is needed.
         403: route.guard not in (None, logged_in) or (route.guard is logged_in and route.method != "GET"),
         412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
         408: has_body,
         409: False,
-        429: False,
+        429: route.guard is not None,
         413: has_body,
         415: has_body,
     }

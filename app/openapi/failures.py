@@ -34,11 +34,6 @@ ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
 OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {
     "postLogin": (401, 429),
     "putPasswd": (401, 403, 429),
-    "postDeviceWipe": (429,),
-    "setUserDeviceWipeStatus": (429,),
-    "postUser": (429,),
-    "setPassword": (429,),
-    "resetPasswd": (429,),
     "searchLDAP": (404,),
     "dumpLDAP": (404,),
     "checkUsers": (404,),

@@ -173,7 +173,7 @@ class Bulk:
             return await self._write_with(try_to_do, task_id, lines)
 
     async def _write_with(self, one: Do, task_id: int, lines: Sequence[Line]) -> list[Outcome]:
-        change = Change(self._caller.user_id, self._caller.grants.system_write, self._context.now())
+        change = Change(self._caller, self._caller.grants.system_write, self._context.now())
         outcomes, self.progress = await self._context.database.write(self._apply, one, task_id, lines, change)
         return outcomes
 

@@ -24,6 +24,11 @@ def now_in(timezone: tzinfo) -> str:
     return datetime.now(timezone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def time_in(timezone: tzinfo, seconds: int) -> str:
+    """A UNIX time in a time zone, in the format of the API."""
+    return datetime.fromtimestamp(seconds, timezone).strftime("%Y-%m-%d %H:%M:%S")
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The parts of a running service."""

@@ -48,7 +48,7 @@ async def downsync_user(
             f"There is no object {escape_object_id(raw)} in the directory; {user.username} stays as it was"
         )
     document, warnings = await context.database.write(
-        _update, user, escape_object_id(raw), entry, directory.config, lang, caller.user_id
+        _update, user, escape_object_id(raw), entry, directory.config, lang, caller
     )
     log_warnings(user.username, warnings)
     return document

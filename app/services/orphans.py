@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from postroom.app.auth.tokens import Caller
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import DISPLAY_NAME
 from postroom.app.directory.object_id import parse_object_id
@@ -50,7 +51,7 @@ async def gone(directory: Directory, linked: Sequence[Linked]) -> list[Linked]:
 
 
 async def delete_orphans(
-    context: Context, sync_target: SyncTarget, caller_id: int, user_id: int | None, *, force: bool
+    context: Context, sync_target: SyncTarget, caller: Caller, user_id: int | None, *, force: bool
 ) -> list[dict[str, object]]:
     """Removes all orphans, or only the user `user_id`; returns ID and username of each.
 
@@ -69,7 +70,7 @@ async def delete_orphans(
     deleted: list[Linked] = []
     orgs = found[0].scope.orgs()
     for start in range(0, len(orphans), _BATCH):
-        deleted += await context.database.write(_delete, orphans[start : start + _BATCH], sync_target, orgs, caller_id)
+        deleted += await context.database.write(_delete, orphans[start : start + _BATCH], sync_target, orgs, caller)
     if user_id is not None and not deleted:
         raise ForbiddenError(
             f"The user {orphans[0].username} was not deleted: they have more permissions than you, or have changed "
@@ -132,10 +133,10 @@ def _delete(
     orphans: Sequence[Linked],
     sync_target: SyncTarget,
     orgs: Mapping[int, int | None],
-    caller_id: int,
+    caller: Caller,
 ) -> list[Linked]:
     # Roles and domains may have changed while the directory was asked.
-    grants = authority.grants_of(connection, caller_id)
+    grants = authority.grants_of(connection, caller)
     deleted = []
     for orphan in orphans:
         user = users.find_user(connection, orphan.domain_id, orphan.id)

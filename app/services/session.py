@@ -7,6 +7,7 @@ from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, 
 from postroom.app.services.context import Context
 from postroom.app.services.logins import authenticate
 from postroom.app.transactions import authority
+from postroom.app.transactions.authority import Actor
 from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
@@ -25,17 +26,6 @@ async def log_in(context: Context, source: LoginSource, name: str, password: str
         renewed = await context.passwords.hash(password, account.id)
         await context.database.write(auth.replace_hash, account.id, account.password, renewed)
     return account
-
-
-async def renew(context: Context, source: LoginSource, token: str) -> tuple[Account, float | None]:
-    """The account of a valid token, and when its directory last had the user. Needs no throttling and no hash.
-
-    Raises UnauthenticatedError, UnavailableError (the directory has been away for too long).
-    """
-    renewed = await context.tokens.session(token)
-    seen = await context.presence.check(renewed.account, renewed.seen)
-    context.throttle.recognise(renewed.account.username, source)
-    return renewed.account, seen
 
 
 async def authenticate_user(
@@ -103,13 +93,13 @@ async def reset_password(context: Context, caller: Caller, user: Account, new: s
     if user.id == caller.user_id:
         raise InvalidError("Your own password is changed with PUT /passwd, which asks for the old one")
     # Check first, so that no hash is computed in vain, and again within the change.
-    await context.database.read(_check_reset, caller.user_id, user.id)
+    await context.database.read(_check_reset, caller, user.id)
     check_new_password(new, context.config.password_min_length, "new")
     hashed = await context.passwords.hash(new, caller.user_id)
-    await context.database.write(_reset_password, caller.user_id, user.id, hashed)
+    await context.database.write(_reset_password, caller, user.id, hashed)
 
 
-def _check_reset(connection: Connection, actor: int, user_id: int) -> None:
+def _check_reset(connection: Connection, actor: Actor, user_id: int) -> None:
     account = auth.find_account(connection, user_id)
     if account is None:
         raise NotFoundError.of("user", user_id)
@@ -118,7 +108,7 @@ def _check_reset(connection: Connection, actor: int, user_id: int) -> None:
     authority.check_may_set_password(connection, actor, account)
 
 
-def _reset_password(connection: Connection, actor: int, user_id: int, hashed: str) -> None:
+def _reset_password(connection: Connection, actor: Actor, user_id: int, hashed: str) -> None:
     _check_reset(connection, actor, user_id)
     auth.set_password(connection, user_id, hashed)
 

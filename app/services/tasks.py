@@ -11,6 +11,7 @@ from pathlib import Path
 
 from postroom.app.errors import PostroomError
 from postroom.app.limits.turns import Turns
+from postroom.app.transactions.authority import Actor, user_id_of
 from postroom.app.transactions.clock import unix_now
 from postroom.app.transactions.tasks import (
     MOST_UNFINISHED,
@@ -89,27 +90,27 @@ class Tasks:
         if await self._database.look_up_by(find_orphans, self._owner):
             await self._database.write(interrupt_orphans, self._owner, self._now())
 
-    async def start(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
+    async def start(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
         """Queues a task and returns its ID. Raises UnavailableError when too many wait, in all or of this user.
 
         If the caller goes away meanwhile, the task still runs: no row stays without a task.
         """
-        return await asyncio.shield(self._queue(command, params, user_id, work))
+        return await asyncio.shield(self._queue(command, params, starter, work))
 
-    async def _queue(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        task_id = await self._database.write(add_task, command, params, user_id, self._owner, self._now())
+    async def _queue(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
+        task_id = await self._database.write(add_task, command, params, starter, self._owner, self._now())
         check = WRITE_CHECK.get()
-        return self._go(task_id, partial(self._work_in_turn, task_id, user_id, work, check and check.of_task()))
+        return self._go(task_id, partial(self._work_in_turn, task_id, starter, work, check and check.of_task()))
 
-    async def start_beside(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
+    async def start_beside(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
         """Begins a task at once, beside the queue, for a client that waits for it; returns its ID.
 
         Its writes are checked like those of the request. Raises BusyError when too many run, in all or of this user.
         """
-        return await asyncio.shield(self._begin_beside(command, params, user_id, work))
+        return await asyncio.shield(self._begin_beside(command, params, starter, work))
 
-    async def _begin_beside(self, command: str, params: Mapping[str, object], user_id: int | None, work: Work) -> int:
-        task_id = await self._database.write(add_running_task, command, params, user_id, self._owner, self._now())
+    async def _begin_beside(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
+        task_id = await self._database.write(add_running_task, command, params, starter, self._owner, self._now())
         return self._go(task_id, partial(_checked, WRITE_CHECK.get(), work, task_id))
 
     def _go(self, task_id: int, working: Callable[[], Awaitable[str]]) -> int:
@@ -172,8 +173,8 @@ class Tasks:
                 log.warning("Tasks could not show a sign of life: %s", error)
         self._beat = None
 
-    async def _work_in_turn(self, task_id: int, user_id: int | None, work: Work, check: WriteCheck | None) -> str:
-        async with self._turns.turn(user_id):
+    async def _work_in_turn(self, task_id: int, starter: Actor, work: Work, check: WriteCheck | None) -> str:
+        async with self._turns.turn(user_id_of(starter)):
             if not await self._begin(task_id):
                 raise CancelledTaskError
             return await _checked(check, work, task_id)

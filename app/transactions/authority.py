@@ -10,20 +10,27 @@ from collections.abc import Iterable
 from dataclasses import astuple
 
 from postroom.app.auth.permissions import ADMINISTRATOR, Grants, IdScope, Permission, covers, grants, outside
-from postroom.app.auth.tokens import ADMIN_ID, grants_now, make_caller
+from postroom.app.auth.tokens import ADMIN_ID, Caller, grants_now, make_caller
 from postroom.app.errors import ForbiddenError
 from postroom.storage import auth, domains, role_holders
 from postroom.storage.auth import Account
 from postroom.storage.engine import Connection
 
-#: The ID of the user who makes a change. None: the owner of the machine, who uses the command line.
-Actor = int | None
+#: Who makes a change: a user, perhaps by a token. None: the owner of the machine, who uses the command line.
+Actor = Caller | None
+
+
+def user_id_of(actor: Actor) -> int | None:
+    """The ID of the user; None for the owner of the machine."""
+    return None if actor is None else actor.user_id
 
 
 def grants_of(connection: Connection, actor: Actor) -> Grants:
-    """The actor's current permissions; none for a user who may no longer log in."""
+    """The actor's current permissions; none for a user who may no longer log in, or by a token that is gone."""
     # No look-up is needed: the administrator can be neither suspended nor deleted.
-    return ADMINISTRATOR if actor is None or actor == ADMIN_ID else grants_now(connection, actor)
+    if actor is None or (actor.user_id == ADMIN_ID and actor.token is None):
+        return ADMINISTRATOR
+    return grants_now(connection, actor)
 
 
 def reaches(connection: Connection, own: Grants, user_id: int) -> bool:

@@ -55,7 +55,9 @@ def set_roles_of_user(connection: Connection, domain_id: int, user_id: int, role
 
 def _set_lists(connection: Connection, role_id: int, data: Mapping[str, Any]) -> None:
     if "permissions" in data:
-        rows = [_permission(connection, number, given) for number, given in enumerate(data["permissions"])]
+        rows = [read_permission(number, given) for number, given in enumerate(data["permissions"])]
+        for number, row in enumerate(rows):
+            check_target(connection, number, row)
         roles.replace_permissions(connection, role_id, rows)
     if "users" in data:
         for user_id in data["users"]:
@@ -65,7 +67,8 @@ def _set_lists(connection: Connection, role_id: int, data: Mapping[str, Any]) ->
         role_holders.set_role_users(connection, role_id, data["users"])
 
 
-def _permission(connection: Connection, number: int, given: Mapping[str, Any]) -> PermissionRow:
+def read_permission(number: int, given: Mapping[str, Any]) -> PermissionRow:
+    """A permission of a loaded list, in which it has this number. Does not look for its target. Raises InvalidError."""
     name, target = given["permission"], given["params"]
     field = f"permissions.{number}"
     if name not in PERMISSIONS:
@@ -77,16 +80,16 @@ def _permission(connection: Connection, number: int, given: Mapping[str, Any]) -
         return PermissionRow(name)
     if target == EVERYTHING:
         return PermissionRow(name, everything=True)
-    if about == "domain":
-        if target is None or domains.find_domain(connection, target) is None:
-            raise InvalidError.field(f"{field}.params", _missing(name, "domain", target))
-        return PermissionRow(name, domain_id=target)
-    if target is None or not orgs.is_org(connection, target):
-        raise InvalidError.field(f"{field}.params", _missing(name, "organisation", target))
-    return PermissionRow(name, org_id=target)
-
-
-def _missing(name: str, thing: str, target: int | None) -> str:
     if target is None:
-        return f'{name} needs the ID of one {thing}, or "*" for all.'
-    return f"There is no {thing} {target}."
+        thing = "domain" if about == "domain" else "organisation"
+        raise InvalidError.field(f"{field}.params", f'{name} needs the ID of one {thing}, or "*" for all.')
+    return PermissionRow(name, domain_id=target) if about == "domain" else PermissionRow(name, org_id=target)
+
+
+def check_target(connection: Connection, number: int, row: PermissionRow) -> None:
+    """Raises InvalidError when the domain or organisation of a permission does not exist."""
+    field = f"permissions.{number}.params"
+    if row.domain_id is not None and domains.find_domain(connection, row.domain_id) is None:
+        raise InvalidError.missing(field, "domain", row.domain_id)
+    if row.org_id is not None and not orgs.is_org(connection, row.org_id):
+        raise InvalidError.missing(field, "organisation", row.org_id)

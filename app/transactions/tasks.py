@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from postroom.app.errors import BusyError, InvalidError, NotFoundError, UnavailableError
+from postroom.app.transactions.authority import Actor, user_id_of
 from postroom.app.transactions.clock import unix_now
 from postroom.storage import auth, tasks, tasks_beside
 from postroom.storage.engine import Connection
@@ -67,11 +68,12 @@ def add_task(
     connection: Connection,
     command: str,
     params: Mapping[str, object],
-    user_id: int | None,
+    starter: Actor,
     owner: Owner,
     now: str,
 ) -> int:
     """Stores a task that waits for its turn; returns its ID. Raises UnavailableError when too many wait already."""
+    user_id = user_id_of(starter)
     everybodys, own = tasks.count_unfinished(connection, user_id)
     if everybodys >= MOST_UNFINISHED:
         raise too_many_tasks()
@@ -79,24 +81,25 @@ def add_task(
         raise UnavailableError(
             f"Already {MOST_UNFINISHED_EACH} tasks of yours are waiting; cancel some, or try again later"
         )
-    return tasks.insert_task(connection, command, params, user_id, owner, unix_now(), now)
+    token_id = starter.token.id if starter is not None and starter.token is not None else None
+    return tasks.insert_task(connection, command, params, user_id, owner, unix_now(), now, token_id)
 
 
 def add_running_task(
     connection: Connection,
     command: str,
     params: Mapping[str, object],
-    user_id: int | None,
+    starter: Actor,
     owner: Owner,
     now: str,
 ) -> int:
     """Stores a task that runs beside the queue; returns its ID. Raises BusyError when too many of its kind run."""
-    everybodys, own = tasks_beside.count_beside(connection, user_id)
+    everybodys, own = tasks_beside.count_beside(connection, user_id_of(starter))
     if own >= MOST_BESIDE_EACH:
         raise BusyError(f"Already {MOST_BESIDE_EACH} such requests of yours are in flight; try again later")
     if everybodys >= MOST_BESIDE:
         raise BusyError(f"Already {MOST_BESIDE} such requests are in flight; try again later")
-    task_id = add_task(connection, command, params, user_id, owner, now)
+    task_id = add_task(connection, command, params, starter, owner, now)
     tasks.update_task(connection, task_id, tasks.RUNNING, "", now)
     return task_id
 

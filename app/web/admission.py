@@ -16,6 +16,7 @@ from postroom.app.auth.tokens import Caller, grants_now
 from postroom.app.errors import ForbiddenError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
+from postroom.app.web.routing import READS
 from postroom.storage.engine import Connection
 from postroom.storage.generation import find_auth_generation
 from postroom.storage.lanes import ASKER
@@ -31,26 +32,45 @@ _LOST: Final = "Your permissions have changed while this request was in flight; 
 
 
 def logged_in(_caller: Caller, _request: web.Request) -> bool:
-    """Every caller with a login."""
+    """Every caller with a login, or a token."""
     return True
+
+
+def in_person(caller: Caller, _request: web.Request) -> bool:
+    """Every caller with a login; no token, because a program must not make tokens, end logins or change passwords."""
+    return caller.token is None
 
 
 async def admit(request: web.Request, guard: Guard) -> Caller:
     """Identifies the caller and checks the guard, now and again in every write of the request.
 
-    Raises UnauthenticatedError, ForbiddenError.
+    Raises UnauthenticatedError, ForbiddenError, ThrottledError.
     """
     context = context_of(request)
     # Read before the caller is looked up, so that no later change is missed.
     known = context.database.generation
     check = RequestCheck(request, guard, known.value, known.mark())
-    caller = await identify(request, context.tokens)
-    if not guard(caller, request):
-        raise ForbiddenError("You do not have the permission for this")
+    caller = await identify(request)
+    _require(caller, request, guard)
     request[CALLER] = caller
     ASKER.set(caller.user_id)
     WRITE_CHECK.set(check)
     return caller
+
+
+def _require(caller: Caller, request: web.Request, guard: Guard) -> None:
+    """Raises ForbiddenError unless the caller may use the operation."""
+    token = caller.token
+    if token is not None and token.read_only and request.method not in READS:
+        raise ForbiddenError(f"The token {token.name} may only read")
+    if guard is in_person and token is not None:
+        raise ForbiddenError("This needs a login: a token cannot be used for it")
+    if not guard(caller, request):
+        raise ForbiddenError(
+            "You do not have the permission for this"
+            if token is None
+            else f"The token {token.name} does not have the permission for this, or its owner has lost it"
+        )
 
 
 def dismiss(request: web.Request) -> None:
@@ -110,7 +130,7 @@ class RequestCheck(_Check):
         if not known.was_seen_since(max(self._since, known.mark() - _JUST_NOW)):
             await context.database.check()
         if known.value != self._generation:
-            self._require_no_less(await identify(self._request, context.tokens), _REVOKED)
+            self._require_no_less(await identify(self._request), _REVOKED)
 
     def _ask(self, connection: Connection) -> None:
         token, _ = token_of(self._request)
@@ -131,6 +151,6 @@ class TaskCheck(_Check):
 
     def _ask(self, connection: Connection) -> None:
         starter = self._request[CALLER]
-        now = replace(starter, grants=grants_now(connection, starter.user_id))
+        now = replace(starter, grants=grants_now(connection, starter))
         if not self._guard(now, self._request):
             raise ForbiddenError("Stopped: the user who started this is no longer allowed to do it")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 
-from postroom.app.errors import ForbiddenError, PostroomError, UnauthenticatedError
+from postroom.app.errors import ForbiddenError, PostroomError, ThrottledError, UnauthenticatedError
 from postroom.app.limits.in_flight import UNBOUNDED, InFlight, Lane
 from postroom.app.web.admission import admit, confirm, dismiss
 from postroom.app.web.error_responses import shown_path
@@ -78,7 +78,7 @@ async def _admit(request: web.Request, guard: Guard) -> None:
         # A login comes first, and counts only if it passes the guard by itself: a handler that has a caller may check
         # that caller's password.
         await admit(request, guard)
-    except (UnauthenticatedError, ForbiddenError):
+    except (UnauthenticatedError, ForbiddenError, ThrottledError):
         if not (isinstance(guard, AddressOr) and is_trusted(request)):
             raise
         # A request that is trusted by address has no caller, even if its login passed a moment ago.

@@ -65,7 +65,7 @@ def _names_own(caller: Caller, request: web.Request, own: IdScope) -> bool:
     org_id = _number(request.query["organization"])
     if org_id == NO_ORG:
         # The operation finds these domains, and leaves out those that the caller may not use.
-        return own.everything or bool(own.ids)
+        return bool(own)
     return org_id in caller.grants.orgs
 
 

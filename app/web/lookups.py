@@ -11,7 +11,7 @@ from postroom.app.web.keys import context_of
 from postroom.app.web.responses import path_id
 from postroom.storage.database import Database
 from postroom.storage.devices import select_owner
-from postroom.storage.users import select_user_row
+from postroom.storage.users import UserRow, select_user_row
 
 T = TypeVar("T")
 
@@ -48,6 +48,15 @@ async def _found(request: web.Request, thing: str, parameter: str, select: Selec
     if found is None:
         raise NotFoundError.of(thing, number)
     return found
+
+
+async def of_user_row(request: web.Request) -> UserRow:
+    """The user that the path names. Raises NotFoundError when the domain has no such user."""
+    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
+    row = await select_user_row(context_of(request).database, domain_id, user_id)
+    if row is None:
+        raise user_not_found(domain_id, user_id)
+    return row
 
 
 async def of_user(request: web.Request, select: Callable[[Database, int, int], Awaitable[bytes | None]]) -> bytes:

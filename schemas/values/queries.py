@@ -53,10 +53,11 @@ TASK_MATCH_FIELDS: Final = ("command", "message")
 
 @dataclass(frozen=True, slots=True)
 class TaskQuery(ListQuery):
-    """Parameters of a list of tasks. `user_id` None: tasks of all users."""
+    """Parameters of a list of tasks. `user_id` None: tasks of all users. `token_id`: only those of a token."""
 
     match_fields: Sequence[str] = TASK_MATCH_FIELDS
     user_id: int | None = None
+    token_id: int | None = None
 
 
 DOMAIN_SORT_FIELDS: Final = (

@@ -19,6 +19,9 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "roles": ("id",),
     "role_permissions": ("id",),
     "user_roles": ("user_id", "role_id"),
+    "api_tokens": ("id",),
+    "api_token_permissions": ("id",),
+    "sessions": ("session_id",),
     "ldap_configs": ("id",),
     "tasks": ("id",),
     "task_items": ("id",),
@@ -35,7 +38,17 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
 MADE_ANEW: Final = ("user_search", "search_due", "compatibility")
 
 #: Tables whose IDs never come back, also when their rows have gone: the last ID that was given is a part of the data.
-KEPT_IDS: Final = ("orgs", "domains", "users", "fetchmail", "roles", "role_permissions", "tasks")
+KEPT_IDS: Final = (
+    "orgs",
+    "domains",
+    "users",
+    "fetchmail",
+    "roles",
+    "role_permissions",
+    "api_tokens",
+    "api_token_permissions",
+    "tasks",
+)
 
 #: How a column is read that both engines do not store alike.
 _READ_AS: Final = {

@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from postroom.app.auth import tokens
+from postroom.app.auth.permissions import Grants
 from postroom.app.errors import UnauthenticatedError, UnavailableError
 from postroom.app.services import directories, tasks
 from postroom.app.transactions import tasks as task_rules
@@ -262,6 +263,11 @@ async def test_idle_connections_to_a_directory_are_closed() -> None:
             assert await found.fetch(b"anna.schmidt")
 
 
+def starter(user_id: int) -> tokens.Caller:
+    """A user who starts tasks."""
+    return tokens.Caller(user_id, "", Grants())
+
+
 async def test_so_many_tasks_wait(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound a task is refused, until one has ended."""
     monkeypatch.setattr(task_rules, "MOST_UNFINISHED", 2)
@@ -296,8 +302,9 @@ async def test_so_many_tasks_wait_that_start_at_once(
     queue = service.context.tasks
     for name in ("jane", "john"):
         await admin.make_user(domain, name)
-    of_one = await asyncio.gather(*(queue.start("test", {}, 1, work) for _ in range(9)), return_exceptions=True)
-    of_all = await asyncio.gather(*(queue.start("test", {}, 2, work) for _ in range(9)), return_exceptions=True)
+    one, other = starter(1), starter(2)
+    of_one = await asyncio.gather(*(queue.start("test", {}, one, work) for _ in range(9)), return_exceptions=True)
+    of_all = await asyncio.gather(*(queue.start("test", {}, other, work) for _ in range(9)), return_exceptions=True)
     refused = [str(each) for each in (*of_one, *of_all) if isinstance(each, UnavailableError)]
     assert sum("4 tasks of yours are waiting" in each for each in refused) == 5
     assert sum("6 tasks are waiting" in each for each in refused) == 7
@@ -305,7 +312,7 @@ async def test_so_many_tasks_wait_that_start_at_once(
     for task_id in (*of_one, *of_all):
         if isinstance(task_id, int):
             await queue.wait(task_id)
-    await queue.start("test", {}, 1, work)
+    await queue.start("test", {}, starter(1), work)
 
 
 async def test_users_tasks_take_turns(service: Service, admin: Api, domain: int) -> None:
@@ -323,7 +330,7 @@ async def test_users_tasks_take_turns(service: Service, admin: Api, domain: int)
 
         return work
 
-    started = [await queue.start("test", {}, user_id, of(user_id)) for user_id in (1, 1, 1, 1, 2)]
+    started = [await queue.start("test", {}, starter(user_id), of(user_id)) for user_id in (1, 1, 1, 1, 2)]
     await queue.resume()
     for task_id in started:
         await queue.wait(task_id)

@@ -420,10 +420,8 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     expected |= {"412"} if versioned else set()
     assert ("If-Match" in parameters(document, route.method.lower(), route.path)) == versioned
     expected |= {"408", "413", "415"} if "requestBody" in found else set()
-    # Passwords are checked or hashed.
-    passwords = ("/login", "/passwd", "/passwd/{username}", "/password", "/wipe", "/wipe/{username}")
-    hashes = route.handler is users.create_user or (route.method in ("POST", "PUT") and route.path.endswith(passwords))
-    expected |= {"429"} if hashes else set()
+    # Passwords and tokens are checked.
+    expected |= {"429"} if route.guard is not public or route.path in ("/login", "/passwd") else set()
 
     assert {code for code in found["responses"] if code >= "400"} == expected
 

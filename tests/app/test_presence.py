@@ -8,9 +8,10 @@ from typing import Any
 import jwt
 import pytest
 
+from postroom.app.auth.throttle import LoginSource
 from postroom.app.directory.client import Directory
 from postroom.app.limits.memory import remember
-from postroom.app.services import presence
+from postroom.app.services import presence, sessions
 from postroom.storage import auth, domains, users
 from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
@@ -222,7 +223,9 @@ class Renewals:
         """A token that says that the directory was seen to have Anna so many seconds ago."""
         account = await auth.select_login(self.service.context.database, ANNA)
         assert account is not None
-        return self.service.context.tokens.issue(account, time.time() - age)["grommunioAuthJwt"]
+        begun = await sessions.begin(self.service.context, account, LoginSource(b"", "-", shared=True), "")
+        session_id = jwt.decode(begun["grommunioAuthJwt"], options={"verify_signature": False})["sid"]
+        return self.service.context.tokens.issue(account, session_id, time.time() - age)["grommunioAuthJwt"]
 
     async def renew(self, age: float) -> tuple[int, float | None]:
         """The status of a renewal with such a token, and the age that the new one tells."""

@@ -14,12 +14,17 @@ from typing import Any
 
 import pytest
 
+from postroom.app.auth.throttle import LoginSource
 from postroom.app.errors import ForbiddenError
 from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
-from postroom.storage import auth, role_holders, roles, tasks, users
+from postroom.app.services.api_tokens import create_token
+from postroom.app.services.sessions import begin
+from postroom.app.web.admission import in_person
+from postroom.storage import auth, role_holders, roles, sessions, tasks, users
+from postroom.storage.sessions import SessionRow
 from postroom.storage.sqlite import sqlite3
-from tests.conformance.examples import ANNA, SERVER, content_of, method_of
+from tests.conformance.examples import ANNA, SERVER, SESSION_ID, content_of, method_of
 from tests.conftest import StartService
 from tests.support.owners import elsewhere
 from tests.support.people import CONFIG, document
@@ -46,6 +51,9 @@ REVOCATIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
 #: Operations that change nothing in the database, or need no login of anybody.
 STORES_NOTHING = {"postLogin", "startTaskq", "stopTaskq"}
 
+#: Operations with a body that every login may use.
+NEED_NO_ROLE = {"putPasswd", "postToken"}
+
 
 def operation_id(handler: object) -> str:
     """What the description calls a handler's operation."""
@@ -53,6 +61,11 @@ def operation_id(handler: object) -> str:
 
 
 WRITING = {operation_id(route.handler) for route in ROUTES if route.method != "GET"} - STORES_NOTHING
+
+
+#: Operations that no token may use.
+PERSONAL = {operation_id(route.handler) for route in ROUTES if route.guard is in_person} | {"putPasswd"}
+SYSTEM_ADMIN = [{"permission": "SystemAdmin", "params": None}]
 
 
 def insert_caller(connection: sqlite3.Connection) -> list[Any]:
@@ -76,21 +89,35 @@ def insert_caller(connection: sqlite3.Connection) -> list[Any]:
 
 def remove_caller(connection: sqlite3.Connection, sequences: list[Any]) -> None:
     """As if there had never been one: the examples name the IDs that a fresh service gives."""
+    connection.execute("DELETE FROM api_tokens WHERE user_id = ?", (CALLER,))
     for table in ("users", "domains", "roles"):
         connection.execute(f"DELETE FROM {table} WHERE id = ?", (CALLER,))
     connection.execute("DELETE FROM sqlite_sequence")
     connection.executemany("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", sequences)
 
 
+#: The same for the token of the caller.
+OF_TOKENS: dict[str, Callable[[sqlite3.Connection], object]] = {
+    "revoked": lambda connection: connection.execute("DELETE FROM api_tokens"),
+    "of somebody suspended": REVOCATIONS["suspended"],
+    "of somebody without a role": REVOCATIONS["without a role"],
+    "of somebody with a lesser role": REVOCATIONS["with a lesser role"],
+    "with a lesser scope": lambda connection: connection.execute("DELETE FROM api_token_permissions"),
+}
+
+
 @asynccontextmanager
-async def caller(service: Service) -> AsyncIterator[Api]:
-    """The API as the caller may use it; nothing stays of them."""
+async def caller(service: Service, *, by_token: bool = False) -> AsyncIterator[Api]:
+    """The API as the caller may use it, by a login or by a token; nothing stays of them."""
     database = service.context.database
     sequences = await database.write(insert_caller)
     account = await auth.select_account(database, CALLER)
     assert account is not None
     try:
-        token = service.context.tokens.issue(account)["grommunioAuthJwt"]
+        token = (await begin(service.context, account, LoginSource(b"", "-", shared=True), ""))["grommunioAuthJwt"]
+        if by_token:
+            given = {"name": "x", "readOnly": False, "networks": [], "permissions": SYSTEM_ADMIN}
+            token = (await create_token(service.context, given, CALLER, None))["token"]
         api = Api(service, {"Authorization": f"Bearer {token}"})
         await api.get("/profile")  # known in memory from now on
         yield api
@@ -106,7 +133,7 @@ def dump(connection: sqlite3.Connection) -> list[Any]:
     return [
         (table, row)
         for (table,) in tables
-        if table not in ("auth_generation", "sqlite_schema", "sqlite_sequence")
+        if table not in ("api_token_permissions", "auth_generation", "sqlite_schema", "sqlite_sequence")
         for row in connection.execute(f'SELECT * FROM "{table}"')
         if CALLER not in row
     ]
@@ -135,10 +162,12 @@ def waiting(service: Service) -> int:
     return len(service.context.database._writes._waiting)
 
 
-async def overtaken(service: Service, revoke: Callable[[sqlite3.Connection], object], entry: dict[str, Any]) -> int:
+async def overtaken(
+    service: Service, revoke: Callable[[sqlite3.Connection], object], entry: dict[str, Any], *, by_token: bool = False
+) -> int:
     """The status of a call whose write waits behind the revocation."""
     database = service.context.database
-    async with caller(service) as api:
+    async with caller(service, by_token=by_token) as api:
         before = await database.read(dump)
         async with busy_writer(service):
             revoking = asyncio.ensure_future(database.write(revoke))
@@ -152,10 +181,12 @@ async def overtaken(service: Service, revoke: Callable[[sqlite3.Connection], obj
     return answer.status
 
 
-async def half_sent(service: Service, revoke: Callable[[sqlite3.Connection], object], entry: dict[str, Any]) -> int:
+async def half_sent(
+    service: Service, revoke: Callable[[sqlite3.Connection], object], entry: dict[str, Any], *, by_token: bool = False
+) -> int:
     """The status of a call whose body is half here when the caller is revoked."""
     database = service.context.database
-    async with caller(service) as api:
+    async with caller(service, by_token=by_token) as api:
         before = await database.read(dump)
         body = json.dumps(entry["body"]).encode()
         head = [
@@ -183,6 +214,9 @@ async def prepare(service: Service, entry: dict[str, Any]) -> dict[str, Any]:
     if entry["operation"] == "cancelTask":
         task_id = await database.write(tasks.insert_task, "ldapSync", {}, 0, elsewhere(), 0, "2026-01-01 00:00:00")
         return {**entry, "at": f"/tasq/tasks/{task_id}/cancel"}
+    if entry["operation"] == "deleteSession":
+        row = SessionRow(SESSION_ID, 0, 0, 0, 0, 1 << 40, "", "")
+        await database.write(sessions.insert_session, row, 1000)
     return entry
 
 
@@ -204,8 +238,8 @@ async def test_writes_of_whoever_is_revoked_meanwhile(start_service: StartServic
             if entry["operation"] in WRITING - tried:
                 tried.add(entry["operation"])
                 for attack in (overtaken, half_sent) if entry.get("body") is not None else (overtaken,):
-                    if (attack, entry["operation"], kind) == (half_sent, "putPasswd", "with a lesser role"):
-                        continue  # it takes no role, and they are let in once: when the body is here
+                    if attack is half_sent and entry["operation"] in NEED_NO_ROLE and kind == "with a lesser role":
+                        continue  # they are let in by what they may do when the body is here
                     status = await attack(service, REVOCATIONS[kind], entry)
                     assert status in (401, 403), (attack.__name__, entry["operation"])
             if entry["operation"] not in STORES_NOTHING:
@@ -213,6 +247,53 @@ async def test_writes_of_whoever_is_revoked_meanwhile(start_service: StartServic
                 answer = await admin.call(method_of(entry["operation"]), entry["at"], **content_of(entry))
                 assert answer.status == entry["status"], (entry["operation"], answer.body)
     assert tried == WRITING
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("kind", OF_TOKENS)
+async def test_writes_by_a_token_that_is_revoked_meanwhile(
+    start_service: StartService, tmp_path: Path, kind: str
+) -> None:
+    """The same for tokens: revoked, or because its owner may do less, or because its scope has lost something."""
+    service = await start_service(database=str(tmp_path / "postroom.sqlite3"), service_networks=())
+    tried: set[str] = set()
+    with Slapd() as directory:
+        directory.add(ANNA)
+        for example in load():
+            entry = json.loads(json.dumps(example).replace(SERVER, directory.url))
+            if entry["status"] >= 300 or method_of(entry["operation"]) == "GET":
+                continue
+            entry = await prepare(service, entry)
+            if entry["operation"] in WRITING - PERSONAL - tried:
+                tried.add(entry["operation"])
+                for attack in (overtaken, half_sent) if entry.get("body") is not None else (overtaken,):
+                    status = await attack(service, OF_TOKENS[kind], entry, by_token=True)
+                    assert status in (401, 403), (attack.__name__, entry["operation"])
+            if entry["operation"] not in STORES_NOTHING:
+                admin = await service.login("admin", ADMIN_PASSWORD)
+                answer = await admin.call(method_of(entry["operation"]), entry["at"], **content_of(entry))
+                assert answer.status == entry["status"], (entry["operation"], answer.body)
+    assert tried == WRITING - PERSONAL
+
+
+@pytest.mark.slapd
+@pytest.mark.parametrize("kind", OF_TOKENS)
+async def test_tasks_by_a_token_that_is_revoked_meanwhile(service: Service, admin: Api, kind: str) -> None:
+    """A task that was started by a token does no more than the token may do at each moment."""
+    with Slapd() as directory:
+        directory.add(ANNA)
+        await admin.put(CONFIG, document(directory))
+        domain = await admin.make_domain("example.com")
+        async with caller(service, by_token=True) as api:
+            await admin.call("POST", "/tasq/stop")
+            started = await api.call("POST", f"/domains/{domain}/ldap/downsync?import=true&timeout=0")
+            await service.context.database.write(OF_TOKENS[kind])
+            await admin.call("POST", "/tasq/start")
+            with suppress(ForbiddenError):
+                await service.context.tasks.wait(started.body["taskID"])
+            task = await admin.get(f"/tasq/tasks/{started.body['taskID']}")
+        people = await admin.get(f"/domains/{domain}/users")
+    assert (task["state"], people["count"]) == (tasks.ERROR, 0)
 
 
 @pytest.mark.slapd

@@ -40,7 +40,13 @@ VOLATILE: Final[dict[str, Any]] = {
     "schema": 1,
     "engine": "SQLite 3.53.4",
     "requestID": "5f0c9d3ab1e84c27",
+    "expires": "2027-07-01 09:10:00",
+    "lastUsed": "2026-07-01 09:15:00",
+    "token": "postroom_kQ3v7yT0wM5rX2nB8cZ1aL6sD9fG4hJpKuEiOyAqRtU",
+    "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
 }
+#: Stands for the ID of a login.
+SESSION_ID: Final = "8d1f2c7a90b34e5f8d1f2c7a90b34e5f"
 #: Stands for the current UNIX time.
 _NOW: Final = 1785661200
 SERVER: Final = "ldap://directory.example.com"
@@ -144,6 +150,8 @@ def _steady(value: Any) -> Any:
         return [_steady(each) for each in value]
     if isinstance(value, int) and abs(value - time.time()) < 3600:
         return _NOW
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32}", value):
+        return SESSION_ID
     if isinstance(value, dict):
         return {name: VOLATILE[name] if name in VOLATILE and each is not None else _steady(each)
                 for name, each in value.items()}  # fmt: skip

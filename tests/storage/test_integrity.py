@@ -13,7 +13,7 @@ pytestmark = pytest.mark.sqlite
 #: Unique indexes that no input can offend: whoever writes there replaces what there is, or makes the number itself.
 INTERNAL = {
     "settings.name", "create_defaults.domain_id", "devices.user_id", "due_resyncs.user_id", "task_items.task_id",
-    "display_type_counts.domain_id", "index 'ldap_configs_by_org'",
+    "display_type_counts.domain_id", "api_tokens.hash", "sessions.session_id", "index 'ldap_configs_by_org'",
 }  # fmt: skip
 
 PREPARED = """

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.postgresql
 
 #: The tables that triggers change; search_due and auth_generation are looked at by themselves.
 TABLES = ("domains", "users", "addresses", "grants", "user_roles", "role_permissions", "properties", "fetchmail",
-          "display_type_counts")  # fmt: skip
+          "display_type_counts", "api_tokens", "api_token_permissions", "sessions", "tasks")  # fmt: skip
 
 #: PostgreSQL needs no trigger for it: the search row refers to its user.
 ONLY_SQLITE = {"search_user_delete"}
@@ -31,6 +31,11 @@ FETCHMAIL = """
     INSERT INTO fetchmail (id, user_id, mailbox, active, src_server, src_auth, src_user, src_folder, fetchall, keep,
                            protocol, use_ssl, ssl_cert_check, date, src_password)
     VALUES (1, 1, '', 1, '', '', '', '', 0, 0, '', 0, 0, '',"""
+
+TOKEN = "INSERT INTO api_tokens (id, user_id, name, hash, scoped, read_only, networks, created) VALUES"
+SESSION = """
+    INSERT INTO sessions (session_id, user_id, epoch, created, last_used, expires, source, user_agent) VALUES
+"""
 
 STATEMENTS = [
     "INSERT INTO orgs (id, name, key) VALUES (1, 'Firm', 'firm')",
@@ -108,6 +113,19 @@ STATEMENTS = [
     "DELETE FROM user_roles WHERE user_id = 1",
     "DELETE FROM user_roles WHERE user_id = 2",
     "DELETE FROM roles WHERE id = 1",
+    f"{TOKEN} (1, 2, 'a', '{'1' * 64}', 1, 0, '[]', 0), (2, 7, 'b', '{'2' * 64}', 1, 0, '[]', 0)",
+    f"{TOKEN} (3, 2, 'c', '{'3' * 64}', 0, 0, '[]', 0)",
+    "INSERT INTO tasks (id, token_id, command, params, pid, created, updated) VALUES (1, 1, 'x', '{}', 1, '', '')",
+    """INSERT INTO api_token_permissions (id, token_id, permission, domain_id)
+       VALUES (1, 1, 'DomainAdmin', 2), (2, 1, 'DomainAdmin', 1), (3, 2, 'SystemAdmin', NULL)""",
+    "UPDATE api_tokens SET last_used = 1, last_source = 'x' WHERE id = 1",
+    "UPDATE api_tokens SET expires = 1 WHERE id = 1",
+    "DELETE FROM api_token_permissions WHERE id = 1",
+    "DELETE FROM api_tokens WHERE id = 1",
+    "DELETE FROM api_tokens WHERE id = 3",
+    f"{SESSION} ('{'1' * 32}', 2, 0, 0, 0, 1, '', ''), ('{'2' * 32}', 7, 0, 0, 0, 1, '', '')",
+    f"UPDATE sessions SET last_used = 1, expires = 2 WHERE session_id = '{'1' * 32}'",
+    f"DELETE FROM sessions WHERE session_id = '{'1' * 32}'",
     "UPDATE users SET username = 'u2b' WHERE id = 2",
     "UPDATE users SET token_epoch = token_epoch + 1, kept_session = 's', kept_epoch = 9, password = 'x' WHERE id = 2",
     "UPDATE users SET ldap_id = 'o' WHERE id = 2",

@@ -6,15 +6,18 @@ the service does, which may be wrong: read each line that has changed.
 
 import asyncio
 import itertools
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from postroom.app.config import Config
 from postroom.app.routes import ROUTES
-from postroom.storage import tasks
+from postroom.storage import api_tokens, sessions, tasks
+from postroom.storage.api_tokens import NewToken
+from postroom.storage.sessions import SessionRow
 from tests.support.bulk import text_of
 from tests.support.owners import elsewhere
 from tests.support.service import ADMIN_PASSWORD, NDJSON, USER_PASSWORD, Answer, Api, Service
@@ -102,6 +105,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "PUT /defaults/createParams/{domainID}": {},
     "PATCH /defaults/createParams/{domainID}": {"user": {"smtp": True}},
     "PUT /domains/{domainID}/disabledPlugins": [],
+    "POST /tokens": {"name": "made"},
 }
 #: Operations that take lines: their body is the only one.
 LINES: Final = frozenset({"POST /domains/{domainID}/users/bulk"})
@@ -134,8 +138,10 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, role: str) -> AsyncIterator["World"]:
-        """A fresh world, with a caller of this role."""
+    async def of(cls, role: str, token: Mapping[str, Any] | None = None) -> AsyncIterator["World"]:
+        """A fresh world, with a caller of this role; or by such a token of a system administrator, limited to the role
+        unless the token is for all that its owner may do.
+        """
         networks = Config().service_networks if role == "local" else ()
         config = Config(
             database=":memory:",
@@ -154,7 +160,10 @@ class World:
             }
             users = {place: await admin.make_user(domain, "user") for place, domain in domains.items()}
             users["none"] = {"ID": NOBODY, "username": "user@none.example"}
-            caller, callers_id = await _log_in(service, role, domains["own"], orgs["own"])
+            if token is None:
+                caller, callers_id = await _log_in(service, role, domains["own"], orgs["own"])
+            else:
+                caller, callers_id = await _take_token(service, token, _scope(role, domains["own"], orgs["own"]))
             yield cls(service, admin, caller, callers_id, {**domains, "none": NOBODY}, orgs, users)
 
     async def ask(self, operation: str, place: str) -> Answer:
@@ -185,10 +194,13 @@ class World:
         one = self.orgs[place]
         if path.startswith("/tasq/"):
             one = await self._task(place)
+        elif path.startswith("/tokens/"):
+            one = await self._token(place)
         elif path.startswith("/system/roles"):
             one = NOBODY if place == "none" else (await self.admin.post("/system/roles", self._role()))["ID"]
         return {
             "domainID": domain, "userID": user["ID"], "username": user["username"], "ID": one, "deviceID": "phone",
+            "sessionID": await self._session(place) if "{sessionID}" in path else "",
             "domain": domain, "org": self.orgs[place], "user": self.users[place]["username"], "n": next(_NEW_NUMBERS),
         }  # fmt: skip
 
@@ -209,6 +221,24 @@ class World:
         task_id = await database.write(lambda it: tasks.insert_task(it, "ldapSync", {}, owner, elsewhere(), 0, now))
         return int(task_id)
 
+    async def _token(self, place: str) -> int:
+        """A token of the caller, of a user of a foreign domain, or none."""
+        if place == "none":
+            return NOBODY
+        owner = self.callers_id if place == "own" else self.users[place]["ID"]
+        new = NewToken(owner, "made", secrets.token_hex(32), read_only=False, networks=(), created=1, expires=None,
+                       permissions=None)  # fmt: skip
+        return int(await self.service.context.database.write(api_tokens.insert_token, new))
+
+    async def _session(self, place: str) -> str:
+        """Another login of the caller, one of a user of a foreign domain, or none."""
+        row = SessionRow(secrets.token_hex(16), self.callers_id, 0, 1, 1, 1 << 40, "", "")
+        if place != "own":
+            row = replace(row, user_id=self.users["foreign"]["ID"])
+        if place != "none":
+            await self.service.context.database.write(sessions.insert_session, row, 9)
+        return row.id
+
 
 async def _log_in(service: Service, role: str, domain_id: int, org_id: int) -> tuple[Api, int]:
     """(the caller, their ID)."""
@@ -219,6 +249,19 @@ async def _log_in(service: Service, role: str, domain_id: int, org_id: int) -> t
     permissions = [(name, {what: about[what]} if what else {}) for name, what in held]
     caller = await service.login_with(domain_id, *permissions)
     return caller, await _callers_id(service, domain_id)
+
+
+async def _take_token(service: Service, token: Mapping[str, Any], scope: Sequence[Any]) -> tuple[Api, int]:
+    """(the caller by a token of a system administrator in a domain of their own, the ID of that owner)."""
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    owner = await service.login_with(await admin.make_domain("staff.example"), ("SystemAdmin", {}))
+    made = await owner.post("/tokens", {"name": "walker", "permissions": scope, **token})
+    return Api(service, {"Authorization": f"Bearer {made['token']}"}), made["owner"]["ID"]
+
+
+def _scope(role: str, domain_id: int, org_id: int) -> list[dict[str, Any]]:
+    about = {"domain_id": domain_id, "org_id": org_id}
+    return [{"permission": name, "params": about[what] if what else None} for name, what in CALLERS[role] or ()]
 
 
 async def _callers_id(service: Service, domain_id: int) -> int:
@@ -241,14 +284,14 @@ def removes_ground(operation: str) -> bool:
     return operation.startswith(("DELETE /system/domains", "DELETE /system/orgs"))
 
 
-async def play(role: str) -> dict[str, str]:
-    """Operation -> its statuses at each place, for one caller."""
+async def play(role: str, token: Mapping[str, Any] | None = None) -> dict[str, str]:
+    """Operation -> its statuses at each place, for one caller, perhaps by a token."""
     found: dict[str, list[str]] = {operation: [] for operation in operations()}
     # Each of them begins with a fresh service, in which nothing has been removed.
     rounds = [[each for each in aims() if not removes_ground(each[0])]]
     rounds += [[each] for each in aims() if removes_ground(each[0])]
     while rounds:
-        async with World.of(role) as world:
+        async with World.of(role, token) as world:
             while rounds:
                 for operation, place in rounds.pop(0):
                     answer = await world.ask(operation, place)
@@ -270,6 +313,8 @@ def places(operation: str) -> Sequence[str]:
         return PLACES[:1]
     if path.startswith("/system/roles"):
         return ("own", "none")
+    if "{sessionID}" in path:
+        return ("own", "foreign", "none")
     return ("own", "foreign", "none") if path.startswith("/tasq/") or "{ID}" in path or "{org}" in path else PLACES
 
 

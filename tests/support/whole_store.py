@@ -34,7 +34,7 @@ PROPERTIES: Final = {
 #: What is not about the store, or tells about the machine.
 _ELSEWHERE: Final = (
     "/status", "/about", "/openapi.json", "/tasq/status", "/chkFormat", "/domains/ldap", "/system/dashboard",
-    "/domains/{domainID}/dnsCheck", "/profile",
+    "/domains/{domainID}/dnsCheck", "/profile", "/sessions",
 )  # fmt: skip
 _LISTS: Final = (
     "/domains/1/users?level=2&sort=username,desc",
@@ -65,6 +65,7 @@ async def fill(service: Service, admin: Api) -> None:
     await admin.patch(f"/defaults/createParams/{one}", {"user": {"lang": "de_DE"}})
     await admin.put(f"/domains/{one}/disabledPlugins", ["chat"])
     await _fill_domain(admin, one, two)
+    await _add_tokens(admin, 1, one, org)
     await service.context.database.write(_add_syncs)
     await _delete_last(admin, one)
 
@@ -102,6 +103,17 @@ async def _fill_domain(admin: Api, one: int, two: int) -> None:
             "users": [jane["ID"]],
         },
     )
+
+
+async def _add_tokens(admin: Api, owner: int, domain: int, org: int) -> None:
+    """Tokens of every kind; the last one is revoked again."""
+    scope = [{"permission": "DomainAdmin", "params": domain}]
+    await admin.post("/tokens", {"name": "all", "expires": None})
+    await admin.post("/tokens", {"name": "Grüße", "owner": owner, "permissions": scope, "networks": ["192.0.2.7/24"]})
+    scope = [{"permission": "OrgAdmin", "params": org}, {"permission": "DomainPurge", "params": "*"}]
+    await admin.post("/tokens", {"name": "reader", "permissions": scope, "readOnly": True})
+    last = await admin.post("/tokens", {"name": "gone", "permissions": scope})
+    await admin.delete(f"/tokens/{last['ID']}")
 
 
 def _add_syncs(connection: Any) -> None:

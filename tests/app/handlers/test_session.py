@@ -151,7 +151,9 @@ async def test_no_login_no_access(service: Service, headers: dict[str, str]) -> 
 async def test_forged_tokens(service: Service) -> None:
     """Tokens without a signature, with another key, of another user or from the past do not count."""
     now = int(time.time())
-    good = {"sub": "0", "epoch": 0, "iat": now, "exp": now + 100}
+    await service.login("admin", ADMIN_PASSWORD)
+    ((session_id,),) = await service.context.database.fetch_all("SELECT session_id FROM sessions")
+    good = {"sub": "0", "epoch": 0, "sid": session_id, "iat": now, "exp": now + 100}
     key = await service.context.database.read(auth.find_token_key)
     forged = [
         jwt.encode(good, "another key of thirty-two characters and more", "HS256"),
@@ -160,7 +162,9 @@ async def test_forged_tokens(service: Service) -> None:
         jwt.encode({**good, "sub": "999"}, key, "HS256"),
         jwt.encode({**good, "epoch": 1}, key, "HS256"),
         jwt.encode({**good, "sub": "x"}, key, "HS256"),
-        jwt.encode({"sub": "0", "epoch": 0}, key, "HS256"),
+        jwt.encode({"sub": "0", "epoch": 0, "sid": session_id}, key, "HS256"),
+        jwt.encode({**good, "sid": "0" * 32}, key, "HS256"),
+        jwt.encode({"sub": "0", "epoch": 0, "exp": now + 100}, key, "HS256"),
     ]
     await Api(service, {"Authorization": f"Bearer {jwt.encode(good, key, 'HS256')}"}).get("/profile")
     for token in forged:
