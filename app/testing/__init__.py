@@ -9,6 +9,7 @@
 from postroom.testing.blocking import BlockingClient, BlockingServer, running_in_thread
 from postroom.testing.client import Answer, Client, RefusedError
 from postroom.testing.errors import HarnessError, SeedError
+from postroom.testing.journal import Journal, Request
 from postroom.testing.passwords import PASSWORD
 from postroom.testing.seeds import Seed
 from postroom.testing.server import Server, running
@@ -20,7 +21,9 @@ __all__ = [
     "BlockingServer",
     "Client",
     "HarnessError",
+    "Journal",
     "RefusedError",
+    "Request",
     "Seed",
     "SeedError",
     "Server",

@@ -94,6 +94,8 @@ class BlockingServer:
         self.url = server.url
         #: A client with the login of the administrator.
         self.admin = BlockingClient(server.admin)
+        #: What it was asked.
+        self.requests = server.requests
 
     def login(self, user: str, password: str | None = None) -> BlockingClient:
         """A client with the login of a user; Server.login() says more."""

@@ -25,6 +25,7 @@ from postroom.storage.ephemeral import Image, image_of
 from postroom.testing.client import Client
 from postroom.testing.errors import HarnessError
 from postroom.testing.images import beginning
+from postroom.testing.journal import Journal
 from postroom.testing.passwords import CheapPasswords
 from postroom.testing.seeds import ReadSeed, Seed
 from postroom.testing.settings import settings_of
@@ -61,6 +62,9 @@ class Server:
         self._images = {_SEED: image}
         self._names = (f"snapshot {number}" for number in itertools.count(1))
         self._app = make_app(config)
+        #: What it was asked.
+        self.requests = Journal()
+        self._app.on_response_prepare.append(self.requests.note)
         self._runner = make_runner(self._app, _CUT_OFF)
         #: The parts that serve now.
         self._parts = AsyncExitStack()
@@ -134,11 +138,12 @@ class Server:
         return Client(self._session, self._token_of(account))
 
     async def reset(self) -> None:
-        """Goes back to the beginning: everything stored since then is gone, and all logins have ended.
+        """Goes back to the beginning: everything stored or asked since then is gone, and all logins have ended.
 
         Connections stay open. Requests and tasks that are still under way find a closed database.
         """
         await self._go_back(_SEED)
+        self.requests.clear()
 
     async def snapshot(self, name: str | None = None) -> str:
         """Keeps what is stored now under a name (None: a new one), and returns the name."""

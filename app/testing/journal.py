@@ -1,0 +1,186 @@
+"""What a server was asked."""
+
+import asyncio
+import difflib
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, overload
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import web
+
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.web.keys import CALLER
+from postroom.testing.errors import HarnessError
+
+#: Most requests that are kept: the latest.
+_MOST: Final = 10_000
+#: Bytes of the longest body that is kept.
+_LONGEST: Final = 64 * 1024
+#: Fields whose values are not kept.
+_SECRET: Final = re.compile(r"pass|secret|token|jwt|csrf|hash|^old$|^new$", re.IGNORECASE)
+MASKED: Final = "***"
+
+#: (method, path of the route) -> ID of the operation.
+_OPERATIONS: Final[dict[tuple[str, str], str]] = {
+    (route.method, BASE + route.path): vars(route.handler)["__apispec__"]["operationId"] for route in ROUTES
+}
+_IDS: Final = frozenset(_OPERATIONS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that has been answered."""
+
+    #: The operation ID of the description; None where the path or the method is unknown.
+    operation: str | None
+    method: str
+    #: With the query, as it arrived.
+    path: str
+    #: The username; None without a login.
+    caller: str | None
+    #: Parsed JSON or form, with passwords and tokens masked. None when there was none, when it was not read as a whole,
+    #: and when it was long.
+    body: Any
+    status: int
+    moment: datetime
+    #: From the head of the request to the head of the response.
+    seconds: float
+
+    def __str__(self) -> str:
+        body = "" if self.body is None else f" {orjson.dumps(self.body).decode()}"
+        who = self.caller or "without a login"
+        return f"{self.status} {self.method} {self.path} ({self.operation}, {who}, {self.seconds * 1000:.1f} ms){body}"
+
+
+class Journal(Sequence[Request]):
+    """The requests since the last reset, in the order of their answers."""
+
+    def __init__(self) -> None:
+        self._requests: deque[Request] = deque(maxlen=_MOST)
+
+    async def note(self, request: web.Request, response: web.StreamResponse) -> None:
+        """For `on_response_prepare`."""
+        resource = request.match_info.route.resource
+        path = resource.canonical if resource is not None else ""
+        began: float = request.protocol.began  # type: ignore[attr-defined]
+        self._requests.append(
+            Request(
+                _OPERATIONS.get((request.method, path)),
+                request.method,
+                request.path_qs,
+                request[CALLER].username if CALLER in request else None,
+                await _body_of(request),
+                response.status,
+                datetime.now(UTC),
+                asyncio.get_running_loop().time() - began,
+            )
+        )
+
+    def clear(self) -> None:
+        """Forgets all of them."""
+        self._requests.clear()
+
+    @overload
+    def __getitem__(self, index: int) -> Request: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Request]: ...
+    def __getitem__(self, index: int | slice) -> Request | list[Request]:
+        return list(self._requests)[index]
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    def __iter__(self) -> Iterator[Request]:
+        # A copy, because the server may be on another thread.
+        return iter(list(self._requests))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self)) or "none"
+
+    def of(self, operation: str) -> list[Request]:
+        """Those for one operation, by its ID in the description. Raises HarnessError for an unknown one."""
+        if operation not in _IDS:
+            close = difflib.get_close_matches(operation, _IDS, 1)
+            hint = f"; do you mean {close[0]}?" if close else ": the description has the IDs"
+            raise HarnessError(f"There is no operation {operation!r}{hint}")
+        return [request for request in self if request.operation == operation]
+
+    def assert_called(
+        self,
+        operation: str,
+        *,
+        times: int | None = None,
+        body: Any = None,
+        caller: str | None = None,
+        status: int | None = None,
+    ) -> None:
+        """Raises AssertionError unless there was such a request: at least one, or exactly `times`.
+
+        `body`: fields that it had, among others.
+        """
+        found = [
+            request
+            for request in self.of(operation)
+            if (body is None or _contains(request.body, body))
+            and (caller is None or request.caller == caller)
+            and (status is None or request.status == status)
+        ]
+        if len(found) != times if times is not None else not found:
+            asked = {"body": body, "caller": caller, "status": status}
+            given = "".join(f", {name}={value!r}" for name, value in asked.items() if value is not None)
+            wanted = "at least once" if times is None else f"{times} times"
+            raise AssertionError(f"{operation}{given}: wanted {wanted}, found {len(found)}. All requests:\n{self}")
+
+    def assert_only(self, *operations: str) -> None:
+        """Raises AssertionError when there were requests for anything else."""
+        for operation in operations:
+            self.of(operation)
+        others = [str(request) for request in self if request.operation not in operations]
+        if others:
+            raise AssertionError("Unexpected requests:\n" + "\n".join(others))
+
+    def assert_order(self, *operations: str) -> None:
+        """Raises AssertionError unless these came in this order, whatever came in between."""
+        for operation in operations:
+            self.of(operation)
+        made = iter([request.operation for request in self])
+        for operation in operations:
+            if operation not in made:
+                raise AssertionError(f"Not in the order {', '.join(operations)}. All requests:\n{self}")
+
+
+def _contains(body: Any, wanted: Any) -> bool:
+    """Whether the body has everything that is wanted, at the same places."""
+    if isinstance(wanted, Mapping) and isinstance(body, Mapping):
+        return all(name in body and _contains(body[name], value) for name, value in wanted.items())
+    return bool(body == wanted)
+
+
+async def _body_of(request: web.Request) -> Any:
+    # Only what has been read: the rest may never come.
+    if not request.body_exists or not request.content.at_eof() or request.content.exception() is not None:
+        return None
+    raw = await request.read()
+    if not raw or len(raw) > _LONGEST:
+        return None
+    if request.content_type == "application/x-www-form-urlencoded":
+        return _masked(dict(parse_qsl(raw.decode("utf-8", "replace"))))
+    try:
+        return _masked(orjson.loads(raw))
+    except ValueError:
+        # It cannot be masked.
+        return f"({len(raw)} bytes that are no JSON)"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: MASKED if isinstance(inner, str) and _SECRET.search(name) else _masked(inner)
+            for name, inner in value.items()
+        }
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value
