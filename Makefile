@@ -83,7 +83,7 @@ lint: install
 types: install
 	@mkdir -p .typing/postroom
 	@for package in app schemas storage; do ln -sfn ../../$$package .typing/postroom/$$package; done
-	@ln -sfn ../../app/testing .typing/postroom/testing
+	@for package in testing pytest_plugin; do ln -sfn ../../app/$$package .typing/postroom/$$package; done
 	MYPYPATH=.typing $(BIN)/mypy -p postroom
 	MYPYPATH=.typing $(BIN)/mypy tests
 

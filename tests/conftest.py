@@ -19,6 +19,9 @@ from tests.support.cheap import choose_prices
 from tests.support.postgresql import PostgreSQL, schema
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
+#: A project of its own; tests/test_pytest_plugin.py runs its tests.
+collect_ignore = ["client_project"]
+
 # The same examples in every run and no deadline, because a busy machine is not a failure.
 settings.register_profile("postroom", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("postroom")

@@ -17,6 +17,14 @@ import postroom.testing
 print(time.perf_counter() - began)
 """
 
+_PLUGIN: Final = """
+import time
+import pytest
+began = time.perf_counter()
+import postroom.pytest_plugin
+print((time.perf_counter() - began) * 1000)
+"""
+
 _START: Final = """
 import asyncio, statistics, time
 from postroom.testing import running
@@ -86,6 +94,7 @@ asyncio.run(main())
 #: (name, what, unit, the program that prints it, goal); docs/testing.md shows the goals.
 GOALS: Final = [
     ("harness-import", "import of postroom.testing", "s", _IMPORT, 0.5),
+    ("harness-plugin", "the plugin of pytest, unused", "ms", _PLUGIN, 100),
     ("harness-start", "running() until its first answer", "ms", _START, 30),
     ("harness-reset", "back to 1,000 users", "ms", _RESET, 10),
     ("harness-many", "resident with 50 servers", "MiB", _MANY % "process.memory_info().rss / 2**20", 250),

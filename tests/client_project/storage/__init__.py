@@ -1,0 +1,5 @@
+"""Where the client remembers users."""
+
+from schemas import User
+
+remembered: list[User] = []
