@@ -48,6 +48,7 @@ async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: b
     prepare_file(path, create=create)
     claim = Claim(path, in_memory=path == IN_MEMORY)
     keyring = Keyring(key_file or (f"{path}.key" if path != IN_MEMORY else None))
+    there = identity_of(path)
     try:
         connections, raw = await connect(path, keyring, 2 + READERS, create=create, unlock=unlock)
         generation = Generation(await connections[0].run(find_auth_generation))
@@ -61,7 +62,7 @@ async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: b
         look_ups=connections[1],
         keyed_reads=connections[2],
         searches=Searches(readers, search_timeout),
-        place=Presence(path),
+        place=Presence(path, there),
         generation=generation,
         run_reads=partial(look_and_read, generation=generation),
         matching=matching,

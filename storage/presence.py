@@ -19,13 +19,16 @@ Identity = tuple[int, int] | None
 class Presence:
     """The files of a database that has just been opened, and what their paths lead to afterwards."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, opened: Identity = None) -> None:
+        """`opened`: the file that was there before it was opened; a restore may have replaced it meanwhile."""
         self._path = os.path.abspath(path)  # noqa: PTH100 - as text: this is looked at with each commit
         self._lock = threading.Lock()
         #: Why the database cannot be used; None while it is where it was.
         self.lost: str | None = None
         names = () if path == IN_MEMORY else (self._path, f"{self._path}-wal", f"{self._path}-shm")
         self._opened = [(name, identity) for name in names if (identity := identity_of(name)) is not None]
+        if opened is not None and self._opened:
+            self._opened[0] = (self._path, opened)
 
     def look(self) -> None:
         """Looks again, from any thread. Raises LostDatabaseError; files that are back in their places are fine."""

@@ -6,6 +6,7 @@ import glob
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 from typing import Final, Self
 
@@ -79,8 +80,7 @@ class Present:
 
         A whole database is in one file by now. One that is damaged may have a log, which would spoil the new one.
         """
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        kept = self._path.with_name(f"{self._path.name}.before-{stamp}")
+        kept = _free_name(self._path)
         os.link(self._path, kept)
         for each in _BESIDE:
             remaining = Path(f"{self._path}{each}")
@@ -127,5 +127,17 @@ def _in_use(path: Path) -> DatabaseError:
 def _forget_second_names(path: Path) -> None:
     """Removes the names that a restore had given to the present database when it was killed."""
     for kept in path.parent.glob(f"{glob.escape(path.name)}.before-*"):
-        if kept.is_file() and not kept.is_symlink() and kept.samefile(path):
-            kept.unlink()
+        if not kept.is_symlink() and kept.samefile(path) and not _has_more(kept, path):
+            for each in ("", *_BESIDE):
+                Path(f"{kept}{each}").unlink(missing_ok=True)
+
+
+def _has_more(kept: Path, path: Path) -> bool:
+    """Whether something stands beside the one name that is no longer beside the other."""
+    return any(Path(f"{kept}{each}").exists() and not Path(f"{path}{each}").exists() for each in _BESIDE)
+
+
+def _free_name(path: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    names = (path.with_name(f"{path.name}.before-{stamp}{more}") for more in chain([""], map("-{}".format, count(2))))
+    return next(name for name in names if not os.path.lexists(name))
