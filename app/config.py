@@ -113,6 +113,12 @@ def load_config(options: Mapping[str, object] | None = None, environ: Mapping[st
     return config
 
 
+def list_unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The names in the environment that look like settings and are none."""
+    known = {PREFIX + setting.name.upper() for setting in fields(Config)} | {f"{PREFIX}DATABASE_FILE"}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+
 def _with_database_of_file(environ: Mapping[str, str]) -> Mapping[str, str]:
     """The environment, with POSTROOM_DATABASE as the file has it that POSTROOM_DATABASE_FILE names."""
     path = environ.get(f"{PREFIX}DATABASE_FILE")

@@ -81,11 +81,16 @@ async def select_ldap_configs_of_name(database: Database, domainname: str | None
 
 def _list_of_name(connection: Connection, domainname: str | None) -> list[LdapConfigRow]:
     if domainname is None:
-        rows = connection.execute("SELECT org_id, document, bind_pass FROM ldap_configs ORDER BY id")
-        return [_opened(connection, *row) for row in rows]
+        return [row for _, row in list_ldap_configs(connection)]
     domain = connection.execute("SELECT org_id FROM domains WHERE domainname = ?", (domainname,)).fetchone()
     found = _find_effective_ldap_config(connection, domain[0] if domain else None)
     return [] if found is None else [found]
+
+
+def list_ldap_configs(connection: Connection) -> list[tuple[int | None, LdapConfigRow]]:
+    """All configurations, each with its organisation; None: for all that have none of their own."""
+    rows = connection.execute("SELECT org_id, document, bind_pass FROM ldap_configs ORDER BY id").fetchall()
+    return [(row[0], _opened(connection, *row)) for row in rows]
 
 
 async def select_configured_orgs(database: Database) -> frozenset[int]:

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app.cli import backup, key, ldap, migrate, move, restore
+from postroom.app.cli import backup, doctor, key, ldap, migrate, move, restore
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -18,6 +18,7 @@ Examples:
   postroom backup --help       take backups while the service runs, and look whether they can be restored
   postroom restore --help      put a backup in the place of the database
   postroom migrate --help      look at an upgrade of the database, or do it before the service starts
+  postroom doctor              examine the database, its files and the machine
   postroom key --help          replace the key of the stored secrets
   postroom move --help         move everything into another database, also into PostgreSQL
   postroom ldap --help         try the directory, compare, and update users from it
@@ -35,6 +36,7 @@ app.add_typer(backup.app)
 app.add_typer(key.app)
 app.add_typer(ldap.app)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
+app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("move", help=move.HELP)(move.move)
 app.command("restore", help=restore.HELP)(restore.restore)
 

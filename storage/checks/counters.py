@@ -35,7 +35,13 @@ def _recount_display_types(connection: Connection) -> None:
 
 
 def _copy_domains(connection: Connection) -> None:
-    connection.execute(f"UPDATE properties SET domain_id = {_OF_USER} WHERE domain_id IS DISTINCT FROM {_OF_USER}")
+    connection.execute(
+        f"""
+        UPDATE properties SET domain_id = {_OF_USER}
+         WHERE id IN (SELECT p.id FROM properties p JOIN users u ON u.id = p.user_id
+                       WHERE p.domain_id IS DISTINCT FROM u.domain_id)
+        """
+    )
 
 
 CHECKS: Final = (

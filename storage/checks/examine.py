@@ -3,10 +3,12 @@
 It can be in use: nothing is written and nobody waits for this. Each check sees the state of one moment.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Final
 
-from postroom.storage.checks import access, bounds, counters, documents, names, secrets, sqlite
+from postroom.storage.checks import access, bounds, counters, documents, names, repairs, secrets, sqlite
 from postroom.storage.checks.findings import Check, Finding, State
 from postroom.storage.checks.snapshots import snapshot
 from postroom.storage.connections import IN_MEMORY
@@ -15,8 +17,10 @@ from postroom.storage.faults import DatabaseError, WrongDatabaseError
 from postroom.storage.keyring import Keyring
 from postroom.storage.urls import is_url
 
-#: What both engines promise.
-DATA: Final[Sequence[Check[Connection]]] = (
+Checks = Sequence[Check[Connection]]
+
+#: What is examined of both engines.
+DATA: Final[Checks] = (
     *names.CHECKS, *access.CHECKS, *counters.CHECKS, *documents.CHECKS, *bounds.CHECKS, *secrets.CHECKS
 )  # fmt: skip
 
@@ -24,42 +28,80 @@ DATA: Final[Sequence[Check[Connection]]] = (
 Report = Callable[[str, int, int], object]
 
 
-def examine(database: str, key_file: str | None, report: Report = lambda _name, _done, _all: None) -> list[Finding]:
-    """The findings of all checks of a file or of a PostgreSQL database, which is named by its URL.
+def examine(
+    database: str,
+    key_file: str | None,
+    report: Report = lambda _name, _done, _all: None,
+    *,
+    further: Checks = (),
+    repair: bool = False,
+) -> list[Finding]:
+    """The findings of all checks, and of `further` ones, of a file or of a PostgreSQL database, named by its URL.
 
-    The keys of stored secrets are in `key_file`, or else beside the file. A database of an older version is only
-    examined as far as SQLite can; a file that is damaged is a finding. Raises DatabaseError when there is no way to it,
-    WrongDatabaseError when it is of something else or of a newer version.
+    The keys of stored secrets are in `key_file`, or else beside the file. With `repair`, what can be repaired without
+    loss is repaired and examined again, unless the file is damaged.
+
+    Of an older version only the file is examined; a file that is damaged is a finding. Raises DatabaseError when there
+    is no way to the database, WrongDatabaseError when it is of something else or of a newer version.
     """
     if database == IN_MEMORY:
         raise WrongDatabaseError("A database in memory belongs to a single process, and cannot be examined")
-    keyring = Keyring(key_file or f"{database}.key")
-    if is_url(database):
-        from postroom.storage.postgresql import checks as postgresql
-
-        with postgresql.opened(database, keyring) as connection:
-            return _examined(connection, (*postgresql.CHECKS, *DATA), report)
     try:
-        with sqlite.opened(database, keyring) as connection:
-            if not sqlite.is_current(connection, database):
-                return [*_examined(connection, (sqlite.DAMAGE,), report), OLD]
-            return _examined(connection, (*sqlite.CHECKS, *DATA), report)
+        with _opened(database, key_file) as (connection, checks):
+            if checks is None:
+                return [_examined(connection, sqlite.DAMAGE), _OLD]
+            return _examined_in_turn(connection, (*checks, *further), report, (database, key_file) if repair else None)
     except DatabaseError as error:
         if error.__cause__ is None or not sqlite.is_damaged(error.__cause__):
             raise
         return [sqlite.DAMAGE.found([str(error)])]
 
 
-OLD: Final = Finding(
+_OLD: Final = Finding(
     "Database", "schema", State.WARNING, "The database is of an older version; only the file was examined",
     advice="The service brings it up to date when it starts",
 )  # fmt: skip
 
 
-def _examined(connection: Any, checks: Sequence[Check[Connection]], report: Report) -> list[Finding]:
-    findings = []
-    for done, check in enumerate(checks):
-        report(check.name, done, len(checks))
-        with snapshot(connection):
-            findings.append(check.examine(connection))
+@contextmanager
+def _opened(database: str, key_file: str | None) -> Iterator[tuple[Any, Checks | None]]:
+    """A connection that reads, and the checks; None: the database is of an older version."""
+    keyring = Keyring(key_file or f"{database}.key")
+    if is_url(database):
+        from postroom.storage.postgresql import checks as postgresql
+
+        with postgresql.opened(database, keyring) as server:
+            yield server, (*postgresql.CHECKS, *DATA, *postgresql.SEARCH)
+        return
+    with sqlite.opened(database, keyring) as file:
+        yield file, (*sqlite.CHECKS, *DATA, *sqlite.SEARCH) if sqlite.is_current(file, database) else None
+
+
+def _examined_in_turn(
+    connection: Any, checks: Checks, report: Report, repaired: tuple[str, str | None] | None
+) -> list[Finding]:
+    findings: list[Finding] = []
+    store: repairs.Store | None = None
+    with ExitStack() as stack:
+        for done, check in enumerate(checks):
+            report(check.name, done, len(checks))
+            finding = _examined(connection, check)
+            if check is sqlite.DAMAGE and finding.state is not State.OK:
+                # Whatever is written into a damaged file may destroy more.
+                repaired = None
+            if repaired is not None and check.repair is not None and finding.state is not State.OK:
+                store = store or stack.enter_context(repairs.opened(*repaired, partial(_reading, *repaired)))
+                finding = repairs.repaired(check, finding, store, partial(store.read, check.examine))
+            findings.append(finding)
     return findings
+
+
+@contextmanager
+def _reading(database: str, key_file: str | None) -> Iterator[Any]:
+    with _opened(database, key_file) as (connection, _):
+        yield connection
+
+
+def _examined(connection: Any, check: Check[Connection]) -> Finding:
+    with snapshot(connection):
+        return check.examine(connection)

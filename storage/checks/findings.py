@@ -42,6 +42,8 @@ class Finding:
     examples: tuple[str, ...] = ()
     #: What to do about it; "" when all is well.
     advice: str = ""
+    #: How many faults a repair has just removed.
+    repaired: int = 0
 
 
 class UnexaminedError(Exception):
@@ -56,7 +58,7 @@ class Check(Generic[T]):
     name: str
     #: What is true when all is well.
     promise: str
-    #: What follows the number of faults: "users without a username".
+    #: What is said of faults, with their number behind it: "users without a username".
     fault: str
     #: One text for each fault.
     find: Callable[[T], Iterable[str]]
@@ -69,7 +71,7 @@ class Check(Generic[T]):
         """Looks for faults. A database that fails meanwhile is one."""
         try:
             return self.found(self.find(subject))
-        except UnexaminedError as error:
+        except (UnexaminedError, OSError) as error:
             return Finding(self.group, self.name, State.WARNING, f"Not examined: {error}")
         except (EngineError, DatabaseError) as error:
             advice = "See what the check of the file says; if that has found nothing, run the command again"
@@ -81,14 +83,15 @@ class Check(Generic[T]):
         count, examples = _counted(faults)
         if not count:
             return Finding(self.group, self.name, State.OK, self.promise)
-        return Finding(self.group, self.name, self.state, f"{count:,} {self.fault}", count, examples, self.advice)
+        message = f"{self.fault[0].upper()}{self.fault[1:]}: {count:,}"
+        return Finding(self.group, self.name, self.state, message, count, examples, self.advice)
 
 
-def rows(sql: str) -> Callable[[Connection], Iterator[str]]:
+def rows(sql: str, *values: object) -> Callable[[Connection], Iterator[str]]:
     """Finds faults by a statement whose first column is a text for each."""
 
     def find(connection: Connection) -> Iterator[str]:
-        for row in connection.execute(sql):
+        for row in connection.execute(sql, values):
             yield str(row[0])
 
     return find

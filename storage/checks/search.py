@@ -11,7 +11,7 @@ from postroom.storage.engine import Connection
 from postroom.storage.spelling import NUMBERS
 from postroom.storage.user_search import ID_BITS, ROW_ID
 
-_GROUP: Final = "Search"
+GROUP: Final = "Search"
 #: Rows that are made anew in one transaction.
 _BATCH: Final = 1000
 
@@ -27,18 +27,15 @@ def checks(find_rows: FindRows, empty: Callable[[Any], object]) -> tuple[Check[C
             yield f"user {row_id & ID_BITS}"
 
     def remake(store: Store) -> None:
-        wrong = store.read(lambda connection: list(find_rows(connection)))
-        for some in _batches(wrong):
+        for some in _batches(store.read(lambda connection: list(find_rows(connection)))):
             store.write(_remake, some)
         if store.read(lambda connection: next(find_rows(connection), None)) is not None:
-            # What is left of a damaged index cannot be deleted row by row.
-            store.write(empty)
-            for some in _batches(store.read(_list_row_ids)):
-                store.write(_remake, some)
+            # The index has what it could not delete row by row.
+            rebuild(store, empty)
 
     return (
         Check(
-            _GROUP,
+            GROUP,
             "search index",
             promise="Searches find what is stored",
             fault="users whom searches do not find as they are",
@@ -48,6 +45,13 @@ def checks(find_rows: FindRows, empty: Callable[[Any], object]) -> tuple[Check[C
         ),
         _DUE,
     )
+
+
+def rebuild(store: Store, empty: Callable[[Any], object]) -> None:
+    """Deletes everything in the index, and makes the rows of all users anew, some at a time."""
+    store.write(empty)
+    for some in _batches(store.read(_list_row_ids)):
+        store.write(_remake, some)
 
 
 def _remake(connection: Connection, row_ids: list[int]) -> None:
@@ -75,7 +79,7 @@ def _batches(row_ids: list[int]) -> Iterator[list[int]]:
 
 
 _DUE: Final = Check(
-    _GROUP,
+    GROUP,
     "search rows due",
     promise="No row of the search index waits to be made",
     fault="users whose row waits, because another program has changed them",

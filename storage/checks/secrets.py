@@ -71,7 +71,7 @@ CHECKS: Final = (
         _GROUP,
         "remnants",
         promise="No unused part of the file holds secrets in plain text",
-        fault="file with secrets in plain text",
+        fault="files that may hold secrets in plain text",
         find=_find_remnants,
         advice="Restart the service while nothing else reads the database",
         state=State.WARNING,

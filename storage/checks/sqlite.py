@@ -74,13 +74,28 @@ def _find_bugs(_connection: Any) -> Iterator[str]:
 
 def _find_damage(connection: Any) -> Iterator[str]:
     try:
-        for (text,) in connection.execute(f"PRAGMA integrity_check({_MOST})"):
-            if text != "ok":
-                yield from str(text).splitlines()
+        for line in _integrity(connection, str(_MOST)):
+            if not _is_about_search(line):
+                yield line
     except sqlite3.DatabaseError as error:
         if not is_damaged(error):
             raise
         yield str(error)
+
+
+def _find_damaged_search(connection: Any) -> Iterator[str]:
+    yield from filter(_is_about_search, _integrity(connection, "user_search"))
+
+
+def _integrity(connection: sqlite3.Connection, what: str) -> Iterator[str]:
+    for (text,) in connection.execute(f"PRAGMA integrity_check({what})"):
+        if text != "ok":
+            yield from str(text).splitlines()
+
+
+def _is_about_search(line: str) -> bool:
+    """Whether the index contradicts itself, although its pages are whole: it can be made anew."""
+    return "fts5" in line.lower()
 
 
 def _find_lost_references(connection: Any) -> Iterator[str]:
@@ -184,6 +199,18 @@ CHECKS: Final = (
     DAMAGE,
     *foundation.checks(
         _find_differences, _find_additions, _find_lost_references, _find_ids_that_come_back, _go_on_behind_the_largest
+    ),
+)
+#: Behind all others: their repairs change what is searched.
+SEARCH: Final = (
+    Check(
+        search.GROUP,
+        "search structure",
+        promise="SQLite finds no contradiction in the search index",
+        fault="contradictions in the search index",
+        find=_find_damaged_search,
+        advice="--repair makes the index anew. Searches find too little until that is done",
+        repair=lambda store: search.rebuild(store, _empty_search),
     ),
     *search.checks(find_wrong_rows, _empty_search),
 )

@@ -25,7 +25,10 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.sqlite]
 
 DATA_FILES = Path(__file__).parents[2] / "data"
 ENGINES = ("sqlite", "postgresql")
-CHECKS = {"sqlite": (*sqlite.CHECKS, *DATA), "postgresql": (*postgresql.CHECKS, *DATA)}
+CHECKS = {
+    "sqlite": (*sqlite.CHECKS, *DATA, *sqlite.SEARCH),
+    "postgresql": (*postgresql.CHECKS, *DATA, *postgresql.SEARCH),
+}
 #: What the tests' own server does not care about.
 TOLERATED = {"engine"}
 
@@ -51,16 +54,22 @@ def store(engine: str, whole: Path, tmp_path: Path, request: pytest.FixtureReque
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """Statements that break something, and the names of the checks that find it."""
+    """Statements that break something, the names of the checks that find it, and of those that a repair leaves."""
 
     statements: tuple[str, ...]
-    found: frozenset[str]
-    engines: tuple[str, ...] = ENGINES
+    found: set[str]
+    left: set[str]
+    engines: tuple[str, ...]
+
+
+def repaired(found: str, *statements: str, left: str = "", engines: tuple[str, ...] = ENGINES) -> Planted:
+    """A fault that these checks find (names separated by commas), and that a repair removes but for what is `left`."""
+    return Planted(statements, set(found.split(", ")), set(left.split(", ")) - {""}, engines)
 
 
 def planted(found: str, *statements: str, engines: tuple[str, ...] = ENGINES) -> Planted:
-    """A fault that these checks find, whose names are separated by commas."""
-    return Planted(statements, frozenset(found.split(", ")), engines)
+    """A fault that needs a decision of somebody."""
+    return repaired(found, *statements, left=found, engines=engines)
 
 
 ADDRESS = "INSERT INTO addresses (id, user_id, kind, address, key) VALUES"
@@ -68,46 +77,56 @@ FAULTS = (
     planted("schema", "DROP INDEX store_access_by_member"),
     planted("schema", "DROP INDEX addresses_by_key", "CREATE INDEX addresses_by_key ON addresses (key)"),
     planted("additions", "CREATE TABLE notes (id INTEGER PRIMARY KEY, note TEXT)"),
-    planted("references", "INSERT INTO store_access (user_id, member_id) VALUES (77, 78)"),
+    repaired("references", "INSERT INTO store_access (user_id, member_id) VALUES (77, 78)"),
     planted("references", "UPDATE domains SET org_id = 77 WHERE id = 2"),
     planted(
         "references", "INSERT INTO role_permissions (role_id, permission, domain_id) VALUES (1, 'DomainAdmin', 77)"
     ),
-    planted("IDs", "UPDATE sqlite_sequence SET seq = 3 WHERE name = 'users'", engines=("sqlite",)),
-    planted("IDs", "DELETE FROM sqlite_sequence WHERE name = 'orgs'", engines=("sqlite",)),
-    planted("IDs", "SELECT setval('users_id_seq', 3)", engines=("postgresql",)),
-    planted("usernames, search index", "DELETE FROM addresses WHERE user_id = 6 AND kind = 'username'"),
-    planted("usernames, search index", f"{ADDRESS} (900, 2, 'username', 'second@example.org', 'second@example.org')"),
+    repaired("IDs", "UPDATE sqlite_sequence SET seq = 3 WHERE name = 'users'", engines=("sqlite",)),
+    repaired("IDs", "DELETE FROM sqlite_sequence WHERE name = 'orgs'", engines=("sqlite",)),
+    repaired("IDs", "SELECT setval('users_id_seq', 3)", engines=("postgresql",)),
+    repaired("usernames, search index", "DELETE FROM addresses WHERE user_id = 6 AND kind = 'username'"),
+    repaired(
+        "usernames, search index",
+        f"{ADDRESS} (900, 2, 'username', 'second@example.org', 'second@example.org')",
+        left="usernames",
+    ),
     planted("usernames, names in domains", "UPDATE users SET username = 'john@elsewhere.example' WHERE id = 2"),
-    planted("folded names, search index", "UPDATE addresses SET key = upper(key) WHERE user_id = 6"),
-    planted("altnames, search index", f"{ADDRESS} (900, 1, 'altname', 'john@example.org', 'john@example.org')"),
-    planted(
-        "aliases, search index", f"{ADDRESS} (900, 1, 'alias', 'jane@elsewhere.example', 'jane@elsewhere.example')"
+    repaired("folded names, search index", "UPDATE addresses SET key = upper(key) WHERE user_id = 6"),
+    repaired(
+        "altnames, search index",
+        f"{ADDRESS} (900, 1, 'altname', 'john@example.org', 'john@example.org')",
+        left="altnames",
+    ),
+    repaired(
+        "aliases, search index",
+        f"{ADDRESS} (900, 1, 'alias', 'jane@elsewhere.example', 'jane@elsewhere.example')",
+        left="aliases",
     ),
     planted("fetchmail mailboxes", "UPDATE fetchmail SET mailbox = 'john@example.org' WHERE id = 1"),
     planted("grants", "UPDATE grants SET member_id = 6 WHERE key = 'john@example.org'"),
     planted("store access", "UPDATE domains SET org_id = NULL WHERE id = 1", "INSERT INTO store_access VALUES (1, 6)"),
-    planted("user counts", "UPDATE domains SET virtual_users = 7 WHERE id = 1"),
-    planted("display type counts", "UPDATE display_type_counts SET users = users + 1 WHERE display_type = 6"),
-    planted("display type counts", "DELETE FROM display_type_counts WHERE display_type = 6"),
-    planted("domains of properties", "UPDATE properties SET domain_id = 2 WHERE user_id = 1"),
-    planted(
+    repaired("user counts", "UPDATE domains SET virtual_users = 7 WHERE id = 1"),
+    repaired("display type counts", "UPDATE display_type_counts SET users = users + 1 WHERE display_type = 6"),
+    repaired("display type counts", "DELETE FROM display_type_counts WHERE display_type = 6"),
+    repaired("domains of properties", "UPDATE properties SET domain_id = 2 WHERE user_id = 1"),
+    repaired(
         "search index",
         "UPDATE addresses SET address = 'x.doe@example.org', key = 'x.doe@example.org' WHERE key = 'j.doe@example.org'",
     ),
-    planted("search index", "DELETE FROM user_search WHERE rowid = 4294967298"),
-    planted(
+    repaired("search index", "DELETE FROM user_search WHERE rowid = 4294967298"),
+    repaired(
         "search index",
         "INSERT INTO user_search (rowid, username) VALUES ((2 << 32) + 77, 'aa')",
         engines=("sqlite",),
     ),
-    planted(
-        "search index, references",
+    repaired(
+        "search index",
         "INSERT INTO user_search (user_id, domain_id, username, aliases, altnames, displayname, properties)"
         " VALUES (77, 2, 'aa', '', '', '', '')",
         engines=("postgresql",),
     ),
-    planted("search rows due", "INSERT INTO search_due VALUES (2)"),
+    repaired("search rows due", "INSERT INTO search_due VALUES (2)"),
     planted("administrator", "UPDATE users SET status = 1 WHERE id = 0"),
     planted("permissions", "UPDATE role_permissions SET permission = 'Everything' WHERE domain_id IS NULL"),
     planted("permissions", "UPDATE role_permissions SET everything = 1 WHERE domain_id IS NULL"),
@@ -119,21 +138,22 @@ FAULTS = (
     planted("generation", "DELETE FROM auth_generation"),
     planted("documents", "UPDATE domains SET sync_policy = '[' WHERE id = 1"),
     planted("documents", "UPDATE create_defaults SET document = '[]' WHERE domain_id = 1"),
-    planted(
+    repaired(
         "documents, forms of properties",
         "UPDATE properties SET value = '{}' WHERE multi = 1 AND kind = 'text'",
+        left="documents",
         engines=("sqlite",),
     ),
     planted("times", "UPDATE oof SET start_time = '2026-02-30 08:00:00'"),
     planted("times", "UPDATE domains SET end_day = 'never' WHERE id = 1"),
     planted("properties", "UPDATE properties SET name = 'another' WHERE user_id = 1 AND name = 'comment'"),
     planted("properties", "UPDATE properties SET tag = 1 WHERE user_id = 1 AND name = 'birthday'"),
-    planted(
+    repaired(
         "forms of properties",
         "UPDATE properties SET number = 7 WHERE user_id = 1 AND name = 'gender'",
         engines=("sqlite",),
     ),
-    planted("forms of properties", "UPDATE properties SET folded = 'x' WHERE user_id = 1 AND name = 'birthday'"),
+    repaired("forms of properties", "UPDATE properties SET folded = 'x' WHERE user_id = 1 AND name = 'birthday'"),
     planted(
         "bounds",
         "INSERT INTO wipe_history (user_id, device_id, time, remote_ip, status)"
@@ -145,7 +165,7 @@ FAULTS = (
     planted("remnants", "UPDATE sealing SET remnants = 1"),
 )
 #: Checks whose faults are no statements; they have tests of their own below.
-OTHERWISE = {"engine", "file"}
+OTHERWISE = {"engine", "file", "search structure"}
 
 
 def examined(store: Store) -> dict[str, Finding]:
@@ -165,13 +185,30 @@ def test_nothing_is_wrong_with_a_whole_store(store: Store, engine: str) -> None:
     assert list(found) == [check.name for check in CHECKS[engine]]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.statements[0])
-def test_each_fault_is_found(fault: Planted, store: Store, engine: str) -> None:
-    """A fault that no rule would allow is found by the check that is for it, and by no other."""
+def plant(fault: Planted, store: Store, engine: str) -> None:
+    """Makes the fault, if the engine can have it."""
     if engine not in fault.engines:
         pytest.skip("not on this engine")
     store.plant(*fault.statements)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.statements[0])
+def test_each_fault_is_found(fault: Planted, store: Store, engine: str) -> None:
+    """A fault that no rule would allow is found by the check that is for it, and by no other."""
+    plant(fault, store, engine)
     assert faults(store) == fault.found
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.statements[0])
+def test_a_repair_loses_nothing(fault: Planted, store: Store, engine: str) -> None:
+    """What can be repaired without a decision is repaired, and the findings say so; the rest stays as it is."""
+    plant(fault, store, engine)
+    found = {each.name: each for each in examine(store.name, store.key_file, repair=True)}
+    assert {name for name, each in found.items() if each.state is not State.OK and name not in TOLERATED} == fault.left
+    # One repair may make another one unnecessary.
+    assert bool(names := {name for name, each in found.items() if each.repaired}) == bool(fault.found - fault.left)
+    assert names <= fault.found - fault.left
+    assert faults(store) == fault.left
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -207,6 +244,36 @@ def test_damage_that_keeps_a_file_from_being_opened(file: Store) -> None:
     (found,) = examine(file.name, file.key_file)
     assert (found.name, found.state) == ("file", State.WRONG)
     assert "restore a backup" in found.advice
+
+
+def test_nothing_is_written_into_a_damaged_file(file: Store) -> None:
+    """A repair might destroy more, also one of something that is not damaged."""
+    file.plant("UPDATE domains SET virtual_users = 7")
+    damage(Path(file.name), "fetchmail")
+    before = Path(file.name).read_bytes()
+    found = {each.name: each for each in examine(file.name, file.key_file, repair=True)}
+    assert found["user counts"].state is State.WRONG
+    assert Path(file.name).read_bytes() == before
+
+
+def test_a_search_index_that_contradicts_itself(file: Store) -> None:
+    """Its pages are whole, so the file is not damaged: a repair makes the index anew."""
+    file.plant("UPDATE user_search_data SET block = zeroblob(length(block)) WHERE id > 10")
+    assert faults(file) >= {"search structure"}
+    assert "file" not in faults(file)
+    examine(file.name, file.key_file, repair=True)
+    assert faults(file) == set()
+
+
+def test_a_repair_waits_for_nobody_for_long(file: Store) -> None:
+    """While another program holds the lock, the repair fails and says so; it can be done later."""
+    file.plant("UPDATE domains SET virtual_users = 7")
+    with contextlib.closing(sqlite3.connect(file.name, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        found = {each.name: each for each in examine(file.name, file.key_file, repair=True)}["user counts"]
+        other.execute("ROLLBACK")
+    assert "The repair failed (" in found.advice
+    assert (found.state, found.repaired) == (State.WRONG, 0)
 
 
 def test_a_file_that_was_cut_off(file: Store) -> None:

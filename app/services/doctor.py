@@ -1,0 +1,59 @@
+"""Examines an installation: its database, its files, the machine, and the directories that it asks."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
+
+from postroom.app.config import Config
+from postroom.app.services import doctor_directories, doctor_machine
+from postroom.app.services.context import now_in
+from postroom.app.services.tasks import node
+from postroom.app.transactions.tasks import find_orphans, interrupt_orphans, name_of_process
+from postroom.storage.checks import clock, files
+from postroom.storage.checks.examine import Report, examine
+from postroom.storage.checks.findings import Check, Finding, State
+from postroom.storage.checks.repairs import Store, examined
+from postroom.storage.engine import Connection
+from postroom.storage.tasks import Owner
+
+_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+def examine_all(config: Config, report: Report, *, offline: bool, repair: bool) -> list[Finding]:
+    """All findings; with `offline` no directory is asked. Raises DatabaseError, WrongDatabaseError."""
+    further = [*_of_now(config), _abandoned_tasks(config)]
+    if not offline:
+        further.append(doctor_directories.check(config))
+    found = examine(config.database, config.key_file, report, further=further, repair=repair)
+    found += examined(files.CHECKS, doctor_machine.files_of(config), repair=repair)
+    return [*found, *examined(doctor_machine.CHECKS, config, repair=repair)]
+
+
+def _of_now(config: Config) -> tuple[Check[Connection], ...]:
+    now = datetime.now(config.timezone)
+    soon, yesterday = now + timedelta(minutes=1), now - timedelta(days=1)
+    return clock.checks(clock.Now(int(time.time()), soon.strftime(_FORMAT), yesterday.strftime(_FORMAT)))
+
+
+def _abandoned_tasks(config: Config) -> Check[Connection]:
+    own = Owner(name_of_process(), node(), os.getpid())
+
+    def find(connection: Connection) -> Iterator[str]:
+        for task_id in find_orphans(connection, own):
+            yield f"task {task_id}"
+
+    def repair(store: Store) -> None:
+        store.write(partial(interrupt_orphans, own=own, now=now_in(config.timezone)))
+
+    return Check(
+        "Tasks",
+        "abandoned tasks",
+        promise="Every task that runs or waits has a process",
+        fault="tasks whose process is gone",
+        find=find,
+        advice="--repair marks them as interrupted; so does every service when it starts",
+        state=State.WARNING,
+        repair=repair,
+    )
