@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from aiohttp import ClientSession, DummyCookieJar, UnixConnector, web
 
+from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import ADMIN_ID, may_log_in
 from postroom.app.config import Config
 from postroom.app.main import make_app
 from postroom.app.server.runner import make_runner
-from postroom.app.services import seeds
+from postroom.app.services import seeds, sessions
 from postroom.app.services.context import Context
 from postroom.app.web.keys import CURRENT, Current
 from postroom.app.wiring import assembled
@@ -135,7 +136,7 @@ class Server:
             raise HarnessError(f"There is no user {user!r}")
         if not may_log_in(account):
             raise HarnessError(f"{user} may not log in: only active users with a role may. Give them one")
-        return Client(self._session, self._token_of(account))
+        return Client(self._session, await self._token_of(account))
 
     async def reset(self) -> None:
         """Goes back to the beginning: everything stored or asked since then is gone, and all logins have ended.
@@ -183,11 +184,13 @@ class Server:
         account = await auth.select_account(self.context.database, ADMIN_ID)
         if account is None:  # pragma: no cover - nobody can delete the administrator
             raise HarnessError("There is no administrator")
-        self.admin.token = self._token_of(account)
+        self.admin.token = await self._token_of(account)
 
-    def _token_of(self, account: Account) -> str:
-        return self.context.tokens.issue(account)["grommunioAuthJwt"]
+    async def _token_of(self, account: Account) -> str:
+        return (await sessions.begin(self.context, account, _SOURCE, "postroom.testing"))["grommunioAuthJwt"]
 
 
+#: Where logins without a password come from.
+_SOURCE: Final = LoginSource(bytes([127, 0, 0, 1]), "127.0.0.1", shared=True)
 #: The name of the image at the beginning.
 _SEED: Final = "the beginning"

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import orjson
 
-from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import InvalidError, PostroomError
 from postroom.app.transactions import delegates, devices, domains, oof, orgs, roles, store_access, users
@@ -73,7 +72,7 @@ class _Plant:
     def __init__(self, connection: Connection, planting: Planting) -> None:
         self._connection = connection
         self._planting = planting
-        self._change = Change(ADMIN_ID, True, planting.now)
+        self._change = Change(None, True, planting.now)
         self._orgs: dict[str, int] = {}
         self._domains: dict[str, int] = {}
         self._roles: dict[str, int] = {}
@@ -114,7 +113,7 @@ class _Plant:
     def _set_status(self, domain: JSON) -> None:
         domain_id = self._domains[domain["domainname"][0]]
         status = {"domainStatus": domain["domainStatus"]}
-        domains.patch_domain(self._connection, domain_id, status, True, ADMIN_ID)
+        domains.patch_domain(self._connection, domain_id, status, True, None)
 
     def _add_role(self, role: JSON) -> None:
         permissions = [
