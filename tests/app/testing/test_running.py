@@ -111,8 +111,8 @@ async def test_a_reset_forgets_failed_logins_and_tasks(server: Server) -> None:
 
 async def test_permissions_after_a_reset_are_not_remembered_ones(server: Server) -> None:
     """As many changes of permissions as before the reset are not taken for no change at all."""
-    name = await server.snapshot()
     anna = await server.login("anna@example.org")
+    name = await server.snapshot()
     await server.admin.patch("/domains/1/users/1/roles", {"roles": []})
     assert (await anna.request("GET", "/domains/1/users")).status == 401
     await server.restore(name)
