@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app.cli import backup, doctor, key, ldap, migrate, move, restore
+from postroom.app.cli import backup, doctor, export, key, ldap, migrate, move, restore
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -21,6 +21,7 @@ Examples:
   postroom doctor              examine the database, its files and the machine
   postroom key --help          replace the key of the stored secrets
   postroom move --help         move everything into another database, also into PostgreSQL
+  postroom export --help       write what is stored as a seed for tests
   postroom ldap --help         try the directory, compare, and update users from it
 """
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(backup.app)
 app.add_typer(key.app)
 app.add_typer(ldap.app)
+app.command("export", help=export.HELP)(export.export)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.command("move", help=move.HELP)(move.move)

@@ -1,0 +1,72 @@
+"""The command `postroom export`, which writes what is stored as a file."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+HELP = """Write what is stored as a seed, with which a server of a test can begin, to standard output.
+
+A seed is JSON with organisations, domains, roles and users with everything that belongs to them; docs/testing.md
+describes it. It has no passwords unless --secrets is given. It is meant for small databases: everything is held in
+memory, and nobody else can write meanwhile.
+
+\b
+Examples:
+  postroom export --seed > seed.json
+  postroom export --seed --secrets --database /var/lib/postroom/postroom.sqlite3 > seed.json
+\b
+Exit codes:
+  0    done
+  1    the database is unavailable; trying again may help
+  2    wrong usage or settings, or refused; trying again does not help"""
+
+_AWAY, _REFUSED = 1, 2
+
+
+def export(
+    *,
+    seed: Annotated[bool, typer.Option("--seed", help="As a seed; there is no other form.")] = False,
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="With hashes of passwords, and fetchmail entries with theirs.")
+    ] = False,
+    database: Annotated[
+        str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")
+    ] = None,
+) -> None:
+    """Prints the seed."""
+    if not seed:
+        _fail("Say in which form: postroom export --seed", _REFUSED)
+    # Imported here, so that --help and wrong options respond at once.
+    import asyncio
+    from functools import partial
+
+    import orjson
+
+    from postroom.app.config import SettingError, load_config
+    from postroom.storage.database import Database
+    from postroom.storage.faults import DatabaseError, EngineError, NoDatabaseError, WrongDatabaseError
+    from postroom.storage.keyring import KeyFileError
+    from postroom.storage.seeds import read_seed
+
+    async def run() -> bytes:
+        config = load_config({"database": database})
+        opened = await Database.open(config.database, create=False, key_file=config.key_file, unlock=secrets)
+        try:
+            # On the writer, because several statements have to see one state.
+            return orjson.dumps(await opened.write(partial(read_seed, secrets=secrets)), option=orjson.OPT_INDENT_2)
+        finally:
+            await opened.close()
+
+    try:
+        found = asyncio.run(run())
+    except (KeyFileError, SettingError, NoDatabaseError, WrongDatabaseError) as error:
+        _fail(str(error), _REFUSED)
+    except (DatabaseError, EngineError) as error:
+        _fail(str(error), _AWAY)
+    sys.stdout.write(found.decode() + "\n")
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    typer.echo(f"postroom: {text}", err=True)
+    raise typer.Exit(code)
