@@ -1,4 +1,4 @@
-# postroom: make run | test | test-postgresql | test-cluster | test-attack | slow | lint | types | format | fuzz | attack | bench | plots | performance | demo | directory | install | clean
+# postroom: make run | test | test-postgresql | test-cluster | test-torture | test-attack | slow | lint | types | format | fuzz | attack | torture | bench | plots | performance | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -22,7 +22,7 @@ ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/ap
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test test-postgresql test-attack slow lint types format fuzz attack bench plots performance demo directory clean
+.PHONY: help install run test test-postgresql test-torture test-attack slow lint types format fuzz attack torture bench plots performance demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -44,17 +44,22 @@ run: install
 test: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --durations 20
-	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest $(ON_BOTH) -m "not (attack or slow or cluster or sqlite)" --numprocesses 3 --dist loadfile
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest $(ON_BOTH) -m "not (attack or slow or cluster or torture or sqlite)" --numprocesses 3 --dist loadfile
 
 # All tests that do not choose an engine themselves, on PostgreSQL.
 test-postgresql: install
 	@sh .ci/packages $(TEST_PACKAGES)
-	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest -m "not (attack or slow or cluster or sqlite)" --numprocesses 3 --dist loadfile --durations 20
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest -m "not (attack or slow or cluster or torture or sqlite)" --numprocesses 3 --dist loadfile --durations 20
 
 # About four minutes. Left out where the packages cannot be had.
 test-cluster: install
 	@if sh .ci/packages $(CLUSTER_PACKAGES); then $(BIN)/pytest -m cluster --capture no tests/test_cluster.py; \
 	  else echo "The test of the cluster is left out"; fi
+
+# A minute or two of what `make torture` does.
+test-torture: install
+	@sh .ci/packages $(BUILD_PACKAGES) $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES)
+	$(BIN)/pytest -m torture --numprocesses 2 tests/test_torture.py
 
 # What takes minutes each.
 test-attack: install
@@ -96,6 +101,11 @@ fuzz: install
 
 attack: install
 	$(BIN)/python -m tests.attacks $(ATTACK)
+
+# Twenty minutes.
+torture: install
+	@sh .ci/packages $(BUILD_PACKAGES) $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES)
+	$(BIN)/python -m tests.torture $(TORTURE)
 
 bench: install
 	@sh .ci/packages wrk

@@ -19,6 +19,6 @@ def test_kills_under_load() -> None:
     found = run(20, SystemRandom().randrange(1_000_000), SECONDS, print)
     print("\n".join(found.lines()))
     assert found.kills >= 3
-    assert not found.findings.lost
-    assert not found.findings.lies
-    assert sum(found.findings.acknowledged.values()) > 100
+    assert not found.ledger.lost
+    assert not found.ledger.lies
+    assert sum(found.ledger.acknowledged.values()) > 100

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from tests.cluster.kills import run
-from tests.cluster.nodes import ADMIN_PASSWORD, Node
+from tests.cluster.nodes import Node
 from tests.cluster.servers import Cluster, ClusterError, missing
+from tests.support.service import ADMIN_PASSWORD
 
 
 def main(
@@ -31,7 +32,7 @@ def main(
             chosen = SystemRandom().randrange(1_000_000) if seed is None else seed
             found = run(6 if quick else kills, chosen, seconds, typer.echo)
             typer.echo("\n".join(found.lines()))
-            raise typer.Exit(bool(found.findings.lost or found.findings.lies))
+            raise typer.Exit(bool(found.ledger.lost or found.ledger.lies))
         _serve()
     except ClusterError as error:
         typer.echo(str(error), err=True)

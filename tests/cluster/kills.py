@@ -11,9 +11,11 @@ from typing import Final
 
 from aiohttp import ClientSession, ClientTimeout
 
-from tests.cluster.load import Findings, Load
-from tests.cluster.nodes import ADMIN_PASSWORD, Node
+from tests.cluster.nodes import Node
 from tests.cluster.servers import Cluster, ClusterError
+from tests.load.ledger import Ledger
+from tests.load.load import Load
+from tests.support.service import ADMIN_PASSWORD
 
 #: What is killed -> how many of twenty kills it has.
 KINDS: Final = {"the primary": 10, "the primary and its Patroni": 4, "a postroom node": 6}
@@ -27,7 +29,7 @@ class Run:
     """What a run has found."""
 
     seed: int
-    findings: Findings
+    ledger: Ledger
     #: kind -> seconds until a write was acknowledged that began after the kill.
     seconds: dict[str, list[float]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
@@ -38,12 +40,12 @@ class Run:
 
     def lines(self) -> list[str]:
         """The figures, for people."""
-        found = self.findings
+        found = self.ledger
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(found.acknowledged.items()))
         lines = [
             f"{self.kills} kills (seed {self.seed}); {sum(found.acknowledged.values())} writes acknowledged ({kinds})",
             f"Refused with nothing stored: {found.refused}; unknown outcomes: {found.unknown}",
-            f"Comparisons: {found.checked}; the longest wait of a client: {found.slowest:.1f} s",
+            f"Documents compared: {found.compared}; the longest wait of a client: {found.slowest:.1f} s",
             f"Acknowledged writes lost: {len(found.lost)}. Answers that lied: {len(found.lies)}.",
         ]
         for kind, seconds in self.seconds.items():
@@ -80,7 +82,7 @@ class _Killing:
         self._cluster, self._nodes, self._say = cluster, nodes, say
         self._random = Random(seed)  # noqa: S311 - the same at each run
         self._load = load
-        self._run = Run(seed, self._load.findings)
+        self._run = Run(seed, self._load.ledger)
 
     async def go(self, kills: int, until: float) -> Run:
         try:
@@ -94,7 +96,9 @@ class _Killing:
                 await self._kill(kind)
             self._load.stop()
             await running
-            await self._load.check()
+            for node in self._nodes:
+                await self._load.until_ready(node.url)
+                await self._load.check(node.url)
         finally:
             self._load.stop()
         return self._run
@@ -115,7 +119,7 @@ class _Killing:
         await asyncio.to_thread(self._cluster.wait, _LIMIT)
 
     async def _again(self, at: float) -> float:
-        while (seconds := self._load.findings.writes_again(at)) is None:
+        while (seconds := self._load.ledger.writes_again(at)) is None:
             if time.monotonic() > at + _LIMIT:
                 raise ClusterError(f"No write has been possible for {_LIMIT:.0f} seconds")
             await asyncio.sleep(0.05)

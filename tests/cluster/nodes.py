@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.support.service import ADMIN_PASSWORD
 from tests.support.slapd import free_port
 
-ADMIN_PASSWORD: Final = "the administrator of a cluster"
 _POSTROOM: Final = Path(sys.executable).with_name("postroom")
 #: Seconds before an ended node is started again.
 _PAUSE: Final = 0.5
