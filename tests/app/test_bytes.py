@@ -372,7 +372,14 @@ async def test_a_body_of_empty_lines(service: Service) -> None:
 
 def target_of(route: Route) -> str:
     """The route's path with a domain, a user and the like."""
-    values = {"domainID": 1, "userID": 1, "ID": 1, "username": "jane@example.org", "deviceID": "phone"}
+    values = {
+        "domainID": 1,
+        "userID": 1,
+        "ID": 1,
+        "username": "jane@example.org",
+        "deviceID": "phone",
+        "sessionID": "x",
+    }
     return BASE + route.path.format(**values)
 
 

@@ -107,7 +107,9 @@ def bodies(schema: Schema) -> Iterator[tuple[str, bytes]]:
 
 def path_of(route: Route, domain: int) -> str:
     """A path that leads to somebody."""
-    return route.path.format(domainID=domain, userID=1, ID=1, username="jane@example.org", deviceID="phone")
+    return route.path.format(
+        domainID=domain, userID=1, ID=1, username="jane@example.org", deviceID="phone", sessionID="x"
+    )
 
 
 JSON_ROUTES = [route for route in BODY_ROUTES if json_schema_of(route) is not None]

@@ -163,7 +163,7 @@ async def test_no_operation_succeeds(path: Path, root: Api, caplog: pytest.LogCa
     removed(path)
     assert (await root.call("GET", "/status")).status == 503
     for route in ROUTES:
-        url = route.path.format(domainID=1, userID=0, ID=1, username="admin", deviceID="phone", name="x")
+        url = route.path.format(domainID=1, userID=0, ID=1, username="admin", deviceID="phone", sessionID="x", name="x")
         body = {"PUT": {"new": "a new password"}, "POST": {"user": "admin", "pass": "x", "name": "x"}, "PATCH": {}}
         answer = await root.call(
             route.method, f"{url}?domain=1&ID=x&query=abc&properties=comment", body.get(route.method)

@@ -14,7 +14,7 @@ import pytest
 from postroom.app import main
 from postroom.app.routes import ROUTES
 from postroom.app.web.routing import AddressOr, Route, public
-from postroom.storage import auth, role_holders, sealed, users
+from postroom.storage import auth, role_holders, sealed, sessions, users
 from postroom.storage.database import Database
 from postroom.storage.sqlite import sqlite3
 from tests.conftest import StartService
@@ -30,6 +30,7 @@ REVOCATIONS: dict[str, Callable[[sqlite3.Connection, int], object]] = {
     "takes the roles of": lambda connection, user_id: role_holders.set_user_roles(connection, user_id, []),
     "suspends": lambda connection, user_id: users.update_fields(connection, user_id, {"status": 1}),
     "gives another password to": lambda connection, user_id: auth.set_password(connection, user_id, "$none"),
+    "ends the logins of": lambda connection, user_id: sessions.delete_other_sessions(connection, user_id, None),
 }
 
 
@@ -93,6 +94,21 @@ async def test_every_way_of_revoking(service: Service, other: Database, admin: A
         answer = await caller.call(method, path, {"title": "taken over"} if method == "PATCH" else None)
         assert answer.status in (401, 403), path
     assert (await admin.get(f"/system/domains/{domain}"))["title"] == ""
+
+
+async def test_a_token_that_another_process_has_revoked(service: Service, other: Database, admin: Api) -> None:
+    """It ends with the next response, also out of memory; so does one whose scope has lost something."""
+    scope = [{"permission": "SystemAdminRO", "params": None}]
+    for revoke in ("DELETE FROM api_tokens WHERE id = ?", "DELETE FROM api_token_permissions WHERE token_id = ?"):
+        made = await admin.post("/tokens", {"name": "x", "permissions": scope})
+        api = Api(service, {"Authorization": f"Bearer {made['token']}"})
+        await api.get("/system/roles")
+
+        def change(connection: sqlite3.Connection, sql: str = revoke, token_id: int = made["ID"]) -> None:
+            connection.execute(sql, (token_id,))
+
+        await other.write(change)
+        assert (await api.call("GET", "/system/roles")).status in (401, 403)
 
 
 async def test_others_notice_nothing(service: Service, other: Database, admin: Api, domain: int) -> None:

@@ -22,6 +22,7 @@ _PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "ID": ("1", "1", "1", "2", "9"),
     "username": ("anna@example.org", "anna@example.org", "default", "nobody@example.org"),
     "deviceID": ("phone", "phone", "nothing"),
+    "sessionID": ("nothing", "0" * 32),
 }
 _HEADERS: Final = (
     "Accept: */*", "If-Match: \"x\"", "If-None-Match: *", "If-Match: W/", "Expect: 100-continue",

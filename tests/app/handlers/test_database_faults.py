@@ -25,7 +25,7 @@ WAYS = ("look_up", "fetch_by_key", "fetch_row_by_key", "search", "read", "write"
 
 def path_of(route: Route) -> str:
     """The route's path with what it needs to reach the database."""
-    path = route.path.format(domainID=1, userID=0, ID=1, username="admin", deviceID="phone", name="x")
+    path = route.path.format(domainID=1, userID=0, ID=1, username="admin", deviceID="phone", sessionID="x", name="x")
     return f"{path}?domain=1&organization=1&ID=x&query=abc&properties=comment"
 
 

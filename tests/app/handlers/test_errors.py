@@ -52,7 +52,9 @@ async def test_wrong_method(admin: Api) -> None:
 async def test_bodies_that_are_no_object(admin: Api, domain: int, route: Any, body: bytes) -> None:
     """Whatever is no JSON object where one is due is a 400."""
     await admin.make_user(domain, "jane")
-    path = route.path.format(domainID=domain, userID=99, ID=1, username="jane@example.org", deviceID="phone")
+    path = route.path.format(
+        domainID=domain, userID=99, ID=1, username="jane@example.org", deviceID="phone", sessionID="x"
+    )
     answer = await admin.call(route.method, path, data=body, headers={"Content-Type": "application/json"})
     if route.path == "/login" and not body.strip():
         assert answer.status == 200  # a login without a body renews that of the token

@@ -26,7 +26,7 @@ StartService = Callable[..., Awaitable[Service]]
 
 def path_of(route: Route) -> str:
     """The route's path, as it leads to something."""
-    return route.path.format(domainID=1, userID=0, ID=1, username="admin", deviceID="phone", name="x")
+    return route.path.format(domainID=1, userID=0, ID=1, username="admin", deviceID="phone", sessionID="x", name="x")
 
 
 def queries(kind: type[fields.Field[Any]], *names: str) -> list[tuple[Route, str, Any]]:

@@ -29,7 +29,7 @@ QUERIES = {
 
 def concrete(path: str, **values: object) -> str:
     """The path with values for its parts."""
-    known = {"domainID": 1, "userID": 1, "ID": 1, "username": "jane@example.org", "deviceID": "phone"}
+    known = {"domainID": 1, "userID": 1, "ID": 1, "username": "jane@example.org", "deviceID": "phone", "sessionID": "x"}
     return path.format(**{**known, "name": "swagger-ui.css", **values})
 
 

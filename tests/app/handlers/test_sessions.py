@@ -120,7 +120,7 @@ async def test_expired_logins_are_cleared_away(service: Service, admin: Api) -> 
     await admin.get("/profile")
 
 
-async def test_so_many_logins_of_a_user(service: Service, admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_so_many_logins_of_a_user(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound the one not used for longest ends."""
     monkeypatch.setattr(sessions, "MOST_SESSIONS", 3)
     logins = [await log_in(service, str(number)) for number in range(3)]
