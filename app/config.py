@@ -4,7 +4,8 @@ import ipaddress
 import os
 import zoneinfo
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from datetime import time, timedelta
 
 from postroom.app import settings
 from postroom.app.settings import Network, Server
@@ -76,6 +77,12 @@ class Config:
     #: 1000; from one source a tenth of that.
     max_connections: int | None = None
     max_connections_per_source: int | None = None
+    #: A folder for backups that the service takes; None: it takes none.
+    backup_folder: str | None = None
+    #: How often it does, or at which time of the day.
+    backup_every: timedelta | time = timedelta(days=1)
+    #: How many of each period are kept: unit -> number.
+    backup_keep: Mapping[str, int] = field(default_factory=lambda: {"d": 7, "w": 4, "m": 12})
     #: Processes that serve the same addresses from the same database.
     workers: int = 1
 
@@ -107,6 +114,8 @@ def load_config(options: Mapping[str, object] | None = None, environ: Mapping[st
         raise SettingError("POSTROOM_DATABASE_REPLICAS: only a PostgreSQL database has replicas")
     if "://" in config.database and config.key_file is None:
         raise SettingError("POSTROOM_DATABASE names a server, so POSTROOM_KEY_FILE has to name the file with the keys")
+    if config.backup_folder is not None and config.database == ":memory:":
+        raise SettingError("POSTROOM_BACKUP_FOLDER: a database in memory cannot be backed up")
     if (config.tls_cert is None) != (config.tls_key is None):
         given, missing = ("CERT", "KEY") if config.tls_key is None else ("KEY", "CERT")
         raise SettingError(f"POSTROOM_TLS_{given} needs POSTROOM_TLS_{missing} beside it")
@@ -162,5 +171,7 @@ _PARSERS = {
     "access_log": settings.flag,
     "max_connections": settings.connections,
     "max_connections_per_source": settings.connections,
+    "backup_every": settings.every,
+    "backup_keep": settings.keep,
     "workers": settings.workers,
 }

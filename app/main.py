@@ -117,6 +117,7 @@ async def _run(app: web.Application, config: Config, prepared: Identity) -> Asyn
         app[CURRENT] = Current(context)
         app[FIRST_LOGIN] = None if prepared is not None else await _prepare(context, first)
         watch = asyncio.create_task(_watch(context, first, app[SPARING]))
+        context.backups.start()
         try:
             yield
         finally:

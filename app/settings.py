@@ -5,6 +5,7 @@ import ipaddress
 import os
 import re
 import zoneinfo
+from datetime import time, timedelta
 from pathlib import Path
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -172,3 +173,15 @@ def keep(text: str) -> dict[str, int]:
             raise ValueError(f"{text!r} is not like 7d,4w,12m: numbers of hours, days, weeks, months or years")
         found[matched[2]] = int(matched[1])
     return found
+
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def every(text: str) -> timedelta | time:
+    """How often something is done, such as `24h`, or at which time of the day, such as `03:30`."""
+    if found := re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", text.strip()):
+        return time(int(found[1]), int(found[2]))
+    if (found := re.fullmatch(r"([0-9]{1,4})([mhd])", text.strip())) and int(found[1]):
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    raise ValueError(f"{text!r} is neither like 24h (minutes, hours or days) nor a time of the day like 03:30")

@@ -7,6 +7,7 @@ from postroom.app.auth.passwords import Passwords
 from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
 from postroom.app.config import Config
+from postroom.app.services.backups import Backups
 from postroom.app.services.context import Context, now_in
 from postroom.app.services.directories import Directories
 from postroom.app.services.dns_check import DnsCheck
@@ -47,12 +48,15 @@ async def assembled(config: Config, database: Database, passwords: Passwords) ->
     tasks = Tasks(database, lambda: now_in(config.timezone))
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
+    backups = Backups(database, config)
     try:
         key = await _token_key(database)
         tokens = Tokens(database, key, config.token_lifetime)
-        yield Context(config, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence)
+        yield Context(
+            config, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence, backups
+        )
     finally:
-        for part in (machine, units, dns, presence):
+        for part in (backups, machine, units, dns, presence):
             await part.close()
         await tasks.close()
         await directories.close()

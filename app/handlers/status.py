@@ -5,6 +5,8 @@ from importlib.metadata import version
 from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, response_schema
+from postroom.app.web.admission import may_also
+from postroom.app.web.guards import system_read
 from postroom.app.web.keys import CALLER, context_of
 from postroom.app.web.responses import json_response
 from postroom.schemas.domains import LARGEST_MAX_USER
@@ -19,15 +21,20 @@ API_VERSION = "1.20.0"
 @docs(tags=["Misc"], summary="Whether the service works", operationId="getStatus")
 @response_schema(StatusSchema(), 200, description="The service works")
 async def get_status(request: web.Request) -> web.Response:
-    """Queries the database. `tasq` tells whether the task queue runs, `engine` which database engine does."""
+    """Queries the database. `tasq` tells whether the task queue runs, `engine` which database engine does.
+
+    Callers who may read everything also see the newest scheduled backup, where such are configured.
+    """
     context = context_of(request)
     await context.database.check()
-    state = {
+    state: dict[str, object] = {
         "message": "API is operational",
         "database": True,
         "tasq": await context.tasks.is_open(),
         "engine": context.database.engine,
     }
+    if context.backups.wanted and await may_also(request, system_read):
+        state["backup"] = await context.backups.state()
     return json_response(state)
 
 

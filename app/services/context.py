@@ -11,6 +11,7 @@ from postroom.app.config import Config
 from postroom.storage.database import Database
 
 if TYPE_CHECKING:
+    from postroom.app.services.backups import Backups
     from postroom.app.services.directories import Directories
     from postroom.app.services.dns_check import DnsCheck
     from postroom.app.services.machine import Machine
@@ -44,6 +45,7 @@ class Context:
     units: "Units"
     dns: "DnsCheck"
     presence: "Presence"
+    backups: "Backups"
 
     def now(self) -> str:
         """The current time in the configured time zone, in the format of the API."""

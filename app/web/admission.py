@@ -13,7 +13,7 @@ from aiohttp import web
 
 from postroom.app.auth.permissions import covers
 from postroom.app.auth.tokens import Caller, grants_now
-from postroom.app.errors import ForbiddenError
+from postroom.app.errors import ForbiddenError, UnauthenticatedError
 from postroom.app.web.authentication import identify, token_of
 from postroom.app.web.keys import CALLER, context_of
 from postroom.app.web.routing import READS
@@ -77,6 +77,16 @@ def dismiss(request: web.Request) -> None:
     """Forgets the caller of a request, and the check that came with them."""
     request.pop(CALLER, None)
     WRITE_CHECK.set(None)
+
+
+async def may_also(request: web.Request, guard: Guard) -> bool:
+    """Whether a request that nobody needs a login for has one that passes the guard. Its caller is admitted then."""
+    try:
+        await admit(request, guard)
+    except (UnauthenticatedError, ForbiddenError):
+        dismiss(request)
+        return False
+    return True
 
 
 async def confirm() -> None:

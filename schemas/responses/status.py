@@ -5,6 +5,14 @@ from marshmallow import fields
 from postroom.schemas.fields import ADDITION, Input, Int
 
 
+class BackupStateSchema(Input):
+    """The newest scheduled backup, and why the last attempt failed if it did."""
+
+    time = fields.String(required=True, allow_none=True)
+    age = Int(required=True, allow_none=True)
+    error = fields.String(required=True, allow_none=True)
+
+
 class StatusSchema(Input):
     """The response of GET /status."""
 
@@ -12,6 +20,7 @@ class StatusSchema(Input):
     database = fields.Boolean(required=True)
     tasq = fields.Boolean(required=True)
     engine = fields.String(required=True, metadata=ADDITION)
+    backup = fields.Nested(BackupStateSchema(), metadata=ADDITION)
 
 
 class AboutSchema(Input):

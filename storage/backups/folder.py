@@ -71,9 +71,13 @@ def _looked_at(path: Path) -> Backup:
 
 
 def newest(folder: Path, database: str) -> Manifest | None:
-    """The manifest of a database's newest backup in a folder, None when there is none. OSError."""
-    good = [found.manifest for found in own_backups(folder, database) if not found.fault]
-    return good[-1] if good else None
+    """The manifest of a database's newest backup in a folder, None when there is none. OSError.
+
+    One from the future is of a clock that was wrong, and does not count.
+    """
+    now = datetime.now(UTC)
+    good = [found.manifest for found in own_backups(folder, database) if not found.fault and found.manifest]
+    return next((manifest for manifest in reversed(good) if manifest.when <= now), None)
 
 
 def own_backups(folder: Path, database: str) -> list[Backup]:

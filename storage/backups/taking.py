@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -58,10 +58,10 @@ class Taken:
     manifest: Manifest
 
 
-def take(order: Order, report: Report) -> Taken:
+def take(order: Order, report: Report, agree: Callable[[], object] = lambda: None) -> Taken:
     """Takes a backup. Raises BackupError when it is refused, DatabaseError when it cannot be done at the moment.
 
-    Then nothing is left of it.
+    Then nothing is left of it. `agree` is called when no other process can take one any more, and may raise.
     """
     if order.database == IN_MEMORY:
         raise BackupError("A database in memory belongs to a single process, and cannot be backed up")
@@ -72,6 +72,7 @@ def take(order: Order, report: Report) -> Taken:
         if not place.is_dir():
             raise BackupError(f"There is no folder {place}")
         with work_folder(place / f"{stem}.backup.part", busy) as work:
+            agree()
             return _take(order, work, report)
 
 

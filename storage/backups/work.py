@@ -11,9 +11,13 @@ from postroom.storage.backups.manifest import BackupError
 from postroom.storage.faults import DatabaseError
 
 
+class BusyError(DatabaseError):
+    """Another process is doing the same."""
+
+
 @contextlib.contextmanager
 def work_folder(path: Path, busy: str) -> Iterator[Path]:
-    """The folder, empty. DatabaseError with the text `busy` while another process has it, OSError.
+    """The folder, empty. BusyError with the text `busy` while another process has it, OSError.
 
     What a killed process has left there is removed.
     """
@@ -39,10 +43,10 @@ def _lock(path: Path, descriptor: int, busy: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         now = path.lstat()
     except (BlockingIOError, FileNotFoundError):
-        raise DatabaseError(busy) from None
+        raise BusyError(busy) from None
     # The process that had it may have removed it meanwhile, and a third one may have made it anew.
     if (now.st_dev, now.st_ino) != (opened.st_dev, opened.st_ino):
-        raise DatabaseError(busy)
+        raise BusyError(busy)
 
 
 def _empty(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Settings: read, checked, documented."""
 
 from dataclasses import fields
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,14 @@ def test_environment_and_options() -> None:
         ("SHUTDOWN_TIMEOUT", "-1"),
         ("ACCESS_LOG", "maybe"),
         ("ADMIN_PASSWORD", "x" * 513),
+        ("BACKUP_EVERY", "0h"),
+        ("BACKUP_EVERY", "24"),
+        ("BACKUP_EVERY", "24:00"),
+        ("BACKUP_KEEP", "7"),
+        ("BACKUP_KEEP", "0d"),
+        ("BACKUP_KEEP", "7d,3d"),
+        ("BACKUP_KEEP", "7d;4w"),
+        ("BACKUP_KEEP", ","),
     ],
 )
 def test_bad_settings_are_named(name: str, value: str) -> None:
@@ -75,12 +84,16 @@ def test_good_settings() -> None:
         "POSTROOM_LDAP_TIMEOUT": "2.5",
         "POSTROOM_ACCESS_LOG": "yes",
         "POSTROOM_PORT": "0",
+        "POSTROOM_BACKUP_EVERY": "03:30",
+        "POSTROOM_BACKUP_KEEP": "24h, 7d,12m",
         "POSTROOM_DNS_SERVERS": "127.0.0.1:5353, [::1]:54,[fd00::1], ::1,192.0.2.53",
     }
     config = load_config(environ=environ)
     assert config.timezone.key == "Europe/Berlin"
     assert [str(network) for network in config.service_networks] == ["10.0.0.0/8", "fd00::/8"]
     assert config.dns_servers == (("127.0.0.1", 5353), ("::1", 54), ("fd00::1", 53), ("::1", 53), ("192.0.2.53", 53))
+    assert (config.backup_every, config.backup_keep) == (time(3, 30), {"h": 24, "d": 7, "m": 12})
+    assert load_config({}, {"POSTROOM_BACKUP_EVERY": "90m"}).backup_every == timedelta(minutes=90)
     assert (config.ldap_timeout, config.access_log, config.port) == (2.5, True, 0)
 
 
@@ -90,6 +103,12 @@ def test_every_setting_is_documented() -> None:
     documented = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `POSTROOM_")}
     settings = {f"POSTROOM_{setting.name.upper()}" for setting in fields(Config)}
     assert documented == settings | {"POSTROOM_DATABASE_FILE"}
+
+
+def test_a_database_in_memory_has_no_backups() -> None:
+    """A schedule for it is a mistake."""
+    with pytest.raises(SettingError, match="POSTROOM_BACKUP_FOLDER"):
+        load_config({"database": ":memory:"}, {"POSTROOM_BACKUP_FOLDER": "/srv/backups"})
 
 
 URL = "postgresql://postroom:secret@db.example.org/postroom"
