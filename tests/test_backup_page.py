@@ -28,7 +28,8 @@ def test_commands_work(tmp_path: Path) -> None:
 
     def run(command: str) -> str:
         done = subprocess.run(
-            ["sh", "-c", command.replace(_FOLDER, str(folder))], cwd=tmp_path, capture_output=True, text=True, check=False,
+            ["sh", "-c", command.replace(_FOLDER, str(folder))],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
             env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         )  # fmt: skip
         assert done.returncode == 0, (command, done)
