@@ -11,7 +11,7 @@ from postroom.storage.checks.snapshots import renew
 from postroom.storage.user_search import ID_BITS, ROW_ID, TEXTS
 
 #: Users who are compared at a time. Of fewer, each token would have to be looked up more often; more take more memory.
-_PIECE: Final = 5000
+PIECE = 5000
 _END: Final = 2**63 - 1
 
 _NEXT: Final = f"""
@@ -19,7 +19,7 @@ _NEXT: Final = f"""
       FROM users u
      WHERE (u.domain_id, u.id) > (?, ?)
      ORDER BY u.domain_id, u.id
-     LIMIT {_PIECE}
+     LIMIT ?
 """
 _SIZES: Final = "SELECT id, sz FROM user_search_docsize WHERE id BETWEEN ? AND ?"
 _SUMS: Final = f"""
@@ -35,7 +35,7 @@ def find_wrong_rows(connection: Any) -> Iterator[int]:
     first = 0
     while True:
         rows = dict(_documents(connection, first - 1))
-        last = max(rows) if len(rows) == _PIECE else _END
+        last = max(rows) if len(rows) == PIECE else _END
         yield from sorted(_compared(connection, rows, first, last))
         if last == _END:
             return
@@ -46,7 +46,7 @@ def find_wrong_rows(connection: Any) -> Iterator[int]:
 def _documents(connection: Any, after: int) -> Iterator[tuple[int, list[list[str]]]]:
     """Row ID -> the tokens of each column, for the next users."""
     place = (after >> 32, after & ID_BITS) if after >= 0 else (0, 0)
-    for row_id, *texts in connection.execute(_NEXT, place):
+    for row_id, *texts in connection.execute(_NEXT, (*place, PIECE)):
         yield row_id, [(text or "").split() for text in texts]
 
 

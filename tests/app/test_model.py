@@ -206,6 +206,10 @@ class Mailboxes(RuleBasedStateMachine):
         domain = self.domains.pop(which)
         self.do(self.admin.delete(f"/system/domains/{domain}?purge=true"))
         self.forget([user for user in self.users.values() if user.domain == domain])
+        for user in self.users.values():
+            for alias in [each for each in user.aliases if each.endswith(f"@{self.names[domain]}")]:
+                user.aliases.remove(alias)
+                self.move(alias, user.username)
         self.roles = {role: [each for each in about if each != domain] for role, about in self.roles.items()}
         self.add_domain(self.names[domain])
 
