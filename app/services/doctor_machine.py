@@ -13,7 +13,7 @@ from postroom.storage.urls import is_url
 
 _MIB: Final = 1024 * 1024
 #: Below this, the next writes may fail.
-_FULL: Final = 64 * _MIB
+FULL: Final = 64 * _MIB
 #: A log that is larger, and larger than the database, cannot be written into the database.
 _LARGE_LOG: Final = 64 * _MIB
 
@@ -33,7 +33,7 @@ def _list_mounts() -> Sequence[tuple[str, str]]:
 def _find_full_disks(config: Config) -> Iterator[str]:
     for path in _folders(config):
         free = shutil.disk_usage(path).free
-        if free < _FULL:
+        if free < FULL:
             yield f"{path}: {_mib(free)} free"
 
 
