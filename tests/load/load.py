@@ -11,7 +11,7 @@ from postroom.storage.tasks import UNFINISHED
 from tests.load.clients import Client, Service, write_until
 from tests.load.directory import DOMAIN, Directory
 from tests.load.ledger import Document, Entry, Ledger
-from tests.load.others import SETTINGS, Things, shape
+from tests.load.others import PATHS, SETTINGS, Things, shape
 from tests.load.users import Home
 from tests.load.users import shape as shape_of_user
 from tests.support.slapd import Slapd
@@ -151,17 +151,26 @@ class Load:
 
     async def _check_things(self, url: str) -> None:
         found: dict[str, tuple[int, Document]] = {}
-        for kind, name in (("domain", "domainname"), ("org", "name"), ("role", "name")):
-            for each in (await self.service.get(url, f"/system/{kind}s?level=2&limit=1000000"))["data"]:
+        for kind, (path, name) in PATHS.items():
+            query = "?limit=1000" if kind == "token" else "?level=2&limit=1000000"
+            for each in (await self.service.get(url, path + query))["data"]:
                 found[f"{kind}:{each[name]}"] = each["ID"], shape(each)
         things = self.clients[-1].things
         assert things is not None
         for entry in [entry for own in things.own.values() for entry in own]:
             object_id, document = found.get(entry.key, (entry.object_id, None))
             entry.object_id = object_id
+            if entry.touched and entry.key in things.texts:
+                await self._use_token(url, entry, things.texts[entry.key], works=document is not None)
             self.ledger.compare(entry, document)
         for kind, entry in things.settings.items():
             self.ledger.compare(entry, await self.service.get(url, SETTINGS[kind].format(things.domain)))
+
+    async def _use_token(self, url: str, entry: Entry, text: str, *, works: bool) -> None:
+        login = {"Authorization": f"Bearer {text}"}
+        async with self.service.session.get(f"{url}/profile", headers=login) as response:
+            if response.status != (200 if works else 401):
+                self.ledger.lies.append(f"{entry.key}: a request with it is answered with {response.status}")
 
     async def _make_home(self, number: int) -> Home:
         name = DOMAIN if number == CLIENTS - 2 else f"load{number}.example"

@@ -1,4 +1,4 @@
-"""Writes about everything but users: domains, organisations, roles, create defaults, plugins."""
+"""Writes about everything but users: domains, organisations, roles, tokens of programs, create defaults, plugins."""
 
 from dataclasses import dataclass, field
 from random import Random
@@ -11,12 +11,22 @@ _DOMAIN: Final = {
     "orgID": 0, "maxUser": 10, "title": "", "address": "", "adminName": "", "tel": "", "endDay": "3333-03-03",
     "domainStatus": 0, "syncPolicy": None, "chat": False, "homeserver": None,
 }  # fmt: skip
-_COUNTERS: Final = ("ID", "activeUsers", "inactiveUsers", "virtualUsers", "domainCount", "domains", "users")
+_ELSEWHERE: Final = (
+    "ID", "activeUsers", "inactiveUsers", "virtualUsers", "domainCount", "domains", "users",
+    "owner", "created", "lastUsed", "lastSource",
+)  # fmt: skip
+#: Kind -> where it is, and the name of its name.
+PATHS: Final = {
+    "domain": ("/system/domains", "domainname"),
+    "org": ("/system/orgs", "name"),
+    "role": ("/system/roles", "name"),
+    "token": ("/tokens", "name"),
+}
 
 
 def shape(document: dict[str, Any]) -> dict[str, Any]:
-    """A domain, organisation or role without IDs and without what belongs to others."""
-    found = {name: value for name, value in document.items() if name not in _COUNTERS}
+    """A domain, organisation, role or token without IDs and without what belongs to others or changes by itself."""
+    found = {name: value for name, value in document.items() if name not in _ELSEWHERE}
     if "permissions" in found:
         found["permissions"] = [{**each, "ID": 0} for each in found["permissions"]]
     return found
@@ -31,8 +41,10 @@ class Things:
     #: The domain whose settings it changes.
     domain: int
     number: int
-    own: dict[str, list[Entry]] = field(default_factory=lambda: {kind: [] for kind in ("domain", "org", "role")})
+    own: dict[str, list[Entry]] = field(default_factory=lambda: {kind: [] for kind in PATHS})
     settings: dict[str, Entry] = field(default_factory=dict)
+    #: Key -> what a program sends to use the token.
+    texts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """The settings are there from the beginning."""
@@ -41,7 +53,7 @@ class Things:
 
     def next(self, count: int) -> Write:
         """The next write."""
-        kind = self.random.choice(("domain", "domain", "org", "role", "role", "settings"))
+        kind = self.random.choice(("domain", "domain", "org", "role", "role", "token", "settings"))
         if kind == "settings":
             return self._setting(count)
         usable = [each for each in self.own[kind] if each.is_certain and each.document is not None]
@@ -50,6 +62,8 @@ class Things:
         entry = self.random.choice(usable)
         document = entry.document
         assert document is not None
+        if kind == "token":
+            return Write(kind, "DELETE", f"/tokens/{entry.object_id}", None, [(entry, None)])
         return {"domain": self._domain, "org": self._org, "role": self._role}[kind](entry, document, count)
 
     def _create(self, kind: str, count: int) -> Write:
@@ -59,6 +73,8 @@ class Things:
         if kind == "domain":
             document: dict[str, Any] = {"domainname": name, "displayname": name, **_DOMAIN}
             return Write("domain", "POST", "/system/domains", {"domainname": name, "maxUser": 10}, [(entry, document)])
+        if kind == "token":
+            return self._token(entry, name)
         body: dict[str, Any] = {"name": name, "description": f"made {count}"}
         document = dict(body)
         if kind == "role":
@@ -75,6 +91,16 @@ class Things:
             return Write("domain", "DELETE", path, None, [(entry, document)])
         changed = {"title": f"change {count}", "maxUser": count + 1, "domainStatus": 0}
         return Write("domain", "PATCH", path, changed, [(entry, {**document, **changed})])
+
+    def _token(self, entry: Entry, name: str) -> Write:
+        permissions = [{"permission": "DomainAdminRO", "params": self.domain}]
+        body = {"name": name, "permissions": permissions, "readOnly": True, "expires": None}
+        document = {**body, "permissions": [{"ID": 0, **permissions[0]}], "networks": []}
+
+        def keep(answer: Any) -> None:
+            self.texts[entry.key] = answer["token"]
+
+        return Write("token", "POST", "/tokens", body, [(entry, document)], keep)
 
     def _org(self, entry: Entry, document: dict[str, Any], count: int) -> Write:
         return self._named("org", entry, {**document, "description": f"change {count}"}, ["description"])

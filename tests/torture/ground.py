@@ -85,7 +85,11 @@ class Ground:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what the fault has led to
             outcome.faults.append(f"{outcome.name}: it does not recover: {error!r}")
         ledger = self.load.ledger
-        wrong = [*ledger.lost, *ledger.lies, *await asyncio.to_thread(complaints, self.process.database)]
+        wrong = [
+            *ledger.lost,
+            *ledger.lies,
+            *await asyncio.to_thread(complaints, self.process.database, self.process.key_file),
+        ]
         said = self.process.said()
         if "Traceback" in said[self._seen :]:
             wrong.append(f"a traceback in the log: {said[self._seen :][-1500:]}")

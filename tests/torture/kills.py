@@ -120,7 +120,9 @@ class _Killing:
                 await self._kill(load, kind)
                 self._found.killed[kind] += 1
                 await load.check(self._process.url, whole=number % _WHOLE == 0 or number == len(order))
-                self._found.unsound += await asyncio.to_thread(complaints, self._process.database)
+                self._found.unsound += await asyncio.to_thread(
+                    complaints, self._process.database, self._process.key_file
+                )
                 if self._found.faults:
                     return
                 self._say(f"{self._found.engine}: {sum(self._found.killed.values())} kills")

@@ -30,6 +30,7 @@ class Process:
         self.url = f"http://127.0.0.1:{self.port}/api/v1"
         self.log = folder / "log"
         self.database = database
+        self.key_file = str(folder / "keys")
         self._folder, self._workers = folder, workers
         file = folder / "database"
         file.touch(mode=0o600)
@@ -37,7 +38,7 @@ class Process:
         self.environ = {
             "PATH": os.environ["PATH"],
             "POSTROOM_DATABASE_FILE": str(file),
-            "POSTROOM_KEY_FILE": str(folder / "keys"),
+            "POSTROOM_KEY_FILE": self.key_file,
             "POSTROOM_ADMIN_PASSWORD": ADMIN_PASSWORD,
             # The clients of a crowd that is killed come again and again, from one address.
             "POSTROOM_LOGIN_FAILURES": "1000",

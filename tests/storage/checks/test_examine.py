@@ -237,6 +237,17 @@ def test_a_damaged_page(file: Store) -> None:
     assert found["user counts"].state is State.OK
 
 
+def test_values_of_another_type(file: Store) -> None:
+    """Where damage has put a number in the place of a text, that is a fault like any other."""
+    with contextlib.closing(sqlite3.connect(file.name, isolation_level=None)) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, ') STRICT', ')') WHERE name = 'tasks'")
+        connection.execute("PRAGMA writable_schema = RESET")
+        connection.execute("UPDATE tasks SET params = x'00', created = x'00'")
+    found = examined(file)
+    assert (found["documents"].state, found["times"].state) == (State.WRONG, State.WRONG)
+
+
 def test_damage_that_keeps_a_file_from_being_opened(file: Store) -> None:
     """What is no database any more is a finding as well: somebody has to restore it."""
     with Path(file.name).open("r+b") as opened:
