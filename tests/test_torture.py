@@ -11,7 +11,7 @@ from random import Random, SystemRandom
 
 import pytest
 
-from tests.torture import faults, images, kills
+from tests.torture import faults, kills, power
 from tests.torture.disk import Disk, Kind, Record
 from tests.torture.faults import ALONE, ON_POSTGRESQL, WITH_WORKERS, Extent
 
@@ -35,7 +35,7 @@ def test_kills_under_load(engine: str) -> None:
 def test_power_losses() -> None:
     """Every disk that a power loss may leave has all acknowledged writes, the key, and the copy before a migration."""
     logging.getLogger("postroom").setLevel(logging.ERROR)
-    found = images.run(100, 1.0, SEED, print)
+    found = power.run(100, 1.0, SEED, print)
     assert found.faults == [], SEED
     assert found.acknowledged > 20
 
@@ -44,7 +44,7 @@ def test_power_losses() -> None:
 @pytest.mark.timeout(300)
 def test_power_losses_are_noticed() -> None:
     """Where a sync does nothing, acknowledged writes are found to be lost."""
-    assert images.run(20, 0.5, SEED, print, lie=True).faults
+    assert power.run(20, 0.5, SEED, print, lie=True).faults
 
 
 @pytest.mark.torture

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.torture import faults, images, kills
+from tests.torture import faults, kills, power
 
 #: Seconds of load that are recorded for the images.
 _RECORDED: Final = 5.0
@@ -40,8 +40,8 @@ def of_kills(engine: str, number: int, seed: int) -> Part:
 def of_images(number: int, seed: int) -> Part:
     """Power losses, and the proof that they are noticed."""
     logging.getLogger("postroom").setLevel(logging.ERROR)  # of the copies in plain text, for each image
-    found = images.run(number, _RECORDED, seed, _say)
-    liar = images.run(50, 1.0, seed, _say, lie=True)
+    found = power.run(number, _RECORDED, seed, _say)
+    liar = power.run(50, 1.0, seed, _say, lie=True)
     figures = {f"images of {name}": count for name, count in found.checked.items()}
     figures |= {"acknowledged writes": found.acknowledged, "served as a whole": found.served}
     figures |= {"wrong": len(found.faults), "wrong where syncs do nothing": len(liar.faults)}
