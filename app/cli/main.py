@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app.cli import backup, doctor, export, key, ldap, migrate, move, restore
+from postroom.app.cli import backup, doctor, export, key, ldap, migrate, move, restore, token
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -22,6 +22,7 @@ Examples:
   postroom key --help          replace the key of the stored secrets
   postroom move --help         move everything into another database, also into PostgreSQL
   postroom export --help       write what is stored as a seed for tests
+  postroom token --help        make and revoke tokens for programs
   postroom ldap --help         try the directory, compare, and update users from it
 """
 
@@ -39,6 +40,7 @@ app.add_typer(ldap.app)
 app.command("export", help=export.HELP)(export.export)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
+app.add_typer(token.app)
 app.command("move", help=move.HELP)(move.move)
 app.command("restore", help=restore.HELP)(restore.restore)
 

@@ -3,8 +3,8 @@
 from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
-from postroom.app.services.api_tokens import create_token, document, list_tokens
-from postroom.app.transactions.api_tokens import find_visible_token, revoke_token
+from postroom.app.services.api_tokens import create_token, document, list_tokens, revoke_token
+from postroom.app.transactions.api_tokens import find_visible_token
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.responses import json_response, message, path_id
 from postroom.schemas.fields import ADDITION
@@ -51,5 +51,4 @@ async def get_token(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="The token is not valid any more")
 async def delete_token(request: web.Request) -> web.Response:
     """The token ends at once, also for requests that are under way."""
-    row = await context_of(request).database.write(revoke_token, path_id(request, "ID"), request[CALLER])
-    return message(f"The token {row.name} of {row.username} has been revoked")
+    return message(await revoke_token(context_of(request), path_id(request, "ID"), request[CALLER]))

@@ -13,6 +13,7 @@ from postroom.app.transactions import api_tokens
 from postroom.app.transactions.api_tokens import Wanted
 from postroom.app.transactions.authority import Actor
 from postroom.schemas.roles import EVERYTHING
+from postroom.storage import api_tokens as api_token_rows
 from postroom.storage.api_tokens import Seen, TokenRow, select_tokens
 from postroom.storage.roles import PermissionRow
 
@@ -52,6 +53,18 @@ async def list_tokens(context: Context, caller: Caller, owner: int | None, limit
     seen = Seen(grants.system_read, caller.user_id, sorted(grants.read.ids), grants.read.everything)
     count, rows = await select_tokens(context.database, seen, owner, limit, offset, caller=caller.user_id)
     return {"count": count, "data": [document(row, context.config.timezone) for row in rows]}
+
+
+async def all_tokens(context: Context, owner: int | None) -> list[dict[str, Any]]:
+    """All tokens, or those of one owner: for the owner of the machine."""
+    rows = await context.database.read(api_token_rows.list_tokens, owner)
+    return [document(row, context.config.timezone) for row in rows]
+
+
+async def revoke_token(context: Context, token_id: int, actor: Actor) -> str:
+    """Revokes a token; returns a sentence about it. Raises NotFoundError, ForbiddenError."""
+    row = await context.database.write(api_tokens.revoke_token, token_id, actor)
+    return f"The token {row.name} of {row.username} has been revoked"
 
 
 def document(row: TokenRow, timezone: tzinfo) -> dict[str, Any]:
