@@ -17,7 +17,7 @@ from tests.support.service import ADMIN_PASSWORD, Api
 def token(path: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     """Runs a command on a database; it has to end with that code and without a traceback."""
     environ = {"PATH": os.environ["PATH"], "POSTROOM_DATABASE": str(path)}
-    command = [POSTROOM, "token", *arguments]
+    command = [str(POSTROOM), "token", *arguments]
     done = subprocess.run(command, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == code, done
     assert "Traceback" not in done.stdout + done.stderr
