@@ -104,9 +104,9 @@ def _into_server(order: Order, report: Report) -> Restored:
         copy = work / "copy"
         manifest, schema, users, settled = _prepare(order, copy, report, None)
         key_restored = _see_to_keys(order, copy, schema)
-        with checking.opened(copy, order.backup) as connection:
-            connection.execute("PRAGMA synchronous = OFF").fetchall()
+        with contextlib.closing(connect_plain(uri_of(str(copy)), Keyring(order.key_file))) as connection:
             migrate(connection, lambda _version: None)
+            sealed.prepare(connection, str(order.backup), order.keys.parent)
         mover.move(str(copy), order.database, order.key_file, report)
     return Restored(manifest, latest(), users, settled, None, ids_kept=False, key_restored=key_restored)
 
