@@ -107,6 +107,7 @@ def show_restored(backup: Path, database: str, restored: "Restored", *, json: bo
         "users": restored.users,
         "kept": None if restored.kept is None else str(restored.kept),
         "interruptedTasks": restored.settled.tasks,
+        "revokedTokens": restored.settled.tokens,
         "pendingWipes": restored.settled.wipes,
         "keyRestored": restored.key_restored,
     }
@@ -125,6 +126,8 @@ def _notes(restored: "Restored") -> Iterator[str]:
     if restored.is_older:
         yield f"It is of an older version (schema {restored.schema}); the next start brings it up to date."
     yield "Everybody has to log in again. Passwords are those of the time of the backup."
+    if restored.settled.tokens:
+        yield f"Tokens for programs that may have been revoked since, and are revoked now: {restored.settled.tokens}"
     if restored.settled.tasks:
         yield f"Tasks that were waiting or running then are marked as interrupted: {restored.settled.tasks}"
     if restored.settled.wipes:

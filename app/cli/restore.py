@@ -18,8 +18,9 @@ The service has to be stopped. FILE is a backup of `postroom backup`; it is chec
 The database gets all of it or, if the command fails or is killed, stays as it was. The database from before is kept
 beside the new one, with the time in its name. A PostgreSQL database has to be empty.
 
-What is not as it was at the time of the backup: everybody has to log in again, tasks of then are marked as interrupted,
-and the IDs of what was made since then are not given again.
+What is not as it was at the time of the backup: everybody has to log in again; tokens for programs stay valid only if
+the database from before still has them; tasks of then are marked as interrupted; and the IDs of what was made since
+then are not given again.
 
 The key file has to be the one of the backup. A copy of it beside the backup (--with-key) is used if it is missing.
 
@@ -46,6 +47,9 @@ def restore(
     without_secrets: Annotated[
         bool, typer.Option("--without-secrets", help="Delete the secrets that the key file does not open.")
     ] = False,
+    keep_tokens: Annotated[
+        bool, typer.Option("--keep-tokens", help="Keep tokens for programs that may have been revoked since.")
+    ] = False,
     database: Annotated[
         str | None, typer.Option("--database", metavar="FILE", help="SQLite file or URL [POSTROOM_DATABASE].")
     ] = None,
@@ -60,7 +64,9 @@ def restore(
         from postroom.storage.urls import shown
 
         config = load_config({"database": database})
-        order = restoring.Order(Path(file), config.database, config.key_file, not unchecked, not without_secrets)
+        order = restoring.Order(
+            Path(file), config.database, config.key_file, not unchecked, not without_secrets, keep_tokens
+        )
         if not yes and Path(config.database).exists():
             _ask(config.database, json=json)
         show_restored(order.backup, shown(config.database), restoring.restore(order, report), json=json)

@@ -10,6 +10,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Final, Self
 
+from postroom.storage.backups import settling
+from postroom.storage.backups.settling import Known
 from postroom.storage.claim import Claim
 from postroom.storage.faults import DatabaseError, primary_code
 from postroom.storage.files import flush
@@ -25,11 +27,11 @@ _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 class Present:
     """The database that is there now, if there is one. Nobody else can use it while it is `locked`."""
 
-    def __init__(self, path: Path, last_ids: dict[str, int] | None) -> None:
+    def __init__(self, path: Path, known: Known | None) -> None:
         self._path = path
         self.exists = os.path.lexists(path)
-        #: Table -> the last ID that it has given; None when there is none, or it is damaged.
-        self.last_ids = last_ids
+        #: What is known of it; None when there is none, or it is damaged.
+        self.known = known
 
     @classmethod
     @contextlib.contextmanager
@@ -43,10 +45,10 @@ class Present:
             if not path.exists():
                 yield cls(path, None)
                 return
-            last_ids = _put_in_one_file(path)
+            known = _put_in_one_file(path)
             with _lock(path):
                 _forget_second_names(path)
-                yield cls(path, last_ids)
+                yield cls(path, known)
         finally:
             claim.release()
 
@@ -92,15 +94,18 @@ class Present:
         return kept
 
 
-def _put_in_one_file(path: Path) -> dict[str, int] | None:
-    """Writes the log into the database; returns the last IDs, None when it is damaged. DatabaseError: it is in use."""
+def _put_in_one_file(path: Path) -> Known | None:
+    """Writes the log into the database; returns what is known of it, None when it is damaged.
+
+    DatabaseError when it is in use.
+    """
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         try:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = DELETE").fetchall()
-            return dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+            return settling.look(connection)
         except sqlite3.Error as error:
             if primary_code(error) in _BUSY:
                 raise _in_use(path) from None

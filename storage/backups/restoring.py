@@ -30,7 +30,8 @@ class Order:
     """What is to be restored, and where to.
 
     `key_file` is the setting. `checked`: the backup has to have its manifest. Without
-    `with_secrets` the secrets that the present keys do not open are deleted.
+    `with_secrets` the secrets that the present keys do not open are deleted. `keep_tokens`: tokens for programs stay
+    valid, also those that may have been revoked after the backup.
     """
 
     backup: Path
@@ -38,6 +39,7 @@ class Order:
     key_file: str | None = None
     checked: bool = True
     with_secrets: bool = True
+    keep_tokens: bool = False
 
     @property
     def keys(self) -> Path:
@@ -92,7 +94,7 @@ def _into_file(order: Order, report: Report) -> Restored:
         give_to_owner_of(database if present.exists else database.parent, copy)
         flush(copy)
         kept = present.replace(copy)
-    return Restored(manifest, schema, users, settled, kept, present.last_ids is not None, key_restored)
+    return Restored(manifest, schema, users, settled, kept, present.known is not None, key_restored)
 
 
 def _into_server(order: Order, report: Report) -> Restored:
@@ -118,9 +120,8 @@ def _prepare(
     with checking.opened(copy, order.backup) as connection:
         schema = checking.check(connection, order.backup, report)
         connection.execute("BEGIN IMMEDIATE")
-        settled = settling.settle(connection)
-        if present is not None and present.last_ids is not None:
-            settling.keep_ids(connection, present.last_ids)
+        known = None if present is None else present.known
+        settled = settling.settle(connection, known, keep_tokens=order.keep_tokens)
         (users,) = connection.execute("SELECT count(*) FROM users WHERE domain_id IS NOT NULL").fetchone()
         connection.execute("COMMIT")
         # In one file: nothing of it may stand beside it.

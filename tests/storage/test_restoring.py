@@ -107,6 +107,56 @@ async def test_no_login_of_then_or_later_is_valid(database: Path, taken: Taken) 
         await opened.close()
 
 
+def test_logins_of_then_are_gone(database: Path) -> None:
+    """The list of logins has none that nobody can use any more."""
+    with open_sqlite(database) as connection:
+        connection.execute("INSERT INTO sessions VALUES (?, 0, 0, 1, 1, 1, 'x', 'y')", ("0" * 32,))
+    bring_back(back_up(database, database.parent / "backup").path, database)
+    assert content(database)["sessions"] == []
+
+
+_TOKENS = ("same", "revoked", "narrowed", "limited", "shorter")
+
+
+def _make_tokens(database: Path) -> Path:
+    """Tokens of then, of which all but one were changed after the backup."""
+    with open_sqlite(database) as connection:
+        for name in _TOKENS:
+            connection.execute(
+                """
+                INSERT INTO api_tokens (user_id, name, hash, scoped, read_only, networks, created)
+                VALUES (0, ?, ?, 1, 0, '[]', 1)
+                """,
+                (name, name.ljust(64, "0")),
+            )
+        connection.execute("INSERT INTO api_token_permissions (token_id, permission) SELECT id, 'x' FROM api_tokens")
+    taken = back_up(database, database.parent / "backup")
+    with open_sqlite(database) as connection:
+        connection.execute("DELETE FROM api_tokens WHERE name = 'revoked'")
+        connection.execute("UPDATE api_tokens SET read_only = 1 WHERE name = 'narrowed'")
+        connection.execute(
+            "DELETE FROM api_token_permissions WHERE token_id = (SELECT id FROM api_tokens WHERE name = 'limited')"
+        )
+        connection.execute("UPDATE api_tokens SET expires = 7 WHERE name = 'shorter'")
+        connection.execute("UPDATE api_tokens SET last_used = 7")
+    return taken.path
+
+
+@pytest.mark.parametrize(
+    ("damaged", "keep", "left"),
+    [(False, False, {"same"}), (False, True, {*_TOKENS}), (True, False, set()), (True, True, {*_TOKENS})],
+)
+def test_tokens_for_programs(database: Path, damaged: bool, keep: bool, left: set[str]) -> None:
+    """What was revoked or narrowed after the backup is not valid again, nor what nobody can know of."""
+    backup = _make_tokens(database)
+    if damaged:
+        database.write_bytes(b"x" * 10_000)
+    result = bring_back(backup, database, keep_tokens=keep)
+    with open_sqlite(database) as connection:
+        assert {name for (name,) in connection.execute("SELECT name FROM api_tokens")} == left
+    assert result.settled.tokens == len(_TOKENS) - len(left)
+
+
 async def test_tasks_do_not_go_on(database: Path) -> None:
     """A task that waited or ran at the time of the backup is marked as interrupted."""
     with open_sqlite(database) as connection:
@@ -175,6 +225,7 @@ def _foreign(path: Path) -> None:
 
 def _newer(path: Path) -> None:
     with open_sqlite(path) as connection:
+        connection.execute("UPDATE compatibility SET oldest_schema = 9999")
         connection.execute("PRAGMA user_version = 9999")
 
 
