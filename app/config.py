@@ -92,6 +92,12 @@ class Config:
         return self.key_file if self.key_file is not None and "://" in self.database else self.database
 
 
+def forget_environment() -> None:
+    """Removes the settings from the environment: they include passwords, which no other program is to be given."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+
+
 def load_config(options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Config:
     """Reads the settings from the environment; `options` (by field name, None: not given) override them.
 

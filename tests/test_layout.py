@@ -171,6 +171,7 @@ def test_libraries_stay_where_they_belong() -> None:
 #: `storage.engine.Connection`.
 SQLITE = {
     "app/main.py", "storage/backup.py", "storage/backups/checking.py", "storage/backups/copying.py",
+    "storage/backups/litestream.py",
     "storage/backups/replacing.py", "storage/backups/restoring.py", "storage/backups/taking.py",
     "storage/backups/verifying.py", "storage/checks/sqlite.py", "storage/claim.py", "storage/connections.py",
     "storage/ephemeral.py", "storage/faults.py", "storage/migrations/__init__.py", "storage/sealed.py",

@@ -46,6 +46,7 @@ def rows(title: str) -> list[list[str]]:
     [
         ("Needed to run", ["run"]),
         ("For PostgreSQL: the extra `postgresql`", ["postgresql"]),
+        ("For replication: the extra `replica`", ["replica"]),
         ("For seeds in YAML: the extra `testing`", ["testing"]),
         ("For tests and quality: the extras `test` and `dev`", ["test", "dev"]),
         ("For the benchmark: the extra `bench`", ["bench"]),
@@ -57,9 +58,10 @@ def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
     libraries = [name for row in found for name in re.findall(r"`([^`]+)`", row[0])]
     assert len(libraries) == len(set(libraries))
     # Tests also need what the extras of users have.
-    own = set() if {"postgresql", "testing"} & set(extras) else declared()["postgresql"] | declared()["testing"]
+    of_users = {"postgresql", "replica", "testing"}
+    own = set() if of_users & set(extras) else set().union(*(declared()[extra] for extra in of_users))
     assert set(libraries) == set().union(*(declared()[extra] for extra in extras)) - own
-    assert set(declared()) == {"run", "postgresql", "testing", "test", "dev", "bench"}, "an extra without a table"
+    assert set(declared()) == {"run", *of_users, "test", "dev", "bench"}, "an extra without a table"
     for row in found:
         assert len(row) == 5, row
         assert all(row), row

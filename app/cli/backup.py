@@ -33,6 +33,7 @@ Examples:
   postroom backup before-the-import.sqlite3 --verify   this file, and look whether it can be restored
   postroom backup list /srv/backups
   postroom backup verify /srv/backups/postroom-20260131T030000Z.sqlite3
+  postroom backup replicate --to /mnt/backup/postroom  write every change there at once (Litestream)
   postroom backup create --help                        all options
 {_CODES}
 """

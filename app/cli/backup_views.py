@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from postroom.storage.backups.copying import Report
     from postroom.storage.backups.folder import Backup
     from postroom.storage.backups.manifest import Manifest
+    from postroom.storage.backups.replicating import Replicated
     from postroom.storage.backups.restoring import Restored
     from postroom.storage.backups.taking import Taken
 
@@ -97,11 +98,16 @@ def show_verified(file: Path, manifest: "Manifest", *, json: bool) -> None:
     print(json_module.dumps({"message": message, "data": asdict(manifest)}) if json else message)
 
 
-def show_restored(backup: Path, database: str, restored: "Restored", *, json: bool) -> None:
+def show_restored(
+    backup: str, database: str, restored: "Restored", *, json: bool, state: "Replicated | None" = None
+) -> None:
     """The result on stdout; what somebody has to know on stderr."""
     message = f"{backup} is restored to {database}: {restored.users:,} users"
+    if state is not None:
+        message += f", as of {state.text}"
     data = {
-        "file": str(backup),
+        "file": backup,
+        "time": None if state is None else state.text,
         "database": database,
         "schema": restored.schema,
         "users": restored.users,

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app.cli import backup, doctor, export, key, ldap, migrate, move, restore, token
+from postroom.app.cli import backup, doctor, export, key, ldap, migrate, move, replicate, restore, token
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -34,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=_HELP,
 )
+backup.app.command("replicate", help=replicate.HELP)(replicate.replicate)
 app.add_typer(backup.app)
 app.add_typer(key.app)
 app.add_typer(ldap.app)

@@ -22,6 +22,10 @@ What is not as it was at the time of the backup: everybody has to log in again; 
 the database from before still has them; tasks of then are marked as interrupted; and the IDs of what was made since
 then are not given again.
 
+With --at, FILE is a replica of `postroom backup replicate`, a folder or a URL, and the database gets the state from
+just before that second: TIME is a whole second with its zone, how long ago (90s, 10m, 2h, 3d), or `latest`. Stop
+Litestream as well as the service.
+
 The key file has to be the one of the backup. A copy of it beside the backup (--with-key) is used if it is missing.
 
 \b
@@ -30,6 +34,8 @@ Examples:
   postroom restore backup.sqlite3 --yes --database /var/lib/postroom/postroom.sqlite3
   postroom restore postroom.sqlite3.schema-11.backup --unchecked
   postroom restore backup.sqlite3 --without-secrets
+  postroom restore /mnt/backup/postroom --at 2026-01-31T12:00:00Z
+  postroom restore s3://backups/postroom --at 10m
 
 \b
 Exit codes:
@@ -42,6 +48,7 @@ Exit codes:
 
 def restore(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The backup.")],
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="Restore a replica as it was then.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Accept a file without a manifest.")] = False,
     without_secrets: Annotated[
@@ -59,17 +66,20 @@ def restore(
 
     def work(report: "Report") -> None:
         # Imported here, so that --help and wrong options respond at once.
-        from postroom.app.config import load_config
-        from postroom.storage.backups import restoring
+        from postroom.app.config import forget_environment, load_config
+        from postroom.storage.backups import replicating, restoring
         from postroom.storage.urls import shown
 
         config = load_config({"database": database})
+        forget_environment()
         order = restoring.Order(
             Path(file), config.database, config.key_file, not unchecked, not without_secrets, keep_tokens
         )
+        state = None if at is None else replicating.find(file, at)
         if not yes and Path(config.database).exists():
             _ask(config.database, json=json)
-        show_restored(order.backup, shown(config.database), restoring.restore(order, report), json=json)
+        restored = restoring.restore(order, report) if state is None else replicating.restore(order, state, report)
+        show_restored(file, shown(config.database), restored, json=json, state=state)
 
     run(work, json=json)
 
