@@ -6,9 +6,11 @@ from typing import Final
 from postroom.schemas.values.roles import PERMISSIONS
 from postroom.storage.auth import find_sealed_token_key
 from postroom.storage.checks.findings import Check, State, rows
+from postroom.storage.checks.repairs import in_one
 from postroom.storage.engine import Connection
 
 _GROUP: Final = "Access"
+_DOMAIN_EPOCH: Final = "coalesce((SELECT d.token_epoch FROM domains d WHERE d.id = {user}.domain_id), 0)"
 _USER: Final = "'user ' || u.id || ' (' || u.username || ')'"
 
 
@@ -37,6 +39,15 @@ def _find_wrong_generations(connection: Connection) -> Iterator[str]:
         yield f"{len(found)} rows in auth_generation"
 
 
+def _forget_kept_sessions(connection: Connection) -> None:
+    connection.execute(
+        f"""
+        UPDATE users SET kept_epoch = NULL, kept_session = NULL
+         WHERE kept_epoch > token_epoch + {_DOMAIN_EPOCH.format(user="users")}
+        """
+    )
+
+
 CHECKS: Final = (
     Check(
         _GROUP,
@@ -49,7 +60,8 @@ CHECKS: Final = (
              WHERE NOT EXISTS (SELECT 1 FROM users WHERE id = 0 AND domain_id IS NULL AND status = 0)
             """
         ),
-        advice="A missing one is made when the service starts; POSTROOM_ADMIN_PASSWORD sets the password",
+        advice="A missing one is made when the service starts; POSTROOM_ADMIN_PASSWORD sets the password. If user 0 is "
+        "suspended or in a domain, restore a backup",
         state=State.WARNING,
     ),
     Check(
@@ -87,14 +99,15 @@ CHECKS: Final = (
         _GROUP,
         "kept sessions",
         promise="No login outlives a revocation",
-        fault="users with a login that may outlive the next revocation",
+        fault="users with a login that may outlive a revocation",
         find=rows(
             f"""
-            SELECT {_USER} FROM users u LEFT JOIN domains d ON d.id = u.domain_id
-             WHERE u.kept_epoch > u.token_epoch + coalesce(d.token_epoch, 0)
+            SELECT {_USER} FROM users u
+             WHERE u.kept_epoch > u.token_epoch + {_DOMAIN_EPOCH.format(user="u")}
             """
         ),
-        advice="Set new passwords for these users",
+        advice="--repair ends these logins for good",
+        repair=in_one(_forget_kept_sessions),
     ),
     Check(
         _GROUP,

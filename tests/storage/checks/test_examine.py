@@ -133,7 +133,7 @@ FAULTS = (
     planted("permissions", "UPDATE role_permissions SET permission = 'OrgAdmin' WHERE domain_id = 1"),
     planted("passwords of linked users", "UPDATE users SET password = 'hash' WHERE id = 2"),
     planted("linked users", "DELETE FROM ldap_configs"),
-    planted("kept sessions", "UPDATE users SET kept_epoch = 99, kept_session = 'session' WHERE id = 1"),
+    repaired("kept sessions", "UPDATE users SET kept_epoch = 99, kept_session = 'session' WHERE id = 1"),
     planted("token key", "DELETE FROM settings WHERE name = 'token_key'"),
     planted("generation", "DELETE FROM auth_generation"),
     planted("documents", "UPDATE domains SET sync_policy = '[' WHERE id = 1"),
