@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from postroom.app.auth.passwords import Passwords
 from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
+from postroom.app.clock import Clock
 from postroom.app.config import Config
 from postroom.app.services.backups import Backups
-from postroom.app.services.context import Context, now_in
+from postroom.app.services.context import Context
 from postroom.app.services.directories import Directories
 from postroom.app.services.dns_check import DnsCheck
 from postroom.app.services.machine import Machine
@@ -35,26 +36,27 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
         search_timeout=config.search_timeout,
         replicas=config.database_replicas,
     )
-    async with assembled(config, database, Passwords()) as context:
+    async with assembled(config, database, Passwords(), Clock()) as context:
         yield context
 
 
 @asynccontextmanager
-async def assembled(config: Config, database: Database, passwords: Passwords) -> AsyncIterator[Context]:
-    """The same around an open database. Closes both arguments, too. Raises WrongDatabaseError."""
-    throttle = Throttle(config.login_failures, config.login_delay)
+async def assembled(config: Config, database: Database, passwords: Passwords, clock: Clock) -> AsyncIterator[Context]:
+    """The same around an open database. Closes the database and the passwords, too. Raises WrongDatabaseError."""
+    throttle = Throttle(config.login_failures, config.login_delay, clock.monotonic)
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
-    presence = Presence(directories, config.ldap_grace)
-    tasks = Tasks(database, lambda: now_in(config.timezone))
+    presence = Presence(directories, config.ldap_grace, clock)
+    tasks = Tasks(database, lambda: clock.text(config.timezone))
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
     backups = Backups(database, config)
     try:
         key = await _token_key(database)
-        tokens = Tokens(database, key, config.token_lifetime)
+        tokens = Tokens(database, key, config.token_lifetime, clock)
         yield Context(
-            config, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence, backups
-        )
+            config, clock, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence,
+            backups,
+        )  # fmt: skip
     finally:
         for part in (backups, machine, units, dns, presence):
             await part.close()

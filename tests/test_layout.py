@@ -16,14 +16,15 @@ PACKAGES: dict[str, set[str]] = {
     "storage": {"schemas.values"},
     "app.errors": set(),
     "app.logs": set(),
+    "app.clock": set(),
     "app.settings": set(),
     "app.config": {"app.settings"},
     "app.limits": {"app.errors", "app.config", "app.settings"},
-    "app.auth": {"app.errors", "app.limits", "schemas", "schemas.values", "storage"},
+    "app.auth": {"app.clock", "app.errors", "app.limits", "schemas", "schemas.values", "storage"},
     "app.directory": {"app.errors", "app.limits", "schemas", "schemas.values", "storage"},
     "app.transactions": {"app.errors", "app.auth", "app.directory", "schemas", "schemas.values", "storage"},
     "app.services": {
-        "app.errors", "app.auth", "app.config", "app.directory", "app.limits", "app.transactions",
+        "app.clock", "app.errors", "app.auth", "app.config", "app.directory", "app.limits", "app.transactions",
         "schemas", "schemas.values", "storage",
     },
     "app.web": {
@@ -36,12 +37,13 @@ PACKAGES: dict[str, set[str]] = {
         "app.web", "schemas", "schemas.responses", "schemas.values", "storage",
     },
     "app": {
-        "app.auth", "app.config", "app.handlers", "app.limits", "app.openapi", "app.services", "app.web", "storage",
+        "app.auth", "app.clock", "app.config", "app.handlers", "app.limits", "app.openapi", "app.services", "app.web",
+        "storage",
     },
     "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web", "storage"},
     "app.testing": {
-        "app", "app.auth", "app.config", "app.limits", "app.server", "app.services", "app.transactions", "app.web",
-        "schemas", "storage",
+        "app", "app.auth", "app.clock", "app.config", "app.limits", "app.server", "app.services", "app.transactions",
+        "app.web", "schemas", "storage",
     },
     "app.pytest_plugin": {"app.testing"},
     "app.cli": {
@@ -207,6 +209,38 @@ def test_the_environment_is_read_in_one_place() -> None:
         text = path.read_text("utf-8")
         assert "os.environ" not in text or path == ROOT / "app" / "config.py", path
         assert "getenv" not in text, path
+
+
+#: Files that read the time of day themselves, and why.
+READ_THE_TIME = {
+    "app/clock.py": "the clock",
+    "app/testing/clock.py": "the clock of a test",
+    "app/transactions/clock.py": "signs of life between processes of this machine",
+    "app/server/tls.py": "whether a certificate has expired",
+    "app/services/backups.py": "when backups were taken, which are files of the machine",
+    "app/services/units.py": "when services of this machine began",
+    "storage/backups/folder.py": "names of files",
+    "storage/backups/replacing.py": "names of files",
+    "storage/backups/taking.py": "when a backup was taken",
+    "storage/moving/mover.py": "signs of life between processes",
+}
+
+
+def test_one_clock_for_the_service() -> None:
+    """Everything else asks the clock that it is given, so that the server of a test can have another."""
+    readings = re.compile(r"\btime\.time\(|datetime\.now\(|date\.today\(|\butcnow\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in sources("app", "schemas", "storage")
+        if readings.search(path.read_text("utf-8"))
+    }
+    assert found == READ_THE_TIME.keys()
+    users = {
+        str(path.relative_to(ROOT))
+        for path in sources("app", "schemas", "storage")
+        if "postroom.app.transactions.clock" in imports(path)
+    }
+    assert users == {"app/services/tasks.py", "app/transactions/tasks.py"}
 
 
 def test_sql_stays_in_storage() -> None:

@@ -1,6 +1,5 @@
 """What a login's token says, and its signature. Pure functions."""
 
-import time
 import uuid
 from typing import NamedTuple
 
@@ -25,13 +24,13 @@ class Claims(NamedTuple):
     seen: float
 
 
-def sign(claims: Claims, key: str) -> str:
-    """A token with these claims."""
+def sign(claims: Claims, key: str, now: float) -> str:
+    """A token with these claims, made at this UNIX time."""
     content: dict[str, object] = {
         "sub": str(claims.user_id),
         "epoch": claims.epoch,
         "sid": claims.session_id,
-        "iat": int(time.time()),
+        "iat": int(now),
         "exp": int(claims.expires),
         # So that no two tokens are the same.
         "jti": uuid.uuid4().hex,
@@ -41,16 +40,27 @@ def sign(claims: Claims, key: str) -> str:
     return jwt.encode(content, key, _ALGORITHM)
 
 
-def read(token: str, key: str) -> Claims:
-    """The claims of a token that was signed with this key. Raises UnauthenticatedError for any other."""
-    if len(token) > _LONGEST:
+def read(token: str, key: str, now: float) -> Claims:
+    """The claims of a token that was signed with this key and has not expired. UnauthenticatedError for any other."""
+    claims = _read(token, key) if len(token) <= _LONGEST else None
+    if claims is None or claims.expires <= now:
         raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"])
+    return claims
+
+
+def _read(token: str, key: str) -> Claims | None:
     try:
         content = jwt.decode(
             token,
             key,
             [_ALGORITHM],
-            options={"require": ["exp", "sub", "epoch", "sid"], "verify_iat": False},
+            # Times are compared with the clock of the service, not with that of the machine.
+            options={
+                "require": ["exp", "sub", "epoch", "sid"],
+                "verify_exp": False,
+                "verify_iat": False,
+                "verify_nbf": False,
+            },
         )
         return Claims(
             int(content["sub"]),
@@ -60,4 +70,4 @@ def read(token: str, key: str) -> Claims:
             float(content.get("seen", 0)),
         )
     except (jwt.PyJWTError, ValueError, TypeError):
-        raise UnauthenticatedError("Access denied", ["The login is invalid or has expired"]) from None
+        return None

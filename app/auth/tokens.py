@@ -4,7 +4,6 @@ when the account or the token changes.
 
 import base64
 import hashlib
-import time
 from dataclasses import astuple, dataclass, replace
 
 from postroom.app.auth import api_tokens, permissions
@@ -12,6 +11,7 @@ from postroom.app.auth.api_tokens import ApiToken, is_api_token
 from postroom.app.auth.claims import Claims, read, sign
 from postroom.app.auth.permissions import Grants, Permission
 from postroom.app.auth.uses import Uses
+from postroom.app.clock import Clock
 from postroom.app.errors import UnauthenticatedError
 from postroom.app.limits.memory import remember
 from postroom.storage.api_tokens import TokenRow, find_token, find_token_by_hash
@@ -74,12 +74,13 @@ def csrf_token(token: str) -> str:
 class Tokens:
     """Issues and checks tokens. The key stays the same across restarts; `lifetime` is in seconds."""
 
-    def __init__(self, database: Database, key: str, lifetime: int) -> None:
+    def __init__(self, database: Database, key: str, lifetime: int, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         #: Its stored form is not known yet.
         self._key: _Key = (None, key)
         self.lifetime = lifetime
-        self.uses = Uses()
+        self.uses = Uses(clock)
         self._known: dict[str, _Known] = {}
         self._generation = 0
 
@@ -101,14 +102,17 @@ class Tokens:
 
         `seen`: UNIX time when the user was last seen in the directory; None for users of no directory.
         """
-        expires = time.time() + self.lifetime
-        token = sign(Claims(account.id, account.token_epoch, session_id, expires, seen or 0), self._key[1])
+        now = self._clock.now()
+        claims = Claims(account.id, account.token_epoch, session_id, now + self.lifetime, seen or 0)
+        token = sign(claims, self._key[1], now)
         return {"grommunioAuthJwt": token, "csrf": csrf_token(token)}
 
     def cached(self, token: str) -> Caller | None:
         """The owner of a token that was valid a moment ago and is valid still; None: look for it in the database."""
         known = self._known.get(token)
-        if known is None or self._database.generation.value != self._generation or known.expires <= time.time():
+        if known is None or self._database.generation.value != self._generation:
+            return None
+        if known.expires <= self._clock.now():
             return None
         return known.caller
 
@@ -127,7 +131,7 @@ class Tokens:
             # If anything changed while the account was read, the result may be outdated and is not cached.
             if self._database.generation.value == generation == self._generation:
                 remember(self._known, token, known, _REMEMBERED)
-        if known.expires <= time.time():
+        if known.expires <= self._clock.now():
             self._known.pop(token, None)
             what = "token" if is_api_token(token) else "login"
             raise UnauthenticatedError("Access denied", [f"The {what} has expired"])
@@ -141,14 +145,14 @@ class Tokens:
 
     async def _check(self, token: str) -> _Known:
         if is_api_token(token):
-            return await self._database.look_up_by(_find_known, token)
+            return await self._database.look_up_by(self._find_known, token)
         session = await self.session(token)
         return _Known(_caller_of(session), session.expires)
 
     def caller_inside(self, connection: Connection, token: str) -> Caller:
         """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
         if is_api_token(token):
-            return _find_known(connection, token).caller
+            return self._find_known(connection, token).caller
         _, session = self._find_session(connection, token)
         return _caller_of(session)
 
@@ -156,30 +160,29 @@ class Tokens:
         """(the key if it has been replaced, the session). Raises UnauthenticatedError, KeyFileError."""
         known = self._key
         new_key = find_new_token_key(connection, known[0])
-        claims = read(token, (new_key or known)[1])
+        claims = read(token, (new_key or known)[1], self._clock.now())
         account = _counting(find_account(connection, claims.user_id), claims)
         row = find_session(connection, claims.session_id)
         if row is None or row.user_id != account.id:
             raise UnauthenticatedError("Access denied", ["The login has been ended"])
         return new_key, Session(account, row, claims.expires, claims.seen)
 
+    def _find_known(self, connection: Connection, token: str) -> _Known:
+        """Who has this token for programs, and until when. Raises UnauthenticatedError."""
+        row = find_token_by_hash(connection, api_tokens.hash_of(token))
+        if row is None:
+            raise api_tokens.invalid()
+        if api_tokens.is_over(row, self._clock.now()):
+            raise UnauthenticatedError("Access denied", ["The token has expired"])
+        account = find_account(connection, row.user_id)
+        if account is None or not may_log_in(account):
+            raise UnauthenticatedError("Access denied", ["The owner of the token may not log in"])
+        caller = replace(make_caller(account), grants=_limited(account, row), token=api_tokens.read_row(row))
+        return _Known(caller, float("inf") if row.expires is None else row.expires)
+
 
 def _caller_of(session: Session) -> Caller:
     return replace(make_caller(session.account), session_id=session.row.id)
-
-
-def _find_known(connection: Connection, token: str) -> _Known:
-    """Who has this token for programs, and until when. Raises UnauthenticatedError."""
-    row = find_token_by_hash(connection, api_tokens.hash_of(token))
-    if row is None:
-        raise api_tokens.invalid()
-    if api_tokens.is_over(row, time.time()):
-        raise UnauthenticatedError("Access denied", ["The token has expired"])
-    account = find_account(connection, row.user_id)
-    if account is None or not may_log_in(account):
-        raise UnauthenticatedError("Access denied", ["The owner of the token may not log in"])
-    caller = replace(make_caller(account), grants=_limited(account, row), token=api_tokens.read_row(row))
-    return _Known(caller, float("inf") if row.expires is None else row.expires)
 
 
 def _limited(account: Account, row: TokenRow) -> Grants:
@@ -212,9 +215,9 @@ def make_caller(account: Account) -> Caller:
     return Caller(account.id, account.username, permissions.grants(held, account.domains_of_org))
 
 
-def grants_now(connection: Connection, caller: Caller) -> Grants:
+def grants_now(connection: Connection, caller: Caller, now: float | None = None) -> Grants:
     """The grants of a caller as a transaction sees them; none for a user who may not log in (any more), or by a token
-    that is gone.
+    that is gone. `now`: the UNIX time, if the token may have expired since the request came in.
     """
     account = find_account(connection, caller.user_id)
     if account is None or not may_log_in(account):
@@ -222,4 +225,6 @@ def grants_now(connection: Connection, caller: Caller) -> Grants:
     if caller.token is None:
         return make_caller(account).grants
     row = find_token(connection, caller.token.id)
-    return Grants() if row is None or api_tokens.is_over(row, time.time()) else _limited(account, row)
+    if row is None or (now is not None and api_tokens.is_over(row, now)):
+        return Grants()
+    return _limited(account, row)

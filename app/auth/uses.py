@@ -1,7 +1,6 @@
 """When tokens and sessions were last used: noted in memory, stored now and then, so that no request writes for it."""
 
-import time
-
+from postroom.app.clock import Clock
 from postroom.storage import api_tokens, sessions
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
@@ -15,7 +14,8 @@ _BATCH = 500
 class Uses:
     """The first use of each token and session since `store` was last called. It is within a minute of the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         #: Token ID -> (UNIX time, source), and session ID -> UNIX time.
         self._tokens: dict[int, tuple[int, str]] = {}
         self._sessions: dict[str, int] = {}
@@ -27,12 +27,12 @@ class Uses:
     def note_token(self, token_id: int, source: str) -> None:
         """Notes that a token was used now, from this address."""
         if len(self._tokens) < _MOST:
-            self._tokens[token_id] = (int(time.time()), source)
+            self._tokens[token_id] = (self._clock.unix(), source)
 
     def note_session(self, session_id: str) -> None:
         """Notes that a session was used now."""
         if session_id not in self._sessions and len(self._sessions) < _MOST:
-            self._sessions[session_id] = int(time.time())
+            self._sessions[session_id] = self._clock.unix()
 
     async def store(self, database: Database) -> None:
         """Stores what was noted. Raises DatabaseError; what was not stored then stays noted."""

@@ -6,7 +6,6 @@ import orjson
 from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
-from postroom.app.transactions.clock import unix_now
 from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_response
@@ -42,7 +41,7 @@ async def list_seen_last(request: web.Request) -> web.Response:
     """Devices of all users, the latest first, at most 1000. The end of a contact is never known."""
     query = request[QUERY]
     within = query.get("filterUpdated")
-    since = 0 if within is None else unix_now() - within
+    since = 0 if within is None else context_of(request).clock.unix() - within
     data = await select_seen_last(context_of(request).database, since, SHOWN, caller=request[CALLER].user_id)
     limits = {"maxUpdated": within, "maxEnded": query.get("filterEnded")}
     given = {name: value for name, value in limits.items() if value is not None}

@@ -5,7 +5,6 @@ from aiohttp import web
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.services import wipes
 from postroom.app.transactions import devices
-from postroom.app.transactions.clock import unix_now
 from postroom.app.transactions.devices import Origin
 from postroom.app.transactions.lookups import user_not_found
 from postroom.app.transactions.wipe import Event, Kind
@@ -87,7 +86,7 @@ async def delete_wipe(request: web.Request) -> web.Response:
 
 
 def _origin(request: web.Request) -> Origin:
-    return Origin(unix_now(), str(source_of(request)))
+    return Origin(context_of(request).clock.unix(), str(source_of(request)))
 
 
 def _place(request: web.Request) -> tuple[int, int, str]:

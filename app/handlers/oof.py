@@ -1,7 +1,5 @@
 """Out of office."""
 
-from datetime import datetime
-
 import orjson
 from aiohttp import web
 
@@ -47,6 +45,6 @@ async def get_oof_of_username(request: web.Request) -> web.Response:
         raise username_not_found(name)
     state, timezone = orjson.loads(document), context.config.timezone
     in_force = oof.is_in_force(
-        state["state"], state.get("startTime"), state.get("endTime"), datetime.now(timezone), timezone
+        state["state"], state.get("startTime"), state.get("endTime"), context.clock.local(timezone), timezone
     )
     return json_response({"data": {"inForce": in_force, **state}})

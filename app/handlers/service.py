@@ -6,7 +6,6 @@ from aiohttp import web
 from postroom.app.openapi.decorators import about, docs, json_schema, querystring_schema, response_schema
 from postroom.app.services import wipes
 from postroom.app.transactions import devices
-from postroom.app.transactions.clock import unix_now
 from postroom.app.transactions.devices import Origin, WipeReport
 from postroom.app.transactions.lookups import username_not_found
 from postroom.app.web.inputs import load
@@ -70,7 +69,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     """
     data = request[BODY]
     report = WipeReport(request.match_info["username"], tuple(request[QUERY]["devices"]), data["status"])
-    origin = Origin(data.get("time", unix_now()), data.get("remoteIP", str(source_of(request))))
+    origin = Origin(data.get("time", context_of(request).clock.unix()), data.get("remoteIP", str(source_of(request))))
     caller_id = request[CALLER].user_id if CALLER in request else None
     await wipes.report_wipe(context_of(request), login_source(request), report, origin, data.get("password"), caller_id)
     # A webmail treats a message without "Success" at its start as a failure, although the phone is being wiped.
@@ -102,8 +101,9 @@ async def get_user_information(request: web.Request) -> web.Response:
 async def put_sync(request: web.Request) -> web.Response:
     """Stores the state of a device after a contact. `resync` tells the device to start over; it is true only once."""
     username, device_id = request.match_info["username"], load(_PATH, request.match_info)["deviceID"]
-    resync, status = await context_of(request).database.write(
-        devices.report_device, username, device_id, request[BODY], unix_now()
+    context = context_of(request)
+    resync, status = await context.database.write(
+        devices.report_device, username, device_id, request[BODY], context.clock.unix()
     )
     return json_response({"data": {"resync": resync, "status": status}})
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from postroom.testing import BlockingClient, BlockingServer, Seed
+    from postroom.testing import BlockingClient, BlockingServer, Moment, Seed
 
-_MARKER = """postroom(seed=None, settings=None): gives the test a server of its own, with this seed and these settings \
-in place of those of pytest.ini"""
+_MARKER = """postroom(seed=None, settings=None, clock=None): gives the test a server of its own, with this seed, these \
+settings and this clock in place of those of pytest.ini"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postroom_server(pytestconfig: pytest.Config) -> Iterator["BlockingServer"]:
     """The server of this process. It keeps what is stored from one test to the next."""
-    with _running(_seed_of(pytestconfig), _settings_of(pytestconfig)) as server:
+    with _running(_seed_of(pytestconfig), settings=_settings_of(pytestconfig)) as server:
         yield server
 
 
@@ -41,7 +41,7 @@ def postroom(request: pytest.FixtureRequest) -> Iterator["BlockingServer"]:
         server.reset()
         yield server
         return
-    with _running(*_arguments(*marker.args, **marker.kwargs)) as server:
+    with _running(*marker.args, **marker.kwargs) as server:
         yield server
 
 
@@ -64,10 +64,12 @@ def pytest_runtest_makereport(
 
 
 @contextmanager
-def _running(seed: "Seed", settings: dict[str, object] | None) -> Iterator["BlockingServer"]:
+def _running(
+    seed: "Seed" = None, settings: dict[str, object] | None = None, clock: "Moment | None" = None
+) -> Iterator["BlockingServer"]:
     from postroom.testing import HarnessError, running_in_thread
 
-    manager = running_in_thread(seed, settings=settings)
+    manager = running_in_thread(seed, settings=settings, clock=clock)
     try:
         server = manager.__enter__()
     except HarnessError as error:
@@ -76,12 +78,6 @@ def _running(seed: "Seed", settings: dict[str, object] | None) -> Iterator["Bloc
         yield server
     finally:
         manager.__exit__(None, None, None)
-
-
-def _arguments(
-    seed: "Seed" = None, settings: dict[str, object] | None = None
-) -> tuple["Seed", dict[str, object] | None]:
-    return seed, settings
 
 
 def _seed_of(config: pytest.Config) -> "Seed":

@@ -1,6 +1,5 @@
 """Makes tokens for programs, and shows them."""
 
-import time
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any, Final
@@ -27,7 +26,7 @@ async def create_token(context: Context, data: Mapping[str, Any], owner_id: int,
 
     Raises InvalidError, ForbiddenError.
     """
-    now, text = int(time.time()), make_text()
+    now, text = context.clock.unix(), make_text()
     expires = _expiry(data, now, context.config.timezone)
     wanted = Wanted(owner_id, data, hash_of(text), now, expires)
     row = await context.database.write(api_tokens.create_token, wanted, actor)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from postroom.app.auth.passwords import Passwords
 from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
+from postroom.app.clock import Clock
 from postroom.app.config import Config
 from postroom.storage.database import Database
 
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from postroom.app.services.units import Units
 
 
-def now_in(timezone: tzinfo) -> str:
-    """The current time in a time zone, in the format of the API."""
-    return datetime.now(timezone).strftime("%Y-%m-%d %H:%M:%S")
-
-
 def time_in(timezone: tzinfo, seconds: int) -> str:
     """A UNIX time in a time zone, in the format of the API."""
     return datetime.fromtimestamp(seconds, timezone).strftime("%Y-%m-%d %H:%M:%S")
@@ -35,6 +31,7 @@ class Context:
     """The parts of a running service."""
 
     config: Config
+    clock: Clock
     database: Database
     tokens: Tokens
     passwords: Passwords
@@ -49,4 +46,4 @@ class Context:
 
     def now(self) -> str:
         """The current time in the configured time zone, in the format of the API."""
-        return now_in(self.config.timezone)
+        return self.clock.text(self.config.timezone)

@@ -1,14 +1,13 @@
 """Examines an installation: its database, its files, the machine, and the directories that it asks."""
 
 import os
-import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
+from postroom.app.clock import Clock
 from postroom.app.config import Config
 from postroom.app.services import doctor_directories, doctor_machine
-from postroom.app.services.context import now_in
 from postroom.app.services.tasks import node
 from postroom.app.transactions.tasks import find_orphans, interrupt_orphans, name_of_process
 from postroom.storage.checks import clock, files
@@ -32,20 +31,20 @@ def examine_all(config: Config, report: Report, *, offline: bool, repair: bool) 
 
 
 def _of_now(config: Config) -> tuple[Check[Connection], ...]:
-    now = datetime.now(config.timezone)
+    now = Clock().local(config.timezone)
     soon, yesterday = now + timedelta(minutes=1), now - timedelta(days=1)
-    return clock.checks(clock.Now(int(time.time()), soon.strftime(_FORMAT), yesterday.strftime(_FORMAT)))
+    return clock.checks(clock.Now(int(now.timestamp()), soon.strftime(_FORMAT), yesterday.strftime(_FORMAT)))
 
 
 def _abandoned_tasks(config: Config) -> Check[Connection]:
-    own = Owner(name_of_process(), node(), os.getpid())
+    own, now = Owner(name_of_process(), node(), os.getpid()), Clock().text(config.timezone)
 
     def find(connection: Connection) -> Iterator[str]:
         for task_id in find_orphans(connection, own):
             yield f"task {task_id}"
 
     def repair(store: Store) -> None:
-        store.write(partial(interrupt_orphans, own=own, now=now_in(config.timezone)))
+        store.write(partial(interrupt_orphans, own=own, now=now))
 
     return Check(
         "Tasks",

@@ -1,12 +1,12 @@
 """Checks, when a login is renewed, whether the directory still has the user."""
 
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from postroom.app.clock import Clock
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import InvalidError, UnauthenticatedError, UnavailableError
 from postroom.app.limits.memory import remember
@@ -49,7 +49,8 @@ class Presence:
     every login.
     """
 
-    def __init__(self, directories: Directories, grace: float) -> None:
+    def __init__(self, directories: Directories, grace: float, clock: Clock) -> None:
+        self._clock = clock
         self._directories = directories
         self._grace = grace
         self._found: dict[_Key, _Found] = {}
@@ -59,7 +60,7 @@ class Presence:
         """Remembers that the directory has just let the user in; returns the time. None for a user of no directory."""
         if account.ldap_id is None:
             return None
-        now = time.time()
+        now = self._clock.now()
         remember(self._found, (account.id, account.ldap_id), _Found(_Answer.HAS, now, now), MOST)
         return now
 
@@ -70,7 +71,7 @@ class Presence:
         """
         if account.ldap_id is None:
             return None
-        key, now = (account.id, account.ldap_id), time.time()
+        key, now = (account.id, account.ldap_id), self._clock.now()
         found = self._found.get(key, _Found(_Answer.HAS, seen, seen))
         if not found.counts(now):
             found = await self._ask_once(key, account, found)
@@ -105,9 +106,9 @@ class Presence:
         except (UnavailableError, InvalidError):
             # Away, not configured, or several entries with this ID: unknown. A user who was gone stays gone.
             answer = _Answer.GONE if before.answer is _Answer.GONE else _Answer.AWAY
-            found = _Found(answer, time.time(), before.seen)
+            found = _Found(answer, self._clock.now(), before.seen)
         else:
-            now = time.time()
+            now = self._clock.now()
             found = _Found(_Answer.GONE, now, before.seen) if entry is None else _Found(_Answer.HAS, now, now)
         remember(self._found, key, found, MOST)
         return found

@@ -8,7 +8,6 @@ from postroom.app.auth.passwords import check_new_password
 from postroom.app.errors import InvalidError
 from postroom.app.services.context import Context
 from postroom.app.transactions import seeds
-from postroom.app.transactions.clock import unix_now
 from postroom.app.transactions.seeds import Planting, RefusedSeedError
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_SHARED
 from postroom.storage.seeds import read_seed
@@ -25,7 +24,7 @@ async def plant(context: Context, seed: Mapping[str, Any], password: str) -> Non
             hashes.append(await _hash_of(context, user, password))
         except InvalidError as error:
             raise RefusedSeedError(("users", number), error.errors) from error
-    planting = Planting(hashes, context.now(), context.config.timezone, unix_now())
+    planting = Planting(hashes, context.now(), context.config.timezone, context.clock.unix())
     await context.database.write(seeds.plant, seed, planting)
 
 

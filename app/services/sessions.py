@@ -1,6 +1,5 @@
 """Logins: begun, renewed, listed and ended."""
 
-import time
 import uuid
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ _LONGEST_AGENT: Final = 200
 
 async def begin(context: Context, account: Account, source: LoginSource, user_agent: str) -> dict[str, str]:
     """Records a login; the response, with a token of it."""
-    now = int(time.time())
+    now = context.clock.unix()
     row = SessionRow(
         uuid.uuid4().hex, account.id, account.token_epoch, now, now, _end(context, now), source.shown[:64],
         printable(user_agent[:_LONGEST_AGENT]),
@@ -38,7 +37,7 @@ async def renew(context: Context, source: LoginSource, token: str) -> dict[str, 
     Raises UnauthenticatedError, UnavailableError (the directory has been away for too long).
     """
     found = await context.tokens.session(token)
-    account, row, now = found.account, found.row, int(time.time())
+    account, row, now = found.account, found.row, context.clock.unix()
     seen = await context.presence.check(account, found.seen)
     context.throttle.recognise(account.username, source)
     context.tokens.uses.note_session(row.id)
@@ -57,7 +56,7 @@ def _end(context: Context, now: int) -> int:
 
 async def list_sessions(context: Context, user_id: int, current: str | None) -> dict[str, Any]:
     """The response `{"data"}` with the logins of a user that have not ended, first `current`, that of the request."""
-    rows = await context.database.look_up_by(sessions.list_sessions, user_id, int(time.time()))
+    rows = await context.database.look_up_by(sessions.list_sessions, user_id, context.clock.unix())
     rows.sort(key=lambda row: row.id != current)
     timezone = context.config.timezone
     return {

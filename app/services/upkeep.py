@@ -34,7 +34,7 @@ class Upkeep:
 
     async def clear(self) -> None:
         """Forgets sessions that have expired, and tokens that expired a month ago."""
-        now, database = int(time.time()), self._context.database
+        now, database = self._context.clock.unix(), self._context.database
         await database.write(api_tokens.delete_expired_tokens, now - _SHOWN)
         while await database.write(sessions.delete_expired_sessions, now, _BATCH) == _BATCH:
             pass

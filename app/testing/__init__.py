@@ -8,6 +8,7 @@
 
 from postroom.testing.blocking import BlockingClient, BlockingServer, running_in_thread
 from postroom.testing.client import Answer, Client, RefusedError
+from postroom.testing.clock import Moment, MovableClock
 from postroom.testing.errors import HarnessError, SeedError
 from postroom.testing.journal import Journal, Request
 from postroom.testing.passwords import PASSWORD
@@ -22,6 +23,8 @@ __all__ = [
     "Client",
     "HarnessError",
     "Journal",
+    "Moment",
+    "MovableClock",
     "RefusedError",
     "Request",
     "Seed",

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from postroom.testing.client import Answer, Client, Params
+from postroom.testing.clock import Moment
 from postroom.testing.seeds import Seed
 from postroom.testing.server import Server, running
 
@@ -30,10 +31,14 @@ def _wait(work: Coroutine[Any, Any, T]) -> T:
 
 @contextmanager
 def running_in_thread(
-    seed: Seed = None, *, port: int | None = 0, settings: Mapping[str, object] | None = None
+    seed: Seed = None,
+    *,
+    port: int | None = 0,
+    settings: Mapping[str, object] | None = None,
+    clock: Moment | None = None,
 ) -> Iterator["BlockingServer"]:
     """Like running(), for tests without asyncio."""
-    manager = running(seed, port=port, settings=settings)
+    manager = running(seed, port=port, settings=settings, clock=clock)
     server = _wait(manager.__aenter__())
     try:
         yield BlockingServer(server)
@@ -96,6 +101,8 @@ class BlockingServer:
         self.admin = BlockingClient(server.admin)
         #: What it was asked.
         self.requests = server.requests
+        #: Its time.
+        self.clock = server.clock
 
     def login(self, user: str, password: str | None = None) -> BlockingClient:
         """A client with the login of a user; Server.login() says more."""

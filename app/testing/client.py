@@ -1,7 +1,7 @@
 """A small client for tests: it has a login, and returns bodies."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,8 +36,11 @@ class RefusedError(Exception):
 class Client:
     """Calls with one login. Paths are those of the description, such as `/domains/1/users`."""
 
-    def __init__(self, session: ClientSession, token: str | None = None) -> None:
+    def __init__(
+        self, session: ClientSession, token: str | None = None, before: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._session = session
+        self._before = before
         #: The login; None: there is none.
         self.token = token
 
@@ -51,6 +54,8 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """The response to a call, whatever its status is. `body` is sent as JSON, bytes as they are."""
+        if self._before is not None:
+            await self._before()
         login = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         sent: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {} if body is None else {"json": body}
         async with self._session.request(

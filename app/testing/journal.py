@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
+from postroom.app.clock import Clock
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.web.keys import CALLER
 from postroom.testing.errors import HarnessError
@@ -60,7 +61,8 @@ class Request:
 class Journal(Sequence[Request]):
     """The requests since the last reset, in the order of their answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._requests: deque[Request] = deque(maxlen=_MOST)
 
     async def note(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -76,7 +78,7 @@ class Journal(Sequence[Request]):
                 request[CALLER].username if CALLER in request else None,
                 await _body_of(request),
                 response.status,
-                datetime.now(UTC),
+                self._clock.local(UTC),
                 asyncio.get_running_loop().time() - began,
             )
         )

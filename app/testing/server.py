@@ -24,6 +24,7 @@ from postroom.storage import auth
 from postroom.storage.auth import Account
 from postroom.storage.ephemeral import Image, image_of
 from postroom.testing.client import Client
+from postroom.testing.clock import Moment, MovableClock
 from postroom.testing.errors import HarnessError
 from postroom.testing.images import beginning
 from postroom.testing.journal import Journal
@@ -37,19 +38,25 @@ _CUT_OFF: Final = 0.1
 
 @asynccontextmanager
 async def running(
-    seed: Seed = None, *, port: int | None = 0, settings: Mapping[str, object] | None = None
+    seed: Seed = None,
+    *,
+    port: int | None = 0,
+    settings: Mapping[str, object] | None = None,
+    clock: Moment | None = None,
 ) -> AsyncIterator["Server"]:
     """A server with a store of its own in memory, for as long as the block runs.
 
     `seed`: what the store begins with, as a dict or as the path of a YAML or JSON file. `port`: on 127.0.0.1; 0 takes a
     free one. With None it takes no port, and only `client()` reaches it. `settings`: as in docs/configuration.md,
-    without POSTROOM_ and in lower case. Raises HarnessError, SeedError.
+    without POSTROOM_ and in lower case. `clock`: the moment at which its clock stands still; None: it runs like that of
+    the machine. Raises HarnessError, SeedError.
     """
     config = settings_of(settings)
-    image = await beginning(config, ReadSeed(seed))
+    moving = MovableClock(config.timezone, clock)
+    image = await beginning(config, ReadSeed(seed), moving, clock)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postroom-"))) if port is None else None
-        server = Server(config, image)
+        server = Server(config, image, moving)
         stack.push_async_callback(server.close)
         await server.start(port, folder)
         yield server
@@ -58,13 +65,15 @@ async def running(
 class Server:
     """A server of a test; `running()` makes it."""
 
-    def __init__(self, config: Config, image: Image) -> None:
+    def __init__(self, config: Config, image: Image, clock: MovableClock) -> None:
         self._config = config
         self._images = {_SEED: image}
         self._names = (f"snapshot {number}" for number in itertools.count(1))
         self._app = make_app(config)
+        #: The time by which logins and out of office end, and with which everything is stamped.
+        self.clock = clock
         #: What it was asked.
-        self.requests = Journal()
+        self.requests = Journal(clock)
         self._app.on_response_prepare.append(self.requests.note)
         self._runner = make_runner(self._app, _CUT_OFF)
         #: The parts that serve now.
@@ -77,8 +86,9 @@ class Server:
         self._folder: Path | None = None
         #: The session of all clients with a login; it keeps no cookies.
         self._session: ClientSession
-        #: A client with the login of the administrator.
+        #: A client with the login of the administrator, whatever the time is; and since when it has this one.
         self.admin: Client
+        self._logged_in = 0.0
 
     async def start(self, port: int | None, folder: Path | None) -> None:
         """Begins to listen. Raises HarnessError when the port is taken."""
@@ -94,7 +104,7 @@ class Server:
                 f"Port {port} on 127.0.0.1 cannot be used ({error.strerror}); leave it out to get a free one"
             ) from None
         self._session = await self._open.enter_async_context(self.client(keep_cookies=False))
-        self.admin = Client(self._session)
+        self.admin = Client(self._session, before=self._keep_logged_in)
         await self._log_in_admin()
 
     async def _listen(self, port: int | None) -> None:
@@ -140,9 +150,11 @@ class Server:
 
     async def reset(self) -> None:
         """Goes back to the beginning: everything stored or asked since then is gone, and all logins have ended.
+        The clock goes as at the beginning.
 
         Connections stay open. Requests and tasks that are still under way find a closed database.
         """
+        self.clock.reset()
         await self._go_back(_SEED)
         self.requests.clear()
 
@@ -175,12 +187,18 @@ class Server:
 
     async def _assemble(self, image: Image) -> Context:
         database = image.opened(self._config.search_timeout)
-        context = await self._parts.enter_async_context(assembled(self._config, database, CheapPasswords()))
+        context = await self._parts.enter_async_context(assembled(self._config, database, CheapPasswords(), self.clock))
         # A snapshot may have been made in the middle of a task.
         await context.tasks.recover()
         return context
 
+    async def _keep_logged_in(self) -> None:
+        """Logs the administrator in again after the clock has been turned over the end of the login."""
+        if not self._logged_in <= self.clock.now() < self._logged_in + self._config.token_lifetime:
+            await self._log_in_admin()
+
     async def _log_in_admin(self) -> None:
+        self._logged_in = self.clock.now()
         account = await auth.select_account(self.context.database, ADMIN_ID)
         if account is None:  # pragma: no cover - nobody can delete the administrator
             raise HarnessError("There is no administrator")

@@ -1,4 +1,4 @@
-"""The time that rows keep as a number."""
+"""The time of this machine, for signs of life between processes. Everything else asks app/clock.py."""
 
 import time
 

@@ -161,6 +161,6 @@ class TaskCheck(_Check):
 
     def _ask(self, connection: Connection) -> None:
         starter = self._request[CALLER]
-        now = replace(starter, grants=grants_now(connection, starter))
+        now = replace(starter, grants=grants_now(connection, starter, context_of(self._request).clock.now()))
         if not self._guard(now, self._request):
             raise ForbiddenError("Stopped: the user who started this is no longer allowed to do it")

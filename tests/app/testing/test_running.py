@@ -217,6 +217,7 @@ async def test_settings_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch
     [
         ({"host": "0.0.0.0"}, "host cannot be chosen"),
         ({"database": "postroom.sqlite3"}, "database cannot be chosen"),
+        ({"backup_folder": "backups"}, "backup_folder cannot be chosen"),
         ({"colour": "red"}, "no setting colour"),
         ({"timezone": "Mars"}, "timezone: "),
     ],
