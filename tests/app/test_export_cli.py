@@ -6,11 +6,16 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from postroom.testing import running
 from tests.app.test_cli import POSTROOM
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD
 from tests.support.whole_store import fill
+
+#: Databases on a server are read by tests/app/testing/test_seeds.py.
+pytestmark = pytest.mark.sqlite
 
 
 def export(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
