@@ -1,20 +1,24 @@
 """A seed: everything that a store begins with, as one document. People write it by hand, so it has short forms."""
 
+import re
 from typing import Any, Final
 
-from marshmallow import fields, pre_load, validate
+from marshmallow import ValidationError, fields, post_load, pre_load, validate
 
 from postroom.schemas.bulk import BulkCreateSchema
 from postroom.schemas.devices import LONGEST_DEVICE_ID, WIPE_STATUSES, DeviceReportSchema, check_device_id
 from postroom.schemas.domains import LARGEST_MAX_USER, DomainCreateSchema
-from postroom.schemas.fields import Bool, Input, Int, Text
+from postroom.schemas.fields import Bool, Input, Int, Listed, Text, check_time
 from postroom.schemas.oof import OofSchema
+from postroom.schemas.tokens import LONGEST_NAME as LONGEST_TOKEN_NAME
+from postroom.schemas.tokens import MOST_NETWORKS, MOST_PERMISSIONS, NetworkField
 from postroom.schemas.users import Addresses
 from postroom.schemas.values.roles import LONGEST_DESCRIPTION, LONGEST_NAME
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
 #: Most users of a domain that names no other number.
 MOST_USERS: Final = 10_000
+_TOKEN: Final = re.compile(r"postroom_[A-Za-z0-9_-]+", re.ASCII)
 
 
 def _named(name: str, value: Any) -> Any:
@@ -107,6 +111,37 @@ class SeedUserSchema(BulkCreateSchema):
         return _named("username", data)
 
 
+class SeedTokenSchema(Input):
+    """A token for programs, by default of `admin` and without an end; or its name. Its text is `postroom_` and the name
+    unless another one is given.
+    """
+
+    name = Text(LONGEST_TOKEN_NAME, required=True, validate=validate.Length(min=1))
+    owner = Text(LONGEST_ADDRESS, load_default="admin")
+    token = Text(200)
+    # In place of the text: its SHA-256.
+    tokenHash = Text(64, validate=validate.Regexp(r"[0-9a-f]{64}\Z", error="Not a SHA-256 in hexadecimal digits."))
+    permissions = Listed(fields.Nested(SeedPermissionSchema), validate=validate.Length(min=1, max=MOST_PERMISSIONS))
+    readOnly = Bool(load_default=False)
+    networks = Listed(NetworkField(), load_default=list, validate=validate.Length(max=MOST_NETWORKS))
+    expires = Text(19, allow_none=True, load_default=None, validate=check_time)
+
+    @pre_load
+    def _short(self, data: Any, **_: Any) -> Any:
+        return _named("name", data)
+
+    @post_load
+    def _with_text(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if "tokenHash" in data:
+            if "token" in data:
+                raise ValidationError("Only one of token and tokenHash can be given.", "tokenHash")
+            return data
+        text = data.setdefault("token", f"postroom_{data['name']}")
+        if not _TOKEN.fullmatch(text):
+            raise ValidationError(f"{text!r} is no token: it needs postroom_ and letters, digits, _ or -.", "token")
+        return data
+
+
 class SeedSchema(Input):
     """All of it. Users without any domain get one called example.org."""
 
@@ -114,3 +149,4 @@ class SeedSchema(Input):
     domains = fields.List(fields.Nested(SeedDomainSchema), load_default=list)
     roles = fields.List(fields.Nested(SeedRoleSchema), load_default=list)
     users = fields.List(fields.Nested(SeedUserSchema), load_default=list)
+    tokens = fields.List(fields.Nested(SeedTokenSchema), load_default=list)

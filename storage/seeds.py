@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from postroom.schemas.values.create_defaults import BUILT_IN
@@ -35,11 +36,18 @@ _SELECT_DOMAINS = f"""
 """
 _SELECT_ROLES = "SELECT id, name, description FROM roles ORDER BY id"
 _SELECT_PERMISSIONS = """
-    SELECT p.role_id, p.permission, CASE WHEN p.everything <> 0 THEN '*' ELSE coalesce(d.domainname, o.name) END
-      FROM role_permissions p
+    SELECT p.{holder}, p.permission, CASE WHEN p.everything <> 0 THEN '*' ELSE coalesce(d.domainname, o.name) END
+      FROM {table} p
       LEFT JOIN domains d ON d.id = p.domain_id
       LEFT JOIN orgs o ON o.id = p.org_id
      ORDER BY p.id
+"""
+_SELECT_TOKENS = """
+    SELECT t.id, t.name, u.username, t.hash, t.scoped, t.read_only, t.networks, t.expires
+      FROM api_tokens t
+      JOIN users u ON u.id = t.user_id
+     WHERE t.expires IS NULL OR t.expires > ?
+     ORDER BY t.id
 """
 _SELECT_USERS = f"""
     SELECT u.id, u.domain_id, d.domainname, u.password, {document(2)}
@@ -49,15 +57,16 @@ _SELECT_USERS = f"""
 """
 
 
-def read_seed(connection: Connection, *, secrets: bool) -> JSON:
-    """The document, without what is empty or a default. Without `secrets` it has no hashes of passwords, and no
-    fetchmail entries, which need their passwords.
+def read_seed(connection: Connection, now: datetime, *, secrets: bool) -> JSON:
+    """The document, without what is empty or a default. Without `secrets` it has no hashes of passwords, no tokens, and
+    no fetchmail entries, which need their passwords. Tokens that have expired by `now` are left out.
     """
     return _filled({
         "organisations": [_filled(json.loads(org)) for (org,) in connection.execute(_SELECT_ORGS).fetchall()],
         "domains": [_domain(*row) for row in connection.execute(_SELECT_DOMAINS).fetchall()],
         "roles": _roles(connection),
         "users": [_user(connection, secrets, *row) for row in connection.execute(_SELECT_USERS).fetchall()],
+        "tokens": _tokens(connection, now) if secrets else None,
     })  # fmt: skip
 
 
@@ -75,10 +84,37 @@ def _domain(found: str, org: str | None, plugins: str) -> JSON:
     return _filled(fields, {"domainStatus": 0, "chat": False, "endDay": _NO_END})
 
 
+def _permissions(connection: Connection, table: str, holder: str) -> dict[int, list[JSON | str]]:
+    found: dict[int, list[JSON | str]] = {}
+    rows = connection.execute(_SELECT_PERMISSIONS.format(table=table, holder=holder)).fetchall()
+    for holder_id, name, target in rows:
+        found.setdefault(holder_id, []).append(name if target is None else {name: target})
+    return found
+
+
+def _tokens(connection: Connection, now: datetime) -> list[JSON]:
+    permissions = _permissions(connection, "api_token_permissions", "token_id")
+    found = []
+    for token_id, name, owner, hashed, scoped, read_only, networks, expires in connection.execute(
+        _SELECT_TOKENS, (int(now.timestamp()),)
+    ).fetchall():
+        token = {
+            "name": name,
+            "owner": owner,
+            "tokenHash": hashed,
+            # Those of a token that has lost all of them cannot be given.
+            "permissions": permissions.get(token_id, []),
+            "readOnly": bool(read_only),
+            "networks": json.loads(networks),
+            "expires": expires and f"{datetime.fromtimestamp(expires, now.tzinfo):%Y-%m-%d %H:%M:%S}",
+        }
+        if token["permissions"] or not scoped:
+            found.append(_filled(token, {"readOnly": False, "owner": "admin"}))
+    return found
+
+
 def _roles(connection: Connection) -> list[JSON]:
-    permissions: dict[int, list[JSON | str]] = {}
-    for role_id, name, target in connection.execute(_SELECT_PERMISSIONS).fetchall():
-        permissions.setdefault(role_id, []).append(name if target is None else {name: target})
+    permissions = _permissions(connection, "role_permissions", "role_id")
     return [
         _filled({"name": name, "description": description, "permissions": permissions.get(role_id)})
         for role_id, name, description in connection.execute(_SELECT_ROLES).fetchall()

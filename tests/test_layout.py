@@ -47,8 +47,8 @@ PACKAGES: dict[str, set[str]] = {
     },
     "app.pytest_plugin": {"app.testing"},
     "app.cli": {
-        "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services", "app.settings",
-        "app.web", "app", "schemas", "schemas.values", "storage",
+        "app.clock", "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services",
+        "app.settings", "app.web", "app", "schemas", "schemas.values", "storage",
     },
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from postroom.testing import running
+from tests.app.testing.test_running import status_of
 from tests.bench import harness
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +43,8 @@ async def test_the_file_can_be_planted(tmp_path: Path) -> None:
     async with running(tmp_path / "seed.yaml") as server:
         assert (await server.admin.get("/system/users"))["count"] == 5
         await server.login("anna@example.org", "her own one")
+        for token in ("postroom_nightly", "postroom_for-reports"):
+            assert await status_of(server, token, "/domains") == 200
 
 
 def test_the_first_test_has_ten_lines() -> None:

@@ -8,8 +8,8 @@ import typer
 HELP = """Write what is stored as a seed, with which a server of a test can begin, to standard output.
 
 A seed is JSON with organisations, domains, roles and users with everything that belongs to them; docs/testing.md
-describes it. It has no passwords unless --secrets is given. It is meant for small databases: everything is held in
-memory, and nobody else can write meanwhile.
+describes it. It has no passwords and no tokens unless --secrets is given. It is meant for small databases:
+everything is held in memory, and nobody else can write meanwhile.
 
 \b
 Examples:
@@ -28,7 +28,7 @@ def export(
     *,
     seed: Annotated[bool, typer.Option("--seed", help="As a seed; there is no other form.")] = False,
     secrets: Annotated[
-        bool, typer.Option("--secrets", help="With hashes of passwords, and fetchmail entries with theirs.")
+        bool, typer.Option("--secrets", help="With hashes of passwords, fetchmail entries with theirs, and tokens.")
     ] = False,
     database: Annotated[
         str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")
@@ -43,6 +43,7 @@ def export(
 
     import orjson
 
+    from postroom.app.clock import Clock
     from postroom.app.config import SettingError, load_config
     from postroom.storage.database import Database
     from postroom.storage.faults import DatabaseError, EngineError, NoDatabaseError, WrongDatabaseError
@@ -51,10 +52,12 @@ def export(
 
     async def run() -> bytes:
         config = load_config({"database": database})
+        now = Clock().local(config.timezone)
         opened = await Database.open(config.database, create=False, key_file=config.key_file, unlock=secrets)
         try:
             # On the writer, because several statements have to see one state.
-            return orjson.dumps(await opened.write(partial(read_seed, secrets=secrets)), option=orjson.OPT_INDENT_2)
+            found = await opened.write(partial(read_seed, now=now, secrets=secrets))
+            return orjson.dumps(found, option=orjson.OPT_INDENT_2)
         finally:
             await opened.close()
 

@@ -27,13 +27,14 @@ async def create_token(context: Context, data: Mapping[str, Any], owner_id: int,
     Raises InvalidError, ForbiddenError.
     """
     now, text = context.clock.unix(), make_text()
-    expires = _expiry(data, now, context.config.timezone)
+    expires = expiry(data, now, context.config.timezone)
     wanted = Wanted(owner_id, data, hash_of(text), now, expires)
     row = await context.database.write(api_tokens.create_token, wanted, actor)
     return {**document(row, context.config.timezone), "token": text}
 
 
-def _expiry(data: Mapping[str, Any], now: int, timezone: tzinfo) -> int | None:
+def expiry(data: Mapping[str, Any], now: int, timezone: tzinfo) -> int | None:
+    """When a token of a loaded TokenCreateSchema ends; None: never. Raises InvalidError."""
     if "expires" not in data:
         return now + LASTS
     if data["expires"] is None:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from postroom.app.auth.api_tokens import hash_of
 from postroom.app.auth.given_hashes import check_given_hash
 from postroom.app.auth.passwords import check_new_password
 from postroom.app.errors import InvalidError
+from postroom.app.services.api_tokens import expiry
 from postroom.app.services.context import Context
 from postroom.app.transactions import seeds
-from postroom.app.transactions.seeds import Planting, RefusedSeedError
+from postroom.app.transactions.seeds import Planting, at
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_SHARED
 from postroom.storage.seeds import read_seed
 
@@ -20,11 +22,14 @@ async def plant(context: Context, seed: Mapping[str, Any], password: str) -> Non
     """
     hashes = []
     for number, user in enumerate(seed["users"]):
-        try:
+        with at("users", number):
             hashes.append(await _hash_of(context, user, password))
-        except InvalidError as error:
-            raise RefusedSeedError(("users", number), error.errors) from error
-    planting = Planting(hashes, context.now(), context.config.timezone, context.clock.unix())
+    now, timezone = context.clock.unix(), context.config.timezone
+    tokens = []
+    for number, token in enumerate(seed["tokens"]):
+        with at("tokens", number):
+            tokens.append((token.get("tokenHash") or hash_of(token["token"]), expiry(token, now, timezone)))
+    planting = Planting(hashes, tokens, context.now(), timezone, now)
     await context.database.write(seeds.plant, seed, planting)
 
 
@@ -42,5 +47,6 @@ async def _hash_of(context: Context, user: Mapping[str, Any], password: str) -> 
 
 
 async def dump(context: Context, *, secrets: bool) -> dict[str, Any]:
-    """Everything stored, as a seed; `secrets`: with hashes of passwords, and with fetchmail entries."""
-    return await context.database.read(lambda connection: read_seed(connection, secrets=secrets))
+    """Everything stored, as a seed; `secrets`: with hashes of passwords, fetchmail entries, and tokens."""
+    now = context.clock.local(context.config.timezone)
+    return await context.database.read(lambda connection: read_seed(connection, now, secrets=secrets))

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import orjson
 
+from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import InvalidError, PostroomError
-from postroom.app.transactions import delegates, devices, domains, oof, orgs, roles, store_access, users
+from postroom.app.transactions import api_tokens, delegates, devices, domains, oof, orgs, roles, store_access, users
+from postroom.app.transactions.api_tokens import Wanted
 from postroom.app.transactions.devices import Origin
+from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.app.transactions.users import Change
 from postroom.app.transactions.wipe import UNKNOWN, Event, Kind
 from postroom.schemas.addresses import domain_of, stored_form
@@ -43,13 +46,17 @@ class RefusedSeedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Planting:
-    """What a seed is planted with: the hash of each user's password (None: there is none), and the time."""
+    """What a seed is planted with: the hash of each user's password (None: there is none), the hash and the end of each
+    token (None: never), and the time.
+    """
 
     hashes: Sequence[str | None]
+    #: Of each token.
+    tokens: Sequence[tuple[str, int | None]]
     #: In the format of the API.
     now: str
     timezone: tzinfo
-    #: UNIX time of the first contact of devices that name none.
+    #: UNIX time: of the first contact of devices that name none, and when tokens were made.
     contact: int
 
 
@@ -59,7 +66,8 @@ def plant(connection: Connection, seed: Mapping[str, Any], planting: Planting) -
 
 
 @contextmanager
-def _at(*path: str | int) -> Iterator[None]:
+def at(*path: str | int) -> Iterator[None]:
+    """Says of an error where in the seed it is. Raises RefusedSeedError."""
     try:
         yield
     except PostroomError as error:
@@ -76,25 +84,29 @@ class _Plant:
         self._orgs: dict[str, int] = {}
         self._domains: dict[str, int] = {}
         self._roles: dict[str, int] = {}
+        self._users = {"admin": ADMIN_ID}
 
     def everything(self, seed: Mapping[str, Any]) -> None:
         for number, org in enumerate(seed["organisations"]):
-            with _at("organisations", number):
+            with at("organisations", number):
                 self._orgs[org["name"]] = _id(orgs.create_org(self._connection, org))
         given = seed["domains"]
         if not given and seed["users"]:
             given = [{"domainname": (DEFAULT_DOMAIN, DEFAULT_DOMAIN), "maxUser": MOST_USERS}]
         for number, domain in enumerate(given):
-            with _at("domains", number):
+            with at("domains", number):
                 self._add_domain(domain)
         for number, role in enumerate(seed["roles"]):
-            with _at("roles", number):
+            with at("roles", number):
                 self._add_role(role)
         self._add_users(seed["users"])
+        for number, token in enumerate(seed["tokens"]):
+            with at("tokens", number):
+                self._add_token(token, *self._planting.tokens[number])
         for number, domain in enumerate(seed["domains"]):
             # At the end: nobody can be created in a deleted domain.
             if domain.get("domainStatus"):
-                with _at("domains", number, "domainStatus"):
+                with at("domains", number, "domainStatus"):
                     self._set_status(domain)
 
     def _add_domain(self, domain: JSON) -> None:
@@ -116,12 +128,27 @@ class _Plant:
         domains.patch_domain(self._connection, domain_id, status, True, None)
 
     def _add_role(self, role: JSON) -> None:
-        permissions = [
-            {"permission": each["permission"], "params": self._target(number, each["target"])}
-            for number, each in enumerate(role["permissions"])
-        ]
-        document = roles.create_role(self._connection, {**role, "permissions": permissions})
+        data = {**role, "permissions": self._permissions(role["permissions"])}
+        document = roles.create_role(self._connection, data)
         self._roles[role["name"]] = _id(document)
+
+    def _add_token(self, token: JSON, hashed: str, expires: int | None) -> None:
+        owner = token["owner"]
+        names = [owner] if "@" in owner else [owner, *(f"{owner}@{name}" for name in self._domains)]
+        found = [self._users[name] for name in map(stored_form, names) if name in self._users]
+        if len(found) != 1:
+            raise InvalidError.field("owner", f"The seed has no user {owner[:100]!r}, or several; say which.")
+        data = {name: token[name] for name in ("name", "readOnly", "networks")}
+        if "permissions" in token:
+            data["permissions"] = self._permissions(token["permissions"])
+        wanted = Wanted(found[0], data, hashed, self._planting.contact, expires)
+        api_tokens.create_token(self._connection, wanted, None)
+
+    def _permissions(self, given: Sequence[JSON]) -> list[JSON]:
+        return [
+            {"permission": each["permission"], "params": self._target(number, each["target"])}
+            for number, each in enumerate(given)
+        ]
 
     def _target(self, number: int, name: str | None) -> int | str | None:
         if name is None or name == EVERYTHING:
@@ -134,7 +161,7 @@ class _Plant:
     def _add_users(self, given: Sequence[JSON]) -> None:
         ids = []
         for number, user in enumerate(given):
-            with _at("users", number):
+            with at("users", number):
                 ids.append(self._add_user(user, self._planting.hashes[number]))
         # Only now, because they refer to each other.
         for number, (user, place) in enumerate(zip(given, ids, strict=True)):
@@ -145,7 +172,9 @@ class _Plant:
             parse_object_id(user["ldapID"])
         data = {name: value for name, value in user.items() if name not in _BESIDE}
         domain_id = self._domain_of(user)
-        return domain_id, users.add_user(self._connection, domain_id, data, hashed, self._change)
+        user_id = users.add_user(self._connection, domain_id, data, hashed, self._change)
+        self._users[find_user_or_raise(self._connection, domain_id, user_id).username] = user_id
+        return domain_id, user_id
 
     def _domain_of(self, user: JSON) -> int:
         if "domain" in user:
@@ -169,10 +198,10 @@ class _Plant:
         }
         for name, store in parts.items():
             if user.get(name):
-                with _at("users", number, name):
+                with at("users", number, name):
                     store(user[name])
-        for at, device in enumerate(user["devices"]):
-            with _at("users", number, "devices", at):
+        for nth, device in enumerate(user["devices"]):
+            with at("users", number, "devices", nth):
                 self._add_device(place, device)
 
     def _role(self, name: str) -> int:

@@ -43,10 +43,10 @@ async def names(server: Server) -> list[str]:
     return [user["username"] for user in (await server.admin.get("/domains/1/users"))["data"]]
 
 
-async def status_of(server: Server, token: str | None) -> int:
-    """The status of a call with a login."""
+async def status_of(server: Server, token: str | None, path: str = "/profile") -> int:
+    """The status of a call with a login or a token."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with server.client() as session, session.get("/api/v1/profile", headers=headers) as response:
+    async with server.client() as session, session.get(f"/api/v1{path}", headers=headers) as response:
         return response.status
 
 

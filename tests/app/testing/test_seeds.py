@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import postroom.testing
 from postroom.storage.seeds import read_seed
 from postroom.testing import PASSWORD, HarnessError, SeedError, Server, running
+from tests.app.testing.test_running import status_of
 from tests.support.service import Api, Service
 from tests.support.whole_store import fill
 
@@ -53,11 +55,19 @@ users:
     devices:
       - phone
       - {deviceID: tablet, devicetype: Pixel, wipeStatus: 2, resync: true, lastconnecttime: 1785574800}
-  - bert@example.com
+  - {username: bert@example.com, roles: [root]}
   - {username: hall@example.org, status: 4}
   - {username: guest@elsewhere.example, domain: example.org, status: 5}
   - {username: linked@example.org, ldapID: 'ab\\2dcd'}
   - closed@closed.example
+tokens:
+  - nightly
+  - {name: of bert, owner: bert@example.com, token: postroom_of-bert, networks: [192.0.2.0/24]}
+  - name: narrow
+    owner: anna@example.org
+    permissions: [{DomainAdminRO: example.org}]
+    readOnly: true
+    expires: 2031-01-01 00:00:00
 """
 
 
@@ -99,6 +109,15 @@ async def check_everything(server: Server) -> None:
         ("closed@closed.example", 0, None),
     ]
     await server.login("anna@example.org", "her own one")
+    tokens = (await server.admin.get("/tokens"))["data"]
+    assert [(each["name"], each["owner"]["username"], each["readOnly"], each["expires"]) for each in tokens] == [
+        ("nightly", "admin", False, None),
+        ("of bert", "bert@example.com", False, None),
+        ("narrow", "anna@example.org", True, "2031-01-01 00:00:00"),
+    ]
+    assert tokens[2]["permissions"] == [{"permission": "DomainAdminRO", "params": 1}]
+    for name, status in (("nightly", 200), ("of-bert", 401), ("narrow", 200)):
+        assert await status_of(server, f"postroom_{name}", "/domains/1/users") == status
 
 
 async def test_a_file_with_everything(tmp_path: Path) -> None:
@@ -145,7 +164,7 @@ async def test_what_a_service_has_can_be_a_seed(service: Service, admin: Api) ->
     """A document of a whole store, of either engine, makes the same document again."""
     await fill(service, admin)
     for secrets in (True, False):
-        seed = await service.context.database.read(partial(read_seed, secrets=secrets))
+        seed = await service.context.database.read(partial(read_seed, now=datetime.now(UTC), secrets=secrets))
         assert ("passwordHash" in json.dumps(seed), "srcPassword" in json.dumps(seed)) == (secrets, secrets)
         async with running(seed) as server:
             again = await server.dump_seed()
@@ -191,6 +210,16 @@ BAD = [
     ("users: [{username: anna, domain: nowhere}]", "users.0.domain (anna): The seed has no domain 'nowhere'"),
     ("roles: [{name: r, permissions: [{DomainAdmin: x.example}]}]", "roles.0.permissions.0 (r): There is no domain"),
     ("roles: [{name: r, permissions: [Everything]}]", "roles.0.permissions.0.permission (r): There is no permission"),
+    ("tokens: [a b]", "tokens.0.token (a b): 'postroom_a b' is no token"),
+    ("tokens: [{name: a, token: secret}]", "tokens.0.token (a): 'secret' is no token"),
+    ("tokens: [{name: a, owner: anna}]", "tokens.0.owner (a): The seed has no user 'anna', or several"),
+    (
+        "users: [anna]\ntokens:\n  - {name: a, owner: anna}",
+        "line 3: tokens.0.owner (a): anna@example.org may not",
+    ),
+    ("tokens: [{name: a, expires: 2001-01-01 00:00:00}]", "tokens.0.expires (a): Lies in the past"),
+    ("tokens: [{name: a, tokenHash: x}]", "tokens.0.tokenHash (a): Not a SHA-256"),
+    ("tokens: [{name: a, permissions: [DomainAdmin]}]", "tokens.0.permissions.0.params (a): DomainAdmin needs"),
     ("users: anna", "line 1: users: Not a valid list"),
     ("users: [3]", "line 1: users.0: Invalid input type"),
     ("users:\n  - anna\nusers:\n  - bert", "line 3: users is given twice"),
