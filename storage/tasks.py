@@ -186,10 +186,10 @@ def list_unfinished(connection: Connection) -> list[Unfinished]:
     return [Unfinished(task_id, Owner(owner, node, pid), seen) for task_id, owner, node, pid, seen in rows]
 
 
-def list_cancelled(connection: Connection, owner_id: str) -> list[int]:
-    """The cancelled tasks of a process."""
-    rows = connection.execute("SELECT id FROM tasks WHERE owner = ? AND state = ?", (owner_id, CANCELLED))
-    return [task_id for (task_id,) in rows]
+def list_own(connection: Connection, owner_id: str, *states: int) -> list[int]:
+    """The tasks of a process that are in one of these states."""
+    sql = f"SELECT id FROM tasks WHERE owner = ? AND state IN ({', '.join('?' * len(states))})"
+    return [task_id for (task_id,) in connection.execute(sql, (owner_id, *states))]
 
 
 def is_any_running(connection: Connection) -> bool:

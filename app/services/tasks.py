@@ -11,6 +11,7 @@ from pathlib import Path
 
 from postroom.app.errors import PostroomError
 from postroom.app.limits.turns import Turns
+from postroom.app.services.task_rows import TaskRows
 from postroom.app.transactions.authority import Actor, user_id_of
 from postroom.app.transactions.clock import unix_now
 from postroom.app.transactions.tasks import (
@@ -53,11 +54,10 @@ class Tasks:
         self._database = database
         self._now = now
         self._owner = tasks.Owner(name_of_process(), node(), os.getpid())
+        self._rows = TaskRows(database, self._owner.id, now)
         #: Users take turns; the tasks of one user keep their order.
         self._turns = Turns(1, too_many_tasks, most=MOST_UNFINISHED, most_each=MOST_UNFINISHED)
         self._running: dict[int, asyncio.Task[None]] = {}
-        #: The ends of tasks that could not be stored yet: state and message.
-        self._unstored: dict[int, tuple[int, str]] = {}
         self._beat: asyncio.Task[None] | None = None
 
     async def is_open(self) -> bool:
@@ -83,10 +83,8 @@ class Tasks:
         return True
 
     async def recover(self) -> None:
-        """Stores the ends of tasks that could not be stored, and marks tasks whose process is gone as interrupted."""
-        for task_id, (state, message) in list(self._unstored.items()):
-            await self._database.write(tasks.update_task, task_id, state, message, self._now())
-            self._unstored.pop(task_id, None)
+        """Stores what could not be stored of tasks, and marks those whose process is gone as interrupted."""
+        await self._rows.catch_up(self._running)
         if await self._database.look_up_by(find_orphans, self._owner):
             await self._database.write(interrupt_orphans, self._owner, self._now())
 
@@ -98,7 +96,7 @@ class Tasks:
         return await asyncio.shield(self._queue(command, params, starter, work))
 
     async def _queue(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
-        task_id = await self._database.write(add_task, command, params, starter, self._owner, self._now())
+        task_id = await self._rows.add(add_task, command, params, starter, self._owner, self._now())
         check = WRITE_CHECK.get()
         return self._go(task_id, partial(self._work_in_turn, task_id, starter, work, check and check.of_task()))
 
@@ -110,7 +108,7 @@ class Tasks:
         return await asyncio.shield(self._begin_beside(command, params, starter, work))
 
     async def _begin_beside(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
-        task_id = await self._database.write(add_running_task, command, params, starter, self._owner, self._now())
+        task_id = await self._rows.add(add_running_task, command, params, starter, self._owner, self._now())
         return self._go(task_id, partial(_checked, WRITE_CHECK.get(), work, task_id))
 
     def _go(self, task_id: int, working: Callable[[], Awaitable[str]]) -> int:
@@ -166,7 +164,7 @@ class Tasks:
                 await self._database.write(tasks.update_seen, self._owner.id, unix_now())
                 # A service does so all the time, but a command may be alone.
                 await self.recover()
-                for task_id in await self._database.look_up_by(tasks.list_cancelled, self._owner.id):
+                for task_id in await self._database.look_up_by(tasks.list_own, self._owner.id, tasks.CANCELLED):
                     if task_id in self._running:
                         self._running[task_id].cancel()
             except Exception as error:  # noqa: BLE001 - the next one may work; whoever works on a task notices by itself
@@ -199,7 +197,7 @@ class Tasks:
             message = "Failed: the log of the service has the reason"
             raise
         finally:
-            await self._finish(task_id, state, message)
+            await self._rows.end(task_id, state, message)
 
     async def _begin(self, task_id: int) -> bool:
         """Waits until no other task runs in any process; False if somebody has cancelled this one by then."""
@@ -210,15 +208,6 @@ class Tasks:
                 if begun is not None:
                     return begun
             await asyncio.sleep(ASK_AGAIN)
-
-    async def _finish(self, task_id: int, state: int, message: str) -> None:
-        try:
-            await asyncio.shield(self._database.write(tasks.update_task, task_id, state, message, self._now()))
-        except Exception as error:
-            # Until its end is stored, no other task can begin.
-            self._unstored[task_id] = state, message
-            fault = None if is_unavailable(error) else error
-            log.warning("The end of task %d could not be stored: %s", task_id, error, exc_info=fault)
 
 
 async def _checked(check: WriteCheck | None, work: Work, task_id: int) -> str:

@@ -12,8 +12,10 @@ import pytest
 from postroom.app.services import tasks as services_tasks
 from postroom.app.services.tasks import node
 from postroom.app.transactions.clock import unix_now
-from postroom.app.transactions.tasks import begin_task, cancel_task
+from postroom.app.transactions.tasks import add_task, begin_task, cancel_task
 from postroom.storage import tasks
+from postroom.storage.database import Database
+from postroom.storage.faults import UncertainError
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.tasks import Owner
 from tests.conftest import StartService
@@ -103,6 +105,31 @@ async def test_an_end_that_cannot_be_stored_is_stored_later(start_service: Start
     assert (await ended(admin, task_id))["message"] == "Done"
     following = await context.tasks.start("test", {}, None, work)
     assert (await ended(admin, following))["state"] == COMPLETED
+
+
+async def test_a_task_that_nobody_was_told_of(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task whose row is stored although the answer to that was lost is marked as interrupted, and others go on."""
+    context, write = service.context, Database.write
+
+    async def lose(database: Database, function: Any, *args: Any) -> Any:
+        result = await write(database, function, *args)
+        if function is add_task:
+            raise UncertainError
+        return result
+
+    async def work(_task_id: int) -> str:
+        return "Done"
+
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "write", lose)
+        with pytest.raises(UncertainError):
+            await context.tasks.start("test", {}, None, work)
+    following = await context.tasks.start("test", {}, None, work)
+    assert (await ended(admin, following))["state"] == COMPLETED
+    lost = await ended(admin, following - 1)
+    assert lost["state"] == ERROR
+    assert "the database was lost" in lost["message"]
 
 
 async def test_lists_of_tasks(service: Service, slapd: Slapd) -> None:
