@@ -68,7 +68,7 @@ class Check(Generic[T]):
     repair: Callable[[Any], object] | None = None
 
     def examine(self, subject: T) -> Finding:
-        """Looks for faults. A database that fails meanwhile is one."""
+        """Looks for faults. A database that fails meanwhile is one, and so is one in which there is nonsense."""
         try:
             return self.found(self.find(subject))
         except (UnexaminedError, OSError) as error:
@@ -77,6 +77,11 @@ class Check(Generic[T]):
             advice = "See what the check of the file says; if that has found nothing, run the command again"
             found = (_shortened(str(error)),)
             return Finding(self.group, self.name, State.WRONG, "The database failed meanwhile", 1, found, advice)
+        except (TypeError, ValueError) as error:
+            # Where pages are damaged, anything may stand in the place of a text or a number.
+            found = (_shortened(str(error)),)
+            advice = "See what the check of the file says, and restore a backup"
+            return Finding(self.group, self.name, State.WRONG, "What is stored cannot be read", 1, found, advice)
 
     def found(self, faults: Iterable[str]) -> Finding:
         """The finding for these faults."""

@@ -42,7 +42,7 @@ def main(
         "power losses": (of_images, image, chosen),
     }
     with ProcessPoolExecutor(_AT_A_TIME, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(timed, *part) for name, part in parts.items() if only in name]
+        running = [pool.submit(timed, name, *part) for name, part in parts.items() if only in name]
         done = [future.result() for future in as_completed(running)]
     _show(done, chosen)
     if to_file is not None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -58,9 +59,12 @@ def of_faults(extent: faults.Extent, seed: int) -> Part:
     return Part("faults", figures, {}, [line for each in outcomes for line in each.faults])
 
 
-def timed(run: Callable[..., Part], *arguments: object) -> Part:
-    """A part with the seconds that it took."""
+def timed(name: str, run: Callable[..., Part], *arguments: object) -> Part:
+    """A part with the seconds that it took; one that breaks off says why."""
     begun = time.monotonic()
-    part = run(*arguments)
+    try:
+        part = run(*arguments)
+    except Exception:  # noqa: BLE001 - the other parts go on
+        part = Part(name, faults=[traceback.format_exc()])
     part.seconds = time.monotonic() - begun
     return part
