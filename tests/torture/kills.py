@@ -125,7 +125,11 @@ class _Killing:
                 )
                 if self._found.faults:
                     return
-                self._say(f"{self._found.engine}: {sum(self._found.killed.values())} kills")
+                figures = self._found.figures
+                self._say(
+                    f"{self._found.engine}: {figures['kills']} kills, {figures['acknowledged writes']} writes "
+                    f"acknowledged, {figures['lost']} lost"
+                )
 
     async def _kill(self, load: Load, kind: str) -> None:
         running = asyncio.create_task(load.run())
