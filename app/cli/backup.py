@@ -68,7 +68,8 @@ Examples:
 {_CODES}
 """
 
-_VERIFY_HELP = f"""Look whether a backup can be restored: restore it into a scratch file, and check everything in that.
+_VERIFY_HELP = f"""Look whether a backup can be restored: restore it into a scratch file, and examine that like postroom
+doctor. Whether the present key file opens its secrets is told, and is no damage.
 
 \b
 Examples:
@@ -119,11 +120,12 @@ def create(
         if rule is not None and not Path(target).is_dir():
             raise SettingError(f"--keep: {target} is not a folder")
         copying.be_modest()
+        keys = config.key_file or f"{config.database}.key"
         taken = taking.take(taking.Order(config.database, Path(target), config.key_file, with_key), report)
         if verify:
-            verifying.verify(taken.path, report)
+            verifying.verify(taken.path, keys, report)
         removed = [] if rule is None else rotation.rotate(Path(target), config.database, rule)
-        show_taken(taken, removed, config.key_file or f"{config.database}.key", with_key=with_key, json=json)
+        show_taken(taken, removed, keys, with_key=with_key, json=json)
 
     run(work, json=json)
 
@@ -150,9 +152,12 @@ def verify(file: Annotated[str, typer.Argument(metavar="FILE", help="The backup.
     """Verifies a backup."""
 
     def work(report: "Report") -> None:
+        from postroom.app.config import load_config
         from postroom.storage.backups.verifying import verify
 
-        show_verified(Path(file), verify(Path(file), report), json=json)
+        config = load_config()
+        keys = config.key_file or f"{config.database}.key"
+        show_verified(Path(file), verify(Path(file), keys, report), json=json)
 
     run(work, json=json)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from postroom.storage.backups.replicating import Replicated
     from postroom.storage.backups.restoring import Restored
     from postroom.storage.backups.taking import Taken
+    from postroom.storage.backups.verifying import Verified
 
 DAMAGED, REFUSED, AWAY, INTERRUPTED = 1, 2, 3, 130
 #: Seconds until the progress is shown.
@@ -92,10 +93,13 @@ def show_list(backups: Sequence["Backup"], *, json: bool) -> None:
         print("There are no backups.")
 
 
-def show_verified(file: Path, manifest: "Manifest", *, json: bool) -> None:
+def show_verified(file: Path, verified: "Verified", *, json: bool) -> None:
     """That it is fine."""
-    message = f"{file} can be restored: {_of(manifest)}"
-    print(json_module.dumps({"message": message, "data": asdict(manifest)}) if json else message)
+    message = f"{file} can be restored: {_of(verified.manifest)}"
+    data = {**asdict(verified.manifest), "secretsOpen": not verified.locked}
+    print(json_module.dumps({"message": message, "data": data}) if json else message)
+    if verified.locked:
+        typer.echo(f"Its secrets cannot be read with the present key file: {verified.locked}", err=True)
 
 
 def show_restored(

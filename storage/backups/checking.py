@@ -79,10 +79,10 @@ def opened(file: Path, name: Path) -> Iterator[sqlite3.Connection]:
         raise DamagedBackupError(f"{name} is damaged: {error}") from None
 
 
-def check(connection: sqlite3.Connection, name: Path, report: Report) -> int:
-    """Looks whether it is a whole database of postroom; returns the version of its schema.
+def identify(connection: sqlite3.Connection, name: Path) -> tuple[int, int]:
+    """The version of the schema, and the number of users.
 
-    Raises BackupError (WrongSchemaError: of a newer version, or of something else), DamagedBackupError.
+    Raises BackupError (WrongSchemaError: of a newer version, or of something else).
     """
     schema = version_of(connection)
     marks = ", ".join("?" * len(_OURS))
@@ -91,6 +91,12 @@ def check(connection: sqlite3.Connection, name: Path, report: Report) -> int:
     ).fetchone()
     if found != len(_OURS):
         raise BackupError(f"{name} cannot be used: it is a database of something else")
+    (users,) = connection.execute("SELECT count(*) FROM users WHERE domain_id IS NOT NULL").fetchone()
+    return schema, users
+
+
+def check(connection: sqlite3.Connection, name: Path, report: Report) -> None:
+    """Looks whether it is whole. DamagedBackupError."""
     with _reported(connection, report):
         faults = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
         if faults != ["ok"]:
@@ -98,7 +104,6 @@ def check(connection: sqlite3.Connection, name: Path, report: Report) -> int:
         broken = connection.execute("PRAGMA foreign_key_check").fetchone()
         if broken is not None:
             raise DamagedBackupError(f"{name} is damaged: a row of {broken[0]} refers to a {broken[2]} that is missing")
-    return schema
 
 
 @contextlib.contextmanager

@@ -118,11 +118,11 @@ def _prepare(
 ) -> tuple[Manifest | None, int, int, Settled]:
     manifest = checking.fetch(order.backup, copy, report, checked=order.checked)
     with checking.opened(copy, order.backup) as connection:
-        schema = checking.check(connection, order.backup, report)
+        schema, users = checking.identify(connection, order.backup)
+        checking.check(connection, order.backup, report)
         connection.execute("BEGIN IMMEDIATE")
         known = None if present is None else present.known
         settled = settling.settle(connection, known, keep_tokens=order.keep_tokens)
-        (users,) = connection.execute("SELECT count(*) FROM users WHERE domain_id IS NOT NULL").fetchone()
         connection.execute("COMMIT")
         # In one file: nothing of it may stand beside it.
         connection.execute("PRAGMA journal_mode = DELETE").fetchall()

@@ -8,7 +8,7 @@ from postroom.storage.checks.findings import Check, State
 from postroom.storage.engine import Connection
 from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
-_GROUP: Final = "Secrets"
+GROUP: Final = "Secrets"
 _RESET: Final = "postroom key reset deletes the secrets that it encrypts"
 
 
@@ -43,7 +43,7 @@ def _find_remnants(connection: Connection) -> Iterator[str]:
 
 CHECKS: Final = (
     Check(
-        _GROUP,
+        GROUP,
         "key file",
         promise="The key file has the key in use",
         fault="reasons why secrets cannot be read",
@@ -51,7 +51,7 @@ CHECKS: Final = (
         advice=f"Restore the key file from your backup. If there is none, {_RESET}",
     ),
     Check(
-        _GROUP,
+        GROUP,
         "secrets",
         promise="Every stored secret can be decrypted",
         fault="secrets that cannot be decrypted",
@@ -59,7 +59,7 @@ CHECKS: Final = (
         advice=f"Restore the key file of the time of this database. If there is none, {_RESET}",
     ),
     Check(
-        _GROUP,
+        GROUP,
         "deleted secrets",
         promise="No secret is missing",
         fault="secrets that were deleted because their key was lost",
@@ -68,7 +68,7 @@ CHECKS: Final = (
         state=State.WARNING,
     ),
     Check(
-        _GROUP,
+        GROUP,
         "remnants",
         promise="No unused part of the file holds secrets in plain text",
         fault="files that may hold secrets in plain text",

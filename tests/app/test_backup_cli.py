@@ -15,9 +15,8 @@ import pytest
 from aiohttp import ClientSession
 
 from postroom.storage.backups import folder
-from postroom.storage.backups.verifying import verify
 from tests.app.test_cli import POSTROOM, Running, serving
-from tests.support.backups import back_up, content, names, quiet
+from tests.support.backups import back_up, content, names, verified
 from tests.support.both_engines import make_sqlite, open_sqlite
 from tests.support.waiting import until
 
@@ -185,7 +184,7 @@ async def test_under_eight_writers(tmp_path: Path) -> None:
         assert running.stop() == 0
     taken = folder.list_backups(tmp_path / "backups")
     for acknowledged, backup in zip(before, taken, strict=True):
-        verify(backup.path, quiet)
+        verified(backup.path)
         command(tmp_path, "restore", str(backup.path), "--yes", "--database", "restored.sqlite3", *_keys(tmp_path))
         with open_sqlite(tmp_path / "restored.sqlite3") as connection:
             rows = connection.execute(

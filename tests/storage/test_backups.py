@@ -21,7 +21,7 @@ from postroom.storage.claim import Claim
 from postroom.storage.faults import DatabaseError, NoDatabaseError
 from postroom.storage.migrations import latest
 from postroom.storage.sqlite import VERSION
-from tests.support.backups import back_up, content, names, quiet, rewrite
+from tests.support.backups import back_up, content, names, quiet, rewrite, verified
 from tests.support.both_engines import make_sqlite, open_sqlite
 from tests.support.damage import limited_files
 from tests.support.waiting import until
@@ -66,7 +66,7 @@ def test_everything_is_in_it(database: Path, target: Path) -> None:
     assert (manifest.database, manifest.users, manifest.size) == (str(database), 7, taken.path.stat().st_size)
     assert manifest.sha256 == copying.checksum(taken.path, quiet)[1]
     assert datetime.now(UTC) - manifest.when < timedelta(minutes=1)
-    assert verify(taken.path, quiet) == manifest
+    assert verified(taken.path) == manifest
 
 
 def test_as_of_one_moment(database: Path, target: Path) -> None:
@@ -226,7 +226,7 @@ def test_killed(database: Path, target: Path, step: str, complete: bool) -> None
     found = folder.list_backups(target)
     assert [each.fault for each in found] == [""] * complete
     for each in found:
-        verify(each.path, quiet)
+        verified(each.path)
     assert (target / "postroom.backup.part").stat().st_mode & 0o777 == 0o700
     whole = {each.path.name for each in found}
     whole.add(back_up(database, target).path.name)
@@ -319,14 +319,14 @@ def test_manifests_that_are_none(database: Path, target: Path, changes: dict[str
     (found,) = folder.list_backups(target)
     assert "is not the manifest of a backup" in found.fault
     with pytest.raises(DamagedBackupError):
-        verify(taken.path, quiet)
+        verified(taken.path)
     for text in ("", "[", "[]", "null", "[" * 100_000, '"x"' + " " * 100_000):
         taken.path.with_name(f"{taken.path.name}.json").write_text(text)
         assert folder.list_backups(target)[0].fault
     taken.path.with_name(f"{taken.path.name}.json").unlink()
     assert folder.list_backups(target)[0].fault == "its manifest is missing"
     with pytest.raises(BackupError, match="has no manifest"):
-        verify(taken.path, quiet)
+        verified(taken.path)
 
 
 def test_damage_is_found(database: Path, target: Path) -> None:
@@ -343,7 +343,7 @@ def test_damage_is_found(database: Path, target: Path) -> None:
         taken.path.write_bytes(content_)
         assert bool(folder.list_backups(target)[0].fault) == listed
         with pytest.raises(DamagedBackupError, match=reason):
-            verify(taken.path, quiet)
+            verified(taken.path)
     assert names(target) == [taken.path.name, f"{taken.path.name}.json"]
 
 
@@ -353,8 +353,25 @@ def test_damage_from_before(database: Path, target: Path) -> None:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("UPDATE addresses SET user_id = 4711 WHERE user_id = (SELECT min(user_id) FROM addresses)")
     taken = back_up(database, target)
-    with pytest.raises(DamagedBackupError, match="a row of addresses refers to a users that is missing"):
-        verify(taken.path, quiet)
+    with pytest.raises(DamagedBackupError, match="addresses"):
+        verified(taken.path)
+
+
+def test_whether_the_secrets_open(database: Path, target: Path) -> None:
+    """A backup whose key is elsewhere is as good as any; that its secrets cannot be read with the key here is told."""
+    keys = f"{database}.key"
+    taken = back_up(database, target / "without")
+    assert verify(taken.path, keys, quiet).locked == ""
+    assert "missing" in verify(taken.path, "/nonexistent", quiet).locked
+    assert verify(back_up(database, target / "with", with_key=True).path, "/nonexistent", quiet).locked == ""
+
+
+def test_what_only_doctor_finds(database: Path, target: Path) -> None:
+    """What the schema does not enforce is looked at as well."""
+    with open_sqlite(database) as connection:
+        connection.execute("UPDATE domains SET active_users = active_users + 1")
+    with pytest.raises(DamagedBackupError, match="is damaged: "):
+        verified(back_up(database, target).path)
 
 
 def _manifest(when: datetime, database: str = "/x.sqlite3") -> Manifest:

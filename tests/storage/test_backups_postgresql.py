@@ -11,12 +11,11 @@ import pytest
 from postroom.storage import auth
 from postroom.storage.backups import folder, taking
 from postroom.storage.backups.manifest import BackupError, DamagedBackupError
-from postroom.storage.backups.verifying import verify
 from postroom.storage.database import Database
 from postroom.storage.faults import DatabaseError, WrongDatabaseError
 from postroom.storage.moving.mover import move
 from postroom.storage.moving.tables import TABLES
-from tests.support.backups import back_up, bring_back, content, names, quiet
+from tests.support.backups import back_up, bring_back, content, names, quiet, verified
 from tests.support.both_engines import make_sqlite, open_postgresql, open_sqlite, run
 from tests.support.postgresql import PASSWORD, PostgreSQL
 
@@ -64,7 +63,7 @@ async def test_there_and_back(filled: str, target: Path, keys: str, new: Callabl
     taken = back_up(filled, target, key_file=keys)
     assert taken.manifest.engine.startswith("PostgreSQL ")
     assert taken.manifest.database == folder.name_of(filled)
-    assert (taken.manifest.users, verify(taken.path, quiet)) == (7, taken.manifest)
+    assert (taken.manifest.users, verified(taken.path)) == (7, taken.manifest)
     assert tables_of(taken.path) == tables_of(tmp_path / "source.sqlite3")
     url = new()
     assert bring_back(taken.path, url, key_file=keys).kept is None

@@ -9,6 +9,7 @@ from typing import Any
 from postroom.storage.backups import restoring, taking
 from postroom.storage.backups.manifest import Manifest
 from postroom.storage.backups.restoring import Restored
+from postroom.storage.backups.verifying import verify
 from postroom.storage.connections import connect_plain, uri_of
 from postroom.storage.keyring import Keyring
 
@@ -25,6 +26,11 @@ def back_up(database: object, target: Path, **options: Any) -> taking.Taken:
 def bring_back(backup: Path, database: object, **options: Any) -> Restored:
     """Restores it."""
     return restoring.restore(restoring.Order(backup, str(database), **options), quiet)
+
+
+def verified(backup: Path, key_file: str = "/nonexistent") -> Manifest:
+    """The manifest of a backup that can be restored."""
+    return verify(backup, key_file, quiet).manifest
 
 
 def content(database: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -14,11 +14,10 @@ from postroom.app.config import Config
 from postroom.app.services import backups
 from postroom.app.services.backups import Backups, is_due
 from postroom.storage.backups import folder
-from postroom.storage.backups.verifying import verify
 from postroom.storage.database import Database
 from tests.app.test_cli import serving
 from tests.conftest import StartService
-from tests.support.backups import names, quiet, rewrite
+from tests.support.backups import names, rewrite, verified
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.support.waiting import until
 
@@ -71,7 +70,7 @@ async def test_a_schedule(start_service: StartService, shared_store: dict[str, A
     service = await start_service(**shared_store, backup_folder=str(target), timezone=BERLIN)
     await until(lambda: bool(taken(target)))
     (name,) = taken(target)
-    manifest = verify(target / name, quiet)
+    manifest = verified(target / name)
     shown = await status_with(service, lambda shown: shown["time"] is not None)
     assert shown == {
         "time": f"{manifest.when.astimezone(BERLIN):%Y-%m-%d %H:%M:%S}",
