@@ -130,6 +130,8 @@ COMMANDS = (
     "migrate --database {name}",
     "migrate --check --database {name}",
     "backup {new} --database {name}",
+    "doctor --database {name}",
+    "export --seed --database {name}",
 )
 
 

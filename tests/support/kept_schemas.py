@@ -63,7 +63,7 @@ READ: Final = (
     "/domains/1/users?match=e",
     "/domains/1/users?match=döe&matchProps=displayname", "/domains/1/users?sort=displayname",
     "/domains/1/users?filterProp=storagequotalimit:1048576", "/system/users?level=2", "/users",
-    "/tasq/tasks?sort=ID", "/tasq/tasks/1", "/tasq/tasks/2", "/tasq/tasks/3",
+    "/tokens", "/tasq/tasks?sort=ID", "/tasq/tasks/1", "/tasq/tasks/2", "/tasq/tasks/3",
     *(f"/domains/1/users/{user}{of}" for user in _USERS for of in _OF_USER),
     *(f"/domains/3/users/{user}" for user in _USERS),
     *(f"/service/{what}/{JANE}" for what in _SERVICE),
@@ -197,6 +197,8 @@ def fill(client: Client, directory: Slapd) -> None:
     call("PATCH", "/defaults/createParams/1", {"user": {"lang": "de_DE"}})
     call("PUT", "/domains/1/disabledPlugins", ["chat"])
     call("PUT", "/system/mconf/authmgr", {"authBackendSelection": "externid"})
+    permissions = [{"permission": "DomainAdminRO", "params": 1}]
+    call("POST", "/tokens", {"name": "nightly", "permissions": permissions, "networks": ["192.0.2.0/24"]})
     _fill_directory(client, directory, org)
 
 
