@@ -104,10 +104,11 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 
 def find_oldest(connection: sqlite3.Connection) -> int | None:
-    """The oldest schema that a program must know to work with a database; None before MARKED_SINCE."""
+    """The oldest schema that a program must know to work with a database; None where none is stored."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'compatibility'").fetchone():
         return None
-    return int(connection.execute("SELECT oldest_schema FROM compatibility").fetchone()[0])
+    row = connection.execute("SELECT oldest_schema FROM compatibility").fetchone()
+    return int(row[0]) if row else None
 
 
 def made_by_newer(version: int, known: int, needed: int) -> str:

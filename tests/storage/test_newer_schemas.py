@@ -20,7 +20,7 @@ from postroom.storage.sqlite import sqlite3
 from postroom.storage.urls import is_url
 from tests.app.test_cli import POSTROOM
 from tests.conftest import StartService
-from tests.support.both_engines import open_postgresql, run
+from tests.support.both_engines import open_postgresql, open_sqlite, run
 from tests.support.postgresql import PostgreSQL
 from tests.support.service import ADMIN_PASSWORD
 
@@ -116,6 +116,21 @@ async def test_one_that_can_go_on_does_not_make_up_for_one_before(
     """Whoever cannot go on after a migration cannot after the next one either."""
     await make(name, keys, monkeypatch, {9997: False, 9998: True})
     with pytest.raises(WrongDatabaseError, match=r"schema 9998; this one knows \d+, and it has to know 9997"):
+        await Database.open(name, key_file=keys)
+
+
+@pytest.mark.parametrize("name", ENGINES, indirect=True)
+async def test_without_the_number_nobody_can_go_on(name: str, keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer database that does not say so is refused."""
+    await make(name, keys, monkeypatch, {9999: True})
+    delete = "DELETE FROM compatibility"
+    if is_url(name):
+        with open_postgresql(name) as connection:
+            run(connection, delete)
+    else:
+        with open_sqlite(Path(name)) as connection:
+            connection.execute(delete)
+    with pytest.raises(WrongDatabaseError, match=r"schema 9999; this one knows \d+, and it has to know 9999"):
         await Database.open(name, key_file=keys)
 
 
