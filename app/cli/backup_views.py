@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from postroom.storage.backups.copying import Report
     from postroom.storage.backups.folder import Backup
     from postroom.storage.backups.manifest import Manifest
-    from postroom.storage.backups.replicating import Replicated
     from postroom.storage.backups.restoring import Restored
     from postroom.storage.backups.taking import Taken
     from postroom.storage.backups.verifying import Verified
@@ -102,16 +101,14 @@ def show_verified(file: Path, verified: "Verified", *, json: bool) -> None:
         typer.echo(f"Its secrets cannot be read with the present key file: {verified.locked}", err=True)
 
 
-def show_restored(
-    backup: str, database: str, restored: "Restored", *, json: bool, state: "Replicated | None" = None
-) -> None:
+def show_restored(backup: str, database: str, restored: "Restored", *, json: bool, time: str | None = None) -> None:
     """The result on stdout; what somebody has to know on stderr."""
     message = f"{backup} is restored to {database}: {restored.users:,} users"
-    if state is not None:
-        message += f", as of {state.text}"
+    if time is not None:
+        message += f", as of {time}"
     data = {
         "file": backup,
-        "time": None if state is None else state.text,
+        "time": time,
         "database": database,
         "schema": restored.schema,
         "users": restored.users,

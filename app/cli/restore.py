@@ -75,11 +75,14 @@ def restore(
         order = restoring.Order(
             Path(file), config.database, config.key_file, not unchecked, not without_secrets, keep_tokens
         )
-        state = None if at is None else replicating.find(file, at)
+        wanted = None if at is None else replicating.find(file, at)
         if not yes and Path(config.database).exists():
             _ask(config.database, json=json)
-        restored = restoring.restore(order, report) if state is None else replicating.restore(order, state, report)
-        show_restored(file, shown(config.database), restored, json=json, state=state)
+        if wanted is None:
+            show_restored(file, shown(config.database), restoring.restore(order, report), json=json)
+        else:
+            restored, time = replicating.restore(order, wanted, report)
+            show_restored(file, shown(config.database), restored, json=json, time=time)
 
     run(work, json=json)
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from postroom.storage import sqlite
-from postroom.storage.backups import litestream, replicas
+from postroom.storage.backups import litestream, replicas, replicating
 from postroom.storage.backups.manifest import BackupError
 from postroom.storage.backups.replicas import State, choose, list_states, moment_of
 from postroom.storage.sqlite import sqlite3
@@ -226,6 +226,69 @@ def test_seconds_that_are_not_there(at: int, reason: str) -> None:
         choose(states(0, 1, 5, 5, 9), NOON + timedelta(seconds=at), NOON + timedelta(seconds=100))
 
 
+def recorded(file: Path, *seconds: float) -> None:
+    """A database with a record of changes that were made so many seconds after noon."""
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE audit (id INTEGER PRIMARY KEY)")
+        times = [(int((NOON.timestamp() + each) * 1_000_000),) for each in seconds]
+        connection.executemany("INSERT INTO audit VALUES (?)", times)
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "chosen"),
+    [
+        ((0.1,), (0.1, 0.99), "following"),
+        ((), (0.99,), "following"),
+        ((0.1,), (0.1, 1.0), "state"),
+        ((0.1,), (0.1, 0.99, 1.01), "state"),
+        ((0.1,), (0.1,), "state"),
+        ((), (), "state"),
+        (None, None, "state"),
+    ],
+)
+def test_a_write_that_was_found_late(
+    earlier: tuple[float, ...] | None,
+    later: tuple[float, ...] | None,
+    chosen: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next state is restored if the record of changes says that all that is new in it was before the second."""
+    one, other = State(1, NOON, ""), State(2, NOON + timedelta(seconds=1), "")
+    wanted = replicating.Wanted("", one, other, NOON + timedelta(seconds=1))
+
+    def fetch(_source: str, state: State, file: Path) -> None:
+        seconds = earlier if state is one else later
+        if seconds is None:
+            sqlite3.connect(file).close()
+        else:
+            recorded(file, *seconds)
+
+    monkeypatch.setattr(replicas, "fetch", fetch)
+    file, time = replicating._fetch(wanted, tmp_path, lambda *_: None)
+    assert file.name == chosen
+    assert time == (NOON + timedelta(seconds=0.99) if chosen == "following" else NOON)
+
+
+def test_a_damaged_state_has_no_record(tmp_path: Path) -> None:
+    """What is wrong with it is told later."""
+    (tmp_path / "damaged").write_text("Dear postroom,\n" * 100)
+    assert replicating.last_change(tmp_path / "damaged") is None
+
+
+@pytest.mark.parametrize(
+    ("at", "number", "following"),
+    [("12:00:05", 2, 3), ("12:00:03", 2, None), ("12:00:06", 3, None), ("latest", 4, None)],
+)
+def test_the_state_that_follows(at: str, number: int, following: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at if it was found soon after the second."""
+    monkeypatch.setattr(replicas, "list_states", lambda _source: states(0, 1, 5, 9))
+    wanted = replicating.find("", at if at == "latest" else f"2026-01-31T{at}Z")
+    assert wanted.state.number == number
+    assert (wanted.following and wanted.following.number) == following
+
+
 # The real program.
 
 #: Writes a numbered row each 50 ms, and says when it began and when it was acknowledged.
@@ -273,7 +336,7 @@ class Writer:
 
 
 @contextlib.contextmanager
-def replicating(file: Path, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+def running_litestream(file: Path, folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Litestream, as `--run` starts it."""
     arguments = ["backup", "replicate", "--database", str(file), "--to", str(folder), "--run", *options]
     log = file.parent / "litestream.log"
@@ -346,7 +409,7 @@ def utc(second: float) -> str:
 
 def test_restored_to_a_second(file: Path, folder: Path, tmp_path: Path) -> None:
     """Every write is there that was acknowledged before the state that is named, and none that began at the second."""
-    with replicating(file, folder) as process:
+    with running_litestream(file, folder) as process:
         begun(folder)
         writer = Writer(file)
         writer.read(80)
@@ -373,7 +436,7 @@ def test_killed_at_any_time(file: Path, folder: Path, tmp_path: Path) -> None:
     """Whatever is killed, the writer or Litestream, nothing that was acknowledged is missing in the end."""
     acknowledged: list[int] = []
     for turn in range(3):
-        with replicating(file, folder) as process:
+        with running_litestream(file, folder) as process:
             begun(folder)
             writer = Writer(file, first=1 + 1000 * turn)
             writer.read(10)
@@ -382,7 +445,7 @@ def test_killed_at_any_time(file: Path, folder: Path, tmp_path: Path) -> None:
                 process.wait()
             writer.kill()
             acknowledged += [number for number, _, _ in writer.acknowledged]
-    with replicating(file, folder) as process:
+    with running_litestream(file, folder) as process:
         caught_up(file, folder)
         stop(process)
     restore(file, folder, "latest", tmp_path / "restored.sqlite3")
@@ -391,7 +454,7 @@ def test_killed_at_any_time(file: Path, folder: Path, tmp_path: Path) -> None:
 
 def test_checkpoints_of_others(file: Path, folder: Path) -> None:
     """postroom writes its log back and empties it, ends, starts again, and rotates its key: the replica follows."""
-    with replicating(file, folder) as process:
+    with running_litestream(file, folder) as process:
         begun(folder)
         for turn in range(3):
             # Three logs of more than the thousand pages after which SQLite writes it back by itself.
@@ -410,7 +473,7 @@ def test_checkpoints_of_others(file: Path, folder: Path) -> None:
 
 def test_what_is_in_use_is_not_restored(file: Path, folder: Path) -> None:
     """Neither while Litestream runs nor while the service does; then the database from before is kept."""
-    with replicating(file, folder) as process:
+    with running_litestream(file, folder) as process:
         caught_up(file, folder)
         assert "Something is using the database" in restore(file, folder, "latest", code=3)["message"]
         stop(process)
@@ -426,7 +489,7 @@ def test_what_is_in_use_is_not_restored(file: Path, folder: Path) -> None:
 @pytest.mark.parametrize("lost", [False, True], ids=["its notes kept", "its notes lost"])
 def test_replication_goes_on_after_a_restore(file: Path, folder: Path, tmp_path: Path, lost: bool) -> None:
     """To the same replica; what was there before and what comes afterwards can both be restored."""
-    with replicating(file, folder) as process:
+    with running_litestream(file, folder) as process:
         begun(folder)
         writer = Writer(file)
         writer.read(25)
@@ -438,7 +501,7 @@ def test_replication_goes_on_after_a_restore(file: Path, folder: Path, tmp_path:
     assert len(rows(file)) < 25
     if lost:
         shutil.rmtree(file.with_name(f".{NAME}-litestream"))
-    with replicating(file, folder) as process:
+    with running_litestream(file, folder) as process:
         later = Writer(file, first=1001)
         later.read(5)
         later.kill()
@@ -455,7 +518,7 @@ def test_replicas_that_are_none(file: Path, folder: Path, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     assert "There is no folder" in restore(file, folder, "latest", code=2)["message"]
     assert "There is no replica" in restore(file, tmp_path / "empty", "latest", code=2)["message"]
-    with replicating(file, folder) as process:
+    with running_litestream(file, folder) as process:
         begun(folder)
         stop(process)
     for each in folder.rglob("*.ltx"):
@@ -495,7 +558,7 @@ def test_the_page(file: Path, tmp_path: Path) -> None:
     assert "Written: " in shell.run(there + write)
     shell.run(there + unit)
     assert (file.parent / "postroom-replica.service").read_text().startswith("[Unit]\n")
-    with replicating(file, folder / "postroom") as process:
+    with running_litestream(file, folder / "postroom") as process:
         caught_up(file, folder / "postroom")
         stop(process)
     assert back.endswith(" --at 2026-01-31T12:00:00Z")
