@@ -73,6 +73,8 @@ class Config:
     #: Seconds that requests in flight get to finish when the service stops.
     shutdown_timeout: float = 10.0
     access_log: bool = False
+    #: Days for which the record of changes is kept; 0: for ever.
+    audit_days: int = 400
     #: Most open connections in all, and from one source. None: in all what the limit of open files allows, at most
     #: 1000; from one source a tenth of that.
     max_connections: int | None = None
@@ -175,6 +177,7 @@ _PARSERS = {
     "search_timeout": settings.seconds,
     "shutdown_timeout": settings.seconds,
     "access_log": settings.flag,
+    "audit_days": lambda text: settings.whole(text, 0, 36_500, "a number of days up to 36500; 0: for ever"),
     "max_connections": settings.connections,
     "max_connections_per_source": settings.connections,
     "backup_every": settings.every,

@@ -17,6 +17,7 @@ from postroom.app.limits.in_flight import IN_FLIGHT, UNBOUNDED, InFlight, Lane
 from postroom.app.limits.sparing import Sparing
 from postroom.app.openapi import document
 from postroom.app.routes import BASE, ROUTES
+from postroom.app.services.audit import forget_old_changes
 from postroom.app.services.context import Context
 from postroom.app.services.upkeep import Upkeep
 from postroom.app.web.endpoints import (
@@ -118,10 +119,12 @@ async def _run(app: web.Application, config: Config, prepared: Identity) -> Asyn
         app[FIRST_LOGIN] = None if prepared is not None else await _prepare(context, first)
         watch = asyncio.create_task(_watch(context, first, app[SPARING]))
         context.backups.start()
+        forgetting = asyncio.create_task(forget_old_changes(context))
         try:
             yield
         finally:
             watch.cancel()
+            forgetting.cancel()
             await _store_uses(context)
 
 

@@ -6,6 +6,7 @@ Every row has a guard; an operation without a login says `public`.
 from typing import Final
 
 from postroom.app.handlers import (
+    audit,
     authmgr,
     bulk,
     dashboard,
@@ -184,5 +185,6 @@ ROUTES: Final = [
     Route("PUT", "/domains/{domainID}/disabledPlugins", plugins.put_disabled_plugins, domain_write),
     Route("GET", "/system/dashboard", dashboard.get_dashboard, system_read),
     Route("GET", "/system/dashboard/services", dashboard.list_services, system_read),
+    Route("GET", "/audit", audit.list_audit, domains_read),
     Route("GET", "/system/sync/top", dashboard.list_seen_last, system_read),
 ]

@@ -15,6 +15,7 @@ import aiosqlite
 
 from postroom.schemas.values.text import fold
 from postroom.storage import sealed
+from postroom.storage.audit.capture import capture
 from postroom.storage.backup import back_up, plain_text_copies
 from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
 from postroom.storage.keyring import KeyFileError, Keyring
@@ -128,6 +129,7 @@ def connect_writer(
     with _closed_on_failure(connection):
         _sync_every_commit(connection)
         connection.execute("PRAGMA foreign_keys = ON").fetchall()
+        capture(connection)
     return connection
 
 

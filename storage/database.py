@@ -17,18 +17,18 @@ either it has not begun, and then it never does, or it is committed as a whole.
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 from postroom.storage import user_search
-from postroom.storage.engine import Connection, Parts
+from postroom.storage.audit.record import record
+from postroom.storage.engine import Connection, Parts, Writer
 from postroom.storage.faults import DatabaseError, EngineError, of_commit
 from postroom.storage.generation import find_auth_generation
 from postroom.storage.held import Held
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
 from postroom.storage.opening import open_parts
 from postroom.storage.searches import SEARCH_TIMEOUT, Fetch, fetch_all, fetch_row, fetch_value
-from postroom.storage.writing import WRITE_CHECK, run_checked
+from postroom.storage.writing import Write
 
 Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
@@ -134,6 +134,8 @@ class Database:
     async def write(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
         """Runs `function(connection, *args)` as one transaction and returns its result once it is on disk.
 
+        What it has changed is recorded in the same transaction, as the work of AUTHOR.
+
         What the function raises rolls back what it did, and nothing else, and is raised here; so is what WRITE_CHECK
         has against it. DatabaseError when the commit itself failed, TransactionError when that was a fault of ours:
         then nothing was stored. UncertainError when it may have been stored all the same, LostDatabaseError when it
@@ -141,9 +143,7 @@ class Database:
         """
         if self._closed:
             raise DatabaseError("The database is closed")
-        check = WRITE_CHECK.get()
-        job = function if check is None else partial(run_checked, check, function)
-        result: T = await self._writes.run(job, args)
+        result: T = await self._writes.run(Write(function), args)
         return result
 
     async def check(self) -> None:
@@ -176,7 +176,7 @@ class Database:
         except EngineError as error:
             raise of_commit(error) from error
 
-    def _run_writes(self, connection: Connection, batch: list[Job]) -> Outcomes:
+    def _run_writes(self, connection: Writer, batch: list[Job]) -> Outcomes:
         outcomes: Outcomes = []
         self._place.look()
         mark = self.generation.mark()
@@ -184,13 +184,14 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             until = time.monotonic() + BATCH_SECONDS
-            for job in batch:
+            for number, job in enumerate(batch):
                 if outcomes and time.monotonic() > until:
                     break
                 # Inside a savepoint each statement takes longer the more pages were changed since, so a job that is
                 # alone in its transaction, as a large one should be, has none.
                 if not alone:
                     connection.execute("SAVEPOINT job")
+                connection.job = number
                 try:
                     outcomes.append((job.function(connection, *job.args), None))
                 except Exception as error:
@@ -206,6 +207,7 @@ class Database:
                 if not alone:
                     connection.execute("RELEASE job")
             user_search.refresh(connection)
+            record(connection, [cast(Write, job.function).author for job in batch])
             generation = find_auth_generation(connection)
             self._commit(connection)
         except BaseException:

@@ -45,6 +45,13 @@ class Connection(Protocol):
         """Runs one statement for each of several lists of values."""
 
 
+class Writer(Connection, Protocol):
+    """The connection that writes."""
+
+    #: Which of the writes that share a transaction goes on: their changes are noted under this number.
+    job: int
+
+
 class Session(Protocol):
     """A connection with a thread of its own."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from postroom.storage import engine
+from postroom.storage.audit.record import discard
 from postroom.storage.keyring import Key, KeyFileError, Keyring, MissingKeyFileError, UnreadableSecretError
 from postroom.storage.sqlite import sqlite3
 
@@ -28,9 +29,10 @@ FORGOTTEN = ""
 
 
 class Connection(sqlite3.Connection):
-    """A connection with the keys of secrets."""
+    """A connection with the keys of secrets, and the number of its current write."""
 
     keyring: Keyring
+    job = 0
 
 
 class _Keyed(Protocol):
@@ -53,9 +55,8 @@ def unseal(connection: engine.Connection, place: str, sealed: str) -> str:
 
 
 def prepare(connection: engine.Connection, path: str, owner_of: Path) -> None:
-    """Creates the key file of a new database, and encrypts the plain secrets of an older version. KeyFileError.
-
-    root gives the file to the owner of `owner_of`.
+    """Creates the key file of a new database, which root gives to the owner of `owner_of`, and encrypts the plain
+    secrets of an older version. KeyFileError.
     """
     if find_key_id(connection) is None:
         with _erasing(connection):
@@ -105,6 +106,7 @@ def rotate(connection: engine.Connection, *, tokens: bool) -> int:
                 place = place_of(table, column, row)
                 _update(connection, table, column, row, keyring.seal(new.id, place, keyring.unseal(place, sealed)))
                 count += 1
+    discard(cast(engine.Writer, connection))
     _use(connection, new.id)
     if tokens:
         renew_token_key(connection)

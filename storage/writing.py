@@ -1,16 +1,26 @@
-"""What belongs to a write: its check, and savepoints."""
+"""What belongs to a write: its check, its author, and savepoints."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from postroom.storage.audit.record import Author
 from postroom.storage.engine import Connection
 
 T = TypeVar("T")
 
 #: Of whoever writes: a request's caller, or (None) somebody who needs to be asked for nothing.
 WRITE_CHECK: ContextVar["WriteCheck | None"] = ContextVar("WRITE_CHECK", default=None)
+
+
+def _service() -> Author:
+    return Author("service")
+
+
+#: Tells who writes, for the record of changes; unless somebody says otherwise, the service by itself. It is asked for
+#: each write, before it waits for its turn.
+AUTHOR: ContextVar[Callable[[], Author]] = ContextVar("AUTHOR", default=_service)
 
 
 class WriteCheck(Protocol):
@@ -21,6 +31,17 @@ class WriteCheck(Protocol):
 
     def of_task(self) -> "WriteCheck":
         """The check of work that goes on when what has started it has ended."""
+
+
+def act_as(**who: Any) -> None:
+    """Changes these fields of the author of what is written from now on in this context."""
+    author = AUTHOR.get()()._replace(**who)
+    AUTHOR.set(lambda: author)
+
+
+def act_as_service() -> None:
+    """From now on in this context, the service writes by itself."""
+    AUTHOR.set(_service)
 
 
 @contextlib.contextmanager
@@ -50,6 +71,18 @@ def undone(connection: Connection) -> Iterator[None]:
             connection.execute("RELEASE part")
 
 
-def run_checked(check: WriteCheck, function: Callable[..., T], connection: Connection, *args: object) -> T:
-    check(connection)
-    return function(connection, *args)
+class Write:
+    """A function that writes, with what was known of its caller when it was asked for."""
+
+    __slots__ = ("_check", "_function", "author")
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.author = AUTHOR.get()()
+        self._check = WRITE_CHECK.get()
+        self._function = function
+
+    def __call__(self, connection: Connection, *args: object) -> Any:
+        """The result of the function, if the check has nothing against it."""
+        if self._check is not None:
+            self._check(connection)
+        return self._function(connection, *args)

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from postroom.app.cli import backup, doctor, export, key, ldap, migrate, move, replicate, restore, token
+from postroom.app.cli import audit, backup, doctor, export, key, ldap, migrate, move, replicate, restore, token
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -19,6 +19,7 @@ Examples:
   postroom restore --help      put a backup in the place of the database
   postroom migrate --help      look at an upgrade of the database, or do it before the service starts
   postroom doctor              examine the database, its files and the machine
+  postroom audit --help        show who has changed what
   postroom key --help          replace the key of the stored secrets
   postroom move --help         move everything into another database, also into PostgreSQL
   postroom export --help       write what is stored as a seed for tests
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 backup.app.command("replicate", help=replicate.HELP)(replicate.replicate)
 app.add_typer(backup.app)
+app.command("audit", help=audit.HELP)(audit.audit)
 app.add_typer(key.app)
 app.add_typer(ldap.app)
 app.command("export", help=export.HELP)(export.export)
@@ -69,11 +71,28 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback(help=_HELP)
 def _postroom(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - the callback of the option does it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Takes the options before a command."""
+    """Takes the options before a command, and tells the record of changes who runs it."""
+    name = context.invoked_subcommand
+    if name not in ("serve", "audit"):
+        from postroom.app.cli.author import named
+
+        context.with_resource(named(_path_of(context, sys.argv)))
+
+
+def _path_of(context: typer.Context, arguments: list[str]) -> str:
+    """The command without its arguments, which may hold secrets: `postroom ldap sync`."""
+    path: list[str] = ["postroom"]
+    commands = getattr(context.command, "commands", {})
+    for word in (context.invoked_subcommand or "", *arguments[2:3]):
+        if word in commands:
+            path.append(word)
+            commands = getattr(commands[word], "commands", {})
+    return " ".join(path)
 
 
 @app.command(help=_SERVE_HELP)

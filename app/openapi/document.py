@@ -50,6 +50,7 @@ _TAGS: Final = {
     "TasQ": "Work that continues in the background after the response",
     "Users": "Users of any domain by name, and many users of a domain at once",
     "Defaults": "Default values of new domains and users",
+    "Audit": "The record of all changes",
 }
 
 # The cookie is declared as a header: for a key in a cookie, openapi-generator writes a Ruby client with syntax errors.

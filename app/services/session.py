@@ -12,6 +12,7 @@ from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
 from postroom.storage.engine import Connection
+from postroom.storage.writing import act_as
 
 
 async def log_in(context: Context, source: LoginSource, name: str, password: str) -> Account:
@@ -67,6 +68,7 @@ async def change_password_of(context: Context, source: LoginSource, name: str, o
         context, source, name, old, lambda: auth.select_login(context.database, name), is_active
     )
     _check_change(context, account, new)
+    act_as(means="password", actor_id=account.id, actor=account.username)
     await _change_password(context, account, new, None)
 
 

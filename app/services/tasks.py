@@ -31,7 +31,7 @@ from postroom.app.transactions.tasks import (
 from postroom.storage import auth, tasks
 from postroom.storage.database import Database
 from postroom.storage.faults import is_unavailable
-from postroom.storage.writing import WRITE_CHECK, WriteCheck
+from postroom.storage.writing import WRITE_CHECK, WriteCheck, act_as, act_as_service
 
 log = logging.getLogger("postroom.tasks")
 
@@ -98,6 +98,8 @@ class Tasks:
     async def _queue(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
         task_id = await self._rows.add(add_task, command, params, starter, self._owner, self._now())
         check = WRITE_CHECK.get()
+        # The context is that of the task and of nothing else: see start().
+        act_as(means="sync")
         return self._go(task_id, partial(self._work_in_turn, task_id, starter, work, check and check.of_task()))
 
     async def start_beside(self, command: str, params: Mapping[str, object], starter: Actor, work: Work) -> int:
@@ -158,6 +160,7 @@ class Tasks:
     async def _show_life(self) -> None:
         """While this process has tasks, marks them as alive, and ends those that another one has cancelled."""
         WRITE_CHECK.set(None)
+        act_as_service()
         while self._running:
             await asyncio.sleep(SHOW_LIFE)
             try:

@@ -14,12 +14,14 @@ from aiohttp import web
 from postroom.app.errors import ForbiddenError, PostroomError, ThrottledError, UnauthenticatedError
 from postroom.app.limits.in_flight import UNBOUNDED, InFlight, Lane
 from postroom.app.web.admission import admit, confirm, dismiss
+from postroom.app.web.authorship import RequestAuthor, operation_of
 from postroom.app.web.error_responses import shown_path
 from postroom.app.web.inputs import input_loader, reads_body, receive
 from postroom.app.web.responses import message
 from postroom.app.web.routing import READS, AddressOr, Guard, Handler
 from postroom.app.web.streams import failure_or_end
 from postroom.app.web.trust import is_trusted
+from postroom.storage.writing import AUTHOR
 
 request_log = logging.getLogger("postroom.requests")
 
@@ -30,10 +32,12 @@ def endpoint(
     """Wraps a handler with these checks. aiohttp-apispec's decorators on the handler declare its input."""
     load_input = input_loader(handler)
     has_body = reads_body(handler)
+    operation = operation_of(handler)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         in_flight.count += 1
+        AUTHOR.set(RequestAuthor(request, operation, guard))
         try:
             # Before the body is received: a caller who may not do this need not send it.
             await _admit(request, guard)

@@ -8,15 +8,18 @@ import asyncio
 import logging
 import socket
 import struct
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
 from postroom.app.errors import CutOffError
 from postroom.app.web.admission import confirm
 from postroom.app.web.error_responses import failure, shown_path
-from postroom.app.web.responses import json_document, json_stream
+from postroom.app.web.ndjson import CONTENT_TYPE
+from postroom.app.web.responses import add_headers, json_document, json_stream
 from postroom.storage.long_pages import LongPage
 
 request_log = logging.getLogger("postroom.requests")
@@ -49,6 +52,32 @@ async def send_page(request: web.Request, page: bytes | LongPage) -> web.StreamR
         except ConnectionResetError:
             raise CutOffError from None
         return response
+
+
+async def send_lines(
+    request: web.Request, pieces: AsyncGenerator[list[Any]], line: Callable[[Any], Any]
+) -> web.StreamResponse:
+    """The response with a line for each row (NDJSON), which has been sent when this returns.
+
+    Before each piece the caller is confirmed. Raises what confirm() and the pieces raise.
+    """
+    response = web.StreamResponse(headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"})
+    add_headers(response)
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                await confirm()
+                if _BEGUN not in request:
+                    request[_BEGUN] = True
+                    await response.prepare(request)
+                if request.method != "HEAD":
+                    # Waits while the client has not taken what was sent before.
+                    await response.write(
+                        b"".join(orjson.dumps(line(row), option=orjson.OPT_APPEND_NEWLINE) for row in piece)
+                    )
+    except ConnectionResetError:
+        raise CutOffError from None
+    return response
 
 
 def failure_or_end(request: web.Request, error: Exception | asyncio.CancelledError) -> web.Response:

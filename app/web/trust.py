@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -93,6 +94,18 @@ def source_of(request: web.Request) -> Source:
         unreadable="Forwarded" in request.headers,
         proxies=context_of(request).config.trusted_proxies,
     )
+
+
+def address_of(request: web.Request) -> str:
+    """The source address of a request as a text, for a record; empty if it is unknown."""
+    forwarded_for = tuple(request.headers.getall("X-Forwarded-For", ()))
+    return _address(request.remote, forwarded_for, context_of(request).config.trusted_proxies)
+
+
+@lru_cache(maxsize=1024)
+def _address(peer: str | None, forwarded_for: tuple[str, ...], proxies: tuple[Network, ...]) -> str:
+    # The zone of a link-local address can be any text.
+    return str(find_source(peer, forwarded_for, direct=False, unreadable=False, proxies=proxies)).partition("%")[0]
 
 
 def is_trusted(request: web.Request) -> bool:

@@ -32,6 +32,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "devices": ("user_id", "device_id"),
     "due_resyncs": ("id",),
     "wipe_history": ("id",),
+    "audit": ("id",),
 }
 #: What the target makes by itself: the search index, the list of users who are missing in it, and the number that says
 #: which programs may work with its schema.

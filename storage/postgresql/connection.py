@@ -59,6 +59,7 @@ class Connection:
         self.server = server
         self._settings = settings
         self._deferred: list[str] = []
+        self._job = 0
         #: Whether a transaction that writes has begun on it: from then on it is not known what has been stored when the
         #: connection is lost.
         self.has_begun = False
@@ -76,6 +77,16 @@ class Connection:
         return self.raw.info.transaction_status in (
             TransactionStatus.INTRANS, TransactionStatus.INERROR, TransactionStatus.ACTIVE
         )  # fmt: skip
+
+    @property
+    def job(self) -> int:
+        """Which of several writes that share a transaction goes on."""
+        return self._job
+
+    @job.setter
+    def job(self, number: int) -> None:
+        self._job = number
+        self._deferred.append(f"SET LOCAL postroom.job = {number}")
 
     @property
     def address(self) -> object:

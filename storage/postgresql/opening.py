@@ -124,9 +124,25 @@ def connect(url: str, keyring: Keyring, *, kind: Kind = "writer") -> Connection:
         settings.append("SET plan_cache_mode = force_generic_plan")
     if kind != "writer":
         settings.append("SET default_transaction_read_only = on")
+    if kind == "writer":
+        settings.append(_CHANGES)
     here = {"host": raw.info.host, "hostaddr": raw.info.hostaddr or None, "port": raw.info.port}
     return Connection(raw, keyring, settings, {**parameters, **here, "target_session_attrs": "any"})
 
+
+#: Where the triggers note what this session changes: see storage/audit/capture.py.
+_CHANGES: Final = """
+    CREATE TEMP TABLE IF NOT EXISTS audit_changes (
+        seq     bigint GENERATED ALWAYS AS IDENTITY,
+        job     bigint NOT NULL DEFAULT coalesce(nullif(current_setting('postroom.job', true), ''), '0')::bigint,
+        place   text COLLATE "C" NOT NULL,
+        kind    text COLLATE "C" NOT NULL,
+        object_id bigint NOT NULL,
+        entry   text COLLATE "C" NOT NULL,
+        action  text COLLATE "C" NOT NULL,
+        changes text COLLATE "C" NOT NULL
+    ) ON COMMIT DELETE ROWS
+"""
 
 #: What is acknowledged is on disk, whatever the server's usual setting.
 _DURABLE: Final = (

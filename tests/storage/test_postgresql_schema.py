@@ -31,7 +31,16 @@ pytestmark = pytest.mark.postgresql
 TYPES = {"INTEGER": "bigint", "TEXT": "text", "ANY": "text", "BLOB": "bytea"}
 REFERENCED = {"a": "NO ACTION", "c": "CASCADE", "n": "SET NULL"}
 #: Columns whose length is checked for the sake of an index, and the look of a property's value.
-CHECKED_HERE = {"orgs": 1, "users": 2, "addresses": 1, "properties": 1, "roles": 1, "task_items": 1, "grants": 1}
+CHECKED_HERE = {
+    "orgs": 1,
+    "users": 2,
+    "addresses": 1,
+    "properties": 1,
+    "roles": 1,
+    "task_items": 1,
+    "grants": 1,
+    "audit": 1,
+}
 
 Pg = psycopg.Connection[Any]
 

@@ -1,0 +1,103 @@
+"""Notes what is changed, on SQLite: temporary triggers of the connection that writes, for each table in RECORDED.
+
+They belong to the connection and not to the file, so what they say follows the program and not the schema. What they
+note is in memory, and goes when the savepoint or the transaction is undone in which it was noted.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from postroom.storage.audit.tables import RECORDED, SECRET, Recorded
+from postroom.storage.sealed import Connection
+
+#: One row for each row that was changed: by which write of those that share a transaction; of which table, of which
+#: object, which of several rows; "I", "U" or "D"; and a JSON object, column -> [before, after].
+_CHANGES: Final = """
+    CREATE TEMP TABLE audit_changes (
+        seq     INTEGER PRIMARY KEY,
+        job     INTEGER NOT NULL,
+        place   TEXT NOT NULL,
+        kind    TEXT NOT NULL,
+        object_id INTEGER NOT NULL,
+        entry   TEXT NOT NULL,
+        action  TEXT NOT NULL,
+        changes TEXT NOT NULL
+    )
+"""
+
+
+def capture(connection: Connection) -> None:
+    """From now on notes what this connection changes."""
+    connection.create_function("current_job", 0, lambda: connection.job)
+    connection.execute("PRAGMA temp_store = MEMORY").fetchall()
+    connection.execute(_CHANGES)
+    for table, recorded in RECORDED.items():
+        for trigger in _triggers(table, recorded):
+            connection.execute(trigger)
+
+
+def _triggers(table: str, recorded: Recorded) -> Iterator[str]:
+    yield _trigger(table, recorded, "INSERT", "new", [_ended(recorded, column, "new") for column in _all(recorded)], [])
+    columns = [*recorded.fields, *recorded.secrets]
+    pairs = [_pair(recorded, column) for column in columns]
+    yield _trigger(table, recorded, f"UPDATE OF {', '.join(columns)}", "new", pairs, [])
+    parent = recorded.parent
+    is_there = [f"EXISTS (SELECT 1 FROM {parent} WHERE id = old.{_column_of_parent(recorded)})"] if parent else []
+    yield _trigger(
+        table, recorded, "DELETE", "old", [_ended(recorded, column, "old") for column in _all(recorded)], is_there
+    )
+
+
+def _all(recorded: Recorded) -> list[str]:
+    return [*recorded.fields, *recorded.at_ends, *recorded.secrets]
+
+
+def _column_of_parent(recorded: Recorded) -> str:
+    # The parent of an object is its domain, the parent of a part is the object.
+    return "domain_id" if recorded.is_object else recorded.owner
+
+
+def _trigger(table: str, recorded: Recorded, event: str, row: str, pieces: Iterable[str], conditions: list[str]) -> str:
+    conditions = conditions + (
+        [f"{row}.{recorded.entry} NOT IN {_texts(recorded.ignored)}"] if recorded.ignored else []
+    )
+    when = f"WHEN {' AND '.join(conditions)}" if conditions else ""
+    owner = recorded.owner if recorded.owner == "0" else f"coalesce({row}.{recorded.owner}, 0)"
+    entry = f"{row}.{recorded.entry}" if recorded.entry else "''"
+    return f"""
+        CREATE TEMP TRIGGER audit_{table}_{event[:6]} AFTER {event} ON main.{table} {when} BEGIN
+            INSERT INTO audit_changes (job, place, kind, object_id, entry, action, changes)
+            VALUES (
+                current_job(), '{table}', '{recorded.kind}', {owner}, {entry}, '{event[0]}',
+                '{{' || rtrim({" || ".join(pieces)}, ',') || '}}'
+            );
+        END
+    """
+
+
+def _pair(recorded: Recorded, column: str) -> str:
+    """SQL for the member of a column that has changed, with a comma; otherwise for nothing."""
+    pair = f"json_array({_value(recorded, column, 'old')}, {_value(recorded, column, 'new')})"
+    return f"iif(old.{column} IS NOT new.{column}, '\"{column}\":' || {pair} || ',', '')"
+
+
+def _ended(recorded: Recorded, column: str, row: str) -> str:
+    """The same of a row that comes (`new`) or goes (`old`). Of an object, what is empty is left out."""
+    value = _value(recorded, column, row)
+    pair = f"NULL, {value}" if row == "new" else f"{value}, NULL"
+    is_set = f"{row}.{column} NOT IN ('', 0, '[]')" if recorded.is_object else f"{row}.{column} IS NOT NULL"
+    return f"iif({is_set}, '\"{column}\":' || json_array({pair}) || ',', '')"
+
+
+def _value(recorded: Recorded, column: str, row: str) -> str:
+    secret = f"iif({row}.{column} <> '', '{SECRET}', NULL)"
+    if column in recorded.secrets:
+        return secret
+    if recorded.secret_entries:
+        return f"iif({row}.{recorded.entry} IN {_texts(recorded.secret_entries)}, {secret}, {row}.{column})"
+    return f"{row}.{column}"
+
+
+def _texts(texts: Iterable[str]) -> str:
+    quoted = [f"'{text}'" for text in sorted(texts)]
+    return f"({', '.join(quoted)})"

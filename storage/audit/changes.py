@@ -1,0 +1,95 @@
+"""What has happened to an object, from what was noted of its rows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from postroom.storage.audit.tables import RECORDED, SECRET, Recorded
+
+#: At the ends of an object, what is empty says nothing.
+_EMPTY: Final = ("", 0, "[]")
+
+
+class Noted(NamedTuple):
+    """A change of a row: see capture.py. Name and domain are those of the object now; without a name it is gone."""
+
+    seq: int
+    job: int
+    table: str
+    kind: str
+    object_id: int
+    entry: str
+    #: "I", "U" or "D".
+    action: str
+    #: JSON object: column -> [before, after].
+    changes: str
+    name: str | None
+    domain_id: int | None
+
+
+def changes_of(parts: Sequence[Noted]) -> dict[str, list[Any]]:
+    """Field -> [before, after], for those that differ; of a list, the members that went and those that came."""
+    fields: dict[str, list[Any]] = {}
+    lists: dict[str, dict[bytes, int]] = {}
+    for part in parts:
+        recorded, changes = RECORDED[part.table], orjson.loads(part.changes)
+        if part.entry in recorded.ignored:
+            continue
+        if recorded.lists is None:
+            for name, before, after in _fields(recorded, part, changes):
+                fields.setdefault(name, [before, after])[1] = after
+        else:
+            name = recorded.lists if isinstance(recorded.lists, str) else recorded.lists[part.entry]
+            _count(lists.setdefault(name, {}), recorded, changes)
+    different: dict[str, list[Any]] = {}
+    for name, (before, after) in fields.items():
+        different.update(_inside(name, before, after))
+    for name, members in lists.items():
+        went = [orjson.loads(member) for member, count in members.items() if count < 0]
+        came = [orjson.loads(member) for member, count in members.items() if count > 0]
+        if went or came:
+            different[name] = [went, came]
+    return different
+
+
+def _fields(recorded: Recorded, part: Noted, changes: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, Any, Any]]:
+    is_end = part.action != "U"
+    empty = _EMPTY if is_end and recorded.is_object else ()
+    prefix = "".join(f"{each}." for each in (recorded.prefix, part.entry) if each)
+    for column, (before, after) in changes.items():
+        name = recorded.name_of(column, is_end=is_end)
+        if name is not None and before not in empty and after not in empty:
+            yield (prefix + name).rstrip("."), _shown(recorded, column, before), _shown(recorded, column, after)
+
+
+def _shown(recorded: Recorded, column: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if column in recorded.flags:
+        return bool(value)
+    return orjson.loads(value) if column in recorded.documents else value
+
+
+def _count(members: dict[bytes, int], recorded: Recorded, changes: Mapping[str, Sequence[Any]]) -> None:
+    for place, more in ((0, -1), (1, 1)):
+        values = {
+            recorded.fields[column]: pair[place]
+            for column, pair in changes.items()
+            if column in recorded.fields and pair[place] is not None
+        }
+        if values:
+            member = orjson.dumps(values if len(recorded.fields) > 1 else next(iter(values.values())))
+            members[member] = members.get(member, 0) + more
+
+
+def _inside(name: str, before: Any, after: Any) -> Iterator[tuple[str, list[Any]]]:
+    """The field if it differs; of a document, its members that differ."""
+    if before == after and before != SECRET:
+        return
+    if not all(isinstance(value, dict) for value in (before, after) if value is not None):
+        yield name, [before, after]
+        return
+    before, after = before or {}, after or {}
+    for key in before | after:
+        yield from _inside(f"{name}.{key}", before.get(key), after.get(key))
