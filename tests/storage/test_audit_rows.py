@@ -25,7 +25,7 @@ INDEXES = [
     (AuditQuery(request_id="abc-1"), EVERYTHING, "audit_by_request"),
     (AuditQuery(first=5, actor=7, means="command"), EVERYTHING, "audit_by_actor"),
     (AuditQuery(), AuditScope(domains=frozenset({3})), "audit_by_domain"),
-    (AuditQuery(means="session"), AuditScope(domains=frozenset({3})), "audit_by_domain"),
+    (AuditQuery(means="command"), AuditScope(domains=frozenset({3})), "audit_by_domain"),
     (AuditQuery(), AuditScope(orgs=frozenset({3})), "audit_by_object"),
 ]
 #: Steps of SQLite's virtual machine for a page of two rows, and for one of none: a million rows would take millions.
