@@ -4,7 +4,7 @@ They belong to the connection and not to the file, so what they say follows the 
 note is in memory, and goes when the savepoint or the transaction is undone in which it was noted.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from postroom.storage.audit.tables import RECORDED, SECRET, Recorded
@@ -37,15 +37,19 @@ def capture(connection: Connection) -> None:
 
 
 def _triggers(table: str, recorded: Recorded) -> Iterator[str]:
-    yield _trigger(table, recorded, "INSERT", "new", [_ended(recorded, column, "new") for column in _all(recorded)], [])
+    come = [_ended(recorded, column, "new") for column in _all(recorded)]
+    yield _trigger(table, recorded, "INSERT", "new", come)
     columns = [*recorded.fields, *recorded.secrets]
-    pairs = [_pair(recorded, column) for column in columns]
-    yield _trigger(table, recorded, f"UPDATE OF {', '.join(columns)}", "new", pairs, [])
-    parent = recorded.parent
-    is_there = [f"EXISTS (SELECT 1 FROM {parent} WHERE id = old.{_column_of_parent(recorded)})"] if parent else []
-    yield _trigger(
-        table, recorded, "DELETE", "old", [_ended(recorded, column, "old") for column in _all(recorded)], is_there
-    )
+    # An object has many columns, of which a write changes one or two: each has a trigger of its own, which costs nothing
+    # unless the statement sets the column.
+    for together in [[column] for column in columns] if recorded.is_object else [columns]:
+        different = " OR ".join(f"old.{column} IS NOT new.{column}" for column in together)
+        pairs = [_pair(recorded, column) for column in together]
+        yield _trigger(table, recorded, f"UPDATE OF {', '.join(together)}", "new", pairs, [f"({different})"])
+    parent, of_parent = recorded.parent, _column_of_parent(recorded)
+    is_there = [f"EXISTS (SELECT 1 FROM {parent} WHERE id = old.{of_parent})"] if parent else []
+    go = [_ended(recorded, column, "old") for column in _all(recorded)]
+    yield _trigger(table, recorded, "DELETE", "old", go, is_there)
 
 
 def _all(recorded: Recorded) -> list[str]:
@@ -57,15 +61,16 @@ def _column_of_parent(recorded: Recorded) -> str:
     return "domain_id" if recorded.is_object else recorded.owner
 
 
-def _trigger(table: str, recorded: Recorded, event: str, row: str, pieces: Iterable[str], conditions: list[str]) -> str:
-    conditions = conditions + (
-        [f"{row}.{recorded.entry} NOT IN {_texts(recorded.ignored)}"] if recorded.ignored else []
-    )
-    when = f"WHEN {' AND '.join(conditions)}" if conditions else ""
+def _trigger(
+    table: str, recorded: Recorded, event: str, row: str, pieces: Iterable[str], conditions: Sequence[str] = ()
+) -> str:
+    ignored = [f"{row}.{recorded.entry} NOT IN {_texts(recorded.ignored)}"] if recorded.ignored else []
+    when = f"WHEN {' AND '.join([*conditions, *ignored])}" if conditions or ignored else ""
+    name = f"audit_{table}_{event.partition(',')[0].replace(' ', '_')}"
     owner = recorded.owner if recorded.owner == "0" else f"coalesce({row}.{recorded.owner}, 0)"
     entry = f"{row}.{recorded.entry}" if recorded.entry else "''"
     return f"""
-        CREATE TEMP TRIGGER audit_{table}_{event[:6]} AFTER {event} ON main.{table} {when} BEGIN
+        CREATE TEMP TRIGGER {name} AFTER {event} ON main.{table} {when} BEGIN
             INSERT INTO audit_changes (job, place, kind, object_id, entry, action, changes)
             VALUES (
                 current_job(), '{table}', '{recorded.kind}', {owner}, {entry}, '{event[0]}',

@@ -5,10 +5,21 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from postroom.storage.audit.tables import RECORDED, SECRET, Recorded
+from postroom.storage.audit.tables import OBJECTS, RECORDED, SECRET, Recorded
 
 #: At the ends of an object, what is empty says nothing.
 _EMPTY: Final = ("", 0, "[]")
+
+
+#: Object's table -> column -> name in the API, and whether it is true or false: of the columns with plain values.
+_PLAIN: Final = {
+    table: {
+        column: (name, column in RECORDED[table].flags)
+        for column, name in RECORDED[table].fields.items()
+        if column not in RECORDED[table].documents
+    }
+    for table in OBJECTS
+}
 
 
 class Noted(NamedTuple):
@@ -30,6 +41,9 @@ class Noted(NamedTuple):
 
 def changes_of(parts: Sequence[Noted]) -> dict[str, list[Any]]:
     """Field -> [before, after], for those that differ; of a list, the members that went and those that came."""
+    simple = _simple(parts)
+    if simple is not None:
+        return simple
     fields: dict[str, list[Any]] = {}
     lists: dict[str, dict[bytes, int]] = {}
     for part in parts:
@@ -51,6 +65,21 @@ def changes_of(parts: Sequence[Noted]) -> dict[str, list[Any]]:
         if went or came:
             different[name] = [went, came]
     return different
+
+
+def _simple(parts: Sequence[Noted]) -> dict[str, list[Any]] | None:
+    """The same for an object of which only plain values were changed, each once: most writes are no more than that."""
+    simple: dict[str, list[Any]] = {}
+    for part in parts:
+        plain = _PLAIN.get(part.table)
+        if plain is None or part.action != "U":
+            return None
+        for column, (before, after) in orjson.loads(part.changes).items():
+            name, is_flag = plain.get(column, ("", False))
+            if not name or name in simple:
+                return None
+            simple[name] = [before != 0, after != 0] if is_flag else [before, after]
+    return simple
 
 
 def _fields(recorded: Recorded, part: Noted, changes: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, Any, Any]]:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from postroom.storage.audit.changes import Noted, changes_of
-from postroom.storage.audit.tables import RECORDED
+from postroom.storage.audit.tables import OBJECTS
 from postroom.storage.audit.trimming import trimmed
 from postroom.storage.engine import Connection, Writer
 
@@ -87,7 +87,7 @@ def _rows(noted: Iterable[Noted]) -> Iterator[tuple[int, tuple[Any, ...]]]:
     ended: dict[tuple[str, int], tuple[str, int | None]] = {}
     for each in noted:
         objects.setdefault((each.job, each.kind, each.object_id), []).append(each)
-        if each.action == "D" and RECORDED[each.table].is_object:
+        if each.action == "D" and each.table in OBJECTS:
             ended[each.kind, each.object_id] = _last_name(each)
     for (job, kind, object_id), parts in objects.items():
         name, domain_id = parts[0].name, parts[0].domain_id
@@ -96,7 +96,7 @@ def _rows(noted: Iterable[Noted]) -> Iterator[tuple[int, tuple[Any, ...]]]:
             if (kind, object_id) not in ended:
                 continue
             name, domain_id = ended[kind, object_id]
-        own = [part.action for part in parts if RECORDED[part.table].is_object] or ["U"]
+        own = [part.action for part in parts if part.table in OBJECTS] or ["U"]
         action = _ACTIONS.get((own[0] != "I", own[-1] != "D"))
         changes = changes_of(parts)
         if changes and action is not None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from postroom.schemas.values.audit import AuditQuery, AuditScope
+from postroom.schemas.values.audit import MEANS, AuditQuery, AuditScope
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
 from postroom.storage.pieces import Sql, together
@@ -116,10 +116,8 @@ def _leads(connection: Connection, query: AuditQuery, scope: AuditScope) -> Iter
         return [*_of_domains(scope.domains), *_of_orgs(scope.orgs)]
     if query.kind is not None and query.kind != "user":
         return [_lead("kind", "kind = ? AND kind <> 'user'", query.kind)]
-    if query.operation is not None:
-        return [_lead("operation", "operation = ?", query.operation)]
-    if query.means is not None:
-        return [_lead("means", "means = ?", query.means)]
+    if query.operation is not None or query.means is not None:
+        return list(_by_means(connection, query))
     return [("audit", Sql("TRUE"))]
 
 
@@ -137,6 +135,22 @@ def _users(connection: Connection, actor: int | str) -> list[int]:
     return [
         user_id for (user_id,) in connection.execute("SELECT id FROM users WHERE username = ?", (actor,)).fetchall()
     ]
+
+
+def _by_means(connection: Connection, query: AuditQuery) -> Iterator[Lead]:
+    """One index for both, because each costs every write something: along each pair that there is."""
+    for means in MEANS if query.means is None else (query.means,):
+        operation = query.operation if query.operation is not None else _next_operation(connection, means, None)
+        while operation is not None:
+            yield _lead("means", "means = ? AND operation = ?", means, operation)
+            operation = None if query.operation is not None else _next_operation(connection, means, operation)
+
+
+def _next_operation(connection: Connection, means: str, after: str | None) -> str | None:
+    sql = "SELECT min(operation) FROM audit INDEXED BY audit_by_means WHERE means = ?"
+    values = (means,) if after is None else (means, after)
+    row = connection.execute(sql if after is None else f"{sql} AND operation > ?", values).fetchone()
+    return None if row[0] is None else str(row[0])
 
 
 def _of_domains(domains: Iterable[int]) -> Iterator[Lead]:

@@ -212,6 +212,9 @@ RECORDED: Final[Mapping[str, Recorded]] = {
     ),
 }
 
+#: The tables whose rows are objects.
+OBJECTS: Final = frozenset(table for table, recorded in RECORDED.items() if recorded.is_object)
+
 #: Table -> why its changes are not recorded.
 NOT_RECORDED: Final[Mapping[str, str]] = {
     "audit": "the record itself",

@@ -21,8 +21,7 @@ CREATE TABLE audit (
 -- One for each filter; each has the ID, and with it the time, as its last column. Each row is in as few as possible: most are about users, and few take a
 -- name away. By its name an object is found in its own table, or here once it has it no more.
 CREATE INDEX audit_by_actor ON audit (actor_id);
-CREATE INDEX audit_by_means ON audit (means);
-CREATE INDEX audit_by_operation ON audit (operation);
+CREATE INDEX audit_by_means ON audit (means, operation);
 CREATE INDEX audit_by_object ON audit (kind, object_id);
 CREATE INDEX audit_by_kind ON audit (kind) WHERE kind <> 'user';
 CREATE INDEX audit_by_former ON audit (former, kind, object_id) WHERE former IS NOT NULL;

@@ -17,7 +17,7 @@ INDEXES = [
     (AuditQuery(actor=7), EVERYTHING, "audit_by_actor"),
     (AuditQuery(actor="anna@example.org"), EVERYTHING, "audit_by_actor"),
     (AuditQuery(means="command"), EVERYTHING, "audit_by_means"),
-    (AuditQuery(operation="patchUser"), EVERYTHING, "audit_by_operation"),
+    (AuditQuery(operation="patchUser"), EVERYTHING, "audit_by_means"),
     (AuditQuery(kind="role"), EVERYTHING, "audit_by_kind"),
     (AuditQuery(kind="user", object_id=7), EVERYTHING, "audit_by_object"),
     (AuditQuery(name="anna@example.org"), EVERYTHING, "audit_by_object"),

@@ -19,8 +19,7 @@ CREATE TABLE audit (
     changes    text COLLATE "C" NOT NULL CHECK (length(changes) <= 20000)  -- JSON object: field -> [before, after]
 );
 CREATE INDEX audit_by_actor ON audit (actor_id, id);
-CREATE INDEX audit_by_means ON audit (means, id);
-CREATE INDEX audit_by_operation ON audit (operation, id);
+CREATE INDEX audit_by_means ON audit (means, operation, id);
 CREATE INDEX audit_by_object ON audit (kind, object_id, id);
 CREATE INDEX audit_by_kind ON audit (kind, id) WHERE kind <> 'user';
 CREATE INDEX audit_by_former ON audit (former, kind, object_id, id) WHERE former IS NOT NULL;
