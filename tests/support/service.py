@@ -105,7 +105,7 @@ class Service:
 
 async def _unrecorded(app: web.Application) -> list[str]:
     """What was changed without a row in the record of changes, where nobody else can have written."""
-    context = app[CONTEXT]
+    context = app[CURRENT].context
     if context.config.database != ":memory:" or context.config.audit_days < 400:
         return []
     with contextlib.suppress(DatabaseError, sqlite3.Error):

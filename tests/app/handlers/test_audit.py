@@ -67,7 +67,7 @@ async def test_a_cancelled_task(service: Service, admin: Api) -> None:
         await asyncio.sleep(60)
         return ""
 
-    task_id = await service.context.tasks.start("ldapSync", {}, 0, work)
+    task_id = await service.context.tasks.start("ldapSync", {}, None, work)
     answer = await admin.call("POST", f"/tasq/tasks/{task_id}/cancel")
     (row,) = await recorded(service, request_id=answer.headers["X-Request-ID"])
     assert (row["operation"], row["kind"], row["objectID"]) == ("cancelTask", "task", task_id)
