@@ -50,6 +50,7 @@ async def assembled(config: Config, database: Database, passwords: Passwords, cl
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
     backups = Backups(database, config)
+    database.now = clock.now
     try:
         key = await _token_key(database)
         tokens = Tokens(database, key, config.token_lifetime, clock)

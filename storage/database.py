@@ -42,6 +42,8 @@ class Database:
         self.engine = parts.name
         self.matching = parts.matching
         self.generation = parts.generation
+        #: UNIX time, for the record of changes: that of this machine, unless a test has another.
+        self.now: Callable[[], float] = time.time
         self._parts = parts
         self._place = parts.place
         self._writes = Lane(parts.writer, self._run_writes)
@@ -207,7 +209,7 @@ class Database:
                 if not alone:
                     connection.execute("RELEASE job")
             user_search.refresh(connection)
-            record(connection, [cast(Write, job.function).author for job in batch])
+            record(connection, [cast(Write, job.function).author for job in batch], self.now())
             generation = find_auth_generation(connection)
             self._commit(connection)
         except BaseException:

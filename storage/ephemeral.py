@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import TypeVar, TypeVarTuple
 
 from postroom.storage import sealed, sqlite
+from postroom.storage.audit.capture import capture
 from postroom.storage.connections import IN_MEMORY, connect_plain, connect_writer, uri_of
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection, Parts
@@ -39,6 +40,7 @@ class Image:
         with self._lock:
             self._raw.backup(raw)
         raw.execute("PRAGMA foreign_keys = ON").fetchall()
+        capture(raw)
         return Database(_parts(raw, search_timeout))
 
 

@@ -222,6 +222,7 @@ READ_THE_TIME = {
     "storage/backups/folder.py": "names of files",
     "storage/backups/replacing.py": "names of files",
     "storage/backups/taking.py": "when a backup was taken",
+    "storage/backups/replicating.py": "how long ago a replica was written",
     "storage/moving/mover.py": "signs of life between processes",
 }
 

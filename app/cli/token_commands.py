@@ -1,6 +1,5 @@
 """Runs the commands `postroom token ...` and returns their exit codes."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,7 +54,7 @@ def create(wanted: Wanted, database: str | None, *, json: bool) -> int:
             given["expires"] = None
         elif wanted.days is not None:
             # A minute less, so that ten years are not more than ten years.
-            seconds = int(time.time()) + wanted.days * 24 * 3600 - 60
+            seconds = context.clock.unix() + wanted.days * 24 * 3600 - 60
             given["expires"] = time_in(context.config.timezone, seconds)
         made = await api_tokens.create_token(context, load(TokenCreateSchema(), given), owner_id, None)
         typer.echo(orjson.dumps(made).decode() if json else made["token"])

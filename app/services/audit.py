@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from typing import Final
 
 from postroom.app.services.context import Context
@@ -21,7 +20,7 @@ async def forget_old_changes(context: Context) -> None:
     while context.config.audit_days:
         is_more = False
         try:
-            first_kept = oldest(context.config.audit_days)
+            first_kept = oldest(context.clock.now(), context.config.audit_days)
             is_more = await context.database.look_up_by(find_older, first_kept) is not None
             if is_more:
                 await context.database.write(delete_older, first_kept)
@@ -30,6 +29,6 @@ async def forget_old_changes(context: Context) -> None:
         await asyncio.sleep(_PAUSE if is_more else LOOK_AGAIN)
 
 
-def oldest(days: int) -> int:
-    """The ID of the oldest row that is kept now."""
-    return time.time_ns() // 1000 - days * _DAY
+def oldest(now: float, days: int) -> int:
+    """The ID of the oldest row that is kept at a UNIX time."""
+    return int(now * 1_000_000) - days * _DAY

@@ -26,7 +26,10 @@ class RequestAuthor:
         if caller is None:
             # Without a login, some requests are trusted by their address; what others cause is done by the service.
             return Author("address" if isinstance(self._guard, AddressOr) else "service", *about)
-        return Author("session", *about, caller.user_id, caller.username)
+        who = caller.user_id, caller.username
+        if caller.token is None:
+            return Author("session", *about, *who)
+        return Author("token", *about, *who, caller.token.id, caller.token.name)
 
 
 def operation_of(handler: object) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 #: The means by which something is changed: docs/audit.md explains them.
 MEANS: Final = ("session", "token", "password", "address", "command", "sync", "service")
 #: The kinds of objects.
-KINDS: Final = ("user", "domain", "org", "role", "ldap", "defaults", "settings", "task")
+KINDS: Final = ("user", "domain", "org", "role", "token", "ldap", "defaults", "settings", "task")
 
 LAST_ID: Final = 2**63 - 1
 

@@ -25,6 +25,9 @@ _CHANGES: Final = """
     )
 """
 
+#: Table whose rows others go with -> the column of those others that says with which.
+_PARENTS: Final = {"domains": "domain_id", "users": "user_id", "roles": "role_id", "api_tokens": "token_id"}
+
 
 def capture(connection: Connection) -> None:
     """From now on notes what this connection changes."""
@@ -57,8 +60,7 @@ def _all(recorded: Recorded) -> list[str]:
 
 
 def _column_of_parent(recorded: Recorded) -> str:
-    # The parent of an object is its domain, the parent of a part is the object.
-    return "domain_id" if recorded.is_object else recorded.owner
+    return _PARENTS.get(recorded.parent, "")
 
 
 def _trigger(

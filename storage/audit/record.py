@@ -1,6 +1,5 @@
 """Turns what a write has changed into rows of the record: one for each object."""
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, filterfalse
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ _TAKE: Final = """
               CASE kind WHEN 'user' THEN (SELECT username FROM users WHERE id = object_id)
                         WHEN 'domain' THEN (SELECT domainname FROM domains WHERE id = object_id)
                         WHEN 'role' THEN (SELECT name FROM roles WHERE id = object_id)
+                        WHEN 'token' THEN (SELECT name FROM api_tokens WHERE id = object_id)
                         WHEN 'task' THEN (SELECT command FROM tasks WHERE id = object_id)
                         WHEN 'org' THEN (SELECT name FROM orgs WHERE id = object_id)
                         WHEN 'ldap' THEN coalesce((SELECT name FROM orgs WHERE id = object_id), '')
@@ -26,6 +26,8 @@ _TAKE: Final = """
                         ELSE '' END,
               CASE kind WHEN 'user' THEN (SELECT domain_id FROM users WHERE id = object_id)
                         WHEN 'domain' THEN object_id
+                        WHEN 'token' THEN (SELECT domain_id FROM users WHERE id =
+                                              (SELECT user_id FROM api_tokens WHERE id = object_id))
                         WHEN 'defaults' THEN nullif(object_id, 0) END
 """
 _INSERT: Final = """
@@ -41,7 +43,9 @@ _MOMENT: Final = 1_000_000
 #: (whether the object was there before, and after) -> what was done.
 _ACTIONS: Final = {(True, True): "change", (False, True): "create", (True, False): "delete"}
 #: Kind -> the field with the name of the object.
-_NAMES: Final = {"user": "username", "domain": "domainname", "org": "name", "role": "name", "task": "command"}
+_NAMES: Final = {
+    "user": "username", "domain": "domainname", "org": "name", "role": "name", "token": "name", "task": "command",
+}  # fmt: skip
 
 
 class Author(NamedTuple):
@@ -59,16 +63,19 @@ class Author(NamedTuple):
     token: str = ""
 
 
-def record(connection: Connection, authors: Sequence[Author]) -> None:
-    """Stores what has been changed inside the transaction, by writes of these authors in the order of their numbers."""
+def record(connection: Connection, authors: Sequence[Author], now: float) -> None:
+    """Stores what has been changed inside the transaction, by writes of these authors in the order of their numbers.
+
+    `now` is the UNIX time.
+    """
     noted = connection.execute(_TAKE).fetchall()
     if not noted:
         return
     noted = sorted(map(Noted._make, noted))
-    now = time.time_ns() // 1000
-    taken = {row_id for (row_id,) in connection.execute(_TAKEN, (now, now + _MOMENT)).fetchall()}
-    free = filterfalse(taken.__contains__, count(now))
-    rows = [(row_id, *authors[job], *row) for row_id, (job, row) in zip(free, _rows(noted), strict=False)]
+    first = int(now * 1_000_000)
+    taken = {row_id for (row_id,) in connection.execute(_TAKEN, (first, first + _MOMENT)).fetchall()}
+    free = filterfalse(taken.__contains__, count(first))
+    rows = [(row_id, *authors[job], *row) for row_id, (job, row) in zip(free, _rows(connection, noted), strict=False)]
     if len(rows) == 1:
         connection.execute(_INSERT, rows[0])
     elif rows:
@@ -80,7 +87,7 @@ def discard(connection: Writer) -> None:
     connection.execute("DELETE FROM audit_changes WHERE job = ?", (connection.job,))
 
 
-def _rows(noted: Iterable[Noted]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+def _rows(connection: Connection, noted: Iterable[Noted]) -> Iterator[tuple[int, tuple[Any, ...]]]:
     """(number of the write, row of the record from the action on)"""
     objects: dict[tuple[int, str, int], list[Noted]] = {}
     #: The last names and domains of objects that are gone.
@@ -88,7 +95,7 @@ def _rows(noted: Iterable[Noted]) -> Iterator[tuple[int, tuple[Any, ...]]]:
     for each in noted:
         objects.setdefault((each.job, each.kind, each.object_id), []).append(each)
         if each.action == "D" and each.table in OBJECTS:
-            ended[each.kind, each.object_id] = _last_name(each)
+            ended[each.kind, each.object_id] = _last_name(connection, each)
     for (job, kind, object_id), parts in objects.items():
         name, domain_id = parts[0].name, parts[0].domain_id
         if name is None:
@@ -104,7 +111,12 @@ def _rows(noted: Iterable[Noted]) -> Iterator[tuple[int, tuple[Any, ...]]]:
             yield job, (action, kind, object_id, name, former, domain_id, trimmed(changes))
 
 
-def _last_name(ended: Noted) -> tuple[str, int | None]:
+def _last_name(connection: Connection, ended: Noted) -> tuple[str, int | None]:
     changes = orjson.loads(ended.changes)
     name = changes[_NAMES[ended.kind]][0] if ended.kind in _NAMES else ""
-    return name, changes["domain_id"][0] if ended.kind == "user" else ended.domain_id
+    if ended.kind == "user":
+        return name, changes["domain_id"][0]
+    if ended.kind == "token":
+        owner = connection.execute("SELECT domain_id FROM users WHERE id = ?", changes["user_id"][:1]).fetchone()
+        return name, owner[0] if owner else None
+    return name, ended.domain_id

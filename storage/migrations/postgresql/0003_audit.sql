@@ -47,6 +47,7 @@ BEGIN
         CASE TG_ARGV[3]
             WHEN 'users' THEN PERFORM 1 FROM users WHERE id = (before ->> 'user_id')::bigint;
             WHEN 'roles' THEN PERFORM 1 FROM roles WHERE id = (before ->> 'role_id')::bigint;
+            WHEN 'api_tokens' THEN PERFORM 1 FROM api_tokens WHERE id = (before ->> 'token_id')::bigint;
             WHEN 'domains' THEN PERFORM 1 FROM domains WHERE id = (before ->> 'domain_id')::bigint;
             ELSE PERFORM 1;
         END CASE;

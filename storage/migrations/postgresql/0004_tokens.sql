@@ -51,3 +51,9 @@ CREATE TRIGGER auth_session_delete AFTER DELETE ON sessions REFERENCING OLD TABL
    FOR EACH STATEMENT EXECUTE FUNCTION auth_count_changed();
 
 ALTER TABLE tasks ADD COLUMN token_id bigint REFERENCES api_tokens (id) ON DELETE SET NULL;
+
+CREATE TRIGGER note_change AFTER INSERT OR DELETE OR UPDATE OF
+    user_id, name, hash, scoped, read_only, networks, expires
+    ON api_tokens FOR EACH ROW EXECUTE FUNCTION note_change('token', 'id', '', 'users', 'hash');
+CREATE TRIGGER note_change AFTER INSERT OR DELETE OR UPDATE ON api_token_permissions FOR EACH ROW
+    EXECUTE FUNCTION note_change('token', 'token_id', '', 'api_tokens');
