@@ -43,8 +43,8 @@ def _triggers(table: str, recorded: Recorded) -> Iterator[str]:
     come = [_ended(recorded, column, "new") for column in _all(recorded)]
     yield _trigger(table, recorded, "INSERT", "new", come)
     columns = [*recorded.fields, *recorded.secrets]
-    # An object has many columns, of which a write changes one or two: each has a trigger of its own, which costs nothing
-    # unless the statement sets the column.
+    # An object has many columns, of which a write changes one or two: each has a trigger of its own, which costs
+    # nothing unless the statement sets the column.
     for together in [[column] for column in columns] if recorded.is_object else [columns]:
         different = " OR ".join(f"old.{column} IS NOT new.{column}" for column in together)
         pairs = [_pair(recorded, column) for column in together]
