@@ -55,9 +55,7 @@ def unseal(connection: engine.Connection, place: str, sealed: str) -> str:
 
 
 def prepare(connection: engine.Connection, path: str, owner_of: Path) -> None:
-    """Creates the key file of a new database, which root gives to the owner of `owner_of`, and encrypts the plain
-    secrets of an older version. KeyFileError.
-    """
+    """Makes a new database's key file, owned like `owner_of`, and encrypts an older version's secrets. KeyFileError."""
     if find_key_id(connection) is None:
         with _erasing(connection):
             connection.execute("BEGIN IMMEDIATE")

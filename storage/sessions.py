@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from postroom.storage.engine import Connection
+from postroom.storage.audit.record import discard
+from postroom.storage.engine import Connection, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def delete_expired_sessions(connection: Connection, now: int, most: int) -> int:
         """,
         (now, most),
     )
+    # They have ended by themselves, which is no change that anybody has made.
+    discard(cast(Writer, connection))
     return forgotten.rowcount
 
 

@@ -90,11 +90,10 @@ _MEDIA_TYPES: Final = {"json": _JSON, "form": "application/x-www-form-urlencoded
 
 def build(base: str, routes: Sequence[Route]) -> bytes:
     """The document of a route table as JSON; the same bytes every time. `base` is the prefix of every path."""
-    # Imported here: without a request for the document, the service does not need apispec.
+    # Imported here: without a request for the document, the service needs none of this.
     from apispec import APISpec
     from apispec.ext.marshmallow import MarshmallowPlugin
 
-    # Imports classes that only this document needs.
     from postroom.app.openapi.fields import COMPONENTS, correct_terms, describe_parameter, describe_type
 
     plugin = MarshmallowPlugin(schema_name_resolver=_component_name)

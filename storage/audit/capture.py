@@ -7,7 +7,8 @@ note is in memory, and goes when the savepoint or the transaction is undone in w
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from postroom.storage.audit.tables import RECORDED, SECRET, Recorded
+from postroom.storage.audit.recorded import SECRET, Recorded
+from postroom.storage.audit.tables import RECORDED
 from postroom.storage.sealed import Connection
 
 #: One row for each row that was changed: by which write of those that share a transaction; of which table, of which
@@ -41,7 +42,8 @@ def capture(connection: Connection) -> None:
 
 def _triggers(table: str, recorded: Recorded) -> Iterator[str]:
     come = [_ended(recorded, column, "new") for column in _all(recorded)]
-    yield _trigger(table, recorded, "INSERT", "new", come)
+    if recorded.comes:
+        yield _trigger(table, recorded, "INSERT", "new", come)
     columns = [*recorded.fields, *recorded.secrets]
     # An object has many columns, of which a write changes one or two: each has a trigger of its own, which costs
     # nothing unless the statement sets the column.

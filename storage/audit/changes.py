@@ -5,7 +5,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from postroom.storage.audit.tables import OBJECTS, RECORDED, SECRET, Recorded
+from postroom.storage.audit.recorded import SECRET, Recorded
+from postroom.storage.audit.tables import OBJECTS, RECORDED
 
 #: At the ends of an object, what is empty says nothing.
 _EMPTY: Final = ("", 0, "[]")

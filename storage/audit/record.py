@@ -117,6 +117,8 @@ def _last_name(connection: Connection, ended: Noted) -> tuple[str, int | None]:
     if ended.kind == "user":
         return name, changes["domain_id"][0]
     if ended.kind == "token":
-        owner = connection.execute("SELECT domain_id FROM users WHERE id = ?", changes["user_id"][:1]).fetchone()
+        # On SQLite an ID of 0, the administrator's, is left out as empty.
+        owner_id, _ = changes.get("user_id", (0, None))
+        owner = connection.execute("SELECT domain_id FROM users WHERE id = ?", (owner_id,)).fetchone()
         return name, owner[0] if owner else None
     return name, ended.domain_id

@@ -32,6 +32,8 @@ UNRECORDED = {
     "tasks.seen": "a sign of life", "tasks.token_id": "the token of the actor",
     "api_tokens.created": "the time of the row", "api_tokens.last_used": "reported at uses",
     "api_tokens.last_source": "reported at uses",
+    "sessions.session_id": "a number", "sessions.epoch": "of user and domain", "sessions.created": "of the login",
+    "sessions.last_used": "reported at uses", "sessions.expires": "follows the uses",
 }  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from postroom.storage.audit.changes import _inside, _shown
-from postroom.storage.audit.tables import RECORDED, SECRET, Recorded
+from postroom.storage.audit.recorded import SECRET, Recorded
+from postroom.storage.audit.tables import RECORDED
 from postroom.storage.audit.trimming import LONGEST_TEXT, MORE, MOST_MEMBERS
 
 #: (kind, ID) -> field -> value; a list is a set of its members.
@@ -42,10 +43,7 @@ def _replayed(connection: Any) -> State:
     ).fetchall():
         key = (kind, object_id)
         if action == "delete":
-            state.pop(key, None)
-            if kind == "domain":
-                for each in [each for each, its in domains.items() if its == object_id]:
-                    state.pop(each, None)
+            _end(state, domains, key)
             continue
         domains[key] = domain_id
         fields = state.setdefault(key, {})
@@ -62,11 +60,28 @@ def _replayed(connection: Any) -> State:
     return {key: fields for key, fields in state.items() if fields}
 
 
+def _end(state: State, domains: dict[tuple[str, int], int | None], key: tuple[str, int]) -> None:
+    """An object goes, with what is in it."""
+    state.pop(key, None)
+    kind, object_id = key
+    if kind == "domain":
+        for each in [each for each, its in domains.items() if its == object_id]:
+            state.pop(each, None)
+    elif kind == "user":
+        for each in [each for each, fields in state.items() if each[0] == "token" and _owner(fields) == object_id]:
+            state.pop(each)
+
+
+def _owner(token: dict[str, Any]) -> int:
+    # The administrator's ID is 0, and what is empty is not kept.
+    return int(token.get("owner", 0))
+
+
 def _stored(connection: Any) -> State:
     state: State = {}
     for table, recorded in RECORDED.items():
-        if table == "sealing":
-            continue  # stored before anything is recorded
+        if table == "sealing" or not recorded.comes:
+            continue  # stored before anything is recorded; not recorded as it comes
         columns = [*recorded.fields, *recorded.secrets]
         entry = recorded.entry or "''"
         for owner, its_entry, *values in connection.execute(

@@ -57,3 +57,6 @@ CREATE TRIGGER note_change AFTER INSERT OR DELETE OR UPDATE OF
     ON api_tokens FOR EACH ROW EXECUTE FUNCTION note_change('token', 'id', '', 'users', 'hash');
 CREATE TRIGGER note_change AFTER INSERT OR DELETE OR UPDATE ON api_token_permissions FOR EACH ROW
     EXECUTE FUNCTION note_change('token', 'token_id', '', 'api_tokens');
+-- Logins are many; that somebody has ended one is a change.
+CREATE TRIGGER note_change AFTER DELETE ON sessions FOR EACH ROW
+    EXECUTE FUNCTION note_change('user', 'user_id', '', 'users');

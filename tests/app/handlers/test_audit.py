@@ -12,6 +12,7 @@ from postroom.app.services import audit
 from postroom.app.web.authorship import operation_of
 from postroom.app.web.routing import READS
 from postroom.schemas.values.audit import AuditQuery, AuditScope
+from postroom.storage import sessions
 from postroom.storage.audit.rows import document, list_audit
 from tests.conformance import examples
 from tests.conftest import StartService
@@ -22,6 +23,8 @@ SILENT = {
     "postLogin": "the hash of the password is one of today",
     "cancelTask": "not played: test_a_cancelled_task",
     "deleteOrphaned": "nobody is gone from the directory",
+    "deleteSession": "not played: test_logins_that_are_ended",
+    "deleteUserSessions": "there are none: test_logins_that_are_ended",
     "removeDeviceStates": "all devices are to be wiped: test_devices_that_are_removed",
 }
 
@@ -81,6 +84,43 @@ async def test_devices_that_are_removed(service: Service, admin: Api, domain: in
     row = (await recorded(service))[-1]
     assert row["operation"] == "removeDeviceStates"
     assert row["changes"]["devices.phone.deviceType"] == ["phone", None]
+
+
+async def test_logins_that_are_ended(service: Service, admin: Api, domain: int) -> None:
+    """Those that somebody has ended are recorded; those that begin, or that have expired, are not."""
+    anna = await service.login_with(domain, ("DomainAdmin", {"domain_id": domain}), name="anna")
+    user = (await admin.get(f"/domains/{domain}/users"))["data"][0]
+    ended = (await anna.get("/sessions"))["data"][0]
+    await anna.delete(f"/sessions/{ended['ID']}")
+    await service.login(user["username"], USER_PASSWORD)
+    await admin.delete(f"/domains/{domain}/users/{user['ID']}/sessions")
+    await service.login(user["username"], USER_PASSWORD)
+    await service.context.database.write(sessions.delete_expired_sessions, 2**40, 100)
+    rows = [row for row in await recorded(service, name=user["username"]) if "sessions" in row["changes"]]
+    assert [(row["actor"], row["operation"]) for row in rows] == [
+        (user["username"], "deleteSession"),
+        ("admin", "deleteUserSessions"),
+    ]
+    member = {"source": ended["source"], "userAgent": ended["userAgent"]}
+    assert all(row["changes"] == {"sessions": [[member], []]} for row in rows)
+
+
+async def test_a_token_for_programs(service: Service, admin: Api, domain: int) -> None:
+    """It is recorded without its secret, and so is what is done by it; it goes with its user."""
+    anna = await service.login_with(domain, ("DomainAdmin", {"domain_id": domain}), name="anna")
+    user = (await admin.get(f"/domains/{domain}/users"))["data"][0]
+    permissions = [{"permission": "DomainAdmin", "params": domain}]
+    made = await anna.post("/tokens", {"name": "nightly", "permissions": permissions})
+    program = Api(service, {"Authorization": f"Bearer {made['token']}"})
+    await program.patch(f"/domains/{domain}/users/{user['ID']}", {"smtp": True})
+    row, other = (await recorded(service))[-2:]
+    assert (row["kind"], row["objectID"], row["name"], row["domainID"]) == ("token", made["ID"], "nightly", domain)
+    assert row["changes"]["token"] == [None, "(secret)"]
+    assert row["changes"]["permissions"] == [[], [{"permission": "DomainAdmin", "domainID": domain, "all": 0}]]
+    assert (other["means"], other["actor"], other["token"]) == ("token", user["username"], "nightly")
+    await anna.delete(f"/tokens/{made['ID']}")
+    gone = (await recorded(service))[-1]
+    assert (gone["action"], gone["kind"], gone["name"], gone["domainID"]) == ("delete", "token", "nightly", domain)
 
 
 async def test_each_means(service: Service, admin: Api, domain: int) -> None:
