@@ -119,16 +119,21 @@ def made_by_newer(version: int, known: int, needed: int) -> str:
     )
 
 
+def made_by_older(version: int, known: int) -> str:
+    """What to say of a database that has to be brought up to date first."""
+    return (
+        f"it is of an older version of postroom (schema {version}, this one needs {known}); "
+        "the service brings it up to date when it starts, as does postroom migrate"
+    )
+
+
 def check_current(connection: sqlite3.Connection) -> None:
     """Raises WrongSchemaError unless this program can work with the database as it is."""
     version = version_of(connection)
     if version == 0:
         raise WrongSchemaError("there is nothing in it")
     if version < latest():
-        raise WrongSchemaError(
-            f"it is of an older version of postroom (schema {version}, this one needs {latest()}); "
-            "the service brings it up to date when it starts"
-        )
+        raise WrongSchemaError(made_by_older(version, latest()))
 
 
 def check_same(connection: sqlite3.Connection) -> None:

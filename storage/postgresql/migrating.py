@@ -11,7 +11,7 @@ from typing import Any, Final
 import psycopg
 
 from postroom.storage.faults import WrongDatabaseError
-from postroom.storage.migrations import GOES_ON, made_by_newer, oldest_after
+from postroom.storage.migrations import GOES_ON, made_by_newer, made_by_older, oldest_after
 from postroom.storage.postgresql.connection import Connection
 from postroom.storage.postgresql.faults import told
 from postroom.storage.postgresql.opening import OLDEST
@@ -149,10 +149,7 @@ def _not_usable(raw: psycopg.Connection[Any], version: int | None) -> str | None
     if version == 0:
         return "there is nothing in it"
     if version is not None and version < latest():
-        return (
-            f"it is of an older version of postroom (schema {version}, this one needs {latest()}); "
-            "the service brings it up to date when it starts"
-        )
+        return made_by_older(version, latest())
     return _not_ours(raw, version)
 
 
