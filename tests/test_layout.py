@@ -221,6 +221,7 @@ READ_THE_TIME = {
     "app/services/units.py": "when services of this machine began",
     "storage/backups/folder.py": "names of files",
     "storage/backups/replacing.py": "names of files",
+    "storage/backups/replicating.py": "how long ago a state was replicated",
     "storage/backups/taking.py": "when a backup was taken",
     "storage/backups/replicating.py": "how long ago a replica was written",
     "storage/moving/mover.py": "signs of life between processes",
