@@ -223,7 +223,6 @@ READ_THE_TIME = {
     "storage/backups/replacing.py": "names of files",
     "storage/backups/replicating.py": "how long ago a state was replicated",
     "storage/backups/taking.py": "when a backup was taken",
-    "storage/backups/replicating.py": "how long ago a replica was written",
     "storage/moving/mover.py": "signs of life between processes",
 }
 

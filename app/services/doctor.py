@@ -7,7 +7,7 @@ from functools import partial
 
 from postroom.app.clock import Clock
 from postroom.app.config import Config
-from postroom.app.services import doctor_directories, doctor_machine
+from postroom.app.services import doctor_backups, doctor_directories, doctor_machine
 from postroom.app.services.tasks import node
 from postroom.app.transactions.tasks import find_orphans, interrupt_orphans, name_of_process
 from postroom.storage.checks import clock, files
@@ -27,7 +27,7 @@ def examine_all(config: Config, report: Report, *, offline: bool, repair: bool) 
         further.append(doctor_directories.check(config))
     found = examine(config.database, config.key_file, report, further=further, repair=repair)
     found += examined(files.CHECKS, doctor_machine.files_of(config), repair=repair)
-    return [*found, *examined(doctor_machine.CHECKS, config, repair=repair)]
+    return [*found, *examined((*doctor_backups.CHECKS, *doctor_machine.CHECKS), config, repair=repair)]
 
 
 def _of_now(config: Config) -> tuple[Check[Connection], ...]:

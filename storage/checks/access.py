@@ -16,16 +16,19 @@ _USER: Final = "'user ' || u.id || ' (' || u.username || ')'"
 
 def _find_wrong_permissions(connection: Connection) -> Iterator[str]:
     sql = """
-        SELECT r.name, p.permission, p.domain_id, p.org_id, p.everything
+        SELECT 'role ' || r.name, p.permission, p.domain_id, p.org_id, p.everything
           FROM role_permissions p JOIN roles r ON r.id = p.role_id
+        UNION ALL
+        SELECT 'token ' || t.name, p.permission, p.domain_id, p.org_id, p.everything
+          FROM api_token_permissions p JOIN api_tokens t ON t.id = p.token_id
     """
-    for role, permission, domain_id, org_id, everything in connection.execute(sql):
+    for holder, permission, domain_id, org_id, everything in connection.execute(sql):
         about = PERMISSIONS.get(permission)
         given = {"domain": domain_id is not None, "org": org_id is not None}
         targets = [kind for kind, is_given in given.items() if is_given]
         right = targets == ([] if about is None or everything else [about]) and (about is not None or not everything)
         if permission not in PERMISSIONS or not right:
-            yield f"{permission} of the role {role}"
+            yield f"{permission} of the {holder}"
 
 
 def _find_missing_token_key(connection: Connection) -> Iterator[str]:
@@ -39,11 +42,18 @@ def _find_wrong_generations(connection: Connection) -> Iterator[str]:
         yield f"{len(found)} rows in auth_generation"
 
 
-def _forget_kept_sessions(connection: Connection) -> None:
+def _end_early_logins(connection: Connection) -> None:
     connection.execute(
         f"""
         UPDATE users SET kept_epoch = NULL, kept_session = NULL
          WHERE kept_epoch > token_epoch + {_DOMAIN_EPOCH.format(user="users")}
+        """
+    )
+    connection.execute(
+        f"""
+        DELETE FROM sessions
+         WHERE epoch > (SELECT u.token_epoch + {_DOMAIN_EPOCH.format(user="u")}
+                          FROM users u WHERE u.id = sessions.user_id)
         """
     )
 
@@ -67,10 +77,11 @@ CHECKS: Final = (
     Check(
         _GROUP,
         "permissions",
-        promise="Every permission of a role is one, for what it can be given for",
-        fault="permissions of roles that are none",
+        promise="Every permission of a role or a token is one, for what it can be given for",
+        fault="permissions of roles and tokens that are none",
         find=_find_wrong_permissions,
-        advice="Store the permissions of these roles again; what is no permission allows nothing",
+        advice="Store the permissions of these roles again and replace these tokens; what is no permission allows "
+        "nothing",
     ),
     Check(
         _GROUP,
@@ -97,17 +108,19 @@ CHECKS: Final = (
     ),
     Check(
         _GROUP,
-        "kept sessions",
+        "logins",
         promise="No login outlives a revocation",
         fault="users with a login that may outlive a revocation",
         find=rows(
             f"""
             SELECT {_USER} FROM users u
              WHERE u.kept_epoch > u.token_epoch + {_DOMAIN_EPOCH.format(user="u")}
+                OR EXISTS (SELECT 1 FROM sessions s
+                            WHERE s.user_id = u.id AND s.epoch > u.token_epoch + {_DOMAIN_EPOCH.format(user="u")})
             """
         ),
         advice="--repair ends these logins for good",
-        repair=in_one(_forget_kept_sessions),
+        repair=in_one(_end_early_logins),
     ),
     Check(
         _GROUP,

@@ -14,6 +14,10 @@ _LATEST: Final = """
     SELECT 'tasks: ' || max(seen) FROM tasks HAVING max(seen) > ?
     UNION ALL
     SELECT 'wipes of devices: ' || max(time) FROM wipe_history HAVING max(time) > ?
+    UNION ALL
+    SELECT 'logins: ' || max(last_used) FROM sessions HAVING max(last_used) > ?
+    UNION ALL
+    SELECT 'tokens: ' || max(created) FROM api_tokens HAVING max(created) > ?
 """
 _LATEST_TEXT: Final = "SELECT 'tasks: ' || max(updated) FROM tasks HAVING max(updated) > ?"
 
@@ -32,7 +36,7 @@ def checks(now: Now) -> tuple[Check[Connection], ...]:
 
     def find_later_rows(connection: Connection) -> Iterator[str]:
         limit = now.unix + _TOLERATED
-        for (text,) in connection.execute(_LATEST, (limit, limit)):
+        for (text,) in connection.execute(_LATEST, [limit] * 4):
             yield f"{text} (UNIX time; it is {now.unix} now)"
         for (text,) in connection.execute(_LATEST_TEXT, (now.soon,)):
             yield text

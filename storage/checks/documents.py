@@ -20,6 +20,7 @@ _DOCUMENTS: Final = (
     ("users", "username", "sync_policy", "TRUE", dict),
     ("create_defaults", "id", "document", "TRUE", dict),
     ("ldap_configs", "id", "document", "TRUE", dict),
+    ("api_tokens", "id", "networks", "TRUE", list),
     ("tasks", "id", "params", "TRUE", dict),
     ("task_items", "id", "changes", "TRUE", dict),
     ("devices", "device_id", "as_version", "TRUE", (int, float, str)),

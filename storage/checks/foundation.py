@@ -69,6 +69,9 @@ _BELONGINGS: Final = {
     "devices": ("user_id", "users"),
     "due_resyncs": ("user_id", "users"),
     "wipe_history": ("user_id", "users"),
+    "api_tokens": ("user_id", "users"),
+    "api_token_permissions": ("token_id", "api_tokens"),
+    "sessions": ("user_id", "users"),
     "task_items": ("task_id", "tasks"),
     "create_defaults": ("domain_id", "domains"),
     "display_type_counts": ("domain_id", "domains"),
@@ -80,7 +83,11 @@ _PAIRS: Final = {
     "grants": (("user_id", "users"), ("member_id", "users")),
 }
 #: References that are only remembered: they become NULL, as when what they refer to is deleted.
-_REMEMBERED: Final = (("tasks", "user_id", "users"), ("roles", "made_for", "domains"))
+_REMEMBERED: Final = (
+    ("tasks", "user_id", "users"),
+    ("tasks", "token_id", "api_tokens"),
+    ("roles", "made_for", "domains"),
+)
 
 
 def remove_orphans(connection: Connection) -> None:

@@ -8,7 +8,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from postroom.app.config import Config
 from postroom.app.services import doctor_machine
 from postroom.app.services.doctor import examine_all
 from postroom.storage import ldap_configs
+from postroom.storage.backups import taking
 from postroom.storage.checks import files
 from postroom.storage.checks import sqlite as sqlite_checks
 from postroom.storage.checks.examine import DATA
@@ -63,8 +64,8 @@ def config(store: Store) -> Config:
 def found(config: Config, *, offline: bool = False, repair: bool = False) -> dict[str, Finding]:
     """What is not as it should be: name of the check -> finding."""
     findings = examine_all(config, lambda *_: None, offline=offline, repair=repair)
-    # The tests may run in memory.
-    tolerated = {"memory"}
+    # The tests may run in memory, and most have no backups.
+    tolerated = {"memory"} | ({"newest backup", "usable backups"} if config.backup_folder is None else set())
     return {each.name: each for each in findings if each.state is not State.OK and each.name not in tolerated}
 
 
@@ -86,6 +87,8 @@ FAULTS: list[tuple[str, Callable[[Store, pytest.MonkeyPatch], object]]] = [
     ("clock", lambda store, _: store.plant("UPDATE tasks SET seen = 99999999999 WHERE id = 1")),
     ("clock", lambda store, _: store.plant(f"UPDATE tasks SET updated = '{LATER}' WHERE id = 1")),
     ("clock", lambda store, _: store.plant("UPDATE wipe_history SET time = 99999999999")),
+    ("clock", lambda store, _: store.plant("UPDATE sessions SET last_used = 99999999999")),
+    ("clock", lambda store, _: store.plant("UPDATE api_tokens SET created = 99999999999")),
     ("waiting tasks", lambda store, _: add_task(store, datetime(2026, 1, 1, tzinfo=UTC), time.time())),
     ("abandoned tasks", lambda store, _: add_task(store, datetime.now(UTC), 1)),
     ("disk space", lambda _, patch: fill_disk(patch, 1000, full=0)),
@@ -93,7 +96,7 @@ FAULTS: list[tuple[str, Callable[[Store, pytest.MonkeyPatch], object]]] = [
     ("unknown settings", lambda _, patch: patch.setenv("POSTROOM_DATABSE", "x")),
 ]
 #: They have tests of their own below.
-OTHERWISE = {"backups", "full disk", "log", "directory servers"}
+OTHERWISE = {"full disk", "log", "directory servers", "newest backup", "usable backups"}
 
 
 def test_nothing_is_wrong_with_an_installation(config: Config) -> None:
@@ -169,6 +172,34 @@ def test_the_time_zone(store: Store, config: Config) -> None:
     store.plant(f"UPDATE tasks SET updated = '{now}' WHERE id = 1")
     assert found(config) == {}
     assert found(replace(config, timezone=ZoneInfo("America/New_York"))).keys() == {"clock"}
+
+
+# Backups.
+
+
+def take_backup(config: Config) -> Path:
+    """Takes a backup into the folder of the schedule."""
+    place = Path(config.backup_folder or "")
+    place.mkdir(0o700, exist_ok=True)
+    return taking.take(taking.Order(config.database, place), lambda *_: None).path
+
+
+def test_backups(config: Config, tmp_path: Path) -> None:
+    """There should be one that is not older than two intervals, and none that is damaged."""
+    config = replace(config, backup_folder=str(tmp_path / "backups"))
+    assert "No such file" in found(config)["newest backup"].message
+    backup = take_backup(config)
+    assert found(config) == {}
+    assert found(replace(config, backup_every=timedelta(microseconds=1))).keys() == {"newest backup"}
+    backup.write_bytes(backup.read_bytes()[:-1])
+    assert found(config).keys() == {"newest backup", "usable backups"}
+
+
+def test_no_schedule_of_backups(config: Config) -> None:
+    """Whoever has none is reminded of it."""
+    findings = {each.name: each for each in examine_all(config, lambda *_: None, offline=True, repair=False)}
+    assert findings["newest backup"].state is State.WARNING
+    assert "POSTROOM_BACKUP_FOLDER is not set" in findings["newest backup"].message
 
 
 # Directories.
