@@ -60,7 +60,7 @@ def checks(
 
 
 #: Rows that nobody sees once what they belong to has gone: table -> (column, what it belongs to).
-_BELONGINGS: Final = {
+BELONGINGS: Final = {
     "addresses": ("user_id", "users"),
     "properties": ("user_id", "users"),
     "forwards": ("user_id", "users"),
@@ -77,13 +77,13 @@ _BELONGINGS: Final = {
     "display_type_counts": ("domain_id", "domains"),
 }
 #: Both sides have to be there.
-_PAIRS: Final = {
+PAIRS: Final = {
     "store_access": (("user_id", "users"), ("member_id", "users")),
     "user_roles": (("user_id", "users"), ("role_id", "roles")),
     "grants": (("user_id", "users"), ("member_id", "users")),
 }
 #: References that are only remembered: they become NULL, as when what they refer to is deleted.
-_REMEMBERED: Final = (
+REMEMBERED: Final = (
     ("tasks", "user_id", "users"),
     ("tasks", "token_id", "api_tokens"),
     ("roles", "made_for", "domains"),
@@ -92,11 +92,11 @@ _REMEMBERED: Final = (
 
 def remove_orphans(connection: Connection) -> None:
     """Removes the rows whose user, task, role or domain is not there, if the API shows them to nobody."""
-    belongings = [(table, *each) for table, each in _BELONGINGS.items()]
-    belongings += [(table, *each) for table, both in _PAIRS.items() for each in both]
+    belongings = [(table, *each) for table, each in BELONGINGS.items()]
+    belongings += [(table, *each) for table, both in PAIRS.items() for each in both]
     for table, column, parent in belongings:
         connection.execute(f"DELETE FROM {table} WHERE {_leads_nowhere(column, parent)}")
-    for table, column, parent in _REMEMBERED:
+    for table, column, parent in REMEMBERED:
         connection.execute(f"UPDATE {table} SET {column} = NULL WHERE {_leads_nowhere(column, parent)}")
 
 

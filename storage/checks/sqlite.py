@@ -46,11 +46,16 @@ def opened(path: str, keyring: Keyring) -> Iterator[sqlite3.Connection]:
         if primary_code(error) is None:
             raise
         raise DatabaseError(f"Cannot open the database {path}: {error}") from error
+    except UnicodeDecodeError as error:
+        # SQLite's message has a part of what is damaged.
+        raise DatabaseError(f"Cannot open the database {path}: its schema is damaged") from error
 
 
 def is_damaged(error: BaseException) -> bool:
     """Whether SQLite says that what is in the file is no database, or no whole one."""
-    return primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return isinstance(error, UnicodeDecodeError) or primary_code(error) in (
+        sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB
+    )  # fmt: skip
 
 
 def is_current(connection: sqlite3.Connection, path: str) -> bool:

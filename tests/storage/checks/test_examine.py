@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from postroom.storage import sqlite as engine_of_files
-from postroom.storage.checks import sqlite
+from postroom.storage.checks import foundation, sqlite
 from postroom.storage.checks.examine import DATA, examine
 from postroom.storage.checks.findings import Finding, State
 from postroom.storage.faults import DatabaseError
@@ -222,6 +223,26 @@ def test_each_check_has_a_fault(engine: str) -> None:
     assert {check.name for check in CHECKS[engine]} == tested | (OTHERWISE & {check.name for check in CHECKS[engine]})
 
 
+#: References whose end somebody sees: what becomes of such a row is their decision.
+SHOWN = {
+    ("domains", "org_id"), ("users", "domain_id"), ("ldap_configs", "org_id"),
+    ("role_permissions", "role_id"), ("role_permissions", "domain_id"), ("role_permissions", "org_id"),
+    ("api_token_permissions", "domain_id"), ("api_token_permissions", "org_id"),
+}  # fmt: skip
+
+
+def test_every_reference_is_known(whole: Path) -> None:
+    """A repair removes what belongs to nobody; each reference of the schema is such a one, or it is not touched."""
+    with contextlib.closing(sqlite3.connect(whole)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        keys = {(table, row[3]) for table in tables for row in connection.execute(f"PRAGMA foreign_key_list({table})")}
+    repaired = {(table, column) for table, (column, _) in foundation.BELONGINGS.items()}
+    repaired |= {(table, column) for table, both in foundation.PAIRS.items() for column, _ in both}
+    repaired |= {(table, column) for table, column, _ in foundation.REMEMBERED}
+    assert not repaired & SHOWN
+    assert repaired | SHOWN == keys
+
+
 # The file.
 
 
@@ -259,6 +280,19 @@ def test_damage_that_keeps_a_file_from_being_opened(file: Store) -> None:
     (found,) = examine(file.name, file.key_file)
     assert (found.name, found.state) == ("file", State.WRONG)
     assert "restore a backup" in found.advice
+
+
+def test_any_damage(file: Store) -> None:
+    """Whatever stands where in the file: it is a finding, and never a traceback."""
+    whole, dice = Path(file.name).read_bytes(), random.Random(3)  # noqa: S311
+    for _ in range(25):
+        damaged = bytearray(whole)
+        for _ in range(dice.randint(1, 40)):
+            place = dice.randrange(100, len(damaged) - 64)
+            length = dice.choice([1, 1, 8, 64])
+            damaged[place : place + length] = dice.randbytes(length)
+        Path(file.name).write_bytes(damaged)
+        assert {each.state for each in examine(file.name, file.key_file)} <= set(State)
 
 
 def test_nothing_is_written_into_a_damaged_file(file: Store) -> None:
