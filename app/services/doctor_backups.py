@@ -1,10 +1,11 @@
 """Checks of the backups that the service takes on its schedule."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final
 
+from postroom.app.clock import Clock
 from postroom.app.config import Config
 from postroom.storage.backups import folder
 from postroom.storage.checks.findings import Check, State, UnexaminedError
@@ -19,7 +20,7 @@ def _find_old_backups(config: Config) -> Iterator[str]:
     every = config.backup_every if isinstance(config.backup_every, timedelta) else timedelta(days=1)
     if newest is None:
         yield f"{place} has none of this database"
-    elif datetime.now(UTC) - newest.when > 2 * every:
+    elif Clock().local(UTC) - newest.when > 2 * every:
         yield f"the newest in {place} is of {newest.when.astimezone(config.timezone):%Y-%m-%d %H:%M:%S}"
 
 

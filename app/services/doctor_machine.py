@@ -2,14 +2,11 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
-from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final
 
-from postroom.app.clock import Clock
 from postroom.app.config import Config, list_unknown
 from postroom.app.limits.clients import DescriptorsError, limits_of, raise_descriptor_limit
-from postroom.storage.backups import folder
 from postroom.storage.checks.files import Files
 from postroom.storage.checks.findings import Check, State
 from postroom.storage.urls import is_url
@@ -83,21 +80,6 @@ def _find_unknown_settings(_config: Config) -> Iterator[str]:
     yield from list_unknown()
 
 
-def _find_old_backups(config: Config) -> Iterator[str]:
-    if config.backup_folder is None:
-        return
-    every = config.backup_every if isinstance(config.backup_every, timedelta) else timedelta(days=1)
-    try:
-        newest = folder.newest(Path(config.backup_folder), config.database)
-    except OSError as error:
-        yield f"{config.backup_folder}: {error.strerror}"
-        return
-    if newest is None:
-        yield f"there is none in {config.backup_folder}"
-    elif Clock().local(UTC) - newest.when > 2 * every:
-        yield f"the newest in {config.backup_folder} is of {newest.time}"
-
-
 CHECKS: Final[Sequence[Check[Config]]] = (
     Check(
         "Machine",
@@ -124,15 +106,6 @@ CHECKS: Final[Sequence[Check[Config]]] = (
         find=_find_large_logs,
         advice="Something reads the database without an end, such as a program that was suspended: end it. A restart "
         "of the service makes the log smaller",
-        state=State.WARNING,
-    ),
-    Check(
-        "Machine",
-        "backups",
-        promise="The newest scheduled backup is not overdue, if there are any",
-        fault="schedules without a recent backup",
-        find=_find_old_backups,
-        advice="The log of the service says why the last one failed. To try it by hand: postroom backup FOLDER",
         state=State.WARNING,
     ),
     Check(

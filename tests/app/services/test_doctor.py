@@ -27,7 +27,6 @@ from postroom.storage.checks.findings import Finding, State
 from postroom.storage.database import Database
 from postroom.storage.ldap_configs import LdapConfigRow
 from postroom.storage.sqlite import sqlite3
-from tests.support.backups import back_up, rewrite
 from tests.support.slapd import Slapd, config_document
 from tests.support.stores import Store, make_whole
 
@@ -118,24 +117,6 @@ def test_each_check_has_a_fault(config: Config) -> None:
     others = {check.name for check in (*sqlite_checks.CHECKS, *sqlite_checks.SEARCH, *DATA, *files.CHECKS)}
     names = {each.name for each in examine_all(config, lambda *_: None, offline=False, repair=False)}
     assert names - others == {name for name, _ in FAULTS} | OTHERWISE
-
-
-def test_backups_that_are_overdue(store: Store, tmp_path: Path) -> None:
-    """Without one, with an old one, or without the folder there is a warning; with a recent one there is none."""
-    folder = tmp_path / "backups"
-    config = Config(database=store.name, backup_folder=str(folder))
-
-    def told() -> tuple[str, ...]:
-        finding = found(config).get("backups")
-        return () if finding is None else finding.examples
-
-    assert told() == (f"{folder}: No such file or directory",)
-    folder.mkdir()
-    assert told() == (f"there is none in {folder}",)
-    taken = back_up(store.name, folder)
-    assert told() == ()
-    rewrite(taken.path, {"time": "2026-01-01T00:00:00Z"})
-    assert told() == (f"the newest in {folder} is of 2026-01-01T00:00:00Z",)
 
 
 def grow(path: Path) -> None:
