@@ -88,7 +88,10 @@ def _load(database: str | None) -> "tuple[Config | None, list[Finding]]":
 
 def _examine(config: "Config", *, offline: bool, repair: bool) -> "list[Finding]":
     from postroom.app.services.doctor import examine_all
+    from postroom.storage.backups.copying import be_modest
 
+    # Whoever uses the service goes first.
+    be_modest()
     with _progress() as report:
         return examine_all(config, report, offline=offline, repair=repair)
 

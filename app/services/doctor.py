@@ -22,7 +22,7 @@ _FORMAT = "%Y-%m-%d %H:%M:%S"
 
 def examine_all(config: Config, report: Report, *, offline: bool, repair: bool) -> list[Finding]:
     """All findings; with `offline` no directory is asked. Raises DatabaseError, WrongDatabaseError."""
-    further = [*_of_now(config), _abandoned_tasks(config)]
+    further = [*clock.checks(partial(_present, config)), _abandoned_tasks(config)]
     if not offline:
         further.append(doctor_directories.check(config))
     found = examine(config.database, config.key_file, report, further=further, repair=repair)
@@ -30,10 +30,10 @@ def examine_all(config: Config, report: Report, *, offline: bool, repair: bool) 
     return [*found, *examined((*doctor_backups.CHECKS, *doctor_machine.CHECKS), config, repair=repair)]
 
 
-def _of_now(config: Config) -> tuple[Check[Connection], ...]:
+def _present(config: Config) -> clock.Now:
     now = Clock().local(config.timezone)
     soon, yesterday = now + timedelta(minutes=1), now - timedelta(days=1)
-    return clock.checks(clock.Now(int(now.timestamp()), soon.strftime(_FORMAT), yesterday.strftime(_FORMAT)))
+    return clock.Now(int(now.timestamp()), soon.strftime(_FORMAT), yesterday.strftime(_FORMAT))
 
 
 def _abandoned_tasks(config: Config) -> Check[Connection]:

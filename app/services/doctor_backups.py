@@ -1,7 +1,7 @@
 """Checks of the backups that the service takes on its schedule."""
 
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ def _find_old_backups(config: Config) -> Iterator[str]:
     every = config.backup_every if isinstance(config.backup_every, timedelta) else timedelta(days=1)
     if newest is None:
         yield f"{place} has none of this database"
-    elif Clock().local(UTC) - newest.when > 2 * every:
+    elif Clock().local(config.timezone) - newest.when > 2 * every:
         yield f"the newest in {place} is of {newest.when.astimezone(config.timezone):%Y-%m-%d %H:%M:%S}"
 
 

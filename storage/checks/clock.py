@@ -1,10 +1,10 @@
 """Checks that need the present time, which depends on the configured time zone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from postroom.storage.checks.findings import Check, State, rows
+from postroom.storage.checks.findings import Check, State
 from postroom.storage.engine import Connection
 
 #: Seconds that the clocks of several nodes may differ.
@@ -18,7 +18,10 @@ _LATEST: Final = """
     SELECT 'logins: ' || max(last_used) FROM sessions HAVING max(last_used) > ?
     UNION ALL
     SELECT 'tokens: ' || max(created) FROM api_tokens HAVING max(created) > ?
+    UNION ALL
+    SELECT 'changes: ' || max(id) / 1000000 FROM audit HAVING max(id) / 1000000 > ?
 """
+_WAITING: Final = "SELECT id, command, created FROM tasks WHERE state <= 2 AND created < ? ORDER BY id"
 _LATEST_TEXT: Final = "SELECT 'tasks: ' || max(updated) FROM tasks HAVING max(updated) > ?"
 
 
@@ -31,15 +34,20 @@ class Now:
     yesterday: str
 
 
-def checks(now: Now) -> tuple[Check[Connection], ...]:
-    """The checks of a moment."""
+def checks(present: Callable[[], Now]) -> tuple[Check[Connection], ...]:
+    """The checks. They ask for the present when they begin, because those before them may take minutes."""
 
     def find_later_rows(connection: Connection) -> Iterator[str]:
+        now = present()
         limit = now.unix + _TOLERATED
-        for (text,) in connection.execute(_LATEST, [limit] * 4):
+        for (text,) in connection.execute(_LATEST, [limit] * 5):
             yield f"{text} (UNIX time; it is {now.unix} now)"
         for (text,) in connection.execute(_LATEST_TEXT, (now.soon,)):
             yield text
+
+    def find_waiting_tasks(connection: Connection) -> Iterator[str]:
+        for task_id, command, created in connection.execute(_WAITING, (present().yesterday,)):
+            yield f"task {task_id} ({command}) of {created}"
 
     return (
         Check(
@@ -57,11 +65,7 @@ def checks(now: Now) -> tuple[Check[Connection], ...]:
             "waiting tasks",
             promise="No task waits or runs for more than a day",
             fault="tasks that have waited or run for more than a day",
-            find=rows(
-                "SELECT 'task ' || id || ' (' || command || ') of ' || created"
-                "  FROM tasks WHERE state <= 2 AND created < ?",
-                now.yesterday,
-            ),
+            find=find_waiting_tasks,
             advice="Start the queue if it is stopped (POST /tasq/start); cancel what is not needed any more",
             state=State.WARNING,
         ),

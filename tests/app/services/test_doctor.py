@@ -20,7 +20,7 @@ from postroom.app.services import doctor_machine
 from postroom.app.services.doctor import examine_all
 from postroom.storage import ldap_configs
 from postroom.storage.backups import taking
-from postroom.storage.checks import files
+from postroom.storage.checks import clock, files
 from postroom.storage.checks import sqlite as sqlite_checks
 from postroom.storage.checks.examine import DATA
 from postroom.storage.checks.findings import Finding, State
@@ -88,6 +88,7 @@ FAULTS: list[tuple[str, Callable[[Store, pytest.MonkeyPatch], object]]] = [
     ("clock", lambda store, _: store.plant("UPDATE wipe_history SET time = 99999999999")),
     ("clock", lambda store, _: store.plant("UPDATE sessions SET last_used = 99999999999")),
     ("clock", lambda store, _: store.plant("UPDATE api_tokens SET created = 99999999999")),
+    ("clock", lambda store, _: store.plant("UPDATE audit SET id = id + 1000000000000000")),
     ("waiting tasks", lambda store, _: add_task(store, datetime(2026, 1, 1, tzinfo=UTC), time.time())),
     ("abandoned tasks", lambda store, _: add_task(store, datetime.now(UTC), 1)),
     ("disk space", lambda _, patch: fill_disk(patch, 1000, full=0)),
@@ -136,6 +137,18 @@ def test_a_log_that_grows(config: Config) -> None:
     """Nobody can write it into the database while somebody reads without an end."""
     grow(Path(config.database))
     assert found(config).keys() == {"log"}
+
+
+def test_the_clock_goes_on() -> None:
+    """What is stored while the checks before it take minutes is not in the future."""
+    asked: list[int] = []
+
+    def present() -> clock.Now:
+        asked.append(1)
+        return clock.Now(0, "", "")
+
+    clock.checks(present)
+    assert asked == []
 
 
 def test_tasks_of_processes_that_are_gone(store: Store, config: Config) -> None:
