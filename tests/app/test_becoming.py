@@ -16,6 +16,8 @@ from postroom.app.auth import passwords
 from postroom.app.directory.client import Directory
 from postroom.app.errors import ForbiddenError
 from postroom.app.routes import ROUTES
+from postroom.storage import sessions
+from postroom.storage.sessions import SessionRow
 from postroom.storage.sqlite import sqlite3
 from tests.support.bulk import text_of
 from tests.support.people import CONFIG, add_person, document
@@ -35,6 +37,7 @@ VICTIMS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 LINKED = ("linked", "vanished")
 LOCAL = tuple(name for name in VICTIMS if name not in LINKED)
+AWAKE = tuple(name for name in VICTIMS if name != "asleep")
 
 #: Who attacks, also users of domain 1. Domain 1 is in organisation 1, domain 2 is in none.
 ATTACKERS: dict[str, list[tuple[str, dict[str, Any]]]] = {
@@ -99,6 +102,13 @@ AIMS: dict[tuple[str, str], list[Aim] | str] = {
         harmless(_1, {"properties": {"title": "x"}, "forward": None, "privWeb": False}),
     ],
     ("DELETE", _USER): [Aim("delete", _1)],
+    ("DELETE", f"{_USER}/sessions"): [Aim("end their logins", f"{_1}/sessions")],
+    ("POST", "/tokens"): [
+        Aim("a token of theirs", "/tokens", {"name": "evil", "owner": "{user}"}, victims=AWAKE, answers=(400, 403))
+    ],
+    ("DELETE", "/tokens/{ID}"): [Aim("revoke their token", "/tokens/1000{user}", answers=(403, 404))],
+    ("DELETE", "/sessions"): [harmless("/sessions")],
+    ("DELETE", "/sessions/{sessionID}"): [harmless("/sessions/" + "0" * 32)],
     ("POST", "/domains/{domainID}/users/bulk"): [
         line("username", {"patch": {"ID": "{user}", "username": "evil"}}),
         line("aliases", {"patch": {"username": "{name}", "aliases": ["evil@example.com"]}}),
@@ -244,12 +254,14 @@ class Scene:
     attackers: dict[str, Api]
 
     async def snapshot(self) -> dict[str, Any]:
-        """Who each victim is: names, link, password, status, roles, sessions, and the status of their domain."""
+        """Who each victim is: names, link, password, status, roles, tokens, logins; and the status of their domain."""
         rows = await self.service.context.database.fetch_all(
             """
             SELECT u.id, u.username, u.password, u.ldap_id, u.status, u.token_epoch, d.token_epoch, d.domain_status,
                    (SELECT group_concat(kind || key) FROM addresses WHERE user_id = u.id),
-                   (SELECT group_concat(role_id) FROM user_roles WHERE user_id = u.id)
+                   (SELECT group_concat(role_id) FROM user_roles WHERE user_id = u.id),
+                   (SELECT count(*) FROM api_tokens WHERE user_id = u.id),
+                   (SELECT count(*) FROM sessions WHERE user_id = u.id)
               FROM users u
               JOIN domains d ON d.id = u.domain_id
             """
@@ -292,6 +304,14 @@ async def scene(service: Service, admin: Api, slapd: Slapd) -> Scene:
     await admin.patch(f"/domains/1/users/{ids['asleep']}", {"status": 1})
 
     def link(connection: sqlite3.Connection) -> None:
+        for user_id in ids.values():
+            row = SessionRow(f"{user_id:032}", user_id, 0, 0, 0, 1 << 40, "", "")
+            sessions.insert_session(connection, row, 9)
+            connection.execute(
+                "INSERT INTO api_tokens (id, user_id, name, hash, scoped, read_only, networks, created) "
+                "VALUES (?, ?, 'x', ?, 0, 0, '[]', 0)",
+                (int(f"1000{user_id}"), user_id, f"{user_id:064}"),
+            )
         for name in LINKED:
             connection.execute("UPDATE users SET ldap_id = ? WHERE id = ?", (name, ids[name]))
 

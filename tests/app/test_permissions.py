@@ -2,7 +2,7 @@
 
 import pytest
 
-from postroom.app.auth.permissions import ADMINISTRATOR, CAPABILITIES, PERMISSIONS, Permission, covers, grants
+from postroom.app.auth.permissions import ADMINISTRATOR, CAPABILITIES, PERMISSIONS, Permission, both, covers, grants
 from postroom.app.routes import ROUTES
 from postroom.app.web.guards import domain_read, domain_write, system_read, system_write
 from postroom.app.web.routing import public
@@ -94,3 +94,22 @@ def test_what_covers_what() -> None:
     assert not covers(little, more)
     assert not covers(more, ADMINISTRATOR)
     assert not covers(more, grants([Permission("OrgAdmin", org_id=1)], {}))
+
+
+@pytest.mark.parametrize("one", TABLE)
+@pytest.mark.parametrize("other", TABLE)
+def test_what_two_have_in_common(one: Permission, other: Permission) -> None:
+    """It is covered by each, in either order, and holds what both allow; the capabilities tell no more than that."""
+    first, second = grants([one], ORGS), grants([other], ORGS)
+    shared = both(first, second)
+    assert covers(first, shared)
+    assert covers(second, shared)
+    assert covers(both(second, first), shared)
+    for whole in (ADMINISTRATOR, first):
+        assert covers(both(first, whole), first)
+    for place in (10, 11, 12):
+        assert (place in shared.write) == (place in first.write and place in second.write)
+        assert (place in shared.read) == (place in first.read and place in second.read)
+    assert ("DomainAdminWrite" in shared.capabilities) == bool(shared.write)
+    assert ("SystemAdminRead" in shared.capabilities) == shared.system_read
+    assert set(shared.capabilities) <= set(first.capabilities)

@@ -303,6 +303,27 @@ async def test_last_use_is_stored_now_and_then(service: Service, admin: Api, mon
     assert await admin.get("/tokens/1") == shown
 
 
+async def test_who_is_known_is_not_looked_up(
+    service: Service, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later read by a login or a token asks the database for what it reads and for nothing else."""
+    user = await admin.make_user(domain, "jane")
+    callers = [admin, by(service, await admin.post("/tokens", {"name": "x", "networks": ["127.0.0.0/8", "::1"]}))]
+    for api in callers:
+        await api.get("/profile")
+    asked = []
+    real = service.context.database.look_up_by
+
+    async def look_up_by(function: Any, *args: Any) -> Any:
+        asked.append(function)
+        return await real(function, *args)
+
+    monkeypatch.setattr(service.context.database, "look_up_by", look_up_by)
+    for api in callers:
+        await api.get(f"/domains/{domain}/users/{user['ID']}")
+    assert asked == []
+
+
 async def test_so_many_uses_are_noted(service: Service, admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound a use is not noted, and the request is served all the same."""
     monkeypatch.setattr(uses, "_MOST", 2)
