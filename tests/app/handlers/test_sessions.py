@@ -8,6 +8,7 @@ import pytest
 
 from postroom.app.services import sessions
 from postroom.app.services.upkeep import Upkeep
+from postroom.storage import sealed
 from postroom.storage import sessions as stored
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, USER_PASSWORD, Api, Service
@@ -103,6 +104,13 @@ async def test_the_row_lasts_longer_than_its_tokens(service: Service, admin: Api
     await database.write(lambda connection: connection.execute("UPDATE sessions SET expires = ?", (soon,)).rowcount)
     await admin.call("POST", "/login")
     assert await left() > lifetime
+
+
+async def test_a_new_key_ends_all_logins(service: Service, admin: Api) -> None:
+    """The key that signs tokens is replaced: nobody is logged in, and no login is listed that nobody can use."""
+    await service.context.database.write(sealed.renew_token_key)
+    await admin.refused(401, "GET", "/profile")
+    assert len(await listed(await log_in(service, "new"))) == 1
 
 
 async def test_expired_logins_are_cleared_away(service: Service, admin: Api) -> None:
