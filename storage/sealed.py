@@ -149,13 +149,8 @@ def reset(connection: engine.Connection, path: str) -> dict[str, int]:
 def renew_token_key(connection: engine.Connection) -> None:
     """Replaces the key that signs the tokens of logins. This ends all logins, so none is listed any more."""
     sealed = seal(connection, place_of("settings", "value", "token_key"), secrets.token_hex(32))
-    connection.execute(
-        """
-        INSERT INTO settings (name, value) VALUES ('token_key', ?)
-            ON CONFLICT (name) DO UPDATE SET value = excluded.value
-        """,
-        (sealed,),
-    )
+    upsert = "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    connection.execute(f"INSERT INTO settings (name, value) VALUES ('token_key', ?) {upsert}", (sealed,))
     connection.execute("DELETE FROM sessions")
     # Every process looks at this number before it responds, and reads the key again.
     connection.execute("UPDATE auth_generation SET value = value + 1")

@@ -59,7 +59,6 @@ _SECURITY: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
 }
 
-
 #: Operations that check If-Match: they refuse to overwrite a change that the client has not read.
 _VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser"})
 _IF_MATCH: Final = {
