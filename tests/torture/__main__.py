@@ -26,7 +26,7 @@ _AT_A_TIME: Final = 3
 def main(
     *,
     kill: Annotated[int, typer.Option("--kills", help="Kills on each engine.")] = 200,
-    image: Annotated[int, typer.Option("--images", help="Images of the disk after a power loss.")] = 3000,
+    image: Annotated[int, typer.Option("--images", help="Images of the disk after a power loss.")] = 2000,
     call: Annotated[int, typer.Option("--calls", help="How many calls fail in turn, of each kind.")] = 40,
     pause: Annotated[float, typer.Option(help="Seconds for which a process stands still.")] = 60,
     only: Annotated[str, typer.Option(help="Only the parts with this in their name.")] = "",

@@ -85,7 +85,7 @@ async def _run(engine: str, kills: int, seed: int, say: Callable[[str], None]) -
         for workers, kinds in ((1, [*ALONE, *(SERVER if server else {})]), (3, [*WORKERS])):
             place = folder / f"workers{workers}"
             place.mkdir()
-            database = server.url(server.make_database()) if server else str(place / "store.sqlite3")
+            database = _new_database(server) if server else str(place / "store.sqlite3")
             order = [kind for kind in kinds for _ in range(shares[kind])]
             random.shuffle(order)
             with ExitStack() as stack:
@@ -93,6 +93,14 @@ async def _run(engine: str, kills: int, seed: int, say: Callable[[str], None]) -
                 process = stack.enter_context(Process(place, database, workers))
                 await _Killing(process, server, found, random, say).go(order, slapd)
     return found
+
+
+def _new_database(server: PostgreSQL) -> str:
+    url = server.url(server.make_database())
+    # PostgreSQL 15 may not start again when it is killed before the first checkpoint after CREATE DATABASE: "could not
+    # create file: File exists".
+    server.admin.execute("CHECKPOINT")
+    return url
 
 
 @contextmanager

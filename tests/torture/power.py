@@ -20,7 +20,7 @@ def run(number: int, seconds: float, seed: int, say: Callable[[str], None], *, l
     with TemporaryDirectory(prefix="torture-", dir=_room()) as place:
         of_a_load(Path(place), seconds, found, lie=lie)
         say(f"images of a load: {found.checked['load']}")
-        found.wanted = max(20, number // 5)
+        found.wanted = max(20, number // 10)
         for name, scenario in SCENARIOS.items() if not lie else ():
             scenario(Path(place), name, found)
             say(f"images of {name}: {found.checked[name]}")
