@@ -4,10 +4,12 @@ Functions run on the thread of the event loop that asks. So any number of stores
 as SQLite, but nothing else happens while one works: this is not for a service.
 """
 
+import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TypeVar, TypeVarTuple
+from typing import Final, TypeVar, TypeVarTuple
 
 from postroom.storage import sealed, sqlite
 from postroom.storage.audit.capture import capture
@@ -27,6 +29,12 @@ Ts = TypeVarTuple("Ts")
 T = TypeVar("T")
 
 
+#: Connections of stores that are closed, for further ones: preparing one to note what is changed takes longer than
+#: everything else.
+_free: Final[deque[sealed.Connection]] = deque()
+_MOST_FREE: Final = 8
+
+
 class Image:
     """A whole store as it was at one moment. Any number of stores can begin with it, on any thread."""
 
@@ -36,12 +44,27 @@ class Image:
 
     def opened(self, search_timeout: float) -> Database:
         """A new store with the same content."""
+        return Database(_parts(self._connection(), search_timeout))
+
+    def _connection(self) -> sealed.Connection:
+        with contextlib.suppress(IndexError):  # there is none left
+            while True:
+                raw = _free.pop()
+                try:
+                    self._copy_to(raw)
+                except sqlite3.Error:
+                    raw.close()  # something still reads from it
+                else:
+                    return raw
         raw = connect_plain(IN_MEMORY, self._raw.keyring)
-        with self._lock:
-            self._raw.backup(raw)
+        self._copy_to(raw)
         raw.execute("PRAGMA foreign_keys = ON").fetchall()
         capture(raw)
-        return Database(_parts(raw, search_timeout))
+        return raw
+
+    def _copy_to(self, raw: sealed.Connection) -> None:
+        with self._lock:
+            self._raw.backup(raw)
 
 
 @cache
@@ -90,8 +113,16 @@ def _parts(raw: sealed.Connection, search_timeout: float) -> Parts:
         run_reads=partial(look_and_read, generation=generation),
         matching=matching,
         finish=_nothing,
-        release=raw.close,
+        release=partial(_give_back, raw),
     )
+
+
+def _give_back(raw: sealed.Connection) -> None:
+    raw.set_progress_handler(None, 0)
+    if raw.in_transaction or len(_free) >= _MOST_FREE:
+        raw.close()
+    else:
+        _free.append(raw)
 
 
 def _nothing(_connection: Connection) -> None:

@@ -121,6 +121,17 @@ async def test_permissions_after_a_reset_are_not_remembered_ones(server: Server)
     assert (await anna.request("GET", "/domains/1/users")).status == 401
 
 
+async def test_changes_are_on_record_after_a_reset_as_before(server: Server) -> None:
+    """Each store notes its own changes only, also one that takes over the connection of another."""
+    found = []
+    for _ in range(3):
+        found.append([each["operation"] for each in (await server.admin.get("/audit"))["data"]])
+        await server.reset()
+        await populate(server)
+    assert len(found[0]) >= 3
+    assert found[0] == found[1] == found[2]
+
+
 async def test_a_snapshot_is_restored_as_often_as_wanted(server: Server) -> None:
     """Snapshots are independent, and logins from before one are valid again."""
     anna = await server.login("anna@example.org")
