@@ -23,6 +23,8 @@ NOT_STORED: Final = "The database cannot be used at the moment"
 #: Seconds between the writes of a client.
 PAUSE: Final = 0.01
 _LINES: Final = 12
+#: Seconds in which a read has to work again.
+_SOON: Final = 10.0
 #: How many of a user's changes are looked at right afterwards, at the next node.
 _LOOKS: Final = 0.1
 #: How many users a client has before it creates fewer.
@@ -43,10 +45,15 @@ class Service:
             return response.status, await response.json()
 
     async def get(self, url: str, path: str) -> Any:
-        """The body of a GET that has to succeed."""
-        status, body = await self.call(url, "GET", path)
-        assert status == 200, (path, status, body)
-        return body
+        """The body of a GET that has to succeed, soon: each session finds its way back to a server by itself."""
+        until = time.monotonic() + _SOON
+        while True:
+            status, body = await self.call(url, "GET", path)
+            if status == 200:
+                return body
+            assert status == 503, (path, status, body)
+            assert time.monotonic() < until, (path, body)
+            await asyncio.sleep(0.1)
 
 
 class Client:
