@@ -44,8 +44,13 @@ _MOMENT: Final = 1_000_000
 _ACTIONS: Final = {(True, True): "change", (False, True): "create", (True, False): "delete"}
 #: Kind -> the field with the name of the object.
 _NAMES: Final = {
-    "user": "username", "domain": "domainname", "org": "name", "role": "name", "token": "name", "task": "command",
-}  # fmt: skip
+    "user": "username",
+    "domain": "domainname",
+    "org": "name",
+    "role": "name",
+    "token": "name",  # nosec B105 - the name of a field
+    "task": "command",
+}
 
 
 class Author(NamedTuple):

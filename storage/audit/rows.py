@@ -22,8 +22,8 @@ _FIELDS: Final = {
     "actor_id": "actorID",
     "actor": "actor",
     "means": "means",
-    "token_id": "tokenID",
-    "token": "token",
+    "token_id": "tokenID",  # nosec B105 - the name of a field
+    "token": "token",  # nosec B105 - the name of a field
     "source": "source",
     "request_id": "requestID",
     "operation": "operation",

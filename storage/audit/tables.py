@@ -54,7 +54,7 @@ RECORDED: Final[Mapping[str, Recorded]] = {
             **_FLAGS,
         },
         parent="domains",
-        secrets={"password": "password"},
+        secrets={"password": "password"},  # nosec B105 - the name of a field
         documents=frozenset({"sync_policy"}),
         flags=frozenset(_FLAGS),
     ),
@@ -96,7 +96,7 @@ RECORDED: Final[Mapping[str, Recorded]] = {
             "extra_options": "extraOptions",
         },
         parent="users",
-        secrets={"src_password": "srcPassword"},
+        secrets={"src_password": "srcPassword"},  # nosec B105 - the name of a field
         flags=frozenset({"active", "fetchall", "keep", "use_ssl", "ssl_cert_check"}),
         prefix="fetchmail",
         entry="id",
@@ -168,7 +168,7 @@ RECORDED: Final[Mapping[str, Recorded]] = {
         "ldap",
         "org_id",
         {"document": "config"},
-        secrets={"bind_pass": "bindPass"},
+        secrets={"bind_pass": "bindPass"},  # nosec B105 - the name of a field
         documents=frozenset({"document"}),
     ),
     "create_defaults": Recorded("defaults", "domain_id", {"document": "defaults"}, documents=frozenset({"document"})),
