@@ -5,6 +5,7 @@ when the account or the token changes.
 import base64
 import hashlib
 from dataclasses import astuple, dataclass, replace
+from math import inf
 
 from postroom.app.auth import api_tokens, permissions
 from postroom.app.auth.api_tokens import ApiToken, is_api_token
@@ -34,9 +35,10 @@ class Caller:
     user_id: int
     username: str
     grants: Grants
-    #: The login by which the request is made, or the token.
+    #: The login by which the request is made, or the token, and the UNIX time when that expires.
     session_id: str | None = None
     token: ApiToken | None = None
+    expires: float = inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,6 @@ class Session:
     #: UNIX times.
     expires: float
     seen: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    caller: Caller
-    expires: float
 
 
 def is_active(account: Account) -> bool:
@@ -81,7 +77,7 @@ class Tokens:
         self._key: _Key = (None, key)
         self.lifetime = lifetime
         self.uses = Uses(clock)
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Caller] = {}
         self._generation = 0
 
     async def refresh(self) -> None:
@@ -112,9 +108,7 @@ class Tokens:
         known = self._known.get(token)
         if known is None or self._database.generation.value != self._generation:
             return None
-        if known.expires <= self._clock.now():
-            return None
-        return known.caller
+        return None if known.expires <= self._clock.now() else known
 
     async def caller(self, token: str) -> Caller:
         """The owner of the token, from the cache unless an account or a role has changed since.
@@ -135,7 +129,7 @@ class Tokens:
             self._known.pop(token, None)
             what = "token" if is_api_token(token) else "login"
             raise UnauthenticatedError("Access denied", [f"The {what} has expired"])
-        return known.caller
+        return known
 
     async def session(self, token: str) -> Session:
         """The session of a valid token. Raises UnauthenticatedError for any other, KeyFileError."""
@@ -143,16 +137,15 @@ class Tokens:
         self._adopt(new_key)
         return found
 
-    async def _check(self, token: str) -> _Known:
+    async def _check(self, token: str) -> Caller:
         if is_api_token(token):
-            return await self._database.look_up_by(self._find_known, token)
-        session = await self.session(token)
-        return _Known(_caller_of(session), session.expires)
+            return await self._database.look_up_by(self._find_program, token)
+        return _caller_of(await self.session(token))
 
     def caller_inside(self, connection: Connection, token: str) -> Caller:
         """The owner of the token as a transaction sees it. Raises UnauthenticatedError when the token is not valid."""
         if is_api_token(token):
-            return self._find_known(connection, token).caller
+            return self._find_program(connection, token)
         _, session = self._find_session(connection, token)
         return _caller_of(session)
 
@@ -167,8 +160,8 @@ class Tokens:
             raise UnauthenticatedError("Access denied", ["The login has been ended"])
         return new_key, Session(account, row, claims.expires, claims.seen)
 
-    def _find_known(self, connection: Connection, token: str) -> _Known:
-        """Who has this token for programs, and until when. Raises UnauthenticatedError."""
+    def _find_program(self, connection: Connection, token: str) -> Caller:
+        """The owner of this token for programs. Raises UnauthenticatedError."""
         row = find_token_by_hash(connection, api_tokens.hash_of(token))
         if row is None:
             raise api_tokens.invalid()
@@ -177,12 +170,14 @@ class Tokens:
         account = find_account(connection, row.user_id)
         if account is None or not may_log_in(account):
             raise UnauthenticatedError("Access denied", ["The owner of the token may not log in"])
-        caller = replace(make_caller(account), grants=_limited(account, row), token=api_tokens.read_row(row))
-        return _Known(caller, float("inf") if row.expires is None else row.expires)
+        expires = inf if row.expires is None else row.expires
+        return replace(
+            make_caller(account), grants=_limited(account, row), token=api_tokens.read_row(row), expires=expires
+        )
 
 
 def _caller_of(session: Session) -> Caller:
-    return replace(make_caller(session.account), session_id=session.row.id)
+    return replace(make_caller(session.account), session_id=session.row.id, expires=session.expires)
 
 
 def _limited(account: Account, row: TokenRow) -> Grants:

@@ -97,7 +97,9 @@ async def confirm() -> None:
 
 
 class _Check:
-    """Repeats the check only if anybody's authority has changed since the first one; otherwise it is one look-up."""
+    """Repeats the check only if anybody's authority has changed since the first one, or the login or token has expired;
+    otherwise it is one look-up.
+    """
 
     __slots__ = ("_generation", "_guard", "_request", "_since")
 
@@ -110,8 +112,12 @@ class _Check:
 
     def __call__(self, connection: Connection) -> None:
         """Raises UnauthenticatedError or ForbiddenError."""
-        if find_auth_generation(connection) != self._generation:
+        if find_auth_generation(connection) != self._generation or self._is_over():
             self._ask(connection)
+
+    def _is_over(self) -> bool:
+        caller: Caller = self._request[CALLER]
+        return caller.expires <= context_of(self._request).clock.now()
 
     def of_task(self) -> "TaskCheck":
         """The check for a task that the request starts. The task may outlive the login."""
@@ -139,7 +145,7 @@ class RequestCheck(_Check):
         known = context.database.generation
         if not known.was_seen_since(max(self._since, known.mark() - _JUST_NOW)):
             await context.database.check()
-        if known.value != self._generation:
+        if known.value != self._generation or self._is_over():
             self._require_no_less(await identify(self._request), _REVOKED)
 
     def _ask(self, connection: Connection) -> None:

@@ -9,14 +9,17 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import closing
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from postroom.app.clock import Clock
 from postroom.app.limits.clients import Limits
 from postroom.app.limits.in_flight import IN_FLIGHT
+from postroom.app.services.context import time_in
 from postroom.app.web import ndjson
 from postroom.storage import tasks
 from postroom.storage.sqlite import sqlite3
@@ -88,6 +91,26 @@ async def test_revoked_half_way(service: Service, admin: Api, domain: int) -> No
     assert await talk.hear() is None
     assert (await task_of(admin, task_id, tasks.ERROR))["message"] == end["message"]
     assert await count(admin, domain) == 2
+
+
+@pytest.mark.parametrize("by_token", [False, True], ids=["login", "token"])
+async def test_expired_half_way(
+    service: Service, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch, by_token: bool
+) -> None:
+    """Whoever goes on with a request beyond the end of the login or token gets no further line done."""
+    end = service.context.clock.unix() + 3600
+    made = await admin.post("/tokens", {"name": "import", "expires": time_in(UTC, end)})
+    caller = Api(service, {"Authorization": f"Bearer {made['token']}"}) if by_token else admin
+    talk = Conversation(caller, domain, "")
+    talk.say(create(1))
+    assert [(await talk.hear()).get("line") for _ in range(2)] == [None, 1]
+    later = end if by_token else end + service.context.tokens.lifetime
+    monkeypatch.setattr(Clock, "now", lambda _: later)
+    talk.say(create(2))
+    end_line = await talk.hear()
+    assert (end_line["status"], end_line["lines"], end_line["message"]) == (401, 1, "Access denied")
+    assert end_line["error"].endswith("has expired")
+    talk.hang_up()
 
 
 async def test_domain_purged_half_way(admin: Api, domain: int, talk: Conversation) -> None:
