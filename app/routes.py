@@ -36,7 +36,7 @@ from postroom.app.handlers import (
     tokens,
     users,
 )
-from postroom.app.web.admission import in_person, logged_in
+from postroom.app.web.admission import InPerson, in_person, logged_in
 from postroom.app.web.guards import (
     directory_read,
     directory_write,
@@ -102,8 +102,8 @@ ROUTES: Final = [
     Route("GET", "/sessions", sessions.get_sessions, in_person),
     Route("DELETE", "/sessions", sessions.delete_sessions, in_person),
     Route("DELETE", "/sessions/{sessionID}", sessions.delete_session, in_person),
-    Route("GET", f"{_USER}/sessions", sessions.get_user_sessions, domain_read),
-    Route("DELETE", f"{_USER}/sessions", sessions.delete_user_sessions, domain_write),
+    Route("GET", f"{_USER}/sessions", sessions.get_user_sessions, InPerson(domain_read)),
+    Route("DELETE", f"{_USER}/sessions", sessions.delete_user_sessions, InPerson(domain_write)),
     # The handlers check the owner.
     Route("GET", "/tokens", tokens.get_tokens, in_person),
     Route("POST", "/tokens", tokens.post_token, in_person),

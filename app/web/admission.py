@@ -36,9 +36,20 @@ def logged_in(_caller: Caller, _request: web.Request) -> bool:
     return True
 
 
-def in_person(caller: Caller, _request: web.Request) -> bool:
-    """Every caller with a login; no token, because a program must not make tokens, end logins or change passwords."""
-    return caller.token is None
+class InPerson:
+    """A guard that admits logins alone, and no token: a program must not make tokens, see or end logins, or change its
+    owner's password.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+
+    def __call__(self, caller: Caller, request: web.Request) -> bool:
+        return caller.token is None and self.guard(caller, request)
+
+
+#: Every caller with a login.
+in_person: Final = InPerson(logged_in)
 
 
 async def admit(request: web.Request, guard: Guard) -> Caller:
@@ -63,7 +74,7 @@ def _require(caller: Caller, request: web.Request, guard: Guard) -> None:
     token = caller.token
     if token is not None and token.read_only and request.method not in READS:
         raise ForbiddenError(f"The token {token.name} may only read")
-    if guard is in_person and token is not None:
+    if isinstance(guard, InPerson) and token is not None:
         raise ForbiddenError("This needs a login: a token cannot be used for it")
     if not guard(caller, request):
         raise ForbiddenError(

@@ -20,7 +20,7 @@ from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.services.api_tokens import create_token
 from postroom.app.services.sessions import begin
-from postroom.app.web.admission import in_person
+from postroom.app.web.admission import InPerson
 from postroom.storage import auth, role_holders, roles, sessions, tasks, users
 from postroom.storage.sessions import SessionRow
 from postroom.storage.sqlite import sqlite3
@@ -64,7 +64,7 @@ WRITING = {operation_id(route.handler) for route in ROUTES if route.method != "G
 
 
 #: Operations that no token may use.
-PERSONAL = {operation_id(route.handler) for route in ROUTES if route.guard is in_person} | {"putPasswd"}
+PERSONAL = {operation_id(route.handler) for route in ROUTES if isinstance(route.guard, InPerson)} | {"putPasswd"}
 SYSTEM_ADMIN = [{"permission": "SystemAdmin", "params": None}]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postroom.app.routes import ROUTES
-from postroom.app.web.admission import in_person
+from postroom.app.web.admission import InPerson
 from postroom.app.web.routing import Route, public
 from tests.conftest import StartService
 from tests.support import matrix
@@ -17,7 +17,7 @@ from tests.support.service import ADMIN_PASSWORD, Api, Service
 pytestmark = pytest.mark.attack
 
 #: What no token may be used for, whatever its owner may do.
-PERSONAL = {f"{route.method} {route.path}" for route in ROUTES if route.guard is in_person} | {"PUT /passwd"}
+PERSONAL = {f"{route.method} {route.path}" for route in ROUTES if isinstance(route.guard, InPerson)} | {"PUT /passwd"}
 #: A token sees the tasks that it has started, unless it may read the system, and removes only these.
 TASKS = ("GET /tasq/tasks/", "DELETE /tasq/tasks/", "POST /tasq/tasks/")
 PUBLIC = {f"{route.method} {route.path}" for route in ROUTES if route.guard is public}

@@ -191,6 +191,10 @@ async def test_a_token_cannot_be_used_in_person(service: Service, admin: Api, do
     await api.refused(401, "POST", "/login")
     owner = (await api.get("/profile"))["user"]["ID"]
     await api.refused(400, "PUT", f"/domains/{domain}/users/{owner}/password", {"new": "another one"})
+    for method in ("GET", "DELETE"):
+        # Neither of its owner nor of anybody else, although the owner administers the domain.
+        assert "This needs a login" in await api.refused(403, method, f"/domains/{domain}/users/{owner}/sessions")
+    await helper.get("/profile")
     await service.login("helper@example.org", USER_PASSWORD)
 
 
