@@ -13,7 +13,8 @@ ADDITION: Final = {"x-postroom": True}
 #: The integers that SQLite can store.
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+#: Also lone surrogates: an argument of a command has them for bytes that are no text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class Input(Schema):

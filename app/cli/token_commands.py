@@ -19,6 +19,7 @@ from postroom.app.services.ldap_targets import target_named
 from postroom.app.web.inputs import load
 from postroom.schemas.roles import EVERYTHING
 from postroom.schemas.tokens import TokenCreateSchema
+from postroom.schemas.values.text import printable
 from postroom.storage.auth import select_login
 
 #: Output to a file or a pipe is not wrapped: its reader decides.
@@ -86,7 +87,7 @@ def revoke(token_ids: Sequence[int], database: str | None) -> int:
 
     async def command(context: Context, _view: View) -> int:
         for token_id in token_ids:
-            typer.echo(await api_tokens.revoke_token(context, token_id, None))
+            typer.echo(printable(await api_tokens.revoke_token(context, token_id, None)))
         return FINE
 
     return run(command, database)
@@ -127,7 +128,7 @@ def _print(found: Sequence[dict[str, Any]]) -> None:
             str(each["ID"]), each["name"], each["owner"]["username"], _limits(each),
             " ".join(each["networks"]) or "anywhere", each["expires"] or "never", used,
         )  # fmt: skip
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
 
 

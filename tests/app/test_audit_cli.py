@@ -57,6 +57,7 @@ def test_refused(tmp_path: Path) -> None:
     make(tmp_path)
     assert "Not a date" in audit(tmp_path, "--from", "x", code=2)
     assert "Needs a kind" in audit(tmp_path, "--id", "7", code=2)
+    assert "without control characters" in audit(tmp_path, "--name", "\udcff", code=2)
 
 
 def test_a_command_is_recorded(tmp_path: Path) -> None:

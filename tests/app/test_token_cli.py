@@ -47,6 +47,10 @@ async def test_beside_a_running_service(start_service: StartService, tmp_path: P
     assert "has been revoked" in token(path, "revoke", "1").stdout
     await api.refused(401, "GET", f"/domains/{domain}/users")
     assert "There is no token 1" in token(path, "revoke", "1", code=2).stderr
+    # A name that would show what follows it from right to left.
+    token(path, "create", "\u202egnirts", "--owner", "admin")
+    assert "?gnirts" in token(path, "list").stdout
+    assert "?gnirts" in token(path, "revoke", "2").stdout
 
 
 async def test_without_limits(start_service: StartService, tmp_path: Path) -> None:
