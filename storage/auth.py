@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from postroom.schemas.values.text import fold
 from postroom.storage import sealed
+from postroom.storage.audit.record import discard
 from postroom.storage.database import Database
-from postroom.storage.engine import Connection
+from postroom.storage.engine import Connection, Writer
 from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
 
@@ -122,6 +123,8 @@ def change_password(connection: Connection, user_id: int, old: str | None, new: 
 def replace_hash(connection: Connection, user_id: int, old: str, new: str) -> None:
     """Stores another hash of the same password, unless the password was changed meanwhile."""
     connection.execute("UPDATE users SET password = ? WHERE id = ? AND password = ?", (new, user_id, old))
+    # Nobody has changed the password.
+    discard(cast(Writer, connection))
 
 
 def ensure_administrator(connection: Connection, password: str | None) -> bool:

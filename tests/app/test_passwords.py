@@ -93,7 +93,10 @@ async def test_foreign_hash_is_replaced_at_login(service: Service, salt: str) ->
         connection.execute("UPDATE users SET password = ? WHERE id = 0", (foreign,))  # type: ignore[attr-defined]
 
     await database.write(plant)
+    recorded = await database.fetch_value("SELECT count(*) FROM audit")
     await service.login("admin", ADMIN_PASSWORD)
+    # Whoever looks for a change of the password must not find this one.
+    assert await database.fetch_value("SELECT count(*) FROM audit") == recorded
     stored = await database.fetch_value("SELECT password FROM users WHERE id = 0")
     assert stored.startswith("$argon2id$")
     await admin.get("/profile")
