@@ -44,7 +44,7 @@ _NAMED: Final = """
      UNION ALL SELECT 'domain', id FROM domains WHERE domainname = ?
      UNION ALL SELECT 'org', id FROM orgs WHERE name = ?
      UNION ALL SELECT 'role', id FROM roles WHERE name = ?
-     UNION ALL SELECT kind, object_id FROM audit INDEXED BY audit_by_former WHERE former = ? AND former IS NOT NULL
+     UNION SELECT kind, object_id FROM audit INDEXED BY audit_by_former WHERE former = ? AND former IS NOT NULL
      LIMIT 100
 """
 

@@ -260,6 +260,26 @@ async def test_filters(service: Service, admin: Api, domain: int) -> None:
     assert (await admin.get("/audit?from=2020-01-01&until=2021-01-01T00:00:00%2B01:00"))["data"] == []
 
 
+async def test_a_name_that_many_objects_had(service: Service, admin: Api, domain: int) -> None:
+    """An object that had a name again and again does not hide another one that had it, too."""
+    path = f"/domains/{domain}/users/{(await admin.make_user(domain, 'anna'))['ID']}"
+    other = f"/domains/{domain}/users/{(await admin.make_user(domain, 'other'))['ID']}"
+    await service.context.database.write(_rename_often, path.rpartition("/")[2])
+    await admin.patch(path, {"username": "zoe"})
+    await admin.patch(other, {"username": "anna"})
+    await admin.patch(other, {"username": "berta"})
+    found = (await admin.get("/audit?name=anna@example.org&kind=user&limit=1000"))["data"]
+    assert {row["objectID"] for row in found} == {int(each.rpartition("/")[2]) for each in (path, other)}
+
+
+def _rename_often(connection: Any, user_id: str) -> None:
+    row = connection.execute("SELECT * FROM audit WHERE kind = 'user' AND object_id = ?", (int(user_id),)).fetchone()
+    marks = ", ".join("?" * len(row))
+    for number in range(1, 121):
+        again = [row[0] + number, *row[1:13], "anna@example.org", *row[14:]]
+        connection.execute(f"INSERT INTO audit VALUES ({marks})", again)
+
+
 async def test_secrets_never_appear(service: Service, admin: Api, domain: int) -> None:
     """No password, hash or key is in the record, however it got into the database."""
     fetchmail = [{"srcServer": "s", "srcUser": "u", "srcPassword": "fetch-secret"}]
