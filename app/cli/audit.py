@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from postroom.app.cli import output
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,7 +32,6 @@ Exit codes:
   2    wrong usage or settings, or no such database; trying again does not help
   3    the database is unavailable; trying again may help"""
 
-_REFUSED, _AWAY = 2, 3
 #: Rows that are read, and shown, together.
 _PIECE = 1000
 
@@ -52,9 +53,7 @@ def audit(
     request: Annotated[str | None, typer.Option(metavar="ID", help="Only what this request has changed.")] = None,
     limit: Annotated[str, typer.Option(help="Most changes.")] = "50",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON document for each change, one a line.")] = False,
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")
-    ] = None,
+    database: output.Database = None,
 ) -> None:
     """Shows the record."""
     # Imported here, so that --help and wrong options respond at once.
@@ -63,7 +62,7 @@ def audit(
     from postroom.app.config import SettingError, load_config
     from postroom.app.errors import InvalidError
     from postroom.storage.database import Database
-    from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError, is_unavailable
+    from postroom.storage.faults import DatabaseError, is_unavailable
 
     asked = {
         "from": begin, "until": end, "actor": actor, "means": means, "operation": operation, "kind": kind,
@@ -81,12 +80,12 @@ def audit(
 
     try:
         asyncio.run(run())
-    except (InvalidError, SettingError, NoDatabaseError, WrongDatabaseError) as error:
-        _fail(str(error), _REFUSED)
+    except (InvalidError, SettingError) as error:
+        output.fail(str(error), output.REFUSED)
     except Exception as error:
         if not isinstance(error, DatabaseError) and not is_unavailable(error):
             raise
-        _fail(str(error), _AWAY)
+        output.fail(str(error), output.code_of(error))
 
 
 def _query(asked: dict[str, str | None], timezone: Any) -> Any:
@@ -113,15 +112,10 @@ async def _show(database: "Database", query: Any, *, as_json: bool) -> None:
 
 def _show_table(rows: "Iterable[dict[str, Any]]") -> None:
     import orjson
-    from rich.console import Console
-    from rich.table import Table
 
     from postroom.schemas.values.text import printable
 
-    table = Table(box=None, pad_edge=False)
-    for heading in ("TIME", "WHO", "BY", "OPERATION", "OBJECT"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("CHANGES", overflow="fold", ratio=1)
+    table = output.new_table("TIME", "WHO", "BY", "OPERATION", "OBJECT", "CHANGES")
     for row in rows:
         who = " ".join(part for part in (row["actor"], row["token"]) if part) or "-"
         about = f"{row['action']} {row['kind']} {row['name'] or row['objectID']}"
@@ -137,15 +131,8 @@ def _show_table(rows: "Iterable[dict[str, Any]]") -> None:
         )
         table.add_row(*map(printable, cells))
     if table.row_count:
-        Console(highlight=False, markup=False).print(table)
+        output.console().print(table)
 
 
 def _text(value: object) -> str:
     return "-" if value is None else value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)
-
-
-def _fail(text: str, code: int) -> None:
-    from postroom.schemas.values.text import printable
-
-    typer.echo(f"postroom: {printable(text)}", err=True)
-    sys.exit(code)

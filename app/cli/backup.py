@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from postroom.app.cli.backup_views import DAMAGED, fail, progress, show_list, show_taken, show_verified
+from postroom.app.cli import output
+from postroom.app.cli.backup_views import show_list, show_taken, show_verified
 
 if TYPE_CHECKING:
-    from postroom.storage.backups.copying import Report
+    from postroom.storage.backups.folder import Backup
+    from postroom.storage.backups.taking import Taken
+    from postroom.storage.backups.verifying import Verified
+    from postroom.storage.progress import Report
 
 T = TypeVar("T")
 
@@ -89,11 +93,6 @@ class _CreateByDefault(TyperGroup):
 
 app = typer.Typer(name="backup", cls=_CreateByDefault, no_args_is_help=True, rich_markup_mode=None, help=_HELP)
 
-_Database = Annotated[
-    str | None, typer.Option("--database", metavar="FILE", help="SQLite file or URL [POSTROOM_DATABASE].")
-]
-_Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
 
 @app.command("create", help=_CREATE_HELP)
 def create(
@@ -101,12 +100,12 @@ def create(
     keep: Annotated[str | None, typer.Option(metavar="RULE", help="Remove older ones, such as 7d,4w,12m.")] = None,
     with_key: Annotated[bool, typer.Option("--with-key", help="Copy the key file beside the backup, too.")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Look whether the backup can be restored.")] = False,
-    database: _Database = None,
-    json: _Json = False,
+    database: output.Database = None,
+    json: output.Json = False,
 ) -> None:
     """Takes a backup."""
 
-    def work(report: "Report") -> None:
+    def work(report: "Report") -> "tuple[Taken, list[Path], str]":
         # Imported here and below, so that --help and wrong options respond at once.
         from postroom.app import settings
         from postroom.app.config import SettingError, load_config
@@ -125,46 +124,46 @@ def create(
         if verify:
             verifying.verify(taken.path, keys, report)
         removed = [] if rule is None else rotation.rotate(Path(target), config.database, rule)
-        show_taken(taken, removed, keys, with_key=with_key, json=json)
+        return taken, removed, keys
 
-    run(work, json=json)
+    taken, removed, keys = run(work, json=json)
+    show_taken(taken, removed, keys, with_key=with_key, json=json)
 
 
 @app.command("list", help=_LIST_HELP)
 def list_(
-    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where they are.")], json: _Json = False
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Where they are.")], json: output.Json = False
 ) -> None:
     """Lists backups."""
 
-    def work(_report: "Report") -> None:
+    def work(_report: "Report") -> "list[Backup]":
         from postroom.storage.backups.folder import list_backups
 
-        found = list_backups(Path(folder))
-        show_list(found, json=json)
-        if any(each.fault for each in found):
-            raise typer.Exit(DAMAGED)
+        return list_backups(Path(folder))
 
-    run(work, json=json)
+    found = run(work, json=json)
+    show_list(found, json=json)
+    if any(each.fault for each in found):
+        raise typer.Exit(output.NOTICED)
 
 
 @app.command("verify", help=_VERIFY_HELP)
-def verify(file: Annotated[str, typer.Argument(metavar="FILE", help="The backup.")], json: _Json = False) -> None:
+def verify(file: Annotated[str, typer.Argument(metavar="FILE", help="The backup.")], json: output.Json = False) -> None:
     """Verifies a backup."""
 
-    def work(report: "Report") -> None:
+    def work(report: "Report") -> "Verified":
         from postroom.app.config import load_config
         from postroom.storage.backups.verifying import verify
 
         config = load_config()
         keys = config.key_file or f"{config.database}.key"
-        show_verified(Path(file), verify(Path(file), keys, report), json=json)
+        return verify(Path(file), keys, report)
 
-    run(work, json=json)
+    show_verified(Path(file), run(work, json=json), json=json)
 
 
 def run(work: Callable[["Report"], T], *, json: bool) -> T:
     """Does the work with its progress on a terminal; ends with one line, and the right exit code, when it fails."""
-    from postroom.app.cli.backup_views import AWAY, INTERRUPTED, REFUSED
     from postroom.app.config import SettingError
     from postroom.storage.backups.manifest import BackupError, DamagedBackupError
     from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
@@ -172,18 +171,18 @@ def run(work: Callable[["Report"], T], *, json: bool) -> T:
     # As Ctrl-C, so that what was begun is cleared away.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with progress() as report:
+        with output.progress() as report:
             return work(report)
     except KeyboardInterrupt:
-        fail("Interrupted", INTERRUPTED, json=json)
+        output.fail("Interrupted", output.INTERRUPTED, json=json)
     except DamagedBackupError as error:
-        fail(str(error), DAMAGED, json=json)
+        output.fail(str(error), output.NOTICED, json=json)
     except (BackupError, SettingError, NoDatabaseError, WrongDatabaseError) as error:
-        fail(str(error), REFUSED, json=json)
+        output.fail(str(error), output.REFUSED, json=json)
     except DatabaseError as error:
-        fail(str(error), AWAY, json=json)
+        output.fail(str(error), output.AWAY, json=json)
     except OSError as error:
-        fail(f"{error.filename or ''}: {error.strerror}".removeprefix(": "), AWAY, json=json)
+        output.fail(f"{error.filename or ''}: {error.strerror}".removeprefix(": "), output.AWAY, json=json)
 
 
 def _interrupt(number: int, frame: Any) -> None:

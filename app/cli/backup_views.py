@@ -1,54 +1,20 @@
 """What `postroom backup` and `postroom restore` print."""
 
-import json as json_module
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING
 
 import typer
 
+from postroom.app.cli import output
+
 if TYPE_CHECKING:
-    from postroom.storage.backups.copying import Report
     from postroom.storage.backups.folder import Backup
     from postroom.storage.backups.manifest import Manifest
     from postroom.storage.backups.restoring import Restored
     from postroom.storage.backups.taking import Taken
     from postroom.storage.backups.verifying import Verified
-
-DAMAGED, REFUSED, AWAY, INTERRUPTED = 1, 2, 3, 130
-#: Seconds until the progress is shown.
-_PATIENCE: Final = 1.0
-
-
-@contextmanager
-def progress() -> "Iterator[Report]":
-    """Shows on a terminal how far it is, when it takes long."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description:16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    shown = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    task, began, started = shown.add_task(""), time.monotonic(), False
-
-    def report(what: str, done: int, total: int) -> None:
-        nonlocal started
-        if not started and time.monotonic() - began > _PATIENCE:
-            shown.start()
-            started = True
-        shown.update(task, description=what, completed=done, total=total or None)
-
-    try:
-        yield report
-    finally:
-        if started:
-            shown.stop()
 
 
 def show_taken(taken: "Taken", removed: Sequence[Path], keys: str, *, with_key: bool, json: bool) -> None:
@@ -56,8 +22,10 @@ def show_taken(taken: "Taken", removed: Sequence[Path], keys: str, *, with_key: 
     manifest = taken.manifest
     message = f"{taken.path}: {_of(manifest)}, {_size(manifest.size)}"
     data = {"file": str(taken.path), **asdict(manifest), "removed": [str(path) for path in removed]}
-    lines = [message, *(f"Removed {path}" for path in removed)]
-    print(json_module.dumps({"message": message, "data": data}) if json else "\n".join(lines))
+    _show(message, data, json=json)
+    if not json:
+        for path in removed:
+            print(f"Removed {path}")
     if with_key:
         typer.echo("The key of the secrets stands beside it: whoever has both can read them.", err=True)
     else:
@@ -66,19 +34,15 @@ def show_taken(taken: "Taken", removed: Sequence[Path], keys: str, *, with_key: 
 
 def show_list(backups: Sequence["Backup"], *, json: bool) -> None:
     """A line for each backup."""
-    from rich.console import Console
-    from rich.table import Table
-
     if json:
         data = [
             {"file": str(each.path), **({} if each.manifest is None else asdict(each.manifest)), "fault": each.fault}
             for each in backups
         ]
-        print(json_module.dumps({"message": f"Backups: {len(data)}", "data": data}))
+        output.print_json(f"Backups: {len(data)}", data)
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("TIME (UTC)", "USERS", "SIZE", "FILE"):
-        table.add_column(name, justify="right" if name in ("USERS", "SIZE") else "left", no_wrap=True)
+    table = output.new_table("TIME (UTC)", "USERS", "SIZE", "FILE")
+    table.columns[1].justify = table.columns[2].justify = "right"
     for each in backups:
         found, name = each.manifest, f"{each.path.name} - DAMAGED: {each.fault}" if each.fault else each.path.name
         if found is None:
@@ -87,7 +51,7 @@ def show_list(backups: Sequence["Backup"], *, json: bool) -> None:
             when = found.time.replace("T", " ").removesuffix("Z")
             table.add_row(when, f"{found.users:,}", _size(found.size), name)
     if backups:
-        Console(highlight=False, markup=False, soft_wrap=True).print(table)
+        output.console().print(table)
     else:
         print("There are no backups.")
 
@@ -96,12 +60,12 @@ def show_verified(file: Path, verified: "Verified", *, json: bool) -> None:
     """That it is fine."""
     message = f"{file} can be restored: {_of(verified.manifest)}"
     data = {**asdict(verified.manifest), "secretsOpen": not verified.locked}
-    print(json_module.dumps({"message": message, "data": data}) if json else message)
+    _show(message, data, json=json)
     if verified.locked:
         typer.echo(f"Its secrets cannot be read with the present key file: {verified.locked}", err=True)
 
 
-def show_restored(backup: str, database: str, restored: "Restored", *, json: bool, time: str | None = None) -> None:
+def show_restored(backup: str, database: str, restored: "Restored", *, json: bool, time: str | None) -> None:
     """The result on stdout; what somebody has to know on stderr."""
     message = f"{backup} is restored to {database}: {restored.users:,} users"
     if time is not None:
@@ -118,7 +82,7 @@ def show_restored(backup: str, database: str, restored: "Restored", *, json: boo
         "pendingWipes": restored.settled.wipes,
         "keyRestored": restored.key_restored,
     }
-    print(json_module.dumps({"message": message, "data": data}) if json else message)
+    _show(message, data, json=json)
     for line in _notes(restored):
         typer.echo(line, err=True)
 
@@ -149,11 +113,8 @@ def _size(size: int) -> str:
     return f"{size / 1024**2:,.1f} MiB"
 
 
-def fail(text: str, code: int, *, json: bool) -> NoReturn:
-    """Ends the command."""
-    from postroom.schemas.values.text import printable
-
+def _show(message: str, data: Mapping[str, object], *, json: bool) -> None:
     if json:
-        print(json_module.dumps({"message": text, "data": None}))
-    typer.echo(f"postroom: {printable(text)}", err=True)
-    sys.exit(code)
+        output.print_json(message, data)
+    else:
+        print(message)

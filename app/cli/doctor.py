@@ -1,7 +1,5 @@
 """The command `postroom doctor`, which examines an installation and says on one page whether all is well."""
 
-import json as json_module
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from postroom.app.cli import output
+
 if TYPE_CHECKING:
     from postroom.app.config import Config
-    from postroom.storage.checks.examine import Report
     from postroom.storage.checks.findings import Finding
+    from postroom.storage.progress import Report
 
 HELP = """Examine the database, its files, the machine, and the directories that it asks.
 
@@ -35,19 +35,17 @@ Examples:
 Exit codes:
   0    nothing is wrong; there may be warnings
   1    something is wrong
-  2    it could not be examined, or wrong usage"""
+  2    wrong usage, no such database, or one that cannot be examined
+  3    the database is unavailable; trying again may help"""
 
-_FINE, _WRONG, _UNEXAMINED = 0, 1, 2
 _STYLES = {"ok": "green", "warning": "yellow", "wrong": "bold red"}
 #: Where the text of a line begins.
 _INDENT = 40
 
 
 def doctor(
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    database: output.Database = None,
+    json: output.Json = False,
     repair: Annotated[bool, typer.Option("--repair", help="Repair what can be repaired without loss.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no directory.")] = False,
 ) -> None:
@@ -63,9 +61,9 @@ def doctor(
     except Exception as error:
         if not isinstance(error, DatabaseError) and not is_unavailable(error):
             raise
-        _fail(str(error), json=json)
+        output.fail(str(error), output.code_of(error), json=json)
     (_print_json if json else _print)(findings)
-    raise typer.Exit(_WRONG if any(each.state is State.WRONG for each in findings) else _FINE)
+    raise typer.Exit(output.NOTICED if any(each.state is State.WRONG for each in findings) else output.FINE)
 
 
 def _load(database: str | None) -> "tuple[Config | None, list[Finding]]":
@@ -99,9 +97,7 @@ def _examine(config: "Config", *, offline: bool, repair: bool) -> "list[Finding]
 @contextmanager
 def _progress() -> "Iterator[Report]":
     """Shows on a terminal what is examined."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
+    console = output.console(stderr=True)
     if not console.is_terminal:
         yield lambda _name, _done, _all: None
         return
@@ -111,10 +107,9 @@ def _progress() -> "Iterator[Report]":
 
 def _print(findings: "Sequence[Finding]") -> None:
     """One line for each check, below the name of its group; then how many there are."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = output.console()
     for group, members in groupby(_by_group(findings), key=lambda each: each.group):
         console.print(Text(group, style="bold"))
         for each in members:
@@ -143,7 +138,7 @@ def _by_group(findings: "Sequence[Finding]") -> "list[Finding]":
 
 
 def _print_json(findings: "Sequence[Finding]") -> None:
-    print(json_module.dumps({"message": _summary(findings), "data": [asdict(each) for each in findings]}))
+    output.print_json(_summary(findings), [asdict(each) for each in findings])
 
 
 def _summary(findings: "Sequence[Finding]") -> str:
@@ -151,13 +146,6 @@ def _summary(findings: "Sequence[Finding]") -> str:
     repaired = sum(each.repaired for each in findings)
     told = f"Examined {len(findings)}: {counts['ok']} ok, {counts['warning']} warnings, {counts['wrong']} wrong."
     return f"{told} Repaired: {repaired:,}." if repaired else told
-
-
-def _fail(text: str, *, json: bool) -> None:
-    if json:
-        print(json_module.dumps({"message": text, "data": []}))
-    typer.echo(f"postroom: {_clean(text)}", err=True)
-    sys.exit(_UNEXAMINED)
 
 
 def _clean(text: str) -> str:

@@ -1,9 +1,11 @@
 """The command `postroom export`, which writes what is stored as a file."""
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from postroom.app.cli import output
 
 HELP = """Write what is stored as a seed, with which a server of a test can begin, to standard output.
 
@@ -18,10 +20,8 @@ Examples:
 \b
 Exit codes:
   0    done
-  1    the database is unavailable; trying again may help
-  2    wrong usage or settings, or refused; trying again does not help"""
-
-_AWAY, _REFUSED = 1, 2
+  2    wrong usage or settings, or refused; trying again does not help
+  3    the database is unavailable; trying again may help"""
 
 
 def export(
@@ -30,13 +30,11 @@ def export(
     secrets: Annotated[
         bool, typer.Option("--secrets", help="With hashes of passwords, fetchmail entries with theirs, and tokens.")
     ] = False,
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")
-    ] = None,
+    database: output.Database = None,
 ) -> None:
     """Prints the seed."""
     if not seed:
-        _fail("Say in which form: postroom export --seed", _REFUSED)
+        output.fail("Say in which form: postroom export --seed", output.REFUSED)
     # Imported here, so that --help and wrong options respond at once.
     import asyncio
     from functools import partial
@@ -46,7 +44,7 @@ def export(
     from postroom.app.clock import Clock
     from postroom.app.config import SettingError, load_config
     from postroom.storage.database import Database
-    from postroom.storage.faults import DatabaseError, EngineError, NoDatabaseError, WrongDatabaseError
+    from postroom.storage.faults import DatabaseError, EngineError
     from postroom.storage.keyring import KeyFileError
     from postroom.storage.seeds import read_seed
 
@@ -63,13 +61,8 @@ def export(
 
     try:
         found = asyncio.run(run())
-    except (KeyFileError, SettingError, NoDatabaseError, WrongDatabaseError) as error:
-        _fail(str(error), _REFUSED)
-    except (DatabaseError, EngineError) as error:
-        _fail(str(error), _AWAY)
+    except SettingError as error:
+        output.fail(str(error), output.REFUSED)
+    except (DatabaseError, EngineError, KeyFileError) as error:
+        output.fail(str(error), output.code_of(error))
     sys.stdout.write(found.decode() + "\n")
-
-
-def _fail(text: str, code: int) -> NoReturn:
-    typer.echo(f"postroom: {text}", err=True)
-    raise typer.Exit(code)

@@ -1,10 +1,11 @@
 """The commands `postroom key ...`, which replace the key of the stored secrets."""
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from postroom.app.cli import output
 
 if TYPE_CHECKING:
     from postroom.storage.database import Database
@@ -57,9 +58,6 @@ Examples:
 
 app = typer.Typer(name="key", no_args_is_help=True, rich_markup_mode=None, help=_HELP)
 
-_Database = Annotated[str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")]
-
-_REFUSED, _AWAY, _DECLINED = 2, 3, 130
 _NAMES = {"settings": "the key that signs tokens", "ldap_configs": "passwords of directories: {count}",
           "fetchmail": "passwords of fetchmail entries: {count}"}  # fmt: skip
 
@@ -69,7 +67,7 @@ def rotate(
     tokens: Annotated[
         bool, typer.Option("--tokens", help="Also replace the key for tokens, which ends every login.")
     ] = False,
-    database: _Database = None,
+    database: output.Database = None,
 ) -> None:
     """Replaces the key."""
     # Imported here and below, so that --help and wrong options respond at once.
@@ -87,19 +85,14 @@ def rotate(
 
 @app.command("reset", help=_RESET_HELP)
 def reset(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    database: _Database = None,
+    yes: output.Yes = False,
+    database: output.Database = None,
 ) -> None:
     """Deletes the secrets that cannot be read."""
     from postroom.storage import sealed
 
-    if not yes:
-        try:
-            agreed = typer.confirm("Delete every secret that cannot be read with the key file?", err=True)
-        except typer.Abort:
-            agreed = False
-        if not agreed:
-            raise typer.Exit(_DECLINED)
+    if not yes and not output.agreed("Delete every secret that cannot be read with the key file?"):
+        raise typer.Exit(output.INTERRUPTED)
 
     async def work(opened: "Database", path: str) -> str:
         forgotten = await opened.write(sealed.reset, path)
@@ -115,7 +108,7 @@ def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None
 
     from postroom.app.config import SettingError, load_config
     from postroom.storage.database import Database
-    from postroom.storage.faults import DatabaseError, EngineError, NoDatabaseError, WrongDatabaseError
+    from postroom.storage.faults import DatabaseError, EngineError
     from postroom.storage.keyring import KeyFileError, UnreadableSecretError
     from postroom.storage.urls import shown
 
@@ -131,6 +124,4 @@ def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None
         typer.echo(asyncio.run(run()))
     except (DatabaseError, KeyFileError, SettingError, UnreadableSecretError, EngineError) as error:
         away = isinstance(error, (DatabaseError, EngineError))
-        typer.echo(f"postroom: {error}", err=True)
-        refused = isinstance(error, (NoDatabaseError, WrongDatabaseError)) or not away
-        sys.exit(_REFUSED if refused else _AWAY)
+        output.fail(str(error), output.code_of(error) if away else output.REFUSED)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from postroom.app.cli import output
+
 _CODES = """
 \b
 Exit codes:
@@ -92,8 +94,6 @@ _Org = Annotated[
 _Import = Annotated[bool, typer.Option("--import/--no-import", help="Make users of people who are not users yet.")]
 _Unlink = Annotated[bool, typer.Option("--unlink", help="Remove the link of users whose object is gone.")]
 _Lang = Annotated[str, typer.Option("--lang", metavar="LANG", help="Language of users who have none, such as de_DE.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, like the API.")]
-_Database = Annotated[str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")]
 
 
 @app.command("test", help=_TEST_HELP)
@@ -101,7 +101,7 @@ def try_out(
     org: Annotated[
         str | None, typer.Option("--org", metavar="NAME", help="Try the directory of this organisation.")
     ] = None,
-    database: _Database = None,
+    database: output.Database = None,
 ) -> None:
     """Tries the directory."""
     # Imported here and below, so that --help and wrong options respond at once.
@@ -117,8 +117,8 @@ def search(
     org: _Org = None,
     show_all: Annotated[bool, typer.Option("--all", help="Also show people who cannot be imported, and why.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Most people to show.")] = 50,
-    json: _Json = False,
-    database: _Database = None,
+    json: output.Json = False,
+    database: output.Database = None,
 ) -> None:
     """Looks for people."""
     from postroom.app.cli import ldap_commands as commands
@@ -134,8 +134,8 @@ def diff(
     org: _Org = None,
     create: _Import = False,
     unlink: _Unlink = False,
-    json: _Json = False,
-    database: _Database = None,
+    json: output.Json = False,
+    database: output.Database = None,
 ) -> None:
     """Shows the plan."""
     from postroom.app.cli import ldap_commands as commands
@@ -153,9 +153,9 @@ def sync(
     unlink: _Unlink = False,
     force: Annotated[bool, typer.Option("--force", help="Unlink even if very many objects are gone.")] = False,
     lang: _Lang = "",
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    json: _Json = False,
-    database: _Database = None,
+    yes: output.Yes = False,
+    json: output.Json = False,
+    database: output.Database = None,
 ) -> None:
     """Asks on a terminal, then runs the sync."""
     from postroom.app.cli import ldap_commands as commands
@@ -167,8 +167,8 @@ def sync(
         code = commands.run(lambda context, view: commands.count(context, view, asked, plan), database, json=json)
         if not plan.changes:
             raise typer.Exit(code)
-        if not commands.agreed():
-            raise typer.Exit(commands.INTERRUPTED)
+        if not output.agreed("Go ahead?"):
+            raise typer.Exit(output.INTERRUPTED)
     raise typer.Exit(commands.run(lambda context, view: commands.sync(context, view, asked), database, json=json))
 
 
@@ -179,7 +179,7 @@ def import_user(
     org: _Org = None,
     force: Annotated[bool, typer.Option("--force", help="Also link an existing user of that name.")] = False,
     lang: _Lang = "",
-    database: _Database = None,
+    database: output.Database = None,
 ) -> None:
     """Imports one person."""
     from postroom.app.cli import ldap_commands as commands

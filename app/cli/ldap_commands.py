@@ -8,10 +8,10 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import orjson
-import typer
 
 from postroom.app.cli.ldap_requests import Import, Plan, Search, Sync
 from postroom.app.cli.ldap_views import Outcome, View
+from postroom.app.cli.output import AWAY, BROKEN, FINE, INTERRUPTED, NOTICED, REFUSED
 from postroom.app.config import Config, SettingError, load_config
 from postroom.app.errors import InvalidError, MisconfiguredError, PostroomError, UnavailableError
 from postroom.app.services import ldap_import, ldap_search
@@ -24,8 +24,6 @@ from postroom.app.wiring import opened
 from postroom.schemas.downsync import ImportQuerySchema, SearchQuerySchema
 from postroom.storage import tasks
 from postroom.storage.faults import NoDatabaseError, WrongDatabaseError, is_unavailable
-
-FINE, NOTICED, REFUSED, AWAY, BROKEN, INTERRUPTED = 0, 1, 2, 3, 70, 130
 
 _CHANGES = ("create", "update", "unlink")
 
@@ -129,15 +127,6 @@ async def count(context: Context, view: View, asked: Sync, plan: Plan) -> int:
         return FINE
     view.show_outcome(outcome)
     return _code(outcome)
-
-
-def agreed() -> bool:
-    """Whether the person at the terminal says yes."""
-    try:
-        return typer.confirm("Go ahead?", err=True)
-    except typer.Abort:
-        typer.echo(err=True)  # ends the line of the prompt
-        return False
 
 
 async def sync(context: Context, view: View, asked: Sync) -> int:

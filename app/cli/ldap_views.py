@@ -4,7 +4,6 @@ Values from the directory may hold any text. They are shown as plain text, never
 characters.
 """
 
-import json as json_module
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.table import Table
 from rich.text import Text
 
+from postroom.app.cli.output import console, print_json
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.services.ldap_probe import Probe
 from postroom.schemas.values.text import printable
@@ -30,8 +30,6 @@ _ACTIONS = {
 _CONTACT = 5
 _MOST_SKIPPED = 20
 _LONGEST = 200
-#: Output to a file or a pipe is not wrapped: its reader decides.
-_UNLIMITED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +50,12 @@ class View:
     def __init__(self, *, json: bool) -> None:
         self._json = json
         self._printed = False
-        self._out, self._err = _console(stderr=False), _console(stderr=True)
+        self._out, self._err = console(), console(stderr=True)
 
     def fail(self, message: str, code: int) -> int:
         """Shows an error; returns the exit code."""
         text = message.replace("force=true", "--force")
-        self._print_json(text, [])
+        self._print_json(text, None)
         _print(self._err, Text(f"postroom: {clean(text)}"))
         return code
 
@@ -177,11 +175,10 @@ class View:
         if item["action"] in ("create", "update") and left_out:
             _print(self._out, Text(f"    {clean(left_out)}", style="dim"))
 
-    def _print_json(self, message: str, data: Sequence[Mapping[str, Any]]) -> bool:
+    def _print_json(self, message: str, data: Sequence[Mapping[str, Any]] | None) -> bool:
         """Prints the first result as JSON if --json was given; returns whether it was."""
         if self._json and not self._printed:
-            # ASCII only: JSON allows characters that control a terminal.
-            print(json_module.dumps({"message": message, "data": data}))
+            print_json(message, data)
             self._printed = True
         return self._json
 
@@ -199,12 +196,6 @@ def clean(value: object) -> str:
     text = "-" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     text = printable(text)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def _console(*, stderr: bool) -> Console:
-    options: dict[str, Any] = {"stderr": stderr, "highlight": False, "markup": False, "emoji": False}
-    console = Console(**options)
-    return console if console.is_terminal else Console(**options, width=_UNLIMITED)
 
 
 def _print(console: Console, text: Text) -> None:

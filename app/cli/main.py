@@ -3,11 +3,11 @@
 import logging
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from postroom.app.cli import audit, backup, doctor, export, key, ldap, migrate, move, replicate, restore, token
+from postroom.app.cli import audit, backup, doctor, export, key, ldap, migrate, move, output, replicate, restore, token
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -125,7 +125,7 @@ def serve(
             }
         )
     except SettingError as error:
-        _fail(str(error))
+        output.fail(str(error), output.REFUSED)
     logs.set_up(logging.INFO)
     try:
         if config.workers > 1:
@@ -136,7 +136,7 @@ def serve(
 
         uvloop.run(run(config, _say))
     except (StartError, DatabaseError) as error:
-        _fail(str(error))
+        output.fail(str(error), output.REFUSED)
 
 
 def _open_standard_streams() -> None:
@@ -149,11 +149,6 @@ def _open_standard_streams() -> None:
 def _say(line: str) -> None:
     typer.echo(line)
     sys.stdout.flush()
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(f"postroom: {text}", err=True)
-    raise typer.Exit(2)
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 """The command `postroom migrate`, which brings a database up to date, or says what that would mean."""
 
-import json as json_module
 import signal
-import sys
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from postroom.app.cli import output
 
 if TYPE_CHECKING:
     from postroom.storage.upgrading import Outlook
@@ -29,18 +29,15 @@ Examples:
 Exit codes:
   0    the database is up to date
   1    with --check: there are migrations to apply
-  2    it cannot be done: wrong usage or settings, no room, a database in use, unavailable or of something else
+  2    wrong usage or settings, no such database, one of a newer version or of something else
+  3    the database is unavailable or in use, or there is no room; trying again may help
   130  interrupted"""
-
-_PENDING, _REFUSED, _INTERRUPTED = 1, 2, 130
 
 
 def migrate(
     check: Annotated[bool, typer.Option("--check", help="Only say what would be done.")] = False,
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="FILE", help="SQLite file or URL [POSTROOM_DATABASE].")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    database: output.Database = None,
+    json: output.Json = False,
 ) -> None:
     """Brings a database up to date."""
     # Imported here, so that --help and wrong options respond at once.
@@ -62,13 +59,17 @@ def migrate(
         else:
             _show(config.database, outlook, _state(outlook), {"copy": None}, json=json)
     except KeyboardInterrupt:
-        _fail("Interrupted. The database is as it was or, after the last step, up to date", _INTERRUPTED, json=json)
-    except (SettingError, DatabaseError) as error:
-        _fail(str(error), _REFUSED, json=json)
+        output.fail(
+            "Interrupted. The database is as it was or, after the last step, up to date", output.INTERRUPTED, json=json
+        )
+    except SettingError as error:
+        output.fail(str(error), output.REFUSED, json=json)
+    except DatabaseError as error:
+        output.fail(str(error), output.code_of(error), json=json)
     except Exception as error:
         if not is_unavailable(error):
             raise
-        _fail(f"{config.database}: {error}", _REFUSED, json=json)
+        output.fail(f"{config.database}: {error}", output.code_of(error), json=json)
 
 
 def _tell(database: str, outlook: "Outlook", *, json: bool) -> None:
@@ -88,9 +89,9 @@ def _tell(database: str, outlook: "Outlook", *, json: bool) -> None:
             )
     if outlook.lack:
         typer.echo(f"postroom: There is no room for the copy: {_size(outlook.lack)} are missing", err=True)
-        raise typer.Exit(_REFUSED)
+        raise typer.Exit(output.AWAY)
     if outlook.pending:
-        raise typer.Exit(_PENDING)
+        raise typer.Exit(output.NOTICED)
 
 
 def _upgrade(database: str, key_file: str | None, outlook: "Outlook", *, json: bool) -> None:
@@ -129,7 +130,7 @@ def _show(database: str, outlook: "Outlook", text: str, more: dict[str, Any], *,
         "pending": list(outlook.pending),
         **more,
     }
-    typer.echo(json_module.dumps({"message": text, "data": data}))
+    output.print_json(text, data)
 
 
 def _size(number: int) -> str:
@@ -142,12 +143,3 @@ def _duration(seconds: float) -> str:
     if seconds < 2:
         return "a moment"
     return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
-
-
-def _fail(text: str, code: int, *, json: bool) -> NoReturn:
-    from postroom.schemas.values.text import printable
-
-    if json:
-        typer.echo(json_module.dumps({"message": text, "data": None}))
-    typer.echo(f"postroom: {printable(text)}", err=True)
-    sys.exit(code)

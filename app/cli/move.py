@@ -1,16 +1,14 @@
 """The command `postroom move`, which moves everything into a database of its own or of the other engine."""
 
-import json as json_module
 import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from postroom.app.cli import output
+
 if TYPE_CHECKING:
-    from postroom.storage.moving.mover import Moved, Report
+    from postroom.storage.moving.mover import Moved
 
 HELP = """Move everything from one database into a new one.
 
@@ -42,13 +40,11 @@ Exit codes:
   3    a database is unavailable, or a service writes to the source; trying again may help
   130  interrupted"""
 
-_REFUSED, _AWAY, _INTERRUPTED = 2, 3, 130
-
 
 def move(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="File or URL of what is there.")],
     target: Annotated[str, typer.Argument(metavar="TARGET", help="File or URL of what is to be made.")],
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    json: output.Json = False,
 ) -> None:
     """Moves a database."""
     # Imported here, so that --help and wrong options respond at once.
@@ -66,14 +62,18 @@ def move(
     try:
         moved = _move(source, target)
     except KeyboardInterrupt:
-        _fail("Interrupted. The target has nothing or, after the last step, everything", _INTERRUPTED, json=json)
+        output.fail(
+            "Interrupted. The target has nothing or, after the last step, everything", output.INTERRUPTED, json=json
+        )
     except (SettingError, NoDatabaseError, WrongDatabaseError) as error:
-        _fail(str(error), _REFUSED, json=json)
+        output.fail(str(error), output.REFUSED, json=json)
     except Exception as error:
         if not isinstance(error, DatabaseError) and not is_unavailable(error):
             raise
         unknown = "Run it again: if the target is not empty then, everything is there"
-        _fail(f"{error}. {unknown if isinstance(error, UncertainError) else 'Nothing was moved'}", _AWAY, json=json)
+        output.fail(
+            f"{error}. {unknown if isinstance(error, UncertainError) else 'Nothing was moved'}", output.AWAY, json=json
+        )
     _show(moved, json=json)
 
 
@@ -83,7 +83,7 @@ def _move(source: str, target: str) -> "Moved":
 
     key_file = load_config({"database": ":memory:"}).key_file
     names = _name("SOURCE", source), _name("TARGET", target)
-    with _progress() as report:
+    with output.progress() as report:
         return move(*names, key_file, report)
 
 
@@ -100,51 +100,22 @@ def _name(argument: str, text: str) -> str:
     return name
 
 
-@contextmanager
-def _progress() -> "Iterator[Report]":
-    """Shows on a terminal how far it is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description:16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("")
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
-
-
 def _show(moved: "Moved", *, json: bool) -> None:
     """The result on stdout; what is left to do on stderr."""
-    from rich.console import Console
-    from rich.table import Table
-
     rows = sum(one.rows for one in moved.tables)
     message = f"Moved and compared {rows:,} rows of {len(moved.tables)} tables."
     if json:
         data = [{"table": one.table, "rows": one.rows, "checksum": one.checksum} for one in moved.tables]
-        print(json_module.dumps({"message": message, "data": data}))
+        output.print_json(message, data)
     else:
-        table = Table(box=None, pad_edge=False)
-        table.add_column("TABLE")
-        table.add_column("ROWS", justify="right")
-        table.add_column("CHECKSUM", no_wrap=True)
+        table = output.new_table("TABLE", "ROWS", "CHECKSUM")
+        table.columns[1].justify = "right"
         for one in moved.tables:
             table.add_row(one.table, f"{one.rows:,}", one.checksum[:16])
-        Console(highlight=False, markup=False).print(table)
+        output.console().print(table)
         typer.echo(message)
     if moved.copy_keys_from is not None:
         typer.echo(f"The secrets need their keys: cp -p {moved.copy_keys_from} {moved.keys}", err=True)
     else:
         typer.echo(f"The secrets need the keys in {moved.keys}, as before.", err=True)
     typer.echo("Stop what still runs on the source before a service starts on the target.", err=True)
-
-
-def _fail(text: str, code: int, *, json: bool) -> NoReturn:
-    from postroom.schemas.values.text import printable
-
-    if json:
-        print(json_module.dumps({"message": text, "data": []}))
-    typer.echo(f"postroom: {printable(text)}", err=True)
-    sys.exit(code)

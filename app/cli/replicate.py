@@ -11,7 +11,7 @@ import typer
 from postroom.app.cli.backup import run
 
 if TYPE_CHECKING:
-    from postroom.storage.backups.copying import Report
+    from postroom.storage.progress import Report
 
 HELP = """Set up a replica that is written all the time, from which any second can be restored.
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from postroom.app.cli import output
 from postroom.app.cli.backup import run
-from postroom.app.cli.backup_views import INTERRUPTED, REFUSED, fail, show_restored
+from postroom.app.cli.backup_views import show_restored
 
 if TYPE_CHECKING:
-    from postroom.storage.backups.copying import Report
+    from postroom.storage.backups.restoring import Restored
+    from postroom.storage.progress import Report
 
 HELP = """Put a backup in the place of the database.
 
@@ -49,7 +51,7 @@ Exit codes:
 def restore(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The backup.")],
     at: Annotated[str | None, typer.Option(metavar="TIME", help="Restore a replica as it was then.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: output.Yes = False,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Accept a file without a manifest.")] = False,
     without_secrets: Annotated[
         bool, typer.Option("--without-secrets", help="Delete the secrets that the key file does not open.")
@@ -57,14 +59,12 @@ def restore(
     keep_tokens: Annotated[
         bool, typer.Option("--keep-tokens", help="Keep tokens for programs that may have been revoked since.")
     ] = False,
-    database: Annotated[
-        str | None, typer.Option("--database", metavar="FILE", help="SQLite file or URL [POSTROOM_DATABASE].")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    database: output.Database = None,
+    json: output.Json = False,
 ) -> None:
     """Restores a backup."""
 
-    def work(report: "Report") -> None:
+    def work(report: "Report") -> "tuple[str, Restored, str | None]":
         # Imported here, so that --help and wrong options respond at once.
         from postroom.app.config import forget_environment, load_config
         from postroom.storage.backups import replicating, restoring
@@ -79,20 +79,15 @@ def restore(
         if not yes and Path(config.database).exists():
             _ask(config.database, json=json)
         if wanted is None:
-            show_restored(file, shown(config.database), restoring.restore(order, report), json=json)
-        else:
-            restored, time = replicating.restore(order, wanted, report)
-            show_restored(file, shown(config.database), restored, json=json, time=time)
+            return shown(config.database), restoring.restore(order, report), None
+        return shown(config.database), *replicating.restore(order, wanted, report)
 
-    run(work, json=json)
+    name, restored, time = run(work, json=json)
+    show_restored(file, name, restored, json=json, time=time)
 
 
 def _ask(database: str, *, json: bool) -> None:
     if not sys.stdin.isatty():
-        fail("There is no terminal to ask on: add --yes", REFUSED, json=json)
-    try:
-        agreed = typer.confirm(f"Replace the database {database}?", err=True)
-    except typer.Abort:
-        agreed = False
-    if not agreed:
-        raise typer.Exit(INTERRUPTED)
+        output.fail("There is no terminal to ask on: add --yes", output.REFUSED, json=json)
+    if not output.agreed(f"Replace the database {database}?"):
+        raise typer.Exit(output.INTERRUPTED)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from postroom.app.cli import output
+
 _CODES = """
 \b
 Exit codes:
@@ -33,7 +35,7 @@ ID, an organisation by name or ID, or "*" for all.
 Examples:
   postroom token create export --owner admin --permission DomainAdminRO:example.com --read-only
   postroom token create import --owner admin --permission DomainAdmin:1 --network 192.0.2.0/24 --days 30
-  postroom token create backup --owner admin --never --json | jq -r .token
+  postroom token create backup --owner admin --never --json | jq -r .data.token
 {_CODES}
 """
 
@@ -57,8 +59,6 @@ Examples:
 
 app = typer.Typer(name="token", no_args_is_help=True, rich_markup_mode=None, help=_HELP)
 
-_Database = Annotated[str | None, typer.Option("--database", metavar="FILE", help="SQLite file [postroom.sqlite3].")]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _Days = Annotated[int | None, typer.Option("--days", min=1, max=3650, help="Days until it expires [365].")]
 _Permissions = Annotated[
     list[str] | None, typer.Option("--permission", metavar="PERMISSION[:WHERE]", help="What it is limited to.")
@@ -75,8 +75,8 @@ def create(
     read_only: Annotated[bool, typer.Option("--read-only", help="It may only read.")] = False,
     days: _Days = None,
     never: Annotated[bool, typer.Option("--never", help="It never expires.")] = False,
-    json: _Json = False,
-    database: _Database = None,
+    json: output.Json = False,
+    database: output.Database = None,
 ) -> None:
     """Makes a token."""
     # Imported here and below, so that --help and wrong options respond at once.
@@ -91,8 +91,8 @@ def create(
 @app.command("list", help=_LIST_HELP)
 def list_tokens(
     owner: Annotated[str | None, typer.Option("--owner", metavar="USERNAME", help="Only those of this user.")] = None,
-    json: _Json = False,
-    database: _Database = None,
+    json: output.Json = False,
+    database: output.Database = None,
 ) -> None:
     """Lists tokens."""
     from postroom.app.cli import token_commands
@@ -103,7 +103,7 @@ def list_tokens(
 @app.command("revoke", help=_REVOKE_HELP)
 def revoke(
     token_id: Annotated[list[int], typer.Argument(metavar="ID...", min=1, help="IDs, as `list` shows them.")],
-    database: _Database = None,
+    database: output.Database = None,
 ) -> None:
     """Revokes tokens."""
     from postroom.app.cli import token_commands

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from postroom.app.cli.ldap_commands import FINE, run
+from postroom.app.cli.ldap_commands import run
 from postroom.app.cli.ldap_views import View
+from postroom.app.cli.output import FINE, console, new_table, print_json
 from postroom.app.errors import NotFoundError
 from postroom.app.services import api_tokens
 from postroom.app.services.context import Context, time_in
@@ -21,9 +19,6 @@ from postroom.schemas.roles import EVERYTHING
 from postroom.schemas.tokens import TokenCreateSchema
 from postroom.schemas.values.text import printable
 from postroom.storage.auth import select_login
-
-#: Output to a file or a pipe is not wrapped: its reader decides.
-_UNLIMITED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +53,12 @@ def create(wanted: Wanted, database: str | None, *, json: bool) -> int:
             seconds = context.clock.unix() + wanted.days * 24 * 3600 - 60
             given["expires"] = time_in(context.config.timezone, seconds)
         made = await api_tokens.create_token(context, load(TokenCreateSchema(), given), owner_id, None)
-        typer.echo(orjson.dumps(made).decode() if json else made["token"])
-        if not json:
-            expires = made["expires"] or "never"
-            typer.echo(f"Token {made['ID']} of {wanted.owner}; expires: {expires}. It is shown this once.", err=True)
+        message = f"Token {made['ID']} of {wanted.owner}; expires: {made['expires'] or 'never'}. It is shown this once."
+        if json:
+            print_json(message, made)
+        else:
+            typer.echo(made["token"])
+            typer.echo(message, err=True)
         return FINE
 
     return run(command, database, json=json)
@@ -74,7 +71,7 @@ def show(owner: str | None, database: str | None, *, json: bool) -> int:
         owner_id = None if owner is None else await _user_id(context, owner)
         found = await api_tokens.all_tokens(context, owner_id)
         if json:
-            typer.echo(orjson.dumps({"count": len(found), "data": found}).decode())
+            print_json(f"Tokens: {len(found)}", found)
         else:
             _print(found)
         return FINE
@@ -116,12 +113,7 @@ async def _permission(context: Context, text: str) -> dict[str, Any]:
 
 
 def _print(found: Sequence[dict[str, Any]]) -> None:
-    console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, emoji=False, width=_UNLIMITED)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("ID", "NAME", "OWNER", "LIMITED TO", "FROM", "EXPIRES", "LAST USED"):
-        table.add_column(name, overflow="fold")
+    table = new_table("ID", "NAME", "OWNER", "LIMITED TO", "FROM", "EXPIRES", "LAST USED")
     for each in found:
         used = f"{each['lastUsed']} {each['lastSource'] or ''}" if each["lastUsed"] else "never"
         cells = (
@@ -129,7 +121,7 @@ def _print(found: Sequence[dict[str, Any]]) -> None:
             " ".join(each["networks"]) or "anywhere", each["expires"] or "never", used,
         )  # fmt: skip
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    console.print(table)
+    console().print(table)
 
 
 def _limits(token: dict[str, Any]) -> str:

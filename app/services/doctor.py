@@ -11,10 +11,11 @@ from postroom.app.services import doctor_backups, doctor_directories, doctor_mac
 from postroom.app.services.tasks import node
 from postroom.app.transactions.tasks import find_orphans, interrupt_orphans, name_of_process
 from postroom.storage.checks import clock, files
-from postroom.storage.checks.examine import Report, examine
+from postroom.storage.checks.examine import examine
 from postroom.storage.checks.findings import Check, Finding, State
 from postroom.storage.checks.repairs import Store, examined
 from postroom.storage.engine import Connection
+from postroom.storage.progress import Report
 from postroom.storage.tasks import Owner
 
 _FORMAT = "%Y-%m-%d %H:%M:%S"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from postroom.storage.backups.copying import Report
 from postroom.storage.backups.manifest import BackupError, DamagedBackupError, Manifest, read_manifest
 from postroom.storage.connections import connect_plain, uri_of
 from postroom.storage.faults import is_unavailable, primary_code
 from postroom.storage.keyring import Keyring
 from postroom.storage.migrations import WrongSchemaError, version_of
+from postroom.storage.progress import Report
 from postroom.storage.sqlite import sqlite3
 
 _PIECE: Final = 1024 * 1024

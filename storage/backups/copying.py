@@ -17,10 +17,8 @@ from postroom.storage.connections import connect_reader, uri_of
 from postroom.storage.files import flush
 from postroom.storage.keyring import Keyring
 from postroom.storage.migrations import WrongSchemaError, version_of
+from postroom.storage.progress import Report
 from postroom.storage.sqlite import sqlite3
-
-#: Called with what is being done, and how much of how much is done. What it raises ends the work.
-Report = Callable[[str, int, int], object]
 
 #: Pages that are copied, and bytes that are read, at a time: both take a few milliseconds.
 _PAGES: Final = 256

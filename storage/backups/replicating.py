@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from postroom.storage.backups import replicas, restoring
-from postroom.storage.backups.copying import Report
 from postroom.storage.backups.manifest import BackupError
 from postroom.storage.backups.work import work_folder
 from postroom.storage.connections import connect_reader, uri_of
 from postroom.storage.faults import DatabaseError, EngineError
 from postroom.storage.keyring import Keyring
+from postroom.storage.progress import Report
 from postroom.storage.urls import is_url
 
 

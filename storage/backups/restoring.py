@@ -7,7 +7,6 @@ from pathlib import Path
 
 from postroom.storage import sealed
 from postroom.storage.backups import checking, settling
-from postroom.storage.backups.copying import Report
 from postroom.storage.backups.manifest import KEY, BackupError, Manifest, beside
 from postroom.storage.backups.replacing import Present
 from postroom.storage.backups.settling import Settled
@@ -18,6 +17,7 @@ from postroom.storage.files import flush
 from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError
 from postroom.storage.migrations import latest, migrate
 from postroom.storage.moving import mover
+from postroom.storage.progress import Report
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.urls import is_url
 

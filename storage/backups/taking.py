@@ -12,7 +12,6 @@ from typing import Final
 
 from postroom.storage import sealed, sqlite
 from postroom.storage.backups import copying, folder
-from postroom.storage.backups.copying import Report
 from postroom.storage.backups.manifest import KEY, MANIFEST, BackupError, Manifest, beside, moment, read_manifest
 from postroom.storage.backups.work import give_to_owner_of, work_folder
 from postroom.storage.claim import Claim
@@ -23,6 +22,7 @@ from postroom.storage.keyring import KeyFileError, Keyring
 from postroom.storage.migrations import WrongSchemaError, version_of
 from postroom.storage.moving import mover
 from postroom.storage.opening import NO_POSTGRESQL
+from postroom.storage.progress import Report
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.urls import is_url
 

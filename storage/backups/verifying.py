@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from postroom.storage.backups import checking
-from postroom.storage.backups.copying import Report
 from postroom.storage.backups.manifest import KEY, DamagedBackupError, Manifest, beside
 from postroom.storage.backups.work import work_folder
 from postroom.storage.checks.examine import examine
 from postroom.storage.checks.findings import Finding, State
 from postroom.storage.checks.secrets import GROUP as SECRETS
 from postroom.storage.faults import DatabaseError
+from postroom.storage.progress import Report
 from postroom.storage.sqlite import sqlite3
 
 #: The check of the engine, which says nothing of a backup.

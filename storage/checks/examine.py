@@ -3,7 +3,7 @@
 It can be in use: nothing is written and nobody waits for this. Each check sees the state of one moment.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, Final
@@ -15,6 +15,7 @@ from postroom.storage.connections import IN_MEMORY
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, WrongDatabaseError
 from postroom.storage.keyring import Keyring
+from postroom.storage.progress import Report
 from postroom.storage.urls import is_url
 
 Checks = Sequence[Check[Connection]]
@@ -23,9 +24,6 @@ Checks = Sequence[Check[Connection]]
 DATA: Final[Checks] = (
     *names.CHECKS, *access.CHECKS, *counters.CHECKS, *documents.CHECKS, *bounds.CHECKS, *secrets.CHECKS
 )  # fmt: skip
-
-#: Called before each check: what is done, how many checks are done, and how many there are.
-Report = Callable[[str, int, int], object]
 
 
 def examine(

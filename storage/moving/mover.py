@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,8 @@ from postroom.storage.moving import sqlite
 from postroom.storage.moving.stores import Engine, MoveError, Row, Source, Target, UnfitRowError
 from postroom.storage.moving.tables import BATCH, KEPT_IDS, SEARCH_BATCH, TABLES, select
 from postroom.storage.opening import NO_POSTGRESQL
+from postroom.storage.progress import Report
 from postroom.storage.urls import is_url
-
-#: Called with what is being done, and how many of how many steps are done.
-Report = Callable[[str, int, int], object]
 
 #: A task whose process has shown life within so many seconds is being worked on.
 _LIFE: Final = 30

@@ -80,7 +80,7 @@ def test_json(store: Store) -> None:
 def test_what_cannot_be_examined(tmp_path: Path) -> None:
     """The reason is one line, and the code another than that of a fault."""
     failed = doctor("--json", "--database", str(tmp_path / "nothing"), code=2)
-    assert json.loads(failed.stdout) == {"message": ANY, "data": []}
+    assert json.loads(failed.stdout) == {"message": ANY, "data": None}
     (line,) = failed.stderr.splitlines()
     assert line == f"postroom: There is no database {tmp_path / 'nothing'}"
     assert "belongs to a single process" in doctor("--database", ":memory:", code=2).stderr
@@ -154,7 +154,7 @@ def test_a_server(whole: Path, tmp_path: Path) -> None:
         result = doctor("--offline", POSTROOM_DATABASE=url, POSTROOM_KEY_FILE=store.key_file)
         assert "0 wrong" in result.stdout
         assert PASSWORD not in result.stdout + result.stderr
-    result = doctor("--offline", POSTROOM_DATABASE=url, POSTROOM_KEY_FILE=store.key_file, code=2)
+    result = doctor("--offline", POSTROOM_DATABASE=url, POSTROOM_KEY_FILE=store.key_file, code=3)
     assert PASSWORD not in result.stdout + result.stderr
 
 

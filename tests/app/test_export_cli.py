@@ -51,7 +51,7 @@ def test_what_cannot_be_exported(tmp_path: Path) -> None:
         "POSTROOM_DATABASE names a server" in export(tmp_path, "--seed", "--database", "postgresql:///x", code=2).stderr
     )
     (tmp_path / "other").write_text("no database" * 1000)
-    assert "postroom: " in export(tmp_path, "--seed", "--database", "other", code=1).stderr
+    assert "postroom: " in export(tmp_path, "--seed", "--database", "other", code=3).stderr
     assert not (tmp_path / "postroom.sqlite3").exists()
 
 

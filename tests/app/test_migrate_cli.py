@@ -194,7 +194,7 @@ def test_a_service_that_cannot_go_on_has_to_be_stopped(
     with program(HOLD, name) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        assert "stop the service first" in call(tmp_path, "--database", name, code=2).stderr
+        assert "stop the service first" in call(tmp_path, "--database", name, code=3).stderr
         call(tmp_path, "--check", "--database", name, code=1)
         assert version(name) == before
     call(tmp_path, "--database", name)
@@ -239,16 +239,16 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "other")) as connection:
         connection.execute("CREATE TABLE things (name TEXT)")
     before = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
-    for name, reason in (
-        ("nothing", "There is no database nothing"), ("empty", "there is nothing in it"), ("folder", "folder"),
-        ("letter", "file is not a database"), ("other", "something else"), (":memory:", "in memory"),
-        ("postgresql://127.0.0.1:1/x", "postgresql://127.0.0.1:1/x"), ("mysql://x", "postgresql://"),
+    for name, reason, code in (
+        ("nothing", "There is no database nothing", 2), ("empty", "there is nothing in it", 2), ("folder", "folder", 3),
+        ("letter", "file is not a database", 3), ("other", "something else", 2), (":memory:", "in memory", 2),
+        ("postgresql://127.0.0.1:1/x", "postgresql://127.0.0.1:1/x", 3), ("mysql://x", "postgresql://", 2),
     ):  # fmt: skip
         for options in ([], ["--check"]):
-            done = call(tmp_path, *options, "--database", name, code=2)
+            done = call(tmp_path, *options, "--database", name, code=code)
             assert reason in done.stderr
             assert len(done.stderr.splitlines()) == 1
-            assert json.loads(call(tmp_path, *options, "--json", "--database", name, code=2).stdout)["data"] is None
+            assert json.loads(call(tmp_path, *options, "--json", "--database", name, code=code).stdout)["data"] is None
     assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} == before
 
 
@@ -337,7 +337,7 @@ def test_without_room(tmp_path: Path, room: Callable[[int], int], reason: str) -
     def limit_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    done = call(tmp_path, code=2, preexec_fn=limit_files)
+    done = call(tmp_path, code=3, preexec_fn=limit_files)
     assert reason in done.stderr
     assert (version(str(file)), contents(file)) == (1, before)
     assert not list(tmp_path.glob("*.part"))

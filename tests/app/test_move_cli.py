@@ -63,7 +63,7 @@ def test_json(folder: Path) -> None:
     assert "Moved" in document["message"]
     failed = subprocess.run([POSTROOM, "move", SOURCE, SOURCE, "--json"], cwd=folder, capture_output=True, check=False)
     assert failed.returncode == 2
-    assert json.loads(failed.stdout) == {"message": ANY, "data": []}
+    assert json.loads(failed.stdout) == {"message": ANY, "data": None}
 
 
 @pytest.mark.postgresql

@@ -57,9 +57,10 @@ async def test_without_limits(start_service: StartService, tmp_path: Path) -> No
     """By default a token has all rights of its owner, everywhere, for a year; --never and --days change that."""
     path = tmp_path / "postroom.sqlite3"
     await start_service(database=str(path))
-    made = json.loads(token(path, "create", "all", "--owner", "admin", "--json").stdout)
+    made = json.loads(token(path, "create", "all", "--owner", "admin", "--json").stdout)["data"]
     assert (made["permissions"], made["networks"], made["readOnly"]) == (None, [], False)
-    assert json.loads(token(path, "create", "x", "--owner", "admin", "--never", "--json").stdout)["expires"] is None
+    never = json.loads(token(path, "create", "x", "--owner", "admin", "--never", "--json").stdout)["data"]
+    assert never["expires"] is None
     token(path, "create", "x", "--owner", "admin", "--days", "3650")
     assert "all of its owner  anywhere" in token(path, "list").stdout
     with sqlite3.connect(path) as connection:

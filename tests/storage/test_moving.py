@@ -26,6 +26,7 @@ from postroom.storage.moving.tables import KEPT_IDS, MADE_ANEW, TABLES
 from postroom.storage.postgresql import moving as postgresql
 from postroom.storage.postgresql import opening
 from postroom.storage.postgresql.connection import Connection as Postgresql
+from postroom.storage.progress import Report
 from postroom.storage.urls import is_url
 from tests.conftest import StartService
 from tests.support.both_engines import SQLITE_OWN, make_sqlite, open_postgresql, open_sqlite, run, sqlite_tables
@@ -91,7 +92,7 @@ async def start(name: str, keys: str | None = None) -> None:
     await (await Database.open(name, key_file=keys)).close()
 
 
-def carry(source: str, target: str, keys: str | None, report: mover.Report = lambda *_: None) -> Moved:
+def carry(source: str, target: str, keys: str | None, report: Report = lambda *_: None) -> Moved:
     """Moves one into the other."""
     return move(source, target, keys, report)
 
