@@ -29,8 +29,10 @@ class Moment(fields.Field[datetime]):
 class AuditQuerySchema(Schema):
     """Which rows to show; without parameters, the latest. `read_query` makes an AuditQuery of it."""
 
-    begin = Moment(data_key="from", metadata={"description": "Only from this time on, as in ISO 8601"})
-    end = Moment(data_key="until", metadata={"description": "Only before this time"})
+    begin = Moment(
+        data_key="from", metadata={"description": "Only from this time on, as in ISO 8601", "type": "string"}
+    )
+    end = Moment(data_key="until", metadata={"description": "Only before this time", "type": "string"})
     actor = Text(LONGEST_ADDRESS, metadata={"description": "Only what this user has changed: the ID, or the username"})
     means = fields.String(validate=validate.OneOf(MEANS), metadata={"description": "Only by this means"})
     operation = Text(100, metadata={"description": "Only by this operation, such as `patchUser`"})

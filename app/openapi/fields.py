@@ -87,6 +87,11 @@ COMPONENTS: Final[dict[str, JSON]] = {
         "description": "An ID, or an object that has one, as responses show it",
         "oneOf": [_ID, {"$ref": "#/components/schemas/ObjectWithId"}],
     },
+    "PermissionParams": {
+        "description": "What a permission is about: a domain or an organisation by ID, `*` for all, null for neither",
+        "nullable": True,
+        "oneOf": [{**_ID, "nullable": True}, {"type": "string", "enum": ["*", ""]}],
+    },
     "ObjectWithId": {"type": "object", "required": ["ID"], "properties": {"ID": {**_ID, "x-postroom": True}}},
 }
 
@@ -97,9 +102,7 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     SortField: {"type": "string", "pattern": "^[^,]+(,(asc|desc)?)?$"},
     Properties: {"type": "object", "additionalProperties": {}},
     IdRef: {"$ref": "#/components/schemas/IdRef"},
-    PermissionTarget: {
-        "oneOf": [{"type": "integer", "minimum": 0, "nullable": True}, {"type": "string", "enum": ["*", ""]}]
-    },
+    PermissionTarget: {"$ref": "#/components/schemas/PermissionParams"},
     Seconds: {"type": "number", "minimum": 0},
     ProtocolVersion: {
         "oneOf": [

@@ -8,9 +8,9 @@ from postroom.schemas.fields import ADDITION, Input, Int
 class BackupStateSchema(Input):
     """The newest scheduled backup, and why the last attempt failed if it did."""
 
-    time = fields.String(required=True, allow_none=True)
-    age = Int(required=True, allow_none=True)
-    error = fields.String(required=True, allow_none=True)
+    time = fields.String(required=True, allow_none=True, metadata=ADDITION)
+    age = Int(required=True, allow_none=True, metadata=ADDITION)
+    error = fields.String(required=True, allow_none=True, metadata=ADDITION)
 
 
 class StatusSchema(Input):

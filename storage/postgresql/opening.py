@@ -124,7 +124,8 @@ def connect(url: str, keyring: Keyring, *, kind: Kind = "writer") -> Connection:
         settings.append("SET plan_cache_mode = force_generic_plan")
     if kind != "writer":
         settings.append("SET default_transaction_read_only = on")
-    if kind == "writer":
+    # On a replica, which is refused elsewhere with a reason, no table can be made.
+    if kind == "writer" and raw.info.parameter_status("in_hot_standby") != "on":
         settings.append(_CHANGES)
     here = {"host": raw.info.host, "hostaddr": raw.info.hostaddr or None, "port": raw.info.port}
     return Connection(raw, keyring, settings, {**parameters, **here, "target_session_attrs": "any"})

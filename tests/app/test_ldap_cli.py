@@ -245,7 +245,7 @@ def test_damaged_database(store: Store) -> None:
 
 def test_fault_of_the_program(store: Store) -> None:
     """A wrong statement is code 70 and a place in the program, not a hint at who else might use the file."""
-    store.execute("ALTER TABLE orgs RENAME TO gone")
+    store.execute("ALTER TABLE orgs RENAME COLUMN key TO gone")
     failed = store.run("search", "anna", "--org", "Acme", code=70).stderr
     assert "This is a bug in postroom" in failed
     assert "no other program" not in failed
