@@ -5,7 +5,7 @@ SQLite 3.7.0 to 3.51.2 can corrupt a database in WAL mode when two connections w
 current SQLite; where there is no wheel of it, the SQLite of the system is used.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import sqlite3
@@ -15,10 +15,12 @@ else:
     except ImportError:
         import sqlite3
 
-__all__ = ["VERSION", "deletes_contentless", "has_wal_reset_bug", "sqlite3"]
+__all__ = ["BESIDE", "VERSION", "deletes_contentless", "has_wal_reset_bug", "sqlite3"]
 
 #: The version of the library, such as "3.53.4".
 VERSION: str = sqlite3.sqlite_version
+#: What the names of the files have more that SQLite has beside a database.
+BESIDE: Final = ("-wal", "-shm", "-journal")
 
 
 def deletes_contentless() -> bool:

@@ -111,6 +111,8 @@ def create(
         from postroom.app.config import SettingError, load_config
         from postroom.storage.backups import copying, rotation, taking, verifying
 
+        if not target:
+            raise SettingError("TARGET is empty")
         config = load_config({"database": database})
         try:
             rule = None if keep is None else settings.keep(keep)

@@ -52,6 +52,12 @@ def free_name(folder: Path, database: str) -> Path:
         time.sleep(0.1)
 
 
+def is_named_for(path: Path, database: str) -> bool:
+    """Whether a backup has a name that free_name() gives to those of a database."""
+    found = _NAMED.fullmatch(path.name)
+    return found is not None and found["stem"] == stem_of(database)
+
+
 def list_backups(folder: Path) -> list[Backup]:
     """Every backup in a folder by its name, the oldest first. OSError."""
     named = [(found["time"], path) for path in folder.iterdir() if (found := _NAMED.fullmatch(path.name))]

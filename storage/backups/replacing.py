@@ -15,10 +15,8 @@ from postroom.storage.backups.settling import Known
 from postroom.storage.claim import Claim
 from postroom.storage.faults import DatabaseError, primary_code
 from postroom.storage.files import flush
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.sqlite import BESIDE, sqlite3
 
-#: What SQLite has beside a database.
-_BESIDE: Final = ("-wal", "-shm", "-journal")
 #: How many bytes SQLite locks, and from which on (https://sqlite.org/lockingv3.html: PENDING, RESERVED, SHARED).
 _LOCK_BYTES: Final = (512, 0x40000000)
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -73,7 +71,7 @@ class Present:
         return kept
 
     def _refuse_remains(self) -> None:
-        for each in _BESIDE:
+        for each in BESIDE:
             if os.path.lexists(f"{self._path}{each}"):
                 raise DatabaseError(f"{self._path}{each} is there without its database; put it elsewhere first")
 
@@ -84,12 +82,12 @@ class Present:
         """
         kept = _free_name(self._path)
         os.link(self._path, kept)
-        for each in _BESIDE:
+        for each in BESIDE:
             remaining = Path(f"{self._path}{each}")
             if remaining.exists():
                 os.link(remaining, f"{kept}{each}")
         flush(self._path.parent)
-        for each in _BESIDE:
+        for each in BESIDE:
             Path(f"{self._path}{each}").unlink(missing_ok=True)
         return kept
 
@@ -133,13 +131,13 @@ def _forget_second_names(path: Path) -> None:
     """Removes the names that a restore had given to the present database when it was killed."""
     for kept in path.parent.glob(f"{glob.escape(path.name)}.before-*"):
         if not kept.is_symlink() and kept.samefile(path) and not _has_more(kept, path):
-            for each in ("", *_BESIDE):
+            for each in ("", *BESIDE):
                 Path(f"{kept}{each}").unlink(missing_ok=True)
 
 
 def _has_more(kept: Path, path: Path) -> bool:
     """Whether something stands beside the one name that is no longer beside the other."""
-    return any(Path(f"{kept}{each}").exists() and not Path(f"{path}{each}").exists() for each in _BESIDE)
+    return any(Path(f"{kept}{each}").exists() and not Path(f"{path}{each}").exists() for each in BESIDE)
 
 
 def _free_name(path: Path) -> Path:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from postroom.storage.backups.folder import Backup, own_backups, remove
+from postroom.storage.backups.folder import Backup, is_named_for, own_backups, remove
 
 #: Unit -> the same text for all moments of one day, week (of ISO 8601) or month, of UTC.
 _PERIODS: Final = {"h": "%Y-%m-%dT%H", "d": "%Y-%m-%d", "w": "%G-W%V", "m": "%Y-%m", "y": "%Y"}
@@ -38,8 +38,12 @@ def _when(backup: Backup) -> datetime:
 
 
 def rotate(folder: Path, database: str, keep: Mapping[str, int]) -> list[Path]:
-    """Removes a database's backups that are not kept; returns their names. OSError."""
-    removed = [found.path for found in surplus(own_backups(folder, database), keep)]
+    """Removes a database's backups that are not kept; returns their names. OSError.
+
+    A copy that a person has made under another name stays.
+    """
+    own = [found for found in own_backups(folder, database) if is_named_for(found.path, database)]
+    removed = [found.path for found in surplus(own, keep)]
     for path in removed:
         remove(path)
     return removed

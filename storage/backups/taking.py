@@ -23,7 +23,7 @@ from postroom.storage.migrations import WrongSchemaError, version_of
 from postroom.storage.moving import mover
 from postroom.storage.opening import NO_POSTGRESQL
 from postroom.storage.progress import Report
-from postroom.storage.sqlite import sqlite3
+from postroom.storage.sqlite import BESIDE, sqlite3
 from postroom.storage.urls import is_url
 
 #: Secrets are encrypted, and the table says with which key, from this schema on.
@@ -83,6 +83,7 @@ def _take(order: Order, work: Path, report: Report) -> Taken:
     else:
         path = order.target
         _refuse_if_there(path)
+        _refuse_beside(path, order.database)
     began, copy = datetime.now(UTC), work / "copy"
     engine = _copy(order, copy, report)
     copy.chmod(0o600)
@@ -110,6 +111,12 @@ def _refuse_if_there(path: Path) -> None:
         # One that a killed backup has left belongs to no file.
         if os.path.lexists(beside(path, what)) and read_manifest(path) is None:
             raise BackupError(f"There is a file {beside(path, what)} already, which is not of a backup")
+
+
+def _refuse_beside(path: Path, database: str) -> None:
+    # SQLite would take it for a journal that a crash has left, stop everybody who opens the database, and delete it.
+    if any(path.resolve() == Path(f"{Path(database).resolve()}{each}") for each in BESIDE):
+        raise BackupError(f"{path} is a name that SQLite uses beside the database; choose another one")
 
 
 def _copy(order: Order, copy: Path, report: Report) -> str:

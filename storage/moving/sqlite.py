@@ -16,10 +16,7 @@ from postroom.storage.keyring import Keyring
 from postroom.storage.migrations import WrongSchemaError, check_same, migrate
 from postroom.storage.moving.stores import MoveError, Row, UnfitRowError
 from postroom.storage.presence import identity_of
-from postroom.storage.sqlite import sqlite3
-
-#: What stands beside a database that is in use.
-_BESIDE = ("-wal", "-shm", "-journal")
+from postroom.storage.sqlite import BESIDE, sqlite3
 
 
 class Source:
@@ -69,7 +66,7 @@ class Target(Source):
 
     def begin(self) -> None:
         """Makes the schema."""
-        for each in ("", *_BESIDE):
+        for each in ("", *BESIDE):
             if os.path.lexists(self.name + each):
                 raise MoveError(f"There is a file {self.name}{each} already; the target must not exist")
         with _told(self.name):
@@ -198,7 +195,7 @@ def _locked(part: Path, flags: int) -> Iterator[int]:
 
 
 def _remove(part: Path) -> None:
-    for each in ("", *_BESIDE):
+    for each in ("", *BESIDE):
         part.with_name(part.name + each).unlink(missing_ok=True)
 
 

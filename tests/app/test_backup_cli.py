@@ -77,6 +77,7 @@ def test_what_is_refused(home: Path) -> None:
     for arguments, code, said in (
         (("backup", "none/backup"), 2, "There is no folder none"),
         (("backup", "good"), 2, "replaces nothing"),
+        (("backup", ""), 2, "TARGET is empty"),
         (("backup", "backups", "--keep", "7"), 2, "--keep: '7' is not like 7d,4w,12m"),
         (("backup", "new", "--keep", "7d"), 2, "--keep: new is not a folder"),
         (("backup", "backups", "--database", "none"), 2, "There is no database none"),

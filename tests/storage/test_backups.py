@@ -20,7 +20,7 @@ from postroom.storage.backups.verifying import verify
 from postroom.storage.claim import Claim
 from postroom.storage.faults import DatabaseError, NoDatabaseError
 from postroom.storage.migrations import latest
-from postroom.storage.sqlite import VERSION
+from postroom.storage.sqlite import BESIDE, VERSION
 from tests.support.backups import back_up, content, names, quiet, rewrite, verified
 from tests.support.both_engines import make_sqlite, open_sqlite
 from tests.support.damage import limited_files
@@ -159,6 +159,10 @@ def test_places_that_are_none(database: Path, target: Path) -> None:
         back_up(database, target / "deeper" / "backup.sqlite3")
     with pytest.raises(BackupError, match="in memory"):
         back_up(":memory:", target)
+    for each in BESIDE:
+        # There is a log or none; it is not to be replaced, and none is to be made.
+        with pytest.raises(BackupError, match=r"SQLite uses beside the database|replaces nothing"):
+            back_up(database, database.with_name(f"{database.name}{each}"))
     with pytest.raises(DatabaseError, match=r"The backup to /proc failed"):
         back_up(database, Path("/proc"))
     assert names(target) == []
@@ -422,10 +426,14 @@ def test_rotation_leaves_others_alone(database: Path, target: Path) -> None:
     old[2].rename(target / "by-hand.sqlite3")
     (target / f"{old[3].name}.json").unlink()
     (target / f"{old[0].name}.key").touch()
+    copied = target / "before-the-import-20200101T000000Z.sqlite3"
+    copied.write_bytes(b"x")
+    _manifest(when - timedelta(days=30), str(database)).write(copied)
     taken = back_up(database, target)
     removed = rotation.rotate(target, str(database), {"d": 1})
     assert removed == [old[4], old[0]] or removed == [old[0], old[4]]
     left = {taken.path.name, f"{taken.path.name}.json", "by-hand.sqlite3", old[1].name, f"{old[1].name}.json"}
+    left |= {copied.name, f"{copied.name}.json"}
     assert set(names(target)) - {f"{old[2].name}.json"} == {*left, old[3].name}
     assert folder.newest(target, str(database)) == taken.manifest
     assert folder.newest(target, "/elsewhere.sqlite3") is None
