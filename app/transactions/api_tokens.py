@@ -10,6 +10,7 @@ from postroom.app.errors import ForbiddenError, InvalidError, NotFoundError
 from postroom.app.transactions import authority
 from postroom.app.transactions.authority import Actor
 from postroom.app.transactions.roles import check_target, read_permission
+from postroom.schemas.tokens import MOST_PERMISSIONS
 from postroom.storage import api_tokens, auth
 from postroom.storage.api_tokens import NewToken, TokenRow
 from postroom.storage.auth import Account
@@ -44,7 +45,12 @@ def create_token(connection: Connection, wanted: Wanted, actor: Actor) -> TokenR
         raise InvalidError(f"The user {owner.username} has {MOST_TOKENS} tokens already; revoke one of them first")
     data = wanted.data
     given = data.get("permissions")
-    scope = None if given is None else _scope(connection, make_caller(owner).grants, given)
+    if given is not None:
+        scope: Sequence[PermissionRow] | None = _scope(connection, make_caller(owner).grants, given)
+    elif _is_own(owner.id, actor) or authority.grants_of(connection, actor).system_write:
+        scope = None
+    else:
+        scope = _present_permissions(owner)
     new = NewToken(
         owner.id,
         data["name"],
@@ -98,6 +104,14 @@ def _find_owner(connection: Connection, user_id: int, actor: Actor) -> Account:
     if not authority.reaches(connection, own, user_id):
         raise authority.refusal(account.username, "make a token for them")
     return account
+
+
+def _present_permissions(owner: Account) -> list[PermissionRow]:
+    # The owner may be given more later, and whoever has made the token and may do less would get that as well.
+    rows = list(dict.fromkeys(PermissionRow(*row) for row in owner.permissions or ()))
+    if len(rows) > MOST_PERMISSIONS:
+        raise InvalidError.field("permissions", f"{owner.username} has more than {MOST_PERMISSIONS}: say which.")
+    return rows
 
 
 def _scope(connection: Connection, owners: Grants, given: Sequence[Mapping[str, Any]]) -> list[PermissionRow]:

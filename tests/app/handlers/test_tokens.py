@@ -177,6 +177,28 @@ async def test_tokens_of_others(service: Service, admin: Api, domain: int) -> No
     await by(service, made).refused(401, "GET", "/profile")
 
 
+async def test_a_planted_token_does_not_grow(service: Service, admin: Api, domain: int, monkeypatch: Any) -> None:
+    """Whoever makes a token for somebody who is given more permissions later does not get them through it."""
+    helper = await service.login_with(domain, WHOLE)
+    reader = await service.login_with(domain, ("DomainAdminRO", {"domain_id": domain}), name="reader")
+    owner_id = (await reader.get("/profile"))["user"]["ID"]
+    planted = await helper.post("/tokens", {"name": "planted", "owner": owner_id})
+    assert planted["permissions"] == [on("DomainAdminRO", domain)]
+    own, of_admin = (
+        await reader.post("/tokens", {"name": "own"}),
+        await admin.post("/tokens", {"name": "of the administrator", "owner": owner_id}),
+    )
+    assert own["permissions"] is of_admin["permissions"] is None
+    monkeypatch.setattr(rules, "MOST_PERMISSIONS", 0)
+    assert "say which" in await helper.refused(400, "POST", "/tokens", {"name": "more", "owner": owner_id})
+    role = await admin.post("/system/roles", {"name": "all", "permissions": [on("SystemAdmin")]})
+    await admin.patch(f"/domains/{domain}/users/{owner_id}/roles", {"roles": [role["ID"]]})
+    await by(service, planted).refused(403, "GET", "/system/users")
+    await by(service, planted).get(f"/domains/{domain}/users")
+    for made in (own, of_admin):
+        await by(service, made).get("/system/users")
+
+
 async def test_a_token_cannot_be_used_in_person(service: Service, admin: Api, domain: int) -> None:
     """It makes no tokens, sees no logins, changes no password of its owner, and is not renewed into a login."""
     helper = await service.login_with(domain, WHOLE)
