@@ -73,6 +73,7 @@ def read_query(data: Mapping[str, Any], timezone: tzinfo, limit: int) -> AuditQu
         kind=data.get("kind"),
         object_id=data.get("objectID"),
         name=data.get("name"),
+        address=stored_form(data["name"]) if "name" in data else None,
         domain_id=data.get("domainID"),
         request_id=data.get("requestID"),
         limit=limit,

@@ -25,6 +25,8 @@ class AuditQuery:
     object_id: int | None = None
     #: A name that the object has or had.
     name: str | None = None
+    #: The same as usernames are stored, if it is an address.
+    address: str | None = None
     domain_id: int | None = None
     request_id: str | None = None
     limit: int = 50

@@ -44,7 +44,8 @@ _NAMED: Final = """
      UNION ALL SELECT 'domain', id FROM domains WHERE domainname = ?
      UNION ALL SELECT 'org', id FROM orgs WHERE name = ?
      UNION ALL SELECT 'role', id FROM roles WHERE name = ?
-     UNION SELECT kind, object_id FROM audit INDEXED BY audit_by_former WHERE former = ? AND former IS NOT NULL
+     UNION ALL SELECT DISTINCT kind, object_id FROM audit INDEXED BY audit_by_former
+                WHERE former IN (?, ?) AND former IS NOT NULL
      LIMIT 100
 """
 
@@ -104,7 +105,8 @@ def _leads(connection: Connection, query: AuditQuery, scope: AuditScope) -> Iter
         # The index has no rows without a request; its condition has to be said again.
         return [_lead("request", "request_id = ? AND request_id <> ''", query.request_id)]
     if query.name is not None:
-        named = dict.fromkeys(connection.execute(_NAMED, [query.name] * 5).fetchall())
+        names = [query.address or query.name, *[query.name] * 4, query.address or query.name]
+        named = dict.fromkeys(connection.execute(_NAMED, names).fetchall())
         return [_object(*each) for each in named]
     if query.kind is not None and query.object_id is not None:
         return [_object(query.kind, query.object_id)]
