@@ -14,7 +14,7 @@ from tests.support.nodes import ADMIN_PASSWORD, Nodes, nodes_of
 from tests.support.postgresql import PASSWORD, PostgreSQL
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.torture]
 
 AWAY = "The database cannot be used at the moment; try again later"
 #: Seconds within which an answer has to come when the server hangs: a look after some seconds, and attempts to connect.

@@ -28,7 +28,7 @@ from tests.app.test_migrate_cli import contents as contents_of
 from tests.demo import ROOT, Shell, commands
 from tests.support.both_engines import make_sqlite
 
-pytestmark = [pytest.mark.sqlite, pytest.mark.genuine]
+pytestmark = [pytest.mark.sqlite, pytest.mark.genuine, pytest.mark.torture]
 
 PAGE = (ROOT / "docs" / "replication.md").read_text("utf-8")
 NAME = "postroom.sqlite3"
