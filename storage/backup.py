@@ -9,7 +9,7 @@ import re
 from itertools import count
 from pathlib import Path
 
-from postroom.storage.files import flush, removed_at_the_end
+from postroom.storage.files import flush, give_to_owner_of, removed_at_the_end
 from postroom.storage.migrations import MigrationError
 from postroom.storage.sqlite import sqlite3
 
@@ -46,10 +46,7 @@ def back_up(database: str, version: int) -> Path:
 def _make(part: Path, *, owner_of: Path) -> None:
     descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        if os.geteuid() == 0:
-            # What a command of root leaves behind is for whoever the service runs as.
-            owner = owner_of.stat()
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        give_to_owner_of(owner_of, descriptor)
     finally:
         os.close(descriptor)
 

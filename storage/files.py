@@ -9,22 +9,31 @@ from pathlib import Path
 def write_private(path: Path, content: bytes, *, owner_of: Path, replace: bool) -> None:
     """Writes a file that only its owner may use. OSError, without `replace` also when the file exists.
 
-    Root gives the file to the owner of `owner_of`: a command run by root must not lock out the service.
+    Root gives the file to the owner of `owner_of`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     with removed_at_the_end(part):
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            if os.geteuid() == 0 and owner_of.exists():
-                owner = owner_of.stat()
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+            if owner_of.exists():
+                give_to_owner_of(owner_of, descriptor)
             file.write(content)
             file.flush()
             os.fsync(descriptor)
         # Unlike a rename, a link never replaces an existing file.
         (os.replace if replace else os.link)(part, path)
     flush(path.parent)
+
+
+def give_to_owner_of(example: Path, made: Path | int) -> None:
+    """What root makes belongs to the owner of another file or folder: a command of root must not lock out the service.
+
+    Takes a path or a descriptor. OSError.
+    """
+    if os.geteuid() == 0:
+        owner = example.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
 
 
 @contextlib.contextmanager

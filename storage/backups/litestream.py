@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Final
 
 from postroom.storage import sqlite
 from postroom.storage.backups.manifest import BackupError
-from postroom.storage.files import write_private
+from postroom.storage.files import give_to_owner_of, write_private
 
 #: The first line of a file that may be replaced.
 _OURS: Final = "# Written by postroom backup replicate, which replaces it."
@@ -95,9 +94,7 @@ def _make_folder(folder: Path, *, owner_of: Path) -> None:
         if not folder.is_dir():
             raise BackupError(f"{folder} is not a folder") from None
     else:
-        if os.geteuid() == 0:
-            owner = owner_of.stat()
-            os.chown(folder, owner.st_uid, owner.st_gid)
+        give_to_owner_of(owner_of, folder)
 
 
 def _quoted(word: str) -> str:

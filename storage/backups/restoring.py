@@ -6,23 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postroom.storage import sealed
+from postroom.storage.backup import SEALED_SINCE
 from postroom.storage.backups import checking, settling
 from postroom.storage.backups.manifest import KEY, BackupError, Manifest, beside
 from postroom.storage.backups.replacing import Present
 from postroom.storage.backups.settling import Settled
-from postroom.storage.backups.work import give_to_owner_of, work_folder
+from postroom.storage.backups.work import work_folder
 from postroom.storage.connections import IN_MEMORY, connect_plain, uri_of
 from postroom.storage.faults import DatabaseError
-from postroom.storage.files import flush
+from postroom.storage.files import flush, give_to_owner_of
 from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError
 from postroom.storage.migrations import latest, migrate
 from postroom.storage.moving import mover
 from postroom.storage.progress import Report
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.urls import is_url
-
-#: Secrets are encrypted from this schema on.
-_SEALED_SINCE = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ def _see_to_keys(order: Order, copy: Path, schema: int) -> bool:
 
     Returns whether that has happened.
     """
-    if schema < _SEALED_SINCE:
+    if schema < SEALED_SINCE:
         return False
     ring, own = Keyring(str(order.keys)), beside(order.backup, KEY)
     with contextlib.closing(connect_plain(uri_of(str(copy)), ring)) as connection:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 from postroom.storage import sealed, sqlite
+from postroom.storage.backup import SEALED_SINCE
 from postroom.storage.backups import copying, folder
 from postroom.storage.backups.manifest import KEY, MANIFEST, BackupError, Manifest, beside, moment, read_manifest
-from postroom.storage.backups.work import give_to_owner_of, work_folder
+from postroom.storage.backups.work import work_folder
 from postroom.storage.claim import Claim
 from postroom.storage.connections import IN_MEMORY, prepare_file
 from postroom.storage.faults import DatabaseError
-from postroom.storage.files import flush
+from postroom.storage.files import flush, give_to_owner_of
 from postroom.storage.keyring import KeyFileError, Keyring
 from postroom.storage.migrations import WrongSchemaError, version_of
 from postroom.storage.moving import mover
@@ -25,9 +25,6 @@ from postroom.storage.opening import NO_POSTGRESQL
 from postroom.storage.progress import Report
 from postroom.storage.sqlite import BESIDE, sqlite3
 from postroom.storage.urls import is_url
-
-#: Secrets are encrypted, and the table says with which key, from this schema on.
-_SEALED_SINCE: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +156,7 @@ def _look_into(copy: Path) -> tuple[int, int, str | None]:
     with contextlib.closing(sqlite3.connect(f"{copy.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         schema = version_of(connection)
         (users,) = connection.execute("SELECT count(*) FROM users WHERE domain_id IS NOT NULL").fetchone()
-        return schema, users, sealed.find_key_id(connection) if schema >= _SEALED_SINCE else None
+        return schema, users, sealed.find_key_id(connection) if schema >= SEALED_SINCE else None
 
 
 def _copy_key(keys: Path, target: Path, key_id: str | None) -> None:

@@ -56,13 +56,3 @@ def _empty(path: Path) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
-
-
-def give_to_owner_of(example: Path, path: Path) -> None:
-    """What root makes belongs to the owner of another file or folder: a command of root must not lock out the service.
-
-    OSError.
-    """
-    if os.geteuid() == 0:
-        owner = example.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)

@@ -1,29 +1,38 @@
 """Checks of what everything else rests on: the schema, references, IDs. Each engine finds faults in its own way."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from postroom.storage.checks.findings import Check, State
 from postroom.storage.checks.repairs import in_one
 from postroom.storage.engine import Connection
+from postroom.storage.moving.tables import KEPT_IDS
 
 #: The group of these checks, and of those that an engine has for itself.
 GROUP: Final = "Database"
 
-Find = Callable[[Any], Iterable[str]]
+#: What the schema is made of, by name: what is there, and what this version makes.
+Compare = Callable[[Any], tuple[dict[str, str], dict[str, str]]]
+#: Of a table: the largest ID that exists, and the last one that was given.
+FindIds = Callable[[Any, str], tuple[int, int]]
+SetLastId = Callable[[Any, str, int], object]
 
 
 def checks(
-    differences: Find, additions: Find, lost_references: Find, reused_ids: Find, go_on_behind: Callable[[Any], object]
+    compare: Compare,
+    lost_references: Callable[[Any], Iterable[str]],
+    find_ids: FindIds,
+    set_last_id: SetLastId,
 ) -> tuple[Check[Connection], ...]:
-    """The checks, with an engine's ways to find faults, and to let IDs go on behind the largest one."""
+    """The checks, with an engine's ways to find faults, and to set the last ID that was given in a table."""
     return (
         Check(
             GROUP,
             "schema",
             promise="The schema is that of this version",
             fault="differences from the schema of this version",
-            find=differences,
+            find=partial(_find_differences, compare),
             advice="Something else has changed the schema. Restore a backup, or move everything into a new database "
             "(postroom move)",
         ),
@@ -32,7 +41,7 @@ def checks(
             "additions",
             promise="There is nothing in the schema that postroom has not made",
             fault="additions to the schema",
-            find=additions,
+            find=partial(_find_additions, compare),
             advice="Remove what you do not need: a trigger or an index slows writes down, and a later version may have "
             "something of the same name",
             state=State.WARNING,
@@ -52,11 +61,39 @@ def checks(
             "IDs",
             promise="No ID comes back",
             fault="tables where the ID of something deleted may come back",
-            find=reused_ids,
+            find=partial(_find_ids_that_come_back, find_ids),
             advice="--repair lets IDs go on behind the largest one",
-            repair=in_one(go_on_behind),
+            repair=in_one(partial(_go_on_behind_the_largest, find_ids, set_last_id)),
         ),
     )
+
+
+def _find_differences(compare: Compare, connection: Any) -> Iterator[str]:
+    found, wanted = compare(connection)
+    for name in sorted(wanted.keys() - found.keys()):
+        yield f"{name} is missing"
+    for name in sorted(wanted.keys() & found.keys()):
+        if wanted[name] != found[name]:
+            yield f"{name} is different"
+
+
+def _find_additions(compare: Compare, connection: Any) -> Iterator[str]:
+    found, wanted = compare(connection)
+    yield from sorted(found.keys() - wanted.keys())
+
+
+def _find_ids_that_come_back(find_ids: FindIds, connection: Any) -> Iterator[str]:
+    for table in KEPT_IDS:
+        largest, last = find_ids(connection, table)
+        if largest > last:
+            yield f"{table}: {largest} exists, and {last} was the last"
+
+
+def _go_on_behind_the_largest(find_ids: FindIds, set_last_id: SetLastId, connection: Any) -> None:
+    for table in KEPT_IDS:
+        largest, last = find_ids(connection, table)
+        if largest > last:
+            set_last_id(connection, table, largest)
 
 
 #: Rows that nobody sees once what they belong to has gone: table -> (column, what it belongs to).

@@ -14,7 +14,6 @@ from postroom.storage.connections import connect_plain, uri_of
 from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError, primary_code
 from postroom.storage.keyring import Keyring
 from postroom.storage.migrations import WrongSchemaError, latest, migrate, version_of
-from postroom.storage.moving.tables import KEPT_IDS
 from postroom.storage.sqlite import sqlite3
 
 #: Most faults of the file that are counted: a single damaged page may be thousands.
@@ -115,21 +114,7 @@ def _find_lost_references(connection: Any) -> Iterator[str]:
         yield f"row {row} of {table} refers to {parent}" if row is not None else f"{table} refers to {parent}"
 
 
-def _find_differences(connection: Any) -> Iterator[str]:
-    found, wanted = _compared(connection)
-    for name in sorted(wanted.keys() - found.keys()):
-        yield f"{name} is missing"
-    for name in sorted(wanted.keys() & found.keys()):
-        if wanted[name] != found[name]:
-            yield f"{name} is different"
-
-
-def _find_additions(connection: Any) -> Iterator[str]:
-    found, wanted = _compared(connection)
-    yield from sorted(found.keys() - wanted.keys())
-
-
-def _compared(connection: sqlite3.Connection) -> tuple[dict[str, str], dict[str, str]]:
+def _compare(connection: sqlite3.Connection) -> tuple[dict[str, str], dict[str, str]]:
     """What is there, and what this version makes."""
     version = version_of(connection)
     if version > latest():
@@ -154,22 +139,12 @@ def _schema(connection: sqlite3.Connection) -> dict[str, str]:
     }
 
 
-def _find_ids_that_come_back(connection: Any) -> Iterator[str]:
-    for table in KEPT_IDS:
-        largest, last = _ids(connection, table)
-        if largest > last:
-            yield f"{table}: {largest} exists, and {last} was the last"
+def _set_last_id(connection: sqlite3.Connection, table: str, last: int) -> None:
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, last))
 
 
-def _go_on_behind_the_largest(connection: Any) -> None:
-    for table in KEPT_IDS:
-        largest, last = _ids(connection, table)
-        if largest > last:
-            connection.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
-            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, largest))
-
-
-def _ids(connection: sqlite3.Connection, table: str) -> tuple[int, int]:
+def _find_ids(connection: sqlite3.Connection, table: str) -> tuple[int, int]:
     """The largest ID that exists, and the last one that was given."""
     largest, last = connection.execute(
         f"SELECT (SELECT coalesce(max(id), 0) FROM {table}),"
@@ -209,9 +184,7 @@ CHECKS: Final = (
         state=State.WARNING,
     ),
     DAMAGE,
-    *foundation.checks(
-        _find_differences, _find_additions, _find_lost_references, _find_ids_that_come_back, _go_on_behind_the_largest
-    ),
+    *foundation.checks(_compare, _find_lost_references, _find_ids, _set_last_id),
 )
 #: Behind all others: their repairs change what is searched.
 SEARCH: Final = (

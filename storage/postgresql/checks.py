@@ -7,7 +7,6 @@ from typing import Any, Final
 from postroom.storage.checks import foundation, search
 from postroom.storage.checks.findings import NEWER, Check, State, UnexaminedError
 from postroom.storage.keyring import Keyring
-from postroom.storage.moving.tables import KEPT_IDS
 from postroom.storage.postgresql.connection import Connection
 from postroom.storage.postgresql.migrating import find_version, latest, make_elsewhere, prepare
 from postroom.storage.postgresql.opening import connect
@@ -84,21 +83,7 @@ def _find_lost_references(connection: Any) -> Iterator[str]:
             yield f"{child} refers to {value} of {parent}"
 
 
-def _find_differences(connection: Any) -> Iterator[str]:
-    found, wanted = _compared(connection)
-    for name in sorted(wanted.keys() - found.keys()):
-        yield f"{name} is missing"
-    for name in sorted(wanted.keys() & found.keys()):
-        if wanted[name] != found[name]:
-            yield f"{name} is different"
-
-
-def _find_additions(connection: Any) -> Iterator[str]:
-    found, wanted = _compared(connection)
-    yield from sorted(found.keys() - wanted.keys())
-
-
-def _compared(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
+def _compare(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
     """What is there, and what this version makes: that is made for a moment, and rolled back."""
     version = find_version(connection)
     if version > latest():
@@ -119,21 +104,11 @@ def _list_schema(connection: Connection) -> dict[str, str]:
     return dict(connection.execute(_SCHEMA).fetchall())
 
 
-def _find_ids_that_come_back(connection: Any) -> Iterator[str]:
-    for table in KEPT_IDS:
-        largest, last = _ids(connection, table)
-        if largest > last:
-            yield f"{table}: {largest} exists, and {last} was the last"
+def _set_last_id(connection: Connection, table: str, last: int) -> None:
+    connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {last})")
 
 
-def _go_on_behind_the_largest(connection: Any) -> None:
-    for table in KEPT_IDS:
-        largest, last = _ids(connection, table)
-        if largest > last:
-            connection.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {largest})")
-
-
-def _ids(connection: Connection, table: str) -> tuple[int, int]:
+def _find_ids(connection: Connection, table: str) -> tuple[int, int]:
     """The largest ID that exists, and the last one that was given."""
     largest, last = connection.execute(
         f"SELECT (SELECT coalesce(max(id), 0) FROM {table}),"
@@ -171,9 +146,7 @@ CHECKS: Final = (
         advice="Set these to on in postgresql.conf",
         state=State.WARNING,
     ),
-    *foundation.checks(
-        _find_differences, _find_additions, _find_lost_references, _find_ids_that_come_back, _go_on_behind_the_largest
-    ),
+    *foundation.checks(_compare, _find_lost_references, _find_ids, _set_last_id),
 )
 #: Behind all others: their repairs change what is searched.
 SEARCH: Final = search.checks(_find_wrong_search_rows, lambda connection: connection.execute("DELETE FROM user_search"))
