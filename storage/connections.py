@@ -16,9 +16,9 @@ import aiosqlite
 from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.audit.capture import capture
-from postroom.storage.backup import back_up, plain_text_copies
 from postroom.storage.faults import DatabaseError, NoDatabaseError, WrongDatabaseError
 from postroom.storage.keyring import KeyFileError, Keyring
+from postroom.storage.migration_copy import copy_before_migration, plain_text_copies
 from postroom.storage.migrations import WrongSchemaError, check_current, migrate, version_of
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.user_search import grams
@@ -119,7 +119,7 @@ def connect_writer(
         _use_wal(connection)
         _sync_every_commit(connection)
         if create:
-            migrate(connection, lambda version: copied(back_up(path, version)))
+            migrate(connection, lambda version: copied(copy_before_migration(path, version)))
             sealed.prepare(connection, path, Path(path))
             _warn_of_copies(path)
         elif unlock:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postroom.storage import sealed
-from postroom.storage.backup import SEALED_SINCE
 from postroom.storage.backups import checking, settling
 from postroom.storage.backups.manifest import KEY, BackupError, Manifest, beside
 from postroom.storage.backups.replacing import Present
@@ -16,6 +15,7 @@ from postroom.storage.connections import IN_MEMORY, connect_plain, uri_of
 from postroom.storage.faults import DatabaseError
 from postroom.storage.files import flush, give_to_owner_of
 from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError
+from postroom.storage.migration_copy import SEALED_SINCE
 from postroom.storage.migrations import latest, migrate
 from postroom.storage.moving import mover
 from postroom.storage.progress import Report

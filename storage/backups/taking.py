@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from postroom.storage import sealed, sqlite
-from postroom.storage.backup import SEALED_SINCE
 from postroom.storage.backups import copying, folder
 from postroom.storage.backups.manifest import KEY, MANIFEST, BackupError, Manifest, beside, moment, read_manifest
 from postroom.storage.backups.work import work_folder
@@ -19,6 +18,7 @@ from postroom.storage.connections import IN_MEMORY, prepare_file
 from postroom.storage.faults import DatabaseError
 from postroom.storage.files import flush, give_to_owner_of
 from postroom.storage.keyring import KeyFileError, Keyring
+from postroom.storage.migration_copy import SEALED_SINCE
 from postroom.storage.migrations import WrongSchemaError, version_of
 from postroom.storage.moving import mover
 from postroom.storage.opening import NO_POSTGRESQL

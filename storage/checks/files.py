@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from postroom.storage.backup import plain_text_copies
 from postroom.storage.checks.findings import Check, State
+from postroom.storage.migration_copy import plain_text_copies
 from postroom.storage.urls import is_url
 
 _GROUP: Final = "Files"

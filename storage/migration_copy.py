@@ -19,7 +19,7 @@ SEALED_SINCE = 7
 log = logging.getLogger("postroom.storage")
 
 
-def back_up(database: str, version: int) -> Path:
+def copy_before_migration(database: str, version: int) -> Path:
     """Writes `<database>.schema-<version>.backup`, readable only by its owner; returns its path once it is on disk.
 
     The caller has to hold the database's write lock. So the copy has exactly the state before the change, and no other
