@@ -1,7 +1,12 @@
-"""The time of the service. Nothing else reads it, so that a server of a test can have another."""
+"""The time of the service, in one place, so that a server of a test can have another."""
 
 import time
 from datetime import datetime, tzinfo
+
+
+def time_text(moment: datetime) -> str:
+    """A time in the format of the API."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
 class Clock:
@@ -25,4 +30,4 @@ class Clock:
 
     def text(self, timezone: tzinfo) -> str:
         """The same in the format of the API."""
-        return self.local(timezone).strftime("%Y-%m-%d %H:%M:%S")
+        return time_text(self.local(timezone))

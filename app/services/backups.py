@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Final, TypeVar
 
+from postroom.app.clock import time_text
 from postroom.app.config import Config
 from postroom.storage import auth
 from postroom.storage.backups import copying, folder, rotation, taking
@@ -75,7 +76,7 @@ class Backups:
         if failure is not None and newest is not None and newest.when > failure[0]:
             failure = None
         return {
-            "time": None if newest is None else f"{newest.when.astimezone(self._config.timezone):%Y-%m-%d %H:%M:%S}",
+            "time": None if newest is None else time_text(newest.when.astimezone(self._config.timezone)),
             "age": None if newest is None else max(0, int((now - newest.when).total_seconds())),
             "error": None if failure is None else failure[1],
         }

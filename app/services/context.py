@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from postroom.app.auth.passwords import Passwords
 from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
-from postroom.app.clock import Clock
+from postroom.app.clock import Clock, time_text
 from postroom.app.config import Config
 from postroom.storage.database import Database
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def time_in(timezone: tzinfo, seconds: int) -> str:
     """A UNIX time in a time zone, in the format of the API."""
-    return datetime.fromtimestamp(seconds, timezone).strftime("%Y-%m-%d %H:%M:%S")
+    return time_text(datetime.fromtimestamp(seconds, timezone))
 
 
 @dataclass(frozen=True, slots=True)

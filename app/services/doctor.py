@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 
-from postroom.app.clock import Clock
+from postroom.app.clock import Clock, time_text
 from postroom.app.config import Config
 from postroom.app.services import doctor_backups, doctor_directories, doctor_machine
 from postroom.app.services.tasks import node
@@ -17,8 +17,6 @@ from postroom.storage.checks.repairs import Store, examined
 from postroom.storage.engine import Connection
 from postroom.storage.progress import Report
 from postroom.storage.tasks import Owner
-
-_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
 def examine_all(config: Config, report: Report, *, offline: bool, repair: bool) -> list[Finding]:
@@ -34,7 +32,7 @@ def examine_all(config: Config, report: Report, *, offline: bool, repair: bool) 
 def _present(config: Config) -> clock.Now:
     now = Clock().local(config.timezone)
     soon, yesterday = now + timedelta(minutes=1), now - timedelta(days=1)
-    return clock.Now(int(now.timestamp()), soon.strftime(_FORMAT), yesterday.strftime(_FORMAT))
+    return clock.Now(int(now.timestamp()), time_text(soon), time_text(yesterday))
 
 
 def _abandoned_tasks(config: Config) -> Check[Connection]:

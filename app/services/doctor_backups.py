@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from postroom.app.clock import Clock
+from postroom.app.clock import Clock, time_text
 from postroom.app.config import Config
 from postroom.storage.backups import folder
 from postroom.storage.checks.findings import Check, State, UnexaminedError
@@ -21,7 +21,7 @@ def _find_old_backups(config: Config) -> Iterator[str]:
     if newest is None:
         yield f"{place} has none of this database"
     elif Clock().local(config.timezone) - newest.when > 2 * every:
-        yield f"the newest in {place} is of {newest.when.astimezone(config.timezone):%Y-%m-%d %H:%M:%S}"
+        yield f"the newest in {place} is of {time_text(newest.when.astimezone(config.timezone))}"
 
 
 def _find_damaged_backups(config: Config) -> Iterator[str]:

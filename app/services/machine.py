@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any, Final, NamedTuple, TypeVar
 
+from postroom.app.clock import time_text
 from postroom.app.errors import UnavailableError
 from postroom.app.services.together import Together
 
@@ -150,7 +151,7 @@ def _figures(timezone: tzinfo) -> JSON:
             "available": memory.available,
         },
         "swap": {"percent": swap.percent, "total": swap.total, "free": swap.free, "used": swap.used},
-        "booted": booted.strftime("%Y-%m-%d %H:%M:%S"),
+        "booted": time_text(booted),
     }
 
 

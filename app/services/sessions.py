@@ -77,7 +77,7 @@ async def list_sessions(context: Context, user_id: int, current: str | None) -> 
 async def end_session(context: Context, caller: Caller, session_id: str) -> None:
     """Ends a login of the caller's own. Raises NotFoundError."""
     if not await context.database.write(sessions.delete_session, caller.user_id, session_id):
-        raise NotFoundError.of("session", repr(session_id[:40]))
+        raise NotFoundError.of("login", repr(session_id[:40]))
 
 
 async def end_other_sessions(context: Context, caller: Caller) -> None:

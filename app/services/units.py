@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
+from postroom.app.clock import time_text
 from postroom.app.services.together import Together
 
 Service = dict[str, str | None]
@@ -98,7 +99,7 @@ class Units:
         return self._time(started + int(microseconds) / 1_000_000)
 
     def _time(self, seconds: float) -> str:
-        return datetime.fromtimestamp(seconds, self._timezone).strftime("%Y-%m-%d %H:%M:%S")
+        return time_text(datetime.fromtimestamp(seconds, self._timezone))
 
 
 async def _show(units: list[str]) -> dict[str, dict[str, str]]:
