@@ -56,6 +56,11 @@ class Key:
         return hashlib.sha256(b"postroom key" + self.raw).hexdigest()[:16]
 
 
+def key_file_of(database: str, key_file: str | None) -> str:
+    """The file with the keys of a database's secrets: the one of the setting, or else the one beside the database."""
+    return key_file or f"{database}.key"
+
+
 class Keyring:
     """The keys of a file, read when they are first needed. Without a path, one random key in memory.
 

@@ -10,7 +10,7 @@ from postroom.storage.connections import IN_MEMORY, connect, prepare_file
 from postroom.storage.engine import Connection, Parts
 from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.generation import Generation, find_auth_generation
-from postroom.storage.keyring import Keyring
+from postroom.storage.keyring import Keyring, key_file_of
 from postroom.storage.lanes import Job, Outcomes, run_reads
 from postroom.storage.presence import Identity, Presence, identity_of
 from postroom.storage.searches import READERS, Reader, Searches
@@ -47,7 +47,7 @@ async def open_parts(
 async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: bool, search_timeout: float) -> Parts:
     prepare_file(path, create=create)
     claim = Claim(path, in_memory=path == IN_MEMORY)
-    keyring = Keyring(key_file or (f"{path}.key" if path != IN_MEMORY else None))
+    keyring = Keyring(key_file if path == IN_MEMORY else key_file_of(path, key_file))
     there = identity_of(path)
     try:
         connections, raw = await connect(path, keyring, 2 + READERS, create=create, unlock=unlock)

@@ -15,7 +15,7 @@ from postroom.storage.claim import Claim
 from postroom.storage.connections import connect_plain, connect_writer, prepare_file, told, uri_of
 from postroom.storage.database import Database
 from postroom.storage.faults import DatabaseError, WrongDatabaseError
-from postroom.storage.keyring import Keyring
+from postroom.storage.keyring import Keyring, key_file_of
 from postroom.storage.migrations import WrongSchemaError, version_of
 from postroom.storage.opening import NO_POSTGRESQL
 from postroom.storage.urls import is_url, shown
@@ -100,7 +100,7 @@ def upgrade(name: str, key_file: str | None, outlook: Outlook) -> Path | None:
     claim = Claim(name, in_memory=False)
     try:
         with told(name):
-            keyring = Keyring(key_file or f"{name}.key")
+            keyring = Keyring(key_file_of(name, key_file))
             connect_writer(uri_of(name), name, keyring, create=True, unlock=True, copied=copies.append).close()
     finally:
         claim.release()

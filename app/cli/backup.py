@@ -110,6 +110,7 @@ def create(
         from postroom.app import settings
         from postroom.app.config import SettingError, load_config
         from postroom.storage.backups import copying, rotation, taking, verifying
+        from postroom.storage.keyring import key_file_of
 
         if not target:
             raise SettingError("TARGET is empty")
@@ -121,7 +122,7 @@ def create(
         if rule is not None and not Path(target).is_dir():
             raise SettingError(f"--keep: {target} is not a folder")
         copying.be_modest()
-        keys = config.key_file or f"{config.database}.key"
+        keys = key_file_of(config.database, config.key_file)
         taken = taking.take(taking.Order(config.database, Path(target), config.key_file, with_key), report)
         if verify:
             verifying.verify(taken.path, keys, report)
@@ -156,9 +157,10 @@ def verify(file: Annotated[str, typer.Argument(metavar="FILE", help="The backup.
     def work(report: "Report") -> "Verified":
         from postroom.app.config import load_config
         from postroom.storage.backups.verifying import verify
+        from postroom.storage.keyring import key_file_of
 
         config = load_config()
-        keys = config.key_file or f"{config.database}.key"
+        keys = key_file_of(config.database, config.key_file)
         return verify(Path(file), keys, report)
 
     show_verified(Path(file), run(work, json=json), json=json)

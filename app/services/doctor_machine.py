@@ -9,6 +9,7 @@ from postroom.app.config import Config, list_unknown
 from postroom.app.limits.clients import DescriptorsError, limits_of, raise_descriptor_limit
 from postroom.storage.checks.files import Files
 from postroom.storage.checks.findings import Check, State
+from postroom.storage.keyring import key_file_of
 from postroom.storage.urls import is_url
 
 _MIB: Final = 1024 * 1024
@@ -20,7 +21,7 @@ _LARGE_LOG: Final = 64 * _MIB
 
 def files_of(config: Config) -> Files:
     """The files of the configured database."""
-    return Files(config.database, config.key_file or f"{config.database}.key", _list_mounts)
+    return Files(config.database, key_file_of(config.database, config.key_file), _list_mounts)
 
 
 def _list_mounts() -> Sequence[tuple[str, str]]:
@@ -53,7 +54,7 @@ def _find_large_logs(config: Config) -> Iterator[str]:
 
 
 def _folders(config: Config) -> list[Path]:
-    paths = [config.key_file or f"{config.database}.key", *([] if is_url(config.database) else [config.database])]
+    paths = [key_file_of(config.database, config.key_file), *([] if is_url(config.database) else [config.database])]
     return sorted({Path(path).resolve().parent for path in paths})
 
 

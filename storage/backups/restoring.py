@@ -14,7 +14,7 @@ from postroom.storage.backups.work import work_folder
 from postroom.storage.connections import IN_MEMORY, connect_plain, uri_of
 from postroom.storage.faults import DatabaseError
 from postroom.storage.files import flush, give_to_owner_of
-from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError
+from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError, key_file_of
 from postroom.storage.migration_copy import SEALED_SINCE
 from postroom.storage.migrations import latest, migrate
 from postroom.storage.moving import mover
@@ -42,7 +42,7 @@ class Order:
     @property
     def keys(self) -> Path:
         """The file with the keys."""
-        return Path(self.key_file or f"{self.database}.key")
+        return Path(key_file_of(self.database, self.key_file))
 
 
 @dataclass(frozen=True, slots=True)

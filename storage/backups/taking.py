@@ -17,7 +17,7 @@ from postroom.storage.claim import Claim
 from postroom.storage.connections import IN_MEMORY, prepare_file
 from postroom.storage.faults import DatabaseError
 from postroom.storage.files import flush, give_to_owner_of
-from postroom.storage.keyring import KeyFileError, Keyring
+from postroom.storage.keyring import KeyFileError, Keyring, key_file_of
 from postroom.storage.migration_copy import SEALED_SINCE
 from postroom.storage.migrations import WrongSchemaError, version_of
 from postroom.storage.moving import mover
@@ -44,7 +44,7 @@ class Order:
     @property
     def keys(self) -> Path:
         """The file with the keys."""
-        return Path(self.key_file or f"{self.database}.key")
+        return Path(key_file_of(self.database, self.key_file))
 
 
 @dataclass(frozen=True, slots=True)

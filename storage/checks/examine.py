@@ -14,7 +14,7 @@ from postroom.storage.checks.snapshots import snapshot
 from postroom.storage.connections import IN_MEMORY
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError, WrongDatabaseError
-from postroom.storage.keyring import Keyring
+from postroom.storage.keyring import Keyring, key_file_of
 from postroom.storage.progress import Report
 from postroom.storage.urls import is_url
 
@@ -64,7 +64,7 @@ _OLD: Final = Finding(
 @contextmanager
 def _opened(database: str, key_file: str | None) -> Iterator[tuple[Any, Checks | None]]:
     """A connection that reads, and the checks; None: the database is of an older version."""
-    keyring = Keyring(key_file or f"{database}.key")
+    keyring = Keyring(key_file_of(database, key_file))
     if is_url(database):
         from postroom.storage.postgresql import checks as postgresql
 

@@ -12,7 +12,7 @@ import orjson
 from postroom.storage import sealed, tasks, user_search
 from postroom.storage.engine import Connection
 from postroom.storage.faults import DatabaseError
-from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError
+from postroom.storage.keyring import KeyFileError, Keyring, MissingKeyFileError, key_file_of
 from postroom.storage.moving import sqlite
 from postroom.storage.moving.stores import Engine, MoveError, Row, Source, Target, UnfitRowError
 from postroom.storage.moving.tables import BATCH, KEPT_IDS, SEARCH_BATCH, TABLES, select
@@ -76,13 +76,13 @@ def move(source: str, target: str, key_file: str | None, report: Report) -> Move
             "With PostgreSQL, POSTROOM_KEY_FILE has to name the file with the keys of stored secrets; "
             "for one that has been beside an SQLite file, copy that first"
         )
-    keyring = Keyring(key_file or f"{source}.key")
+    keyring = Keyring(key_file_of(source, key_file))
     with _engine_of(source).open_source(source, keyring) as old, _engine_of(target).open_target(target) as new:
         if old.identity == new.identity:
             raise MoveError(f"{old.name} and {new.name} are the same database")
         old.run(_refuse_while_a_task_runs, old.name)
         _check_keys(old, source, keyring)
-        keys = Path(key_file or f"{target}.key")
+        keys = Path(key_file_of(target, key_file))
         copy_keys = key_file is None and not _has_keys(keys, old)
         copied = _copy_into(new, old, report)
     return Moved(copied, keys, keyring.path if copy_keys else None)
