@@ -29,10 +29,8 @@ class Moment(fields.Field[datetime]):
 class AuditQuerySchema(Schema):
     """Which rows to show; without parameters, the latest. `read_query` makes an AuditQuery of it."""
 
-    begin = Moment(
-        data_key="from", metadata={"description": "Only from this time on, as in ISO 8601", "type": "string"}
-    )
-    end = Moment(data_key="until", metadata={"description": "Only before this time", "type": "string"})
+    startTime = Moment(metadata={"description": "Only from this time on, as in ISO 8601", "type": "string"})
+    endTime = Moment(metadata={"description": "Only before this time", "type": "string"})
     actor = Text(LONGEST_ADDRESS, metadata={"description": "Only what this user has changed: the ID, or the username"})
     means = fields.String(validate=validate.OneOf(MEANS), metadata={"description": "Only by this means"})
     operation = Text(100, metadata={"description": "Only by this operation, such as `patchUser`"})
@@ -60,8 +58,8 @@ class AuditQuerySchema(Schema):
 def read_query(data: Mapping[str, Any], timezone: tzinfo, limit: int) -> AuditQuery:
     """The query, with the limit that counts."""
     actor = data.get("actor")
-    first = microseconds(data["begin"], timezone) if "begin" in data else 0
-    last = microseconds(data["end"], timezone) - 1 if "end" in data else LAST_ID
+    first = microseconds(data["startTime"], timezone) if "startTime" in data else 0
+    last = microseconds(data["endTime"], timezone) - 1 if "endTime" in data else LAST_ID
     return AuditQuery(
         first=max(first, min(data.get("before", -1), LAST_ID - 1) + 1),
         last=min(last, data.get("after", LAST_ID) - 1),

@@ -65,7 +65,7 @@ def audit(
     from postroom.storage.faults import DatabaseError, is_unavailable
 
     asked = {
-        "from": begin, "until": end, "actor": actor, "means": means, "operation": operation, "kind": kind,
+        "startTime": begin, "endTime": end, "actor": actor, "means": means, "operation": operation, "kind": kind,
         "objectID": object_id, "name": name, "domainID": domain, "requestID": request, "limit": limit,
     }  # fmt: skip
 

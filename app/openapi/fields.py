@@ -102,7 +102,7 @@ _TYPES: Final[dict[type[fields.Field[Any]], JSON]] = {
     SortField: {"type": "string", "pattern": "^[^,]+(,(asc|desc)?)?$"},
     Properties: {"type": "object", "additionalProperties": {}},
     IdRef: {"$ref": "#/components/schemas/IdRef"},
-    PermissionTarget: {"$ref": "#/components/schemas/PermissionParams"},
+    PermissionTarget: {"allOf": [{"$ref": "#/components/schemas/PermissionParams"}]},
     Seconds: {"type": "number", "minimum": 0},
     ProtocolVersion: {
         "oneOf": [

@@ -235,7 +235,7 @@ async def test_pages_lead_through_all_rows(service: Service, admin: Api, domain:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("from=yesterday", "Not a date or time"), ("objectID=7", "Needs a kind"), ("kind=cat", "Must be one of"),
+        ("startTime=yesterday", "Not a date or time"), ("objectID=7", "Needs a kind"), ("kind=cat", "Must be one of"),
         ("after=1&before=2", "Only one of"), ("after=x", "Not an ID"), ("means=x", "Must be one of"),
     ],
 )  # fmt: skip
@@ -255,9 +255,9 @@ async def test_filters(service: Service, admin: Api, domain: int) -> None:
         assert len((await admin.get(f"/audit?name={name}"))["data"]) == 2
     assert len((await admin.get("/audit?name=anna@example.org&operation=patchUser&actor=0"))["data"]) == 1
     time = row["time"]
-    assert (await admin.get(f"/audit?until={time}&operation=patchUser"))["data"] == []
-    assert (await admin.get(f"/audit?from={time}"))["data"] == [row]
-    assert (await admin.get("/audit?from=2020-01-01&until=2021-01-01T00:00:00%2B01:00"))["data"] == []
+    assert (await admin.get(f"/audit?endTime={time}&operation=patchUser"))["data"] == []
+    assert (await admin.get(f"/audit?startTime={time}"))["data"] == [row]
+    assert (await admin.get("/audit?startTime=2020-01-01&endTime=2021-01-01T00:00:00%2B01:00"))["data"] == []
 
 
 async def test_a_name_that_many_objects_had(service: Service, admin: Api, domain: int) -> None:
