@@ -223,7 +223,12 @@ class Renewals:
         """A token that says that the directory was seen to have Anna so many seconds ago."""
         account = await auth.select_login(self.service.context.database, ANNA)
         assert account is not None
+        found = self.service.context.presence._found
+        before = dict(found)
         begun = await sessions.begin(self.service.context, account, LoginSource(b"", "-", shared=True), "")
+        # A login is a sign of life, which this token is not to be.
+        found.clear()
+        found.update(before)
         session_id = jwt.decode(begun["grommunioAuthJwt"], options={"verify_signature": False})["sid"]
         return self.service.context.tokens.issue(account, session_id, time.time() - age)["grommunioAuthJwt"]
 

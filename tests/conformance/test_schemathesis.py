@@ -19,6 +19,8 @@ PASSWORD: Final = f"{ADMIN_PASSWORD} {ADMIN_PASSWORD}"
 
 #: Operations with a rule that OpenAPI cannot express, so that input of a valid form may be a 400.
 STRICTER: Final = {
+    "getAudit": "times that exist, and the kind of an object",
+    "postToken": "networks; users, domains and organisations that exist",
     "getUsers": "names of properties, of which there are 600",
     "postUser": "the domain of the address, names that are taken, the mail address grammar",
     "patchUser": "names that are taken, read-only fields that differ",
