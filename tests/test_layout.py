@@ -1,6 +1,7 @@
 """The layout: which package may import which, where code belongs, and names. `docs/design.md` draws it."""
 
 import ast
+import configparser
 import re
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -200,6 +201,20 @@ def test_the_service_knows_nothing_of_the_harness() -> None:
         if not package_of(module_of(path)).startswith(("app.testing", "app.pytest_plugin")):
             assert not any(re.match(r"app\.(testing|pytest_plugin)\b", source_of(name)) for name in found), path
             assert "storage.ephemeral" not in path.read_text("utf-8"), path
+
+
+def test_the_wheel_has_every_package() -> None:
+    """A folder that setup.cfg does not name works from here, and is missing for everybody else."""
+    options = configparser.ConfigParser()
+    options.read(ROOT / "setup.cfg", "utf-8")
+    named = set(options["options"]["packages"].split())
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for folder in ("app", "schemas", "storage")
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    elsewhere = {"app.testing": "testing", "app.pytest_plugin": "pytest_plugin"}
+    assert named == {f"postroom.{elsewhere.get(package, package)}" for package in found}
 
 
 def test_the_environment_is_read_in_one_place() -> None:
