@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from postroom.storage.auth import domains_by_org
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
 from postroom.storage.pieces import Sql, among, together
@@ -65,12 +66,17 @@ _SELECT = """
 
 def find_token(connection: Connection, token_id: int) -> TokenRow | None:
     """The token with this ID, or None."""
-    return _row(connection.execute(f"{_SELECT} WHERE t.id = ?", (token_id,)).fetchone())
+    return _find(connection, "t.id = ?", token_id)
 
 
 def find_token_by_hash(connection: Connection, hashed: str) -> TokenRow | None:
     """The token with this hash, or None. How long the index takes tells nothing: nobody can choose parts of a hash."""
-    return _row(connection.execute(f"{_SELECT} WHERE t.hash = ?", (hashed,)).fetchone())
+    return _find(connection, "t.hash = ?", hashed)
+
+
+def _find(connection: Connection, condition: str, value: object) -> TokenRow | None:
+    row = connection.execute(f"{_SELECT} WHERE {condition}", (value,)).fetchone()
+    return None if row is None else _row(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +109,24 @@ async def select_tokens(
         (*where.params, limit, offset),
         fetch=fetch_all,
     )
-    return count, [row for row in map(_row, rows) if row is not None]
+    return count, [_row(row) for row in rows]
 
 
 def list_tokens(connection: Connection, owner: int | None) -> list[TokenRow]:
     """All tokens, or those of one owner."""
     where, params = ("", ()) if owner is None else (" WHERE t.user_id = ?", (owner,))
     rows = connection.execute(f"{_SELECT}{where} ORDER BY t.id", params).fetchall()
-    return [row for row in map(_row, rows) if row is not None]
+    return [_row(row) for row in rows]
 
 
-def _row(row: Any) -> TokenRow | None:
-    if row is None:
-        return None
-    domains_of_org: dict[int, list[int]] = {}
-    for org_id, domain_id in json.loads(row[13]):
-        domains_of_org.setdefault(org_id, []).append(domain_id)
+def _row(row: Any) -> TokenRow:
     permissions = tuple(
         PermissionRow(name, domain, org, bool(everything)) for name, domain, org, everything in json.loads(row[12])
     )
     token_id, user_id, username, domain_id, name, scoped, read_only, networks, created, expires, used, source = row[:12]
     return TokenRow(
         token_id, user_id, username, domain_id, name, bool(scoped), bool(read_only), tuple(json.loads(networks)),
-        created, expires, used, source, permissions, domains_of_org,
+        created, expires, used, source, permissions, domains_by_org(row[13]),
     )  # fmt: skip
 
 

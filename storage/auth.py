@@ -83,16 +83,22 @@ async def select_addressee(database: Database, address: str) -> Account | None:
     return _account(row)
 
 
+def domains_by_org(text: str) -> dict[int, list[int]]:
+    """Organisation ID -> IDs of its domains, from a JSON list of such pairs."""
+    domains_of_org: dict[int, list[int]] = {}
+    for org_id, domain_id in json.loads(text):
+        domains_of_org.setdefault(org_id, []).append(domain_id)
+    return domains_of_org
+
+
 def _account(row: Any) -> Account | None:
     if row is None:
         return None
-    domains_of_org: dict[int, list[int]] = {}
-    for org_id, domain_id in json.loads(row[12]):
-        domains_of_org.setdefault(org_id, []).append(domain_id)
     held = None
     if row[11] is not None:
         held = [(name, domain, org, bool(everything)) for name, domain, org, everything in json.loads(row[11])]
     kept_session = (row[9], row[10])
+    domains_of_org = domains_by_org(row[12])
     return Account(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], kept_session, held, domains_of_org
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from postroom.app.cli import output
+from postroom.schemas.values.audit import KINDS, MEANS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,11 +41,9 @@ def audit(
     begin: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Only from this time on.")] = None,
     end: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Only before this time.")] = None,
     actor: Annotated[str | None, typer.Option(help="Only what this user has changed: username or ID.")] = None,
-    means: Annotated[
-        str | None, typer.Option(help="session, token, password, address, command, sync, service.")
-    ] = None,
+    means: Annotated[str | None, typer.Option(help=f"{', '.join(MEANS)}.")] = None,
     operation: Annotated[str | None, typer.Option(help="Only by this operation, such as patchUser.")] = None,
-    kind: Annotated[str | None, typer.Option(help="user, domain, org, role, ldap, defaults, settings, task.")] = None,
+    kind: Annotated[str | None, typer.Option(help=f"{', '.join(KINDS)}.")] = None,
     object_id: Annotated[str | None, typer.Option("--id", help="Only the object with this ID; needs --kind.")] = None,
     name: Annotated[str | None, typer.Option(help="Only objects that have this name now, or had it.")] = None,
     domain: Annotated[

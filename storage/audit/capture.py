@@ -51,18 +51,14 @@ def _triggers(table: str, recorded: Recorded) -> Iterator[str]:
         different = " OR ".join(f"old.{column} IS NOT new.{column}" for column in together)
         pairs = [_pair(recorded, column) for column in together]
         yield _trigger(table, recorded, f"UPDATE OF {', '.join(together)}", "new", pairs, [f"({different})"])
-    parent, of_parent = recorded.parent, _column_of_parent(recorded)
-    is_there = [f"EXISTS (SELECT 1 FROM {parent} WHERE id = old.{of_parent})"] if parent else []
+    parent = recorded.parent
+    is_there = [f"EXISTS (SELECT 1 FROM {parent} WHERE id = old.{_PARENTS[parent]})"] if parent else []
     go = [_ended(recorded, column, "old") for column in _all(recorded)]
     yield _trigger(table, recorded, "DELETE", "old", go, is_there)
 
 
 def _all(recorded: Recorded) -> list[str]:
     return [*recorded.fields, *recorded.at_ends, *recorded.secrets]
-
-
-def _column_of_parent(recorded: Recorded) -> str:
-    return _PARENTS.get(recorded.parent, "")
 
 
 def _trigger(

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from postroom.storage.engine import Connection
+from postroom.storage.tasks import ERROR, UNFINISHED
 
-#: The states of a task: see storage/tasks.py. Schema 1 had the same.
-_UNFINISHED, _ERROR = 2, 4
 _INTERRUPTED: Final = "Interrupted: the database was restored from a backup"
 #: The setting with the last failure of a scheduled backup.
 FAILURE: Final = "backup_failure"
@@ -52,8 +51,9 @@ def settle(connection: Connection, known: Known | None, *, keep_tokens: bool) ->
     connection.execute("DELETE FROM settings WHERE name IN ('token_key', ?)", (FAILURE,))
     if _has(connection, "sessions"):
         connection.execute("DELETE FROM sessions")
+    # The states were the same in schema 1.
     done = connection.execute(
-        "UPDATE tasks SET state = ?, message = ? WHERE state <= ?", (_ERROR, _INTERRUPTED, _UNFINISHED)
+        "UPDATE tasks SET state = ?, message = ? WHERE state <= ?", (ERROR, _INTERRUPTED, max(UNFINISHED))
     )
     marks = ", ".join("?" * len(_WIPES))
     (wipes,) = connection.execute(f"SELECT count(*) FROM devices WHERE wipe_status IN ({marks})", _WIPES).fetchone()
