@@ -1,4 +1,4 @@
-# postroom: make run | test | test-postgresql | test-cluster | test-torture | test-attack | slow | lint | types | format | fuzz | attack | torture | bench | plots | performance | demo | directory | install | clean
+# postroom: make run | test | test-postgresql | test-cluster | test-torture | test-attack | slow | lint | types | format | fuzz | attack | torture | bench | plots | performance | docs | demo | directory | install | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -22,7 +22,7 @@ ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/ap
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test test-postgresql test-torture test-attack slow lint types format fuzz attack torture bench plots performance demo directory clean
+.PHONY: help install run test test-postgresql test-torture test-attack slow lint types format fuzz attack torture bench plots performance docs demo directory clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -119,6 +119,11 @@ plots: install
 # Everything is measured, and docs/performance.md shows it; what broke is missing there, and make fails at the end.
 performance:
 	@$(MAKE) bench BENCH="--json docs/performance/results.json $(BENCH)"; broken=$$?; $(MAKE) plots && exit $$broken
+
+# The pages as a site, in build/site: every page is in it, and every link leads somewhere.
+docs: install
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
 demo: install
 	@sh .ci/packages $(LDAP_PACKAGES)

@@ -1,6 +1,6 @@
-"""Runs the five minutes of the README: `python -m tests.demo`.
+"""Runs the five minutes of docs/getting-started.md: `python -m tests.demo`.
 
-It runs each command of the README unchanged, against a fresh postroom and a throw-away OpenLDAP server on free ports,
+It runs each command of the page unchanged, against a fresh postroom and a throw-away OpenLDAP server on free ports,
 and shows its response. It leaves no process and no file behind.
 """
 
@@ -20,6 +20,7 @@ from rich.syntax import Syntax
 from tests.support.slapd import Slapd, SlapdError, people_ldif
 
 ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "getting-started.md"
 PASSWORD = "open sesame"
 
 
@@ -28,8 +29,8 @@ class DemoError(Exception):
 
 
 def steps() -> list[tuple[str, str]]:
-    """(text of the README, command) for each command of its five minutes."""
-    text = (ROOT / "README.md").read_text("utf-8")
+    """(text of the page, command) for each command of its five minutes."""
+    text = PAGE.read_text("utf-8")
     return commands(text.partition("## Five minutes\n")[2].partition("\n## ")[0])
 
 

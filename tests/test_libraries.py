@@ -50,6 +50,7 @@ def rows(title: str) -> list[list[str]]:
         ("For seeds in YAML: the extra `testing`", ["testing"]),
         ("For tests and quality: the extras `test` and `dev`", ["test", "dev"]),
         ("For the benchmark: the extra `bench`", ["bench"]),
+        ("For the site: the extra `docs`", ["docs"]),
     ],
 )
 def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
@@ -61,7 +62,7 @@ def test_every_dependency_has_its_row(title: str, extras: list[str]) -> None:
     of_users = {"postgresql", "replica", "testing"}
     own = set() if of_users & set(extras) else set().union(*(declared()[extra] for extra in of_users))
     assert set(libraries) == set().union(*(declared()[extra] for extra in extras)) - own
-    assert set(declared()) == {"run", *of_users, "test", "dev", "bench"}, "an extra without a table"
+    assert set(declared()) == {"run", *of_users, "test", "dev", "bench", "docs"}, "an extra without a table"
     for row in found:
         assert len(row) == 5, row
         assert all(row), row
