@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from postroom.app.auth.salted_hashes import SCHEMES, SchemeError, read_salted_hash, split_scheme
 from postroom.app.errors import InvalidError
 
 #: Most KiB of memory and most passes of Argon2, most lanes; most rounds of SHA-crypt; highest cost of bcrypt. A login
@@ -54,13 +55,37 @@ _FORMATS: Final[tuple[tuple[re.Pattern[str], Callable[[Mapping[str, str]], bool]
 )
 
 
+#: Names of schemes, as Dovecot and OpenLDAP write them, before a text that names its format itself.
+_WRAPPERS: Final = frozenset({"ARGON2", "ARGON2I", "ARGON2ID", "BLF-CRYPT", "CRYPT", "SHA256-CRYPT", "SHA512-CRYPT"})
+
+
 def check_given_hash(text: str, field: str) -> str:
-    """Returns the hash if logins can check it. Raises InvalidError naming the field, never the hash."""
+    """Returns the hash in the form in which it is stored, if logins can check it.
+
+    Raises InvalidError naming the field and the scheme, never the hash.
+    """
+    scheme, rest = split_scheme(text)
+    if scheme in _WRAPPERS:
+        return _check_crypt(rest, field)
+    try:
+        if read_salted_hash(text) is not None:
+            return text
+    except SchemeError as error:
+        raise InvalidError.field(field, str(error)) from error
+    if scheme:
+        known = ", ".join(f"{{{name}}}" for name in sorted({*SCHEMES, *_WRAPPERS}))
+        raise InvalidError.field(field, f"{{{scheme}}} is none of the schemes that can be checked: {known}.")
+    return _check_crypt(text, field)
+
+
+def _check_crypt(text: str, field: str) -> str:
     for pattern, acceptable in _FORMATS:
         if found := pattern.fullmatch(text):
             if acceptable(found.groupdict()):
                 return text
             raise InvalidError.field(field, "Is too expensive to check, or has costs that do not exist.")
     raise InvalidError.field(
-        field, "Is no hash of Argon2, bcrypt ($2b$), SHA-crypt ($5$, $6$) or yescrypt ($y$) with usual settings."
+        field,
+        "Is no hash of Argon2, bcrypt ($2b$), SHA-crypt ($5$, $6$) or yescrypt ($y$) with usual settings, and names no "
+        "scheme such as {SSHA}.",
     )

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 
 import argon2
 
+from postroom.app.auth.salted_hashes import SchemeError, read_salted_hash
 from postroom.app.errors import InvalidError, ThrottledError, too_many_logins
 from postroom.app.limits.turns import Turns
 from postroom.schemas.session import LONGEST_PASSWORD
@@ -46,12 +47,20 @@ def check_new_password(password: str | None, minimum: int, field: str) -> str:
 
 
 def verify_hash(stored: str, password: str) -> bool:
-    """Whether the password matches a stored hash: Argon2, or a kind that crypt() knows ($6$, $5$, $2b$, $y$)."""
+    """Whether the password matches a stored hash: Argon2, a kind that crypt() knows ($6$, $5$, $2b$, $y$), or one of a
+    scheme in braces (salted_hashes.py).
+    """
     if stored.startswith("$argon2"):
         try:
             return _HASHER.verify(stored, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
+    if stored.startswith("{"):
+        try:
+            salted = read_salted_hash(stored)
+        except SchemeError:
+            return False
+        return salted is not None and salted.matches(password)
     if not stored.startswith("$") or "\0" in password:
         return False
     computed = _crypt(password, stored)

@@ -3,6 +3,7 @@
 import pytest
 
 from postroom.app.auth.given_hashes import check_given_hash
+from postroom.app.auth.passwords import verify_hash
 from postroom.app.errors import InvalidError
 from tests.support.bulk import bulk
 from tests.support.service import USER_PASSWORD, Api, Service
@@ -22,7 +23,21 @@ _SHA512 = "A" * 86
 REFUSED = [
     "",
     "secret",
-    "{CRYPT}" + HASHES["SHA-256"],
+    "{CRYPT}$1$saltsalt$kskBPDQQ8fFcIDVNbhsIT1",
+    "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+    "{MD5}X03MO1qnZdYdgyfeuILPmQ==",
+    "{PLAIN}secret",
+    "{SSHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+    "{SSHA}short",
+    "{SSHA.ROT13}" + "A" * 40,
+    "{SSHA256}IXp7VE5MLktZa8t4NVtEii5mioFbWmgB",
+    "{PBKDF2}$1$vI2HPmWe/IJrYVz.$2000001$e9419781d2f9231e68934551ba2bcc2dcea39366",
+    "{PBKDF2}$2$vI2HPmWe/IJrYVz.$5000$e9419781d2f9231e68934551ba2bcc2dcea39366",
+    "{PBKDF2}$1$vI2HPmWe/IJrYVz.$-5$e9419781d2f9231e68934551ba2bcc2dcea39366",
+    "{PBKDF2}$1$vI2HPmWe/IJrYVz.$5000$e941",
+    "{PBKDF2-SHA256}5000$salt",
+    "{PBKDF2_SHA256}AAAA",
+    "{}x",
     "$1$saltsalt$kskBPDQQ8fFcIDVNbhsIT1",
     "$2b$04$abcdefghijklmnopqrstuu",
     "$2b$15$abcdefghijklmnopqrstuuxy6F4LKWn51Ut1QCHZSIp5SeusgsIWa",
@@ -76,6 +91,56 @@ def test_usual_costs_are_accepted() -> None:
         "$y$j9T$saltsaltsaltsalt$OqC5yT8tLB2dFjbzWne3DfOXHYHIm1BNt7mYFDjG4hD",
     ):
         assert check_given_hash(text, "passwordHash") == text
+
+
+#: What the programs of others made of this password: doveadm pw of Dovecot 2.3.19, slappasswd of OpenLDAP 2.5.13, and
+#: the key derivations of OpenSSL 3 in the forms of OpenLDAP's pw-pbkdf2 and of 389 Directory Server.
+THEIR_PASSWORD = "grüner Tee 5"
+THEIRS = [
+    "{SSHA}6PvqO4RV5G4cMl1f9594nAkXNZF2COHp",
+    "{SSHA}IXp7VE5MLktZa8t4NVtEii5mioFbWmgB",
+    "{SSHA256}Dcktpgzpg3amGty04ejXdIkFljNc6pRad03LexgS7m9cWMKk",
+    "{ssha256.HEX}d7a8725b3a373d4475d71547915ed66f2eeae4c6f1385eef8f933bc242701a82e88031fb",
+    "{SSHA512}MztkNxBpjtNSW3Z7IwZa8IU1Q0LUZ8DIdvEREUzi+bMHAMQfbCVKxzNm6RCraRNLdrB6X6/LoSbGKEpecll+ydY6qT4=",
+    (
+        "{SHA512-CRYPT}$6$ZVmRswPObtvon6KG$9HtZJMj4jBo1L1Ag2CwqQpkB3wl4HM8lH3F/TBIw10MXYnt.EOXf/uYTdUTnFecjR3csCeB."
+        "TJXeLplCSA2jw/"
+    ),
+    "{SHA256-CRYPT}$5$.rblAM9SPn9z2KpA$3rm6SO6gI4SlP37h2w/hVp7amI4gM2Vf7OkmLpZkre.",
+    "{BLF-CRYPT}$2y$05$IsRfp/BQZeHzz1e3DGsZ.e2RalKdLvZxKXsaWtI3ppOKf6EM1iq6G",
+    "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$oEF7UYtMpqxPJD/SILfHlw$YWW3H25Kyp4ye4XSGzOnoGZ8FNgWxIWz9uycqsi4oRg",
+    "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$G0F2JkKC+qKQaimBoLrwxg$LBz+7rK10hdYskOgmoWC2+JnHF6g4mqIHq9Q9S6idsM",
+    "{CRYPT}$2y$05$Sqj4JSosjPKjIXvRtBjEk.Zj0Ihe040miizbcS/HXkqxdvqzXqVuG",
+    "{PBKDF2}$1$vI2HPmWe/IJrYVz.$5000$e9419781d2f9231e68934551ba2bcc2dcea39366",
+    "{PBKDF2-SHA1}10000$yMnKy8zNzs/Q0dLT1NXW1w$sxPaEaMD9ivdetaJVmkBvRJCizA",
+    "{PBKDF2-SHA256}10000$yMnKy8zNzs/Q0dLT1NXW1w$pIaoxI9fENUUjfVIQRRTCF.mLonb5sUsjgIuJX7cI6c",
+    (
+        "{PBKDF2-SHA512}10000$yMnKy8zNzs/Q0dLT1NXW1w$aRFSB/dJkTk053vcxD./wvhBnL80Z9UMpxxqvWz3IwtAseXy7QoVlwhPhpu9xS.H"
+        "MgFOG1yiAaFX8EmXjZGTNw"
+    ),
+    (
+        "{PBKDF2_SHA256}AAAgAGRlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn+AgYKDhIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2en6ChoqO/K"
+        "KTu62rRigQIQ5gA0q9qnasHftR5t73+jTeqT8ZrK1SXnlGz0u2VuiIod0nQGxpByFf4BOkumXu3QusTlxC/bXbHeiezpG3XGWElS00FX/enw"
+        "KBRUsUvwEpw+/SDM0FVVdg/uoGqx61uC8NAGWms7LbDuYEywGSIVPnhCbAhU1u2oEjIMOPex3sO5BPGJeTzFhrIGyF4fYYkpqra+sIxOfLvJ"
+        "X4wYPKUNjfzCEw465S/LaMCHAwJxe2y41jsWvs6bkIg8iE+7p1WY8C+YLEXNyUe2IbH2d+vydsCCnZkS3oRt9aWXJp3tjjoLa5y8G4+8hb+b"
+        "NH0ARvLlbjUjOL/"
+    ),
+]
+
+
+@pytest.mark.parametrize("text", THEIRS, ids=lambda text: text[1:].partition("}")[0])
+def test_hashes_of_other_programs(text: str) -> None:
+    """Each is accepted, and its password verifies; a similar one does not."""
+    stored = check_given_hash(text, "passwordHash")
+    assert verify_hash(stored, THEIR_PASSWORD)
+    assert not verify_hash(stored, THEIR_PASSWORD + " ")
+    assert not verify_hash(stored, "")
+
+
+def test_a_scheme_that_cannot_be_checked_is_named() -> None:
+    """The message names the scheme and those that are accepted."""
+    with pytest.raises(InvalidError, match=r"\{SCRAM-SHA-256\} is none of .*\{SSHA\}"):
+        check_given_hash("{SCRAM-SHA-256}4096,c2FsdA==", "passwordHash")
 
 
 async def test_who_may_give_one(service: Service, admin: Api) -> None:
