@@ -158,6 +158,12 @@ def is_name_taken(connection: Connection, name: str, role_id: int | None = None)
     return connection.execute(sql, (fold(name), role_id)).fetchone() is not None
 
 
+def find_role_by_name(connection: Connection, name: str) -> int | None:
+    """The ID of the role with that name, in any case, or None."""
+    row = connection.execute("SELECT id FROM roles WHERE key = ?", (fold(name),)).fetchone()
+    return int(row[0]) if row else None
+
+
 def free_name(connection: Connection, wanted: str) -> str:
     """A name for a new role: the wanted one, truncated to LONGEST_NAME, with a number if it is taken."""
     name, number = wanted[:LONGEST_NAME], 1

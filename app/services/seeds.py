@@ -10,6 +10,7 @@ from postroom.app.errors import InvalidError
 from postroom.app.services.api_tokens import expiry
 from postroom.app.services.context import Context
 from postroom.app.transactions import seeds
+from postroom.app.transactions.records import Moment
 from postroom.app.transactions.seeds import Planting, at
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_SHARED
 from postroom.storage.seeds import read_seed
@@ -29,7 +30,7 @@ async def plant(context: Context, seed: Mapping[str, Any], password: str) -> Non
     for number, token in enumerate(seed["tokens"]):
         with at("tokens", number):
             tokens.append((token.get("tokenHash") or hash_of(token["token"]), expiry(token, now, timezone)))
-    planting = Planting(hashes, tokens, context.now(), timezone, now)
+    planting = Planting(hashes, tokens, Moment(context.now(), timezone, now))
     await context.database.write(seeds.plant, seed, planting)
 
 
