@@ -3,14 +3,14 @@
 import ipaddress
 import os
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import time, timedelta
+from typing import Any
 
-from postroom.app import settings
+from postroom.app import settings, sources
 from postroom.app.settings import Network, Server
-
-PREFIX = "POSTROOM_"
+from postroom.app.sources import PREFIX, Text
 
 
 class SettingError(Exception):
@@ -94,60 +94,102 @@ class Config:
         return self.key_file if self.key_file is not None and "://" in self.database else self.database
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting: its value, where that comes from (default, file, environment, option), and its text if it has one."""
+
+    name: str
+    value: object
+    source: str = "default"
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, in the order of Config, and one line for each fault. With faults, values may be defaults."""
+
+    settings: list[Setting]
+    faults: list[str]
+
+    @property
+    def config(self) -> Config:
+        """The settings for the program. Raises SettingError with the first fault."""
+        if self.faults:
+            raise SettingError(self.faults[0])
+        values: dict[str, Any] = {each.name: each.value for each in self.settings}
+        return Config(**values)
+
+
 def forget_environment() -> None:
     """Removes the settings from the environment: they include passwords, which no other program is to be given."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
 
 
-def load_config(options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Config:
-    """Reads the settings from the environment; `options` (by field name, None: not given) override them.
+def load_config(
+    options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ, file: str | None = None
+) -> Config:
+    """Reads the settings: options (by field name, None: not given) take precedence over the environment, and that over
+    the settings file (None: there is none).
 
-    Raises SettingError naming the variable or option.
+    Raises SettingError naming the option, the variable, or the line of the file.
     """
-    values: dict[str, object] = {}
-    environ = _with_database_of_file(environ)
-    for setting in fields(Config):
-        given = (options or {}).get(setting.name)
-        name = f"--{setting.name.replace('_', '-')}" if given is not None else PREFIX + setting.name.upper()
-        text = given if given is not None else environ.get(name)
-        if text is None or (text == "" and setting.name != "database"):
-            continue
-        try:
-            values[setting.name] = _PARSERS.get(setting.name, str)(str(text))
-        except ValueError as error:
-            raise SettingError(f"{name}: {error}") from None
-    config = Config(**values)  # type: ignore[arg-type]
+    return read_settings(options, environ, file).config
+
+
+def settings_file(given: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The file to read: the given one, that of POSTROOM_CONFIG, or the usual one if there is one."""
+    return sources.file_of(given, environ)
+
+
+def read_settings(
+    options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ, file: str | None = None
+) -> Settings:
+    """The same with the source of each setting and all faults, for `postroom config check`."""
+    found = sources.merged(
+        sources.of_file(file, _KINDS) if file is not None else sources.Texts(),
+        sources.of_environment(environ, _KINDS),
+        sources.of_options(options or {}),
+    )
+    faults = found.faults
+    read = Settings([_parsed(name, found.texts.get(name), faults) for name in Config.__dataclass_fields__], faults)
+    if not faults:
+        faults += _contradictions(read.config)
+    return read
+
+
+def _parsed(name: str, given: Text | None, faults: list[str]) -> Setting:
+    if given is None:
+        return Setting(name, getattr(_DEFAULTS, name))
+    try:
+        return Setting(name, _PARSERS.get(name, str)(given.text), given.source, given.text)
+    except ValueError as error:
+        faults.append(f"{given.label}: {error}")
+        return Setting(name, getattr(_DEFAULTS, name), given.source, given.text)
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """What settings that are valid alone cannot be together."""
     if config.database_replicas and "://" not in config.database:
-        raise SettingError("POSTROOM_DATABASE_REPLICAS: only a PostgreSQL database has replicas")
+        yield "POSTROOM_DATABASE_REPLICAS: only a PostgreSQL database has replicas"
     if "://" in config.database and config.key_file is None:
-        raise SettingError("POSTROOM_DATABASE names a server, so POSTROOM_KEY_FILE has to name the file with the keys")
+        yield "POSTROOM_DATABASE names a server, so POSTROOM_KEY_FILE has to name the file with the keys"
     if config.backup_folder is not None and config.database == ":memory:":
-        raise SettingError("POSTROOM_BACKUP_FOLDER: a database in memory cannot be backed up")
+        yield "POSTROOM_BACKUP_FOLDER: a database in memory cannot be backed up"
     if (config.tls_cert is None) != (config.tls_key is None):
         given, missing = ("CERT", "KEY") if config.tls_key is None else ("KEY", "CERT")
-        raise SettingError(f"POSTROOM_TLS_{given} needs POSTROOM_TLS_{missing} beside it")
-    return config
+        yield f"POSTROOM_TLS_{given} needs POSTROOM_TLS_{missing} beside it"
 
 
 def list_unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The names in the environment that look like settings and are none."""
-    known = {PREFIX + setting.name.upper() for setting in fields(Config)} | {f"{PREFIX}DATABASE_FILE"}
+    known = {PREFIX + name.upper() for name in _KINDS} | {sources.FILE_VARIABLE}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
-def _with_database_of_file(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """The environment, with POSTROOM_DATABASE as the file has it that POSTROOM_DATABASE_FILE names."""
-    path = environ.get(f"{PREFIX}DATABASE_FILE")
-    if not path:
-        return environ
-    if environ.get(f"{PREFIX}DATABASE"):
-        raise SettingError(f"{PREFIX}DATABASE_FILE: {PREFIX}DATABASE is set as well; set one of them")
-    try:
-        return {**environ, f"{PREFIX}DATABASE": settings.first_line(path)}
-    except ValueError as error:
-        raise SettingError(f"{PREFIX}DATABASE_FILE: {error}") from None
-
+_DEFAULTS = Config()
+#: Setting -> its type; POSTROOM_DATABASE_FILE is another way to give one.
+_KINDS: Mapping[str, object] = {**{each.name: each.type for each in fields(Config)}, "database_file": str}
 
 _PARSERS = {
     "host": settings.hosts,

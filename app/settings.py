@@ -127,6 +127,13 @@ def database(text: str) -> str:
     return text
 
 
+def has_password(url: str) -> bool:
+    """Whether the URL of a database holds a password, or may."""
+    place, _, parameters = url.partition("?")
+    user, at, _ = place.partition("://")[2].rpartition("@")
+    return "://" in url and (":" in user or "password" in parameters or (not at and "@" in parameters))
+
+
 def databases(text: str) -> tuple[str, ...]:
     """URLs of PostgreSQL databases, separated by white space: a URL may have commas."""
     found = tuple(database(each) for each in text.split())

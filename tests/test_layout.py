@@ -19,7 +19,8 @@ PACKAGES: dict[str, set[str]] = {
     "app.logs": set(),
     "app.clock": set(),
     "app.settings": set(),
-    "app.config": {"app.settings"},
+    "app.sources": {"app.settings"},
+    "app.config": {"app.settings", "app.sources"},
     "app.limits": {"app.errors", "app.config", "app.settings"},
     "app.auth": {"app.clock", "app.errors", "app.limits", "schemas", "schemas.values", "storage"},
     "app.directory": {"app.errors", "app.limits", "schemas", "schemas.values", "storage"},
@@ -49,7 +50,7 @@ PACKAGES: dict[str, set[str]] = {
     "app.pytest_plugin": {"app.testing"},
     "app.cli": {
         "app.clock", "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services",
-        "app.settings", "app.web", "app", "schemas", "schemas.values", "storage",
+        "app.settings", "app.sources", "app.web", "app", "schemas", "schemas.values", "storage",
     },
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 from postroom.schemas.values.audit import KINDS, MEANS
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def audit(
     # Imported here, so that --help and wrong options respond at once.
     import asyncio
 
-    from postroom.app.config import SettingError, load_config
+    from postroom.app.config import SettingError
     from postroom.app.errors import InvalidError
     from postroom.storage.database import Database
     from postroom.storage.faults import DatabaseError, is_unavailable
@@ -69,7 +69,7 @@ def audit(
     }  # fmt: skip
 
     async def run() -> None:
-        config = load_config({"database": database})
+        config = configured.load({"database": database})
         query = _query(asked, config.timezone)
         opened = await Database.open(config.database, create=False, key_file=config.key_file, unlock=False)
         try:

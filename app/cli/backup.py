@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 from postroom.app.cli.backup_views import show_list, show_taken, show_verified
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ def create(
     def work(report: "Report") -> "tuple[Taken, list[Path], str]":
         # Imported here and below, so that --help and wrong options respond at once.
         from postroom.app import settings
-        from postroom.app.config import SettingError, load_config
+        from postroom.app.config import SettingError
         from postroom.storage.backups import copying, rotation, taking, verifying
         from postroom.storage.keyring import key_file_of
 
         if not target:
             raise SettingError("TARGET is empty")
-        config = load_config({"database": database})
+        config = configured.load({"database": database})
         try:
             rule = None if keep is None else settings.keep(keep)
         except ValueError as error:
@@ -155,11 +155,10 @@ def verify(file: Annotated[str, typer.Argument(metavar="FILE", help="The backup.
     """Verifies a backup."""
 
     def work(report: "Report") -> "Verified":
-        from postroom.app.config import load_config
         from postroom.storage.backups.verifying import verify
         from postroom.storage.keyring import key_file_of
 
-        config = load_config()
+        config = configured.load()
         keys = key_file_of(config.database, config.key_file)
         return verify(Path(file), keys, report)
 

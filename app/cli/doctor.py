@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 
 if TYPE_CHECKING:
     from postroom.app.config import Config
@@ -72,7 +72,7 @@ def _load(database: str | None) -> "tuple[Config | None, list[Finding]]":
     from postroom.storage.checks.findings import Finding, State
 
     try:
-        return load_config({"database": database}), []
+        return configured.load({"database": database}), []
     except SettingError as error:
         advice = "Correct it: the service does not start. Without --database, nothing else was examined"
         found = Finding("Machine", "settings", State.WRONG, "Settings that cannot be used: 1", 1, (str(error),), advice)

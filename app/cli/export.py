@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 
 HELP = """Write what is stored as a seed, with which a server of a test can begin, to standard output.
 
@@ -42,14 +42,14 @@ def export(
     import orjson
 
     from postroom.app.clock import Clock
-    from postroom.app.config import SettingError, load_config
+    from postroom.app.config import SettingError
     from postroom.storage.database import Database
     from postroom.storage.faults import DatabaseError, EngineError
     from postroom.storage.keyring import KeyFileError
     from postroom.storage.seeds import read_seed
 
     async def run() -> bytes:
-        config = load_config({"database": database})
+        config = configured.load({"database": database})
         now = Clock().local(config.timezone)
         opened = await Database.open(config.database, create=False, key_file=config.key_file, unlock=secrets)
         try:

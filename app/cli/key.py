@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 
 if TYPE_CHECKING:
     from postroom.storage.database import Database
@@ -106,14 +106,14 @@ def _run(work: Callable[["Database", str], Awaitable[str]], database: str | None
     """Opens the database, runs `work`, and prints its result or, in one line, the error."""
     import asyncio
 
-    from postroom.app.config import SettingError, load_config
+    from postroom.app.config import SettingError
     from postroom.storage.database import Database
     from postroom.storage.faults import DatabaseError, EngineError
     from postroom.storage.keyring import KeyFileError, UnreadableSecretError
     from postroom.storage.urls import shown
 
     async def run() -> str:
-        config = load_config({"database": database})
+        config = configured.load({"database": database})
         opened = await Database.open(config.database, create=False, key_file=config.key_file, unlock=unlock)
         try:
             return await work(opened, shown(config.database))

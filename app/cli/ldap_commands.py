@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 
+from postroom.app.cli import configured
 from postroom.app.cli.ldap_requests import Import, Plan, Search, Sync
 from postroom.app.cli.ldap_views import Outcome, View
 from postroom.app.cli.output import AWAY, BROKEN, FINE, INTERRUPTED, NOTICED, REFUSED
-from postroom.app.config import Config, SettingError, load_config
+from postroom.app.config import Config, SettingError
 from postroom.app.errors import InvalidError, MisconfiguredError, PostroomError, UnavailableError
 from postroom.app.services import ldap_import, ldap_search
 from postroom.app.services.context import Context
@@ -38,7 +39,7 @@ def run(command: Command, database: str | None, *, json: bool = False) -> int:
     view = View(json=json)
     logging.basicConfig(level=logging.WARNING, handlers=[_Warnings(view)], force=True)
     try:
-        config = load_config({"database": database})
+        config = configured.load({"database": database})
         return asyncio.run(_run(config, command, view))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return view.fail("Interrupted", INTERRUPTED)

@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from postroom.app.cli import audit, backup, doctor, export, key, ldap, migrate, move, output, replicate, restore, token
+from postroom.app.cli import (
+    audit,
+    backup,
+    config,
+    configured,
+    doctor,
+    export,
+    key,
+    ldap,
+    migrate,
+    move,
+    output,
+    replicate,
+    restore,
+    token,
+)
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -15,6 +30,7 @@ _HELP = """Administers the mailbox users of mail domains over the grommunio Admi
 Examples:
   postroom serve               start the service on 127.0.0.1:8080
   postroom serve --help        show the options
+  postroom config --help       show the settings and where they come from, or an example of a settings file
   postroom backup --help       take backups while the service runs, and look whether they can be restored
   postroom restore --help      put a backup in the place of the database
   postroom migrate --help      look at an upgrade of the database, or do it before the service starts
@@ -25,6 +41,9 @@ Examples:
   postroom export --help       write what is stored as a seed for tests
   postroom token --help        make and revoke tokens for programs
   postroom ldap --help         try the directory, compare, and update users from it
+
+Every command reads the settings file /etc/postroom/postroom.toml if there is one; to use another:
+postroom --config FILE COMMAND.
 """
 
 app = typer.Typer(
@@ -38,6 +57,7 @@ app = typer.Typer(
 backup.app.command("replicate", help=replicate.HELP)(replicate.replicate)
 app.add_typer(backup.app)
 app.command("audit", help=audit.HELP)(audit.audit)
+app.add_typer(config.app)
 app.add_typer(key.app)
 app.add_typer(ldap.app)
 app.command("export", help=export.HELP)(export.export)
@@ -49,13 +69,15 @@ app.command("restore", help=restore.HELP)(restore.restore)
 
 _SERVE_HELP = """Start the service.
 
-Every setting can also be given as POSTROOM_<NAME> in the environment; docs/configuration.md lists them all.
+Every setting can also be given as POSTROOM_<NAME> in the environment, or in a settings file: `postroom config example`
+lists them all. Options take precedence over the environment, and that over the file.
 
 \b
 Examples:
   postroom serve
   postroom serve --port 8081 --database /var/lib/postroom/postroom.sqlite3
   postroom serve --workers 4
+  postroom serve --config postroom.toml
   postroom serve --host 0.0.0.0 --port 8443 --tls-cert fullchain.pem --tls-key privkey.pem
   POSTROOM_ADMIN_PASSWORD=secret postroom serve --database :memory:
 """
@@ -75,10 +97,12 @@ def _postroom(
     version: Annotated[  # noqa: ARG001 - the callback of the option does it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    config: configured.File = None,
 ) -> None:
     """Takes the options before a command, and tells the record of changes who runs it."""
+    configured.use_file(config)
     name = context.invoked_subcommand
-    if name not in ("serve", "audit"):
+    if name not in ("serve", "audit", "config"):
         from postroom.app.cli.author import named
 
         context.with_resource(named(_path_of(context, sys.argv)))
@@ -88,7 +112,9 @@ def _path_of(context: typer.Context, arguments: list[str]) -> str:
     """The command without its arguments, which may hold secrets: `postroom ldap sync`."""
     path: list[str] = ["postroom"]
     commands = getattr(context.command, "commands", {})
-    for word in (context.invoked_subcommand or "", *arguments[2:3]):
+    name = context.invoked_subcommand or ""
+    after = arguments.index(name) + 1 if name in arguments else len(arguments)
+    for word in (name, *arguments[after : after + 1]):
         if word in commands:
             path.append(word)
             commands = getattr(commands[word], "commands", {})
@@ -103,18 +129,21 @@ def serve(
     tls_cert: Annotated[str | None, typer.Option(help="PEM file of the certificate with its chain, for HTTPS.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="PEM file of the certificate's key.")] = None,
     workers: Annotated[str | None, typer.Option(help="Processes that serve together [1].")] = None,
+    config: configured.File = None,
 ) -> None:
     """Starts the service and runs until SIGINT or SIGTERM."""
     # Imported here, so that --help and wrong options respond at once.
     from postroom.app import logs
-    from postroom.app.config import SettingError, load_config
+    from postroom.app.config import SettingError
     from postroom.app.server.binding import StartError
     from postroom.app.server.serve import run
     from postroom.storage.faults import DatabaseError
 
     _open_standard_streams()
+    if config is not None:
+        configured.use_file(config)
     try:
-        config = load_config(
+        loaded = configured.load(
             {
                 "host": host,
                 "port": port,
@@ -128,13 +157,13 @@ def serve(
         output.fail(str(error), output.REFUSED)
     logs.set_up(logging.INFO)
     try:
-        if config.workers > 1:
+        if loaded.workers > 1:
             from postroom.app.server.workers import run_workers
 
-            raise typer.Exit(run_workers(config, _say))
+            raise typer.Exit(run_workers(loaded, _say))
         import uvloop
 
-        uvloop.run(run(config, _say))
+        uvloop.run(run(loaded, _say))
     except (StartError, DatabaseError) as error:
         output.fail(str(error), output.REFUSED)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 
 if TYPE_CHECKING:
     from postroom.storage.upgrading import Outlook
@@ -41,14 +41,14 @@ def migrate(
 ) -> None:
     """Brings a database up to date."""
     # Imported here, so that --help and wrong options respond at once.
-    from postroom.app.config import SettingError, load_config
+    from postroom.app.config import SettingError
     from postroom.storage.faults import DatabaseError, is_unavailable
     from postroom.storage.upgrading import look
 
     # As Ctrl-C, so that what was begun is rolled back.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        config = load_config({"database": database})
+        config = configured.load({"database": database})
         if config.database == ":memory:":
             raise SettingError("A database in memory is always new: name a file, or set POSTROOM_DATABASE")
         outlook = look(config.database)

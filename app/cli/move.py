@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 
 if TYPE_CHECKING:
     from postroom.storage.moving.mover import Moved
@@ -78,10 +78,10 @@ def move(
 
 
 def _move(source: str, target: str) -> "Moved":
-    from postroom.app.config import load_config
     from postroom.storage.moving.mover import move
 
-    key_file = load_config({"database": ":memory:"}).key_file
+    # Of the settings only the key file counts here: what they say of a database may fit neither of the two.
+    key_file = configured.load({"database": "none"}).key_file
     names = _name("SOURCE", source), _name("TARGET", target)
     with output.progress() as report:
         return move(*names, key_file, report)

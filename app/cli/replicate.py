@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from postroom.app.cli import configured
 from postroom.app.cli.backup import run
 
 if TYPE_CHECKING:
@@ -82,11 +83,11 @@ def replicate(
 
 def _file_of(database: str | None) -> Path:
     """The real database: Litestream keeps its own files beside it, and SQLite its log."""
-    from postroom.app.config import SettingError, forget_environment, load_config
+    from postroom.app.config import SettingError, forget_environment
     from postroom.storage.faults import NoDatabaseError
     from postroom.storage.urls import is_url
 
-    name = load_config({"database": database}).database
+    name = configured.load({"database": database}).database
     forget_environment()
     if is_url(name):
         raise SettingError("Litestream replicates SQLite files; for PostgreSQL, use the replication of the server")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from postroom.app.cli import output
+from postroom.app.cli import configured, output
 from postroom.app.cli.backup import run
 from postroom.app.cli.backup_views import show_restored
 
@@ -66,11 +66,11 @@ def restore(
 
     def work(report: "Report") -> "tuple[str, Restored, str | None]":
         # Imported here, so that --help and wrong options respond at once.
-        from postroom.app.config import forget_environment, load_config
+        from postroom.app.config import forget_environment
         from postroom.storage.backups import replicating, restoring
         from postroom.storage.urls import shown
 
-        config = load_config({"database": database})
+        config = configured.load({"database": database})
         forget_environment()
         order = restoring.Order(
             Path(file), config.database, config.key_file, not unchecked, not without_secrets, keep_tokens
