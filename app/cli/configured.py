@@ -22,11 +22,16 @@ def use_file(given: str | None) -> None:
     _GIVEN.set(given)
 
 
+def given() -> str | None:
+    """What was named so."""
+    return _GIVEN.get()
+
+
 def file() -> str | None:
     """The settings file, if there is one."""
     from postroom.app.config import settings_file
 
-    return settings_file(_GIVEN.get())
+    return settings_file(given())
 
 
 def load(options: Mapping[str, object] | None = None) -> "Config":

@@ -14,6 +14,7 @@ from postroom.app.cli import (
     configured,
     doctor,
     export,
+    init,
     key,
     ldap,
     migrate,
@@ -28,6 +29,7 @@ _HELP = """Administers the mailbox users of mail domains over the grommunio Admi
 
 \b
 Examples:
+  postroom init                make a settings file, and a database with a first domain
   postroom serve               start the service on 127.0.0.1:8080
   postroom serve --help        show the options
   postroom config --help       show the settings and where they come from, or an example of a settings file
@@ -60,6 +62,7 @@ app.command("audit", help=audit.HELP)(audit.audit)
 app.add_typer(config.app)
 app.add_typer(key.app)
 app.add_typer(ldap.app)
+app.command("init", help=init.HELP)(init.init)
 app.command("export", help=export.HELP)(export.export)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
