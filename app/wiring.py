@@ -1,6 +1,6 @@
 """Builds the parts that the service and the commands share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from postroom.app.auth.passwords import Passwords
@@ -21,9 +21,11 @@ from postroom.storage.database import Database
 from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.keyring import KeyFileError, UnreadableSecretError
 
+MakeTokens = Callable[[Database, str, int, Clock], Tokens]
+
 
 @asynccontextmanager
-async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Context]:
+async def opened(config: Config, *, create: bool = True, make_tokens: MakeTokens = Tokens) -> AsyncIterator[Context]:
     """The parts with the database open. Stops tasks and closes everything at the end.
 
     `create`: creates a missing database and migrates an old one. Commands set it to False, because a service may be
@@ -36,12 +38,14 @@ async def opened(config: Config, *, create: bool = True) -> AsyncIterator[Contex
         search_timeout=config.search_timeout,
         replicas=config.database_replicas,
     )
-    async with assembled(config, database, Passwords(), Clock()) as context:
+    async with assembled(config, database, Passwords(), Clock(), make_tokens) as context:
         yield context
 
 
 @asynccontextmanager
-async def assembled(config: Config, database: Database, passwords: Passwords, clock: Clock) -> AsyncIterator[Context]:
+async def assembled(
+    config: Config, database: Database, passwords: Passwords, clock: Clock, make_tokens: MakeTokens = Tokens
+) -> AsyncIterator[Context]:
     """The same around an open database. Closes the database and the passwords, too. Raises WrongDatabaseError."""
     throttle = Throttle(config.login_failures, config.login_delay, clock.monotonic)
     directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
@@ -53,7 +57,7 @@ async def assembled(config: Config, database: Database, passwords: Passwords, cl
     database.now = clock.now
     try:
         key = await _token_key(database)
-        tokens = Tokens(database, key, config.token_lifetime, clock)
+        tokens = make_tokens(database, key, config.token_lifetime, clock)
         yield Context(
             config, clock, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence,
             backups,

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from postroom.app.cli import configured
+from postroom.app.cli.failures import explained
 from postroom.app.cli.ldap_requests import Import, Plan, Search, Sync
 from postroom.app.cli.ldap_views import Outcome, View
-from postroom.app.cli.output import AWAY, BROKEN, FINE, INTERRUPTED, NOTICED, REFUSED
-from postroom.app.config import Config, SettingError
-from postroom.app.errors import InvalidError, MisconfiguredError, PostroomError, UnavailableError
+from postroom.app.cli.output import FINE, NOTICED
+from postroom.app.config import Config
+from postroom.app.errors import InvalidError, MisconfiguredError, PostroomError
 from postroom.app.services import ldap_import, ldap_search
 from postroom.app.services.context import Context
 from postroom.app.services.ldap_probe import probe
@@ -24,7 +25,6 @@ from postroom.app.web.inputs import load
 from postroom.app.wiring import opened
 from postroom.schemas.downsync import ImportQuerySchema, SearchQuerySchema
 from postroom.storage import tasks
-from postroom.storage.faults import NoDatabaseError, WrongDatabaseError, is_unavailable
 
 _CHANGES = ("create", "update", "unlink")
 
@@ -41,33 +41,10 @@ def run(command: Command, database: str | None, *, json: bool = False) -> int:
     try:
         config = configured.load({"database": database})
         return asyncio.run(_run(config, command, view))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return view.fail("Interrupted", INTERRUPTED)
     except BrokenPipeError:
         raise  # the reader of the pipe has gone; typer handles this
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a terminal is no place for a traceback
-        return view.fail(*_explained(error))
-
-
-def _explained(error: Exception) -> tuple[str, int]:
-    """The message for an error, with what to do about it, and the exit code."""
-    text = error.message if isinstance(error, PostroomError) else str(error)
-    match error:
-        case NoDatabaseError():
-            advice = "Name another with --database. To create it, start the service: postroom serve --database FILE"
-            return f"{text}. {advice}", REFUSED
-        case WrongDatabaseError():
-            return text, REFUSED
-        case MisconfiguredError():
-            advice = "Change the configuration with PUT /api/v1/system/mconf/ldap, or that of the organisation"
-            return f"{text}. {advice}", REFUSED
-        case UnavailableError():
-            return f"{text}. Check that it runs and can be reached, then try again", AWAY
-        case _ if is_unavailable(error):
-            return f"{text}. Check that no other program locks the file and that it is writable, then try again", AWAY
-        case SettingError() | PostroomError():
-            return text, REFUSED
-    return f"This is a bug in postroom, please report it: {_place(error)}", BROKEN
+    except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001 - the last line of defence: a terminal is no place for a traceback
+        return view.fail(*explained(error))
 
 
 async def _run(config: Config, command: Command, view: View) -> int:
@@ -177,13 +154,6 @@ async def _outcome(context: Context, task_id: int) -> Outcome:
         params.get("counts", {}),
         dry_run=params.get("dryRun", False),
     )
-
-
-def _place(error: Exception) -> str:
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
-    return f"{type(error).__name__} at {place}"
 
 
 class _Warnings(logging.Handler):

@@ -13,6 +13,7 @@ from postroom.app.cli import (
     config,
     configured,
     doctor,
+    domain,
     export,
     init,
     key,
@@ -23,6 +24,7 @@ from postroom.app.cli import (
     replicate,
     restore,
     token,
+    user,
 )
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
@@ -33,6 +35,8 @@ Examples:
   postroom serve               start the service on 127.0.0.1:8080
   postroom serve --help        show the options
   postroom config --help       show the settings and where they come from, or an example of a settings file
+  postroom user --help         create, show, change and delete users
+  postroom domain --help       the same for mail domains
   postroom backup --help       take backups while the service runs, and look whether they can be restored
   postroom restore --help      put a backup in the place of the database
   postroom migrate --help      look at an upgrade of the database, or do it before the service starts
@@ -67,6 +71,8 @@ app.command("export", help=export.HELP)(export.export)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.add_typer(token.app)
+app.add_typer(user.app)
+app.add_typer(domain.app)
 app.command("move", help=move.HELP)(move.move)
 app.command("restore", help=restore.HELP)(restore.restore)
 

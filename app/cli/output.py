@@ -91,7 +91,11 @@ def progress() -> "Iterator[Report]":
     columns: tuple[Any, ...] = (
         TextColumn("{task.description:16}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     )  # fmt: skip
-    shown = Progress(*columns, console=shown_on, transient=True, disable=not shown_on.is_terminal)
+    # What goes to a file meanwhile stays there.
+    apart = not sys.stdout.isatty()
+    shown = Progress(
+        *columns, console=shown_on, transient=True, disable=not shown_on.is_terminal, redirect_stdout=not apart
+    )
     task = shown.add_task("")
 
     def report(what: str, done: int, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from postroom.app.auth.operator import Operator
 from postroom.app.logs import REQUEST_ID
 from postroom.app.web.keys import CALLER
 from postroom.app.web.routing import AddressOr, Guard
@@ -26,6 +27,8 @@ class RequestAuthor:
         if caller is None:
             # Without a login, some requests are trusted by their address; what others cause is done by the service.
             return Author("address" if isinstance(self._guard, AddressOr) else "service", *about)
+        if isinstance(caller, Operator):
+            return caller.author
         who = caller.user_id, caller.username
         if caller.token is None:
             return Author("session", *about, *who)

@@ -1,0 +1,39 @@
+"""What people are told when a command fails: the reason, what to do about it, and the exit code."""
+
+import asyncio
+
+from postroom.app.cli.output import AWAY, BROKEN, INTERRUPTED, REFUSED
+from postroom.app.config import SettingError
+from postroom.app.errors import MisconfiguredError, PostroomError, UnavailableError
+from postroom.storage.faults import NoDatabaseError, WrongDatabaseError, is_unavailable
+
+
+def explained(error: BaseException) -> tuple[str, int]:
+    """(message, exit code) for whatever ends a command on the local database."""
+    text = error.message if isinstance(error, PostroomError) else str(error)
+    match error:
+        case KeyboardInterrupt() | asyncio.CancelledError():
+            return "Interrupted", INTERRUPTED
+        case NoDatabaseError():
+            advice = "Name another with --database. To create it, start the service: postroom serve --database FILE"
+            return f"{text}. {advice}", REFUSED
+        case WrongDatabaseError():
+            return text, REFUSED
+        case MisconfiguredError():
+            advice = "Change the configuration with PUT /api/v1/system/mconf/ldap, or that of the organisation"
+            return f"{text}. {advice}", REFUSED
+        case UnavailableError():
+            return f"{text}. Check that it runs and can be reached, then try again", AWAY
+        case Exception() if is_unavailable(error):
+            return f"{text}. Check that no other program locks the file and that it is writable, then try again", AWAY
+        case SettingError() | PostroomError():
+            return text, REFUSED
+    return f"This is a bug in postroom, please report it: {place_of(error)}", BROKEN
+
+
+def place_of(error: BaseException) -> str:
+    """The kind of an error, and the line that has raised it."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+    return f"{type(error).__name__} at {place}"

@@ -1,0 +1,105 @@
+"""Where a command works: on the local database, or at a service that runs somewhere.
+
+The first that is given decides: --url, --database, POSTROOM_URL, POSTROOM_DATABASE, what `postroom login` has stored.
+Without any, it is the local database.
+"""
+
+import json as json_module
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+
+Url = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="A running service [POSTROOM_URL], with POSTROOM_TOKEN.")
+]
+
+_API: Final = "/api/v1"
+
+
+class PlaceError(Exception):
+    """It is not clear where to work, or with which token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The local database; None: that of the settings."""
+
+    database: str | None
+
+    def __str__(self) -> str:
+        return "in the local database"
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A service, by the URL of its API."""
+
+    url: str
+    token: str
+
+    def __str__(self) -> str:
+        return f"at {self.url.removesuffix(_API)}"
+
+
+def chosen(url: str | None, database: str | None, environ: Mapping[str, str] = os.environ) -> Local | Remote:
+    """The place that the options and the environment name. Raises PlaceError."""
+    if url is not None and database is not None:
+        raise PlaceError("Give --url or --database, not both")
+    if url is None and database is None:
+        url, database = environ.get("POSTROOM_URL") or None, None
+        if url is None and not environ.get("POSTROOM_DATABASE") and not environ.get("POSTROOM_DATABASE_FILE"):
+            stored = read_login(environ)
+            if stored is not None:
+                return stored
+    if url is None:
+        return Local(database)
+    base = api_of(url)
+    token = environ.get("POSTROOM_TOKEN")
+    if not token:
+        stored = read_login(environ)
+        if stored is None or stored.url != base:
+            raise PlaceError(f"There is no token for {url}: set POSTROOM_TOKEN, or use postroom login {url}")
+        token = stored.token
+    if not token.isascii() or not token.isprintable():
+        raise PlaceError("POSTROOM_TOKEN is no token: those are one line of ASCII characters")
+    return Remote(base, token)
+
+
+def api_of(url: str) -> str:
+    """The URL of the API of a service, given with or without its path. Raises PlaceError."""
+    try:
+        parts = urlsplit(url)
+        named = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        named = False
+    if not named or "@" in parts.netloc or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        raise PlaceError(f"Not the URL of a service, such as https://mail.example.org: {url[:200]!r}")
+    base = url.rstrip("/")
+    return base if base.endswith(_API) else f"{base}{_API}"
+
+
+def login_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The file of `postroom login`."""
+    folder = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home(), ".config")
+    return Path(folder, "postroom", "login.json")
+
+
+def read_login(environ: Mapping[str, str] = os.environ) -> Remote | None:
+    """What `postroom login` has stored; None: nothing. Raises PlaceError."""
+    path = login_file(environ)
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            stored: Any = json_module.load(file)
+        if mode & 0o077:
+            raise PlaceError(f"Others may read {path}, which holds a token: chmod 600 {path}")
+        return Remote(str(stored["url"]), str(stored["token"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PlaceError(f"{path} cannot be used ({type(error).__name__}); use postroom login again") from None
