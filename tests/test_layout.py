@@ -44,8 +44,8 @@ PACKAGES: dict[str, set[str]] = {
     },
     "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web", "storage"},
     "app.testing": {
-        "app", "app.auth", "app.clock", "app.config", "app.limits", "app.server", "app.services", "app.transactions",
-        "app.web", "schemas", "storage",
+        "app", "app.auth", "app.clock", "app.config", "app.errors", "app.limits", "app.server", "app.services",
+        "app.transactions", "app.web", "schemas", "storage",
     },
     "app.pytest_plugin": {"app.testing"},
     "app.cli": {

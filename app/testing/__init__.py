@@ -10,6 +10,7 @@ from postroom.testing.blocking import BlockingClient, BlockingServer, running_in
 from postroom.testing.client import Answer, Client, RefusedError
 from postroom.testing.clock import Moment, MovableClock
 from postroom.testing.errors import HarnessError, SeedError
+from postroom.testing.faults import Fault, Faults
 from postroom.testing.journal import Journal, Request
 from postroom.testing.passwords import PASSWORD
 from postroom.testing.seeds import Seed
@@ -21,6 +22,8 @@ __all__ = [
     "BlockingClient",
     "BlockingServer",
     "Client",
+    "Fault",
+    "Faults",
     "HarnessError",
     "Journal",
     "Moment",

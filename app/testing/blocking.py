@@ -101,6 +101,8 @@ class BlockingServer:
         self.admin = BlockingClient(server.admin)
         #: What it was asked.
         self.requests = server.requests
+        #: What goes wrong.
+        self.faults = server.faults
         #: Its time.
         self.clock = server.clock
 

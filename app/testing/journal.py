@@ -1,11 +1,10 @@
 """What a server was asked."""
 
 import asyncio
-import difflib
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, overload
 from urllib.parse import parse_qsl
@@ -14,9 +13,9 @@ import orjson
 from aiohttp import web
 
 from postroom.app.clock import Clock
-from postroom.app.routes import BASE, ROUTES
 from postroom.app.web.keys import CALLER
-from postroom.testing.errors import HarnessError
+from postroom.testing.faults import Fault
+from postroom.testing.operations import OPERATIONS, check_operation
 
 #: Most requests that are kept: the latest.
 _MOST: Final = 10_000
@@ -26,16 +25,10 @@ _LONGEST: Final = 64 * 1024
 _SECRET: Final = re.compile(r"pass|secret|token|jwt|csrf|hash|^old$|^new$", re.IGNORECASE)
 MASKED: Final = "***"
 
-#: (method, path of the route) -> ID of the operation.
-_OPERATIONS: Final[dict[tuple[str, str], str]] = {
-    (route.method, BASE + route.path): vars(route.handler)["__apispec__"]["operationId"] for route in ROUTES
-}
-_IDS: Final = frozenset(_OPERATIONS.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that has been answered."""
+    """A request."""
 
     #: The operation ID of the description; None where the path or the method is unknown.
     operation: str | None
@@ -47,41 +40,71 @@ class Request:
     #: Parsed JSON or form, with passwords and tokens masked. None when there was none, when it was not read as a whole,
     #: and when it was long.
     body: Any
-    status: int
+    #: Of the response, also of one that a fault has lost. None: there is none, or none yet.
+    status: int | None
     moment: datetime
     #: From the head of the request to the head of the response.
     seconds: float
+    #: What went wrong on purpose.
+    faults: tuple[Fault, ...] = ()
 
     def __str__(self) -> str:
         body = "" if self.body is None else f" {orjson.dumps(self.body).decode()}"
         who = self.caller or "without a login"
-        return f"{self.status} {self.method} {self.path} ({self.operation}, {who}, {self.seconds * 1000:.1f} ms){body}"
+        met = "".join(f", {fault}" for fault in self.faults)
+        told = f"({self.operation}, {who}, {self.seconds * 1000:.1f} ms{met})"
+        return f"{self.status or 'no answer'} {self.method} {self.path} {told}{body}"
+
+
+#: The faults that a request meets.
+FAULTS: Final = web.RequestKey[tuple[Fault, ...]]("faults", tuple)
+#: What the journal has of a request.
+_NOTED: Final = web.RequestKey("noted", Request)
+
+
+def operation_of(request: web.Request) -> str | None:
+    """The ID of the operation that it is for; None where the path or the method is unknown."""
+    resource = request.match_info.route.resource
+    return OPERATIONS.get((request.method, resource.canonical if resource is not None else ""))
 
 
 class Journal(Sequence[Request]):
-    """The requests since the last reset, in the order of their answers."""
+    """The requests since the last reset, in the order of their answers, or of the faults that they met."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._requests: deque[Request] = deque(maxlen=_MOST)
 
-    async def note(self, request: web.Request, response: web.StreamResponse) -> None:
-        """For `on_response_prepare`."""
-        resource = request.match_info.route.resource
-        path = resource.canonical if resource is not None else ""
+    async def note(self, request: web.Request, response: web.StreamResponse | None) -> None:
+        """Notes a request, or what has become of one that is noted; None: it has no response, or none yet.
+
+        Called before the response goes out, so whoever has it finds the request here.
+        """
         began: float = request.protocol.began  # type: ignore[attr-defined]
-        self._requests.append(
-            Request(
-                _OPERATIONS.get((request.method, path)),
-                request.method,
-                request.path_qs,
-                request[CALLER].username if CALLER in request else None,
-                await _body_of(request),
-                response.status,
-                self._clock.local(UTC),
-                asyncio.get_running_loop().time() - began,
-            )
+        entry = Request(
+            operation_of(request),
+            request.method,
+            request.path_qs,
+            request[CALLER].username if CALLER in request else None,
+            await _body_of(request),
+            response.status if response is not None else None,
+            self._clock.local(UTC),
+            asyncio.get_running_loop().time() - began,
+            request.get(FAULTS, ()),
         )
+        self._put(request, entry)
+
+    def _put(self, request: web.Request, entry: Request) -> None:
+        noted = request.get(_NOTED)
+        request[_NOTED] = entry
+        if noted is None:
+            self._requests.append(entry)
+            return
+        for place, each in enumerate(self._requests):
+            # Nowhere, when it has been forgotten meanwhile.
+            if each is noted:
+                self._requests[place] = entry if entry.status is not None else replace(entry, status=noted.status)
+                request[_NOTED] = self._requests[place]
 
     def clear(self) -> None:
         """Forgets all of them."""
@@ -106,10 +129,7 @@ class Journal(Sequence[Request]):
 
     def of(self, operation: str) -> list[Request]:
         """Those for one operation, by its ID in the description. Raises HarnessError for an unknown one."""
-        if operation not in _IDS:
-            close = difflib.get_close_matches(operation, _IDS, 1)
-            hint = f"; do you mean {close[0]}?" if close else ": the description has the IDs"
-            raise HarnessError(f"There is no operation {operation!r}{hint}")
+        check_operation(operation)
         return [request for request in self if request.operation == operation]
 
     def assert_called(

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import ClientSession, DummyCookieJar, UnixConnector, web
+from aiohttp import ClientSession, DummyCookieJar, UnixConnector, hdrs, web
 
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import ADMIN_ID, may_log_in
@@ -26,11 +26,13 @@ from postroom.storage.ephemeral import Image, image_of
 from postroom.testing.client import Client
 from postroom.testing.clock import Moment, MovableClock
 from postroom.testing.errors import HarnessError
+from postroom.testing.faults import Faults
 from postroom.testing.images import beginning
 from postroom.testing.journal import Journal
 from postroom.testing.passwords import CheapPasswords
 from postroom.testing.seeds import ReadSeed, Seed
 from postroom.testing.settings import settings_of
+from postroom.testing.striking import AGENT, Striking
 
 #: Seconds that requests get when a server ends.
 _CUT_OFF: Final = 0.1
@@ -74,6 +76,9 @@ class Server:
         self.clock = clock
         #: What it was asked.
         self.requests = Journal(clock)
+        #: What goes wrong, of all that could.
+        self.faults = Faults()
+        Striking(self.faults, self.requests).add_to(self._app)
         self._app.on_response_prepare.append(self.requests.note)
         self._runner = make_runner(self._app, _CUT_OFF)
         #: The parts that serve now.
@@ -103,7 +108,7 @@ class Server:
             raise HarnessError(
                 f"Port {port} on 127.0.0.1 cannot be used ({error.strerror}); leave it out to get a free one"
             ) from None
-        self._session = await self._open.enter_async_context(self.client(keep_cookies=False))
+        self._session = await self._open.enter_async_context(self.client(keep_cookies=False, agent=AGENT))
         self.admin = Client(self._session, before=self._keep_logged_in)
         await self._log_in_admin()
 
@@ -128,10 +133,12 @@ class Server:
         """The parts that serve now; not a public interface."""
         return self._app[CURRENT].context
 
-    def client(self, *, keep_cookies: bool = True) -> ClientSession:
+    def client(self, *, keep_cookies: bool = True, agent: str | None = None) -> ClientSession:
         """A new session without a login, which begins each URL with `url`; the caller closes it."""
         connector = UnixConnector(str(self._folder / "socket")) if self._folder is not None else None
-        return ClientSession(self.url, connector=connector, cookie_jar=None if keep_cookies else DummyCookieJar())
+        headers = {} if agent is None else {hdrs.USER_AGENT: agent}
+        jar = None if keep_cookies else DummyCookieJar()
+        return ClientSession(self.url, connector=connector, cookie_jar=jar, headers=headers)
 
     async def login(self, user: str, password: str | None = None) -> Client:
         """A client with the login of a user, by username or alias. Without a password none is asked for.
@@ -150,11 +157,12 @@ class Server:
 
     async def reset(self) -> None:
         """Goes back to the beginning: everything stored or asked since then is gone, and all logins have ended.
-        The clock goes as at the beginning.
+        The clock goes as at the beginning, and no fault is armed.
 
         Connections stay open. Requests and tasks that are still under way find a closed database.
         """
         self.clock.reset()
+        self.faults.clear()
         await self._go_back(_SEED)
         self.requests.clear()
 

@@ -87,13 +87,14 @@ def failure_or_end(request: web.Request, error: Exception | asyncio.CancelledErr
     """
     if _BEGUN not in request:
         return failure(request, error)
-    _reset(request)
+    reset_connection(request)
     failure(request, error)  # logs what is a fault of the service
     request_log.info("%s %s: cut off amid the response: %s", request.method, shown_path(request), error)
     raise ConnectionResetError from None
 
 
-def _reset(request: web.Request) -> None:
+def reset_connection(request: web.Request) -> None:
+    """Ends the connection so that its client notices, whatever it has received."""
     transport = request.transport
     if transport is not None:
         # With HTTP/1.0 an ordinary end of the connection would be the end of the response as well.

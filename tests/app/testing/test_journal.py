@@ -99,5 +99,5 @@ async def test_an_unknown_operation_is_a_mistake_of_the_test(server: Server) -> 
     for ask in (server.requests.of, server.requests.assert_called, server.requests.assert_order):
         with pytest.raises(HarnessError, match=r"no operation 'pathUser'; do you mean patchUser\?"):
             ask("pathUser")
-    with pytest.raises(HarnessError, match="the description has the IDs"):
+    with pytest.raises(HarnessError, match="all are in the description"):
         server.requests.assert_only("zzz")

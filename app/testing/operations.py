@@ -1,0 +1,80 @@
+"""Operations by their ID, and which requests a pattern of paths can mean."""
+
+import difflib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Final
+
+from postroom.app.routes import BASE, ROUTES
+from postroom.app.web.routing import Route
+from postroom.testing.errors import HarnessError
+
+
+def id_of(route: Route) -> str:
+    """The operation ID that the description has for a row of the route table."""
+    found: str = vars(route.handler)["__apispec__"]["operationId"]
+    return found
+
+
+#: (method, path of the route) -> operation ID.
+OPERATIONS: Final = {(route.method, BASE + route.path): id_of(route) for route in ROUTES}
+_IDS: Final = frozenset(OPERATIONS.values())
+
+
+def check_operation(operation: str) -> None:
+    """Raises HarnessError, which names the nearest, when there is no such operation."""
+    if operation not in _IDS:
+        close = difflib.get_close_matches(operation, _IDS, 1)
+        hint = f"do you mean {close[0]}? All" if close else "all"
+        raise HarnessError(f"There is no operation {operation!r}; {hint} are in the description, /api/v1/openapi.json")
+
+
+def parts_of(path: str) -> list[str]:
+    """The parts of a path, or of a pattern, below the base of the API."""
+    below = path.removeprefix(BASE) if path.startswith(f"{BASE}/") else path
+    return below.strip("/").split("/")
+
+
+def can_be(pattern: Sequence[str], path: Sequence[str]) -> bool:
+    """Whether a path, also one of the route table, matches a pattern.
+
+    `*` is any text within a part, `**` any number of parts.
+    """
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(can_be(pattern[1:], path[begin:]) for begin in range(len(path) + 1))
+    if not path or not (path[0].startswith("{") or fnmatchcase(path[0], pattern[0])):
+        return False
+    return can_be(pattern[1:], path[1:])
+
+
+def reached(operation: str | None, method: str | None, path: str | None) -> frozenset[str]:
+    """The IDs of the operations that such requests can be for.
+
+    Raises HarnessError, with what is wrong, when there are none.
+    """
+    if operation is not None:
+        check_operation(operation)
+    rows = [route for route in ROUTES if operation in (None, id_of(route))]
+    found = rows if path is None else [route for route in rows if can_be(parts_of(path), parts_of(route.path))]
+    if not found:
+        raise HarnessError(f"path: {path} can never match: {_paths(rows, path, operation)}")
+    rows, found = found, [route for route in found if method in (None, "OPTIONS", _as_routed(method, route))]
+    if not found:
+        what = operation or path
+        methods = ", ".join(dict.fromkeys(route.method for route in rows))
+        raise HarnessError(f"method: {method} can never match: {what} has {methods}")
+    return frozenset(id_of(route) for route in found)
+
+
+def _as_routed(method: str | None, route: Route) -> str | None:
+    return "HEAD" if method == "HEAD" and route.method == "GET" else route.method
+
+
+def _paths(rows: Sequence[Route], path: str | None, operation: str | None) -> str:
+    paths = list(dict.fromkeys(route.path for route in rows))
+    if operation is not None:
+        return f"{operation} has {' and '.join(paths)}; leave one of them out"
+    close = difflib.get_close_matches(str(path), paths, 1, 0)
+    return f"no operation has such a path, the nearest is {close[0]}. * is one part of it, ** any number"

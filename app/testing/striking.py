@@ -1,0 +1,128 @@
+"""What faults do to requests: around the handlers of the service, and only in a server of a test."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from postroom.app.auth.api_tokens import is_api_token
+from postroom.app.errors import PostroomError
+from postroom.app.routes import BASE
+from postroom.app.services.sessions import end_session
+from postroom.app.web.authentication import identify, token_of
+from postroom.app.web.inputs import receive
+from postroom.app.web.keys import CALLER, UNHURRIED, context_of
+from postroom.app.web.ndjson import CONTENT_TYPE as NDJSON
+from postroom.app.web.routing import Handler
+from postroom.testing.broken_answers import made, send_half, spoil, spoil_lines
+from postroom.testing.cutting import cut
+from postroom.testing.faults import Fault, Faults
+from postroom.testing.journal import FAULTS, Journal, operation_of
+
+#: The clients of the harness itself have this name. No fault strikes them.
+AGENT: Final = "postroom.testing"
+
+
+class Striking:
+    """Strikes requests with the faults that are armed, and notes those that are never answered."""
+
+    def __init__(self, faults: Faults, journal: Journal) -> None:
+        self._faults = faults
+        self._journal = journal
+
+    def add_to(self, app: web.Application) -> None:
+        """Every request of the application goes through it."""
+
+        @web.middleware
+        async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._serve(request, handler)
+
+        app.middlewares.append(serve)
+        app.on_response_prepare.append(spoil_lines)
+
+    async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        struck = self._choose(request)
+        try:
+            return await (self._strike(request, handler, struck) if struck else handler(request))
+        except (asyncio.CancelledError, ConnectionError):
+            # The client has gone, or has been cut off.
+            await self._journal.note(request, None)
+            raise
+
+    def _choose(self, request: web.Request) -> list[Fault]:
+        """The faults that only delay this request, and then the first other one."""
+        if not request.path.startswith(f"{BASE}/") or request.headers.get(hdrs.USER_AGENT) == AGENT:
+            return []
+        struck: list[Fault] = []
+        for fault in self._faults:
+            if not fault.matches(operation_of(request), request.method, request.path):
+                continue
+            if fault.kind == "login" and not _has_login(request):
+                continue
+            if fault.strike():
+                struck.append(fault)
+                if fault.kind is not None:
+                    break
+        return struck
+
+    async def _strike(self, request: web.Request, handler: Handler, struck: Sequence[Fault]) -> web.StreamResponse:
+        request[FAULTS] = tuple(struck)
+        # A delay may be longer than the time limit of a request.
+        request[UNHURRIED] = True
+        await _receive(request)
+        # It has arrived, whatever becomes of it: a client that does not wait may look already.
+        await self._journal.note(request, None)
+        for fault in struck:
+            if not fault.is_late:
+                await asyncio.sleep(fault.seconds())
+        response = await self._early(request, handler, struck[-1])
+        if not response.prepared:
+            await self._journal.note(request, response)
+        for fault in struck:
+            if fault.is_late:
+                await asyncio.sleep(fault.seconds())
+        return await _late(request, response, struck[-1])
+
+    async def _early(self, request: web.Request, handler: Handler, fault: Fault) -> web.StreamResponse:
+        if fault.is_late or fault.kind is None:
+            return await handler(request)
+        caller = None
+        with contextlib.suppress(PostroomError):
+            # For the journal, and to end the login.
+            caller = request[CALLER] = await identify(request)
+        if fault.kind == "cut":
+            await self._journal.note(request, None)
+            raise cut(request, fault)
+        if fault.kind == "status":
+            return made(fault)
+        if caller is not None and caller.session_id is not None:
+            await end_session(context_of(request), caller, caller.session_id)
+        return await handler(request)
+
+
+async def _late(request: web.Request, response: web.StreamResponse, fault: Fault) -> web.StreamResponse:
+    """What becomes of the response."""
+    if not fault.is_late or fault.kind is None:
+        return response
+    if fault.kind == "status":
+        return made(fault) if not response.prepared else response
+    if fault.fields.get("cut") == "after":
+        raise cut(request, fault)
+    if isinstance(response, web.Response):
+        return await send_half(request, response, fault) if fault.kind == "cut" else spoil(response, fault)
+    # It has been sent already, as it should be.
+    return response
+
+
+def _has_login(request: web.Request) -> bool:
+    text, _ = token_of(request)
+    return text is not None and not is_api_token(text)
+
+
+async def _receive(request: web.Request) -> None:
+    """Waits for the body, unless it may be long."""
+    if request.body_exists and request.content_type != NDJSON:
+        with contextlib.suppress(PostroomError):
+            await receive(request)
