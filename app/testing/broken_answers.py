@@ -5,7 +5,6 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from postroom.app.web.responses import add_headers, json_response
-from postroom.testing.cutting import cut
 from postroom.testing.faults import Fault
 from postroom.testing.journal import FAULTS
 
@@ -25,22 +24,24 @@ def made(fault: Fault) -> web.Response:
 
 def spoil(response: web.Response, fault: Fault) -> web.Response:
     """The same answer with a body that cannot be read."""
-    body = response.body
-    response.body = _spoiled(body if isinstance(body, bytes) else b"", fault)
+    response.body = _spoiled(_body_of(response), fault.fields["broken"])
     return response
 
 
-def _spoiled(body: bytes, fault: Fault) -> bytes:
-    how = fault.fields["broken"]
-    if how == "truncated":
+def _body_of(response: web.Response) -> bytes:
+    return response.body if isinstance(response.body, bytes) else b""
+
+
+def _spoiled(body: bytes, how: str) -> bytes:
+    if how in ("truncated", "middle"):
         return body[: len(body) // 2]
-    # Neither JSON nor UTF-8.
-    return b"" if how == "empty" else bytes(0xFF ^ byte for byte in body)
+    # Neither JSON nor UTF-8; of the others nothing is left.
+    return bytes(0xFF ^ byte for byte in body) if how == "garbled" else b""
 
 
-async def send_half(request: web.Request, response: web.Response, fault: Fault) -> web.StreamResponse:
-    """Sends a half of it and raises ConnectionResetError."""
-    body = response.body if isinstance(response.body, bytes) else b""
+async def send_half(request: web.Request, response: web.Response) -> None:
+    """Sends the head of an answer, and a half of its body."""
+    body = _body_of(response)
     half = web.StreamResponse(status=response.status, headers=response.headers)
     half.content_length = len(body)
     add_headers(half)
@@ -48,7 +49,6 @@ async def send_half(request: web.Request, response: web.Response, fault: Fault) 
     if request.method != hdrs.METH_HEAD:
         # spoil_lines() has seen to it.
         await half.write(body)
-    raise cut(request, fault)
 
 
 async def spoil_lines(request: web.Request, response: web.StreamResponse) -> None:
@@ -59,7 +59,11 @@ async def spoil_lines(request: web.Request, response: web.StreamResponse) -> Non
     if request.transport is not None:
         # Everything is sent at once, also what a reset follows.
         request.transport.set_write_buffer_limits(0)
-    response.write = _Spoiling(request, response, fault).write  # type: ignore[method-assign]
+    spoiling = _Spoiling(request, response, fault)
+    response.write = spoiling.write  # type: ignore[method-assign]
+    if fault.kind == "cut":
+        # Its end would make it whole. The work goes on to its own end, and the connection is cut then.
+        response.write_eof = spoiling.drop  # type: ignore[method-assign]
 
 
 class _Spoiling:
@@ -68,19 +72,16 @@ class _Spoiling:
     def __init__(self, request: web.Request, response: web.StreamResponse, fault: Fault) -> None:
         self._request = request
         self._write = response.write
-        self._fault = fault
+        self._how: str = fault.fields.get("cut") or fault.fields["broken"]
         self._is_first = True
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """In place of that of the response. Raises ConnectionResetError after a cut."""
-        piece = bytes(data)
-        if self._fault.kind == "cut":
-            if self._fault.fields["cut"] == "middle":
-                await self._write(piece[: max(len(piece) // 2, 1)])
-                await self._request.writer.drain()
-            raise cut(self._request, self._fault)
-        if self._is_first or self._fault.fields["broken"] == "garbled":
-            spoiled = _spoiled(piece, self._fault)
-            if spoiled:
-                await self._write(spoiled)
+        """In place of that of the response."""
+        piece = _spoiled(bytes(data), self._how) if self._is_first or self._how == "garbled" else b""
         self._is_first = False
+        if piece:
+            await self._write(piece)
+            await self._request.writer.drain()
+
+    async def drop(self, data: bytes = b"") -> None:
+        """In place of the end of the response."""

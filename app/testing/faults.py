@@ -13,7 +13,7 @@ from postroom.testing.operations import can_be, parts_of, reached
 from postroom.testing.places import reasons_of
 
 #: Most faults at a time.
-_MOST: Final = 1000
+_MOST: Final = 100
 _SCHEMA: Final = FaultSchema()
 
 #: Seconds, {"uniform": [least, most]} or {"lognormal": [median, sigma]}.

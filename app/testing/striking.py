@@ -16,8 +16,8 @@ from postroom.app.web.inputs import receive
 from postroom.app.web.keys import CALLER, UNHURRIED, context_of
 from postroom.app.web.ndjson import CONTENT_TYPE as NDJSON
 from postroom.app.web.routing import Handler
+from postroom.app.web.streams import reset_connection
 from postroom.testing.broken_answers import made, send_half, spoil, spoil_lines
-from postroom.testing.cutting import cut
 from postroom.testing.faults import Fault, Faults
 from postroom.testing.journal import FAULTS, Journal, operation_of
 
@@ -88,18 +88,23 @@ class Striking:
     async def _early(self, request: web.Request, handler: Handler, fault: Fault) -> web.StreamResponse:
         if fault.is_late or fault.kind is None:
             return await handler(request)
-        caller = None
+        if fault.kind == "login":
+            await _end_login(request)
+            return await handler(request)
         with contextlib.suppress(PostroomError):
-            # For the journal, and to end the login.
-            caller = request[CALLER] = await identify(request)
+            # For the journal.
+            request[CALLER] = await identify(request)
         if fault.kind == "cut":
             await self._journal.note(request, None)
-            raise cut(request, fault)
-        if fault.kind == "status":
-            return made(fault)
-        if caller is not None and caller.session_id is not None:
-            await end_session(context_of(request), caller, caller.session_id)
-        return await handler(request)
+            raise _cut(request, fault)
+        return made(fault)
+
+
+async def _end_login(request: web.Request) -> None:
+    context, (token, _) = context_of(request), token_of(request)
+    with contextlib.suppress(PostroomError):
+        caller = await context.tokens.caller(token or "")
+        await end_session(context, caller, caller.session_id or "")
 
 
 async def _late(request: web.Request, response: web.StreamResponse, fault: Fault) -> web.StreamResponse:
@@ -108,12 +113,21 @@ async def _late(request: web.Request, response: web.StreamResponse, fault: Fault
         return response
     if fault.kind == "status":
         return made(fault) if not response.prepared else response
-    if fault.fields.get("cut") == "after":
-        raise cut(request, fault)
-    if isinstance(response, web.Response):
-        return await send_half(request, response, fault) if fault.kind == "cut" else spoil(response, fault)
-    # It has been sent already, as it should be.
-    return response
+    if fault.fields.get("cut") == "middle" and isinstance(response, web.Response):
+        await send_half(request, response)
+    if fault.kind == "cut":
+        raise _cut(request, fault)
+    # One that is sent in pieces has been sent already, as it should be.
+    return spoil(response, fault) if isinstance(response, web.Response) else response
+
+
+def _cut(request: web.Request, fault: Fault) -> ConnectionResetError:
+    """Ends the connection once what has been written is sent; raise what it returns."""
+    if fault.fields.get("reset"):
+        reset_connection(request)
+    elif request.transport is not None:
+        request.transport.close()
+    return ConnectionResetError("Cut by a fault")
 
 
 def _has_login(request: web.Request) -> bool:
