@@ -93,3 +93,17 @@ class DeviceReportSchema(Input):
     asversion = ProtocolVersion()
     foldersSyncable = _count()
     foldersSynced = _count()
+
+
+class DeviceContactSchema(DeviceReportSchema):
+    """A contact of a device with a server of a test: whose device it is, and any fields of its report."""
+
+    user = Text(LONGEST_ADDRESS, required=True)
+    device = Text(LONGEST_DEVICE_ID, required=True, validate=check_device_id)
+
+
+class WipeAcknowledgementSchema(Input):
+    """A device of a user that has wiped itself, in a server of a test."""
+
+    user = Text(LONGEST_ADDRESS, required=True)
+    device = Text(LONGEST_DEVICE_ID, required=True, validate=check_device_id)

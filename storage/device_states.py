@@ -86,6 +86,16 @@ def upsert_device(connection: Connection, user_id: int, device_id: str, state: M
     )
 
 
+def begin_sync(connection: Connection, user_id: int, device_id: str, time: int) -> None:
+    """Sets the time of the first sync of a device, unless there is one."""
+    connection.execute(
+        """UPDATE devices
+              SET first_sync_time = ?
+            WHERE user_id = ? AND device_id = ? AND first_sync_time IS NULL""",
+        (time, user_id, device_id),
+    )
+
+
 def clear_device(connection: Connection, user_id: int, device_id: str) -> None:
     """Deletes a device's sync progress. Its description and its wipe status stay."""
     connection.execute(

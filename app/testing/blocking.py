@@ -122,6 +122,14 @@ class BlockingServer:
         """Goes back to a snapshot, whose logins are valid again. Raises HarnessError when there is none."""
         _wait(self._server.restore(name))
 
+    def device_syncs(self, user: str, device: str, **state: Any) -> dict[str, Any]:
+        """A device of a user connects, and returns what it is told; Server.device_syncs() says more."""
+        return _wait(self._server.device_syncs(user, device, **state))
+
+    def device_acknowledges_wipe(self, user: str, device: str) -> dict[str, Any]:
+        """A device that is to be wiped has wiped itself; returns its wipe status. Raises HarnessError."""
+        return _wait(self._server.device_acknowledges_wipe(user, device))
+
     def dump_seed(self) -> dict[str, Any]:
         """Everything stored now as a seed, from which another server can begin."""
         return _wait(self._server.dump_seed())

@@ -23,6 +23,7 @@ from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
 from postroom.storage.auth import Account
 from postroom.storage.ephemeral import Image, image_of
+from postroom.testing import devices
 from postroom.testing.client import Client
 from postroom.testing.clock import Moment, MovableClock
 from postroom.testing.errors import HarnessError
@@ -180,6 +181,21 @@ class Server:
             made = ", ".join(repr(each) for each in self._images if each != _SEED) or "none"
             raise HarnessError(f"There is no snapshot {name!r}; made so far: {made}")
         await self._go_back(name)
+
+    async def device_syncs(self, user: str, device: str, **state: Any) -> dict[str, Any]:
+        """A device of a user connects. `state` has any fields of a device in GET sync, such as `asversion="16.1"`.
+
+        It synchronises, from the beginning if that was requested; one that is to be wiped is told so instead. Returns
+        what it is told: `resync`, and its wipe status as `status`. Raises HarnessError.
+        """
+        return await devices.sync(self.context, {**state, "user": user, "device": device})
+
+    async def device_acknowledges_wipe(self, user: str, device: str) -> dict[str, Any]:
+        """A device that is to be wiped has wiped itself; returns its wipe status as `status`.
+
+        Raises HarnessError when there is no such device, or no wipe of it.
+        """
+        return await devices.acknowledge_wipe(self.context, {"user": user, "device": device})
 
     async def dump_seed(self) -> dict[str, Any]:
         """Everything stored now as a seed, from which another server can begin."""

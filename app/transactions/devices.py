@@ -6,7 +6,18 @@ from typing import Any
 
 from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.transactions.lookups import find_user_or_raise, username_not_found
-from postroom.app.transactions.wipe import FINE, UNDER_WAY, UNKNOWN, Event, Kind, advance, needs_password
+from postroom.app.transactions.wipe import (
+    ACKNOWLEDGED,
+    DONE,
+    FINE,
+    TOLD,
+    UNDER_WAY,
+    UNKNOWN,
+    Event,
+    Kind,
+    advance,
+    needs_password,
+)
 from postroom.storage import device_states as devices
 from postroom.storage.devices import find_owner
 from postroom.storage.engine import Connection
@@ -94,6 +105,50 @@ def store_report(connection: Connection, user_id: int, device_id: str, state: Ma
     """Stores the state of a device of an existing user. Raises InvalidError (too many devices)."""
     _see_to_room(connection, user_id, device_id)
     devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": contact, **state})
+
+
+def sync_device(
+    connection: Connection, username: str, device_id: str, state: Mapping[str, Any], origin: Origin
+) -> tuple[bool, int]:
+    """Stores what a whole contact of a device leaves behind: what its server reports in several calls.
+
+    A device that is to be wiped is told so instead of synchronising, and is not told again once it is wiped. Any other
+    device has synchronised, from the beginning if that was requested, and accepts its policy, so its status is fine.
+    Returns and raises like report_device.
+    """
+    user_id = _find_owner_or_raise(connection, username)
+    status = devices.find_status(connection, user_id, device_id) or UNKNOWN
+    if status > FINE:
+        status = TOLD.get(status, status)
+        _move(connection, user_id, device_id, Event(Kind.REPORT, status), origin)
+        devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": origin.time})
+        return False, status
+    due = devices.delete_resync(connection, user_id, device_id)
+    if due:
+        devices.clear_device(connection, user_id, device_id)
+    reported = {"deviceuser": username, "lastupdatetime": origin.time, **state}
+    store_report(connection, user_id, device_id, reported, origin.time)
+    devices.begin_sync(connection, user_id, device_id, origin.time)
+    _move(connection, user_id, device_id, Event(Kind.REPORT, FINE), origin)
+    return due, FINE
+
+
+def acknowledge_wipe(connection: Connection, username: str, device_id: str, origin: Origin) -> int:
+    """Stores that a device has wiped itself; returns its status. A device that was not told yet is told before.
+
+    Raises NotFoundError, and InvalidError when there is no wipe; one that is done already is no error.
+    """
+    user_id = _find_owner_or_raise(connection, username)
+    status = devices.find_status(connection, user_id, device_id)
+    if status is None:
+        raise NotFoundError(f"The user {username} has no device {device_id}")
+    if status not in UNDER_WAY and status not in DONE:
+        raise InvalidError(f"The device {device_id} of {username} is not to be wiped: its wipe status is {status}")
+    for step in (TOLD, ACKNOWLEDGED):
+        status = step.get(status, status)
+        _move(connection, user_id, device_id, Event(Kind.REPORT, status), origin)
+    devices.upsert_device(connection, user_id, device_id, {"lastconnecttime": origin.time})
+    return status
 
 
 def _find_owner_or_raise(connection: Connection, username: str) -> int:

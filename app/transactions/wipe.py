@@ -10,6 +10,12 @@ ACCOUNT_PENDING, ACCOUNT_REQUESTED, ACCOUNT_WIPED = 16, 32, 64
 
 #: Requested, but not done yet.
 UNDER_WAY: Final = (PENDING, REQUESTED, ACCOUNT_PENDING, ACCOUNT_REQUESTED)
+#: Done.
+DONE: Final = (WIPED, ACCOUNT_WIPED)
+
+#: Status -> the status when the device has been told of its wipe, and when it has acknowledged it.
+TOLD: Final[dict[int, int]] = {PENDING: REQUESTED, ACCOUNT_PENDING: ACCOUNT_REQUESTED}
+ACKNOWLEDGED: Final[dict[int, int]] = {REQUESTED: WIPED, ACCOUNT_REQUESTED: ACCOUNT_WIPED}
 
 _DEVICE = frozenset({PENDING, REQUESTED, WIPED})
 _ACCOUNT = frozenset({ACCOUNT_PENDING, ACCOUNT_REQUESTED, ACCOUNT_WIPED})
