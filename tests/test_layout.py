@@ -33,6 +33,9 @@ PACKAGES: dict[str, set[str]] = {
         "app.errors", "app.auth", "app.settings", "app.limits", "app.logs", "app.services",
         "app.transactions", "schemas", "schemas.values", "storage",
     },
+    "app.exchange": {
+        "app.errors", "app.services", "app.transactions", "app.web", "schemas", "schemas.values", "storage"
+    },
     "app.openapi": {"app.web", "schemas", "schemas.responses"},
     "app.handlers": {
         "app.errors", "app.auth", "app.openapi.decorators", "app.services", "app.transactions",
@@ -49,8 +52,8 @@ PACKAGES: dict[str, set[str]] = {
     },
     "app.pytest_plugin": {"app.testing"},
     "app.cli": {
-        "app.clock", "app.config", "app.directory", "app.errors", "app.logs", "app.server", "app.services",
-        "app.settings", "app.sources", "app.web", "app", "schemas", "schemas.values", "storage",
+        "app.clock", "app.config", "app.directory", "app.errors", "app.exchange", "app.logs", "app.server",
+        "app.services", "app.settings", "app.sources", "app.web", "app", "schemas", "schemas.values", "storage",
     },
 }  # fmt: skip
 

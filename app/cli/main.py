@@ -15,6 +15,7 @@ from postroom.app.cli import (
     doctor,
     domain,
     export,
+    import_,
     init,
     key,
     ldap,
@@ -44,7 +45,8 @@ Examples:
   postroom audit --help        show who has changed what
   postroom key --help          replace the key of the stored secrets
   postroom move --help         move everything into another database, also into PostgreSQL
-  postroom export --help       write what is stored as a seed for tests
+  postroom export --help       write everything about people into files, or a seed for tests
+  postroom import --help       store what such files have, or another installation
   postroom token --help        make and revoke tokens for programs
   postroom ldap --help         try the directory, compare, and update users from it
 
@@ -68,6 +70,7 @@ app.add_typer(key.app)
 app.add_typer(ldap.app)
 app.command("init", help=init.HELP)(init.init)
 app.command("export", help=export.HELP)(export.export)
+app.command("import", help=import_.HELP)(import_.import_)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.add_typer(token.app)

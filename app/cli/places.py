@@ -70,6 +70,11 @@ def chosen(url: str | None, database: str | None, environ: Mapping[str, str] = o
     return Remote(base, token)
 
 
+def given_token(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The token in the environment."""
+    return environ.get("POSTROOM_TOKEN") or None
+
+
 def api_of(url: str) -> str:
     """The URL of the API of a service, given with or without its path. Raises PlaceError."""
     try:

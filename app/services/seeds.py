@@ -13,6 +13,7 @@ from postroom.app.transactions import seeds
 from postroom.app.transactions.records import Moment
 from postroom.app.transactions.seeds import Planting, at
 from postroom.schemas.values.users import STATUS_CONTACT, STATUS_SHARED
+from postroom.storage.seed_extent import Extent
 from postroom.storage.seeds import read_seed
 
 
@@ -34,20 +35,26 @@ async def plant(context: Context, seed: Mapping[str, Any], password: str) -> Non
     await context.database.write(seeds.plant, seed, planting)
 
 
-async def _hash_of(context: Context, user: Mapping[str, Any], password: str) -> str | None:
-    given, plain = user.get("passwordHash"), user.get("password")
-    if given is not None and plain is not None:
+def given_hash(user: Mapping[str, Any], shortest: int) -> tuple[str | None, str | None]:
+    """(hash, password that is to be hashed) of a user who is stored, as far as they are given. Raises InvalidError."""
+    hashed, plain = user.get("passwordHash"), user.get("password")
+    if hashed is not None and plain is not None:
         raise InvalidError.field("passwordHash", "Only one of password and passwordHash can be given.")
-    if given is not None:
-        return check_given_hash(given, "passwordHash")
+    if hashed is not None:
+        return check_given_hash(hashed, "passwordHash"), None
+    return None, None if plain is None else check_new_password(plain, shortest, "password")
+
+
+async def _hash_of(context: Context, user: Mapping[str, Any], fallback: str) -> str | None:
+    hashed, plain = given_hash(user, context.config.password_min_length)
+    if hashed is not None:
+        return hashed
     if plain is None and (user.get("ldapID") is not None or user.get("status") in (STATUS_SHARED, STATUS_CONTACT)):
         return None
-    if plain is not None:
-        password = check_new_password(plain, context.config.password_min_length, "password")
-    return await context.passwords.hash(password)
+    return await context.passwords.hash(plain or fallback)
 
 
 async def dump(context: Context, *, secrets: bool) -> dict[str, Any]:
     """Everything stored, as a seed; `secrets`: with hashes of passwords, fetchmail entries, and tokens."""
-    now = context.clock.local(context.config.timezone)
-    return await context.database.read(lambda connection: read_seed(connection, now, secrets=secrets))
+    extent = Extent(context.clock.local(context.config.timezone), secrets)
+    return await context.database.read(read_seed, extent)

@@ -53,11 +53,9 @@ def replace(
         if fold(given.get("mailbox", "")) in gone:
             given["mailbox"] = user.username
         if entry_id is None:
-            entry = {"mailbox": user.username, **_DEFAULTS, **given}
-            _check(own, place, entry, {})
             if "date" in given:
                 raise _invalid(place, "date", "Is set when the entry is stored.")
-            fetchmail.insert_fetchmail(connection, user.id, entry, now)
+            add_entry(connection, user, own, place, given, now)
             continue
         if entry_id not in stored or entry_id in kept:
             raise _invalid(place, "ID", f"This user has no entry {entry_id}, or it is given twice.")
@@ -71,6 +69,18 @@ def replace(
         if any(entry.get(name) != known.get(name) for name in fetchmail.COLUMNS):
             fetchmail.update_fetchmail(connection, entry_id, entry, now)
     fetchmail.delete_fetchmail(connection, [entry_id for entry_id in stored if entry_id not in kept])
+
+
+def add_entry(
+    connection: Connection, user: UserRow, own: Collection[str], place: int, given: Mapping[str, Any], date: str
+) -> None:
+    """Adds an entry, which stands at this place of a list; `own` has the user's addresses, folded.
+
+    Raises InvalidError.
+    """
+    entry = {"mailbox": user.username, **_DEFAULTS, **given}
+    _check(own, place, entry, {})
+    fetchmail.insert_fetchmail(connection, user.id, entry, date)
 
 
 def _check_password(place: int, known: Mapping[str, Any], given: Mapping[str, Any]) -> None:

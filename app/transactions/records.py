@@ -74,10 +74,12 @@ def add_domain(connection: Connection, domain: JSON) -> int:
     return domain_id
 
 
-def set_domain_status(connection: Connection, domainname: str, status: int) -> None:
-    """Sets the status of a domain, after its users: nobody can be created in a deleted one."""
+def set_of_domain(connection: Connection, domainname: str, field: str, value: int) -> None:
+    """Sets what a domain can only have once its users are there, such as `domainStatus`: in a deleted one nobody can be
+    created.
+    """
     domain_id = _find_domain(connection, "domainname", domainname)
-    domains.patch_domain(connection, domain_id, {"domainStatus": status}, True, None)
+    domains.patch_domain(connection, domain_id, {field: value}, True, None)
 
 
 def add_role(connection: Connection, role: JSON) -> int:
@@ -128,7 +130,7 @@ def add_token(connection: Connection, token: JSON, hashed: str, expires: int | N
     data = {name: token[name] for name in ("name", "readOnly", "networks")}
     if "permissions" in token:
         data["permissions"] = _permissions(connection, token["permissions"])
-    wanted = Wanted(_owner(connection, token["owner"]), data, hashed, moment.unix, expires)
+    wanted = Wanted(_owner(connection, token["owner"]), data, hashed, token.get("created") or moment.unix, expires)
     return api_tokens.create_token(connection, wanted, None).id
 
 

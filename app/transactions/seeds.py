@@ -75,7 +75,7 @@ def plant(connection: Connection, seed: JSON, planting: Planting) -> None:
         # At the end: nobody can be created in a deleted domain.
         if domain.get("domainStatus"):
             with at("domains", number, "domainStatus"):
-                records.set_domain_status(connection, domain["domainname"][0], domain["domainStatus"])
+                records.set_of_domain(connection, domain["domainname"][0], "domainStatus", domain["domainStatus"])
 
 
 def _each(section: str, entries: Sequence[JSON], add: Callable[[JSON, int], Any]) -> list[Any]:

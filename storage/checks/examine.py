@@ -45,7 +45,7 @@ def examine(
     if database == IN_MEMORY:
         raise WrongDatabaseError("A database in memory belongs to a single process, and cannot be examined")
     try:
-        with _opened(database, key_file) as (connection, checks):
+        with opened(database, key_file) as (connection, checks):
             if checks is None:
                 return [_examined(connection, sqlite.DAMAGE), _OLD]
             return _examined_in_turn(connection, (*checks, *further), report, (database, key_file) if repair else None)
@@ -62,7 +62,7 @@ _OLD: Final = Finding(
 
 
 @contextmanager
-def _opened(database: str, key_file: str | None) -> Iterator[tuple[Any, Checks | None]]:
+def opened(database: str, key_file: str | None) -> Iterator[tuple[Any, Checks | None]]:
     """A connection that reads, and the checks; None: the database is of an older version."""
     keyring = Keyring(key_file_of(database, key_file))
     if is_url(database):
@@ -96,7 +96,7 @@ def _examined_in_turn(
 
 @contextmanager
 def _reading(database: str, key_file: str | None) -> Iterator[Any]:
-    with _opened(database, key_file) as (connection, _):
+    with opened(database, key_file) as (connection, _):
         yield connection
 
 

@@ -45,14 +45,15 @@ async def test_a_database_becomes_a_seed(start_service: StartService, tmp_path: 
 
 def test_what_cannot_be_exported(tmp_path: Path) -> None:
     """Nothing is made, and the message says why."""
-    assert "Say in which form" in export(tmp_path, code=2).stderr
-    assert "There is no database" in export(tmp_path, "--seed", code=2).stderr
+    for form in ([], ["--seed"], ["people"], ["--format", "csv", "people"]):
+        assert "There is no database" in export(tmp_path, *form, code=2).stderr
+    assert "Name the folder" in export(tmp_path, "--format", "csv", code=2).stderr
     assert (
         "POSTROOM_DATABASE names a server" in export(tmp_path, "--seed", "--database", "postgresql:///x", code=2).stderr
     )
     (tmp_path / "other").write_text("no database" * 1000)
     assert "postroom: " in export(tmp_path, "--seed", "--database", "other", code=3).stderr
-    assert not (tmp_path / "postroom.sqlite3").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
 async def test_without_the_key(start_service: StartService, tmp_path: Path) -> None:

@@ -3,13 +3,13 @@
 import json
 import sys
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import postroom.testing
+from postroom.storage.seed_extent import Extent
 from postroom.storage.seeds import read_seed
 from postroom.testing import PASSWORD, HarnessError, SeedError, Server, running
 from tests.app.testing.test_running import status_of
@@ -164,7 +164,7 @@ async def test_what_a_service_has_can_be_a_seed(service: Service, admin: Api) ->
     """A document of a whole store, of either engine, makes the same document again."""
     await fill(service, admin)
     for secrets in (True, False):
-        seed = await service.context.database.read(partial(read_seed, now=datetime.now(UTC), secrets=secrets))
+        seed = await service.context.database.read(read_seed, Extent(datetime.now(UTC), secrets))
         assert ("passwordHash" in json.dumps(seed), "srcPassword" in json.dumps(seed)) == (secrets, secrets)
         async with running(seed) as server:
             again = await server.dump_seed()

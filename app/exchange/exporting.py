@@ -1,0 +1,74 @@
+"""Writes records into files: all into one of lines, or each kind into a table of its own."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from postroom.app.exchange.cells import cells
+from postroom.app.exchange.lines import line_of
+from postroom.app.exchange.records import UnreadableFileError
+from postroom.app.exchange.tables import write_table
+from postroom.storage.files import flush
+from postroom.storage.seeds import SECTIONS
+
+Records = Iterable[tuple[str, dict[str, Any]]]
+
+
+def write_lines(records: Records, stream: BinaryIO) -> None:
+    """NDJSON."""
+    stream.writelines(line_of(kind, data) for kind, data in records)
+
+
+def write_tables(records: Records, folder: Path) -> None:
+    """CSV: `users.csv` and so on. Raises OSError."""
+    with ExitStack() as stack:
+        # The columns are known when all is read, and all is more than fits into memory.
+        kept: dict[str, tuple[IO[bytes], dict[str, None]]] = {}
+        for kind, data in records:
+            if kind not in kept:
+                kept[kind] = stack.enter_context(tempfile.TemporaryFile()), {}
+            stream, columns = kept[kind]
+            stream.write(line_of(kind, data))
+            columns.update(dict.fromkeys(column for column, _ in cells(data)))
+        for kind, (stream, columns) in kept.items():
+            stream.seek(0)
+            with (folder / f"{SECTIONS[kind]}.csv").open("w", encoding="utf-8", newline="") as table:
+                write_table(table, [*columns], (json.loads(line)[kind] for line in stream))
+                table.flush()
+                os.fsync(table.fileno())
+
+
+def private_file(path: Path) -> BinaryIO:
+    """Opens a file that only its owner may read, to write it anew. Raises OSError."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # noqa: PTH123
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file for its owner alone, which has its name when it is complete. Raises UnreadableFileError, OSError."""
+    if os.path.lexists(path):
+        raise UnreadableFileError(f"There is a file {path} already; name another, or remove it")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with private_file(part) as stream:
+            yield stream
+        flush(part)
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder for its owner alone, which has its name when it is complete. Raises UnreadableFileError, OSError."""
+    if os.path.lexists(path):
+        raise UnreadableFileError(f"There is {path} already; name another folder, which is made")
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as made:
+        part = Path(made, path.name)
+        part.mkdir(mode=0o700)
+        yield part
+        part.rename(path)
