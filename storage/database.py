@@ -19,15 +19,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple, cast
 
-from postroom.storage import user_search
-from postroom.storage.audit.record import record
 from postroom.storage.engine import Connection, Parts, Writer
 from postroom.storage.faults import DatabaseError, EngineError, of_commit
-from postroom.storage.generation import find_auth_generation
 from postroom.storage.held import Held
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
 from postroom.storage.opening import open_parts
 from postroom.storage.searches import SEARCH_TIMEOUT, Fetch, fetch_all, fetch_row, fetch_value
+from postroom.storage.settling import settle
 from postroom.storage.writing import Write
 
 Ts = TypeVarTuple("Ts")
@@ -208,9 +206,7 @@ class Database:
                     connection.execute("ROLLBACK TO job")
                 if not alone:
                     connection.execute("RELEASE job")
-            user_search.refresh(connection)
-            record(connection, [cast(Write, job.function).author for job in batch], self.now())
-            generation = find_auth_generation(connection)
+            generation = settle(connection, [cast(Write, job.function).author for job in batch], self.now())
             self._commit(connection)
         except BaseException:
             if connection.in_transaction:

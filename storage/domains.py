@@ -1,7 +1,7 @@
 """Mail domains: JSON documents for responses, rows for transactions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from postroom.schemas.values.queries import DomainQuery
 from postroom.storage.database import Database
@@ -66,8 +66,7 @@ def document(level: int) -> str:
     return f"json_object({', '.join(members)})"
 
 
-@dataclass(frozen=True, slots=True)
-class DomainRow:
+class DomainRow(NamedTuple):
     """The columns of a domain that transactions need."""
 
     id: int
@@ -138,18 +137,18 @@ _ROW = "SELECT id, org_id, domainname, max_user, active_users, domain_status FRO
 def find_domain(connection: Connection, domain_id: int) -> DomainRow | None:
     """The domain, or None."""
     row = connection.execute(f"{_ROW} WHERE id = ?", (domain_id,)).fetchone()
-    return DomainRow(*row) if row else None
+    return DomainRow._make(row) if row else None
 
 
 def list_domains(connection: Connection) -> list[DomainRow]:
     """Every domain, by ID."""
-    return [DomainRow(*row) for row in connection.execute(f"{_ROW} ORDER BY id")]
+    return [DomainRow._make(row) for row in connection.execute(f"{_ROW} ORDER BY id")]
 
 
 def find_domain_by_name(connection: Connection, domainname: str) -> DomainRow | None:
     """The domain with a name in A-labels and lower case, or None."""
     row = connection.execute(f"{_ROW} WHERE domainname = ?", (domainname,)).fetchone()
-    return DomainRow(*row) if row else None
+    return DomainRow._make(row) if row else None
 
 
 def insert_domain(connection: Connection, domainname: str, displayname: str, fields: Mapping[str, object]) -> int:

@@ -22,7 +22,6 @@ ID_BITS = 0xFFFF_FFFF
 #: the last private plane; a line end stays the end of a value.
 _TOKEN_CHARACTERS = {code: 0x100000 + code for code in range(128) if not chr(code).isalnum() and chr(code) != "\n"}
 
-_IS_DUE = "SELECT 1 FROM search_due LIMIT 1"
 _DELETE_DUE = f"""
     DELETE FROM user_search
      WHERE rowid IN (SELECT {ROW_ID} FROM search_due d CROSS JOIN users u ON u.id = d.user_id)
@@ -55,10 +54,9 @@ _INSERT_DUE = f"""
 
 def refresh(connection: Connection) -> None:
     """Makes the rows of all users anew whose names or properties this transaction has changed."""
-    if connection.execute(_IS_DUE).fetchone():
-        connection.execute(_DELETE_DUE)
-        connection.execute(_INSERT_DUE)
-        connection.execute("DELETE FROM search_due")
+    connection.execute(_DELETE_DUE)
+    connection.execute(_INSERT_DUE)
+    connection.execute("DELETE FROM search_due")
 
 
 def grams(text: str | None) -> str:

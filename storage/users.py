@@ -1,12 +1,13 @@
 """Reads and writes rows of users. The rules are in app/transactions/users.py."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
+from typing import NamedTuple
 
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
+from postroom.storage.domains import DomainRow
 from postroom.storage.engine import Connection
 from postroom.storage.spelling import pair
 from postroom.storage.user_documents import FLAG_COLUMNS, document
@@ -25,8 +26,7 @@ COLUMNS = {"status": "status", "lang": "lang", "syncPolicy": "sync_policy", "lda
 MAGIC_MANUAL, MAGIC_LDAP = 0, 99
 
 
-@dataclass(frozen=True, slots=True)
-class UserRow:
+class UserRow(NamedTuple):
     """The columns of a user that transactions need."""
 
     id: int
@@ -68,13 +68,28 @@ _SELECT_ROW = """
 async def select_user_row(database: Database, domain_id: int, user_id: int) -> UserRow | None:
     """The user of that domain, or None."""
     row = await database.fetch_row_by_key(_SELECT_ROW, (user_id, domain_id))
-    return UserRow(*row) if row else None
+    return UserRow._make(row) if row else None
 
 
 def find_user(connection: Connection, domain_id: int, user_id: int) -> UserRow | None:
     """The user of that domain, or None."""
     row = connection.execute(_SELECT_ROW, (user_id, domain_id)).fetchone()
-    return UserRow(*row) if row else None
+    return UserRow._make(row) if row else None
+
+
+_SELECT_BOTH = """
+    SELECT u.id, u.domain_id, u.username, u.status, u.ldap_id, u.lang, d.org_id,
+           d.id, d.org_id, d.domainname, d.max_user, d.active_users, d.domain_status
+      FROM users u
+      JOIN domains d ON d.id = u.domain_id
+     WHERE u.id = ? AND u.domain_id = ?
+"""
+
+
+def find_user_and_domain(connection: Connection, domain_id: int, user_id: int) -> tuple[UserRow, DomainRow] | None:
+    """The user of that domain with the domain, or None."""
+    row = connection.execute(_SELECT_BOTH, (user_id, domain_id)).fetchone()
+    return (UserRow._make(row[:7]), DomainRow._make(row[7:])) if row else None
 
 
 def is_user(connection: Connection, user_id: int) -> bool:

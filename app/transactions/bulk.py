@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from postroom.app.errors import NotFoundError
@@ -57,7 +57,7 @@ def do(connection: Connection, domain_id: int, line: Line, change: Change) -> Ou
     if line.error is not None:
         return Outcome(line, error=line.error)
     if line.allowed is not None:
-        change = replace(change, allowed=line.allowed)
+        change = change._replace(allowed=line.allowed)
     return _ACTIONS[line.action](connection, domain_id, line, change)
 
 

@@ -16,6 +16,14 @@ def find_user_or_raise(connection: Connection, domain_id: int, user_id: int) -> 
     return user
 
 
+def find_user_and_domain_or_raise(connection: Connection, domain_id: int, user_id: int) -> tuple[UserRow, DomainRow]:
+    """The user of the domain in the path, with the domain. Raises NotFoundError."""
+    found = users.find_user_and_domain(connection, domain_id, user_id)
+    if found is None:
+        raise user_not_found(domain_id, user_id)
+    return found
+
+
 def find_mailbox_or_raise(connection: Connection, domain_id: int, user_id: int) -> UserRow:
     """A user with a store. Raises NotFoundError, InvalidError (a contact)."""
     user = find_user_or_raise(connection, domain_id, user_id)

@@ -1,7 +1,6 @@
 """The rules of names: usernames, aliases, altnames, and references to them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from postroom.app.errors import InvalidError
 from postroom.schemas.addresses import domain_of, normalise_address, spells_administrator, stored_form
@@ -51,7 +50,7 @@ def check_username(connection: Connection, username: str, user_id: int | None) -
 def rename(connection: Connection, user: UserRow, username: str) -> UserRow:
     """Gives a user another name, which has to be free. The caller then has to settle the aliases and call follow()."""
     users.update_username(connection, user.id, username)
-    return replace(user, username=username)
+    return user._replace(username=username)
 
 
 def list_own(connection: Connection, user: UserRow) -> list[str]:

@@ -1,9 +1,8 @@
 """The rules of users. Each function is one transaction and runs on the writer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -11,7 +10,7 @@ from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.errors import InvalidError
 from postroom.app.transactions import authority, fetchmail, names
 from postroom.app.transactions.authority import Actor
-from postroom.app.transactions.lookups import find_domain_or_raise, find_user_or_raise
+from postroom.app.transactions.lookups import find_domain_or_raise, find_user_and_domain_or_raise, find_user_or_raise
 from postroom.app.transactions.user_identity import change_addresses, check_authority, check_names_of
 from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.create_defaults import overlay
@@ -31,8 +30,7 @@ from postroom.storage.users import Name, UserRow
 DISPLAY_MAILBOX, DISPLAY_CONTACT = 0, 6
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Who changes a user, and when. `system_admin`: only then `homeserver` counts. `now`: the time stamp to write."""
 
     actor: Actor
@@ -107,8 +105,7 @@ def patch_user(connection: Connection, domain_id: int, user_id: int, data: Mappi
 
 def change_user(connection: Connection, domain_id: int, user_id: int, data: Mapping[str, Any], change: Change) -> None:
     """Like patch_user, but returns nothing."""
-    user = find_user_or_raise(connection, domain_id, user_id)
-    domain = find_domain_or_raise(connection, domain_id)
+    user, domain = find_user_and_domain_or_raise(connection, domain_id, user_id)
     check_authority(connection, user, domain, data, change.actor)
     if change.allowed is not None or any(name in data for name in READ_ONLY):
         current = users.read_user(connection, user_id)

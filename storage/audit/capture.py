@@ -41,29 +41,32 @@ def capture(connection: Connection) -> None:
 
 
 def _triggers(table: str, recorded: Recorded) -> Iterator[str]:
-    come = [_ended(recorded, column, "new") for column in _all(recorded)]
     if recorded.comes:
-        yield _trigger(table, recorded, "INSERT", "new", come)
+        yield _trigger(
+            table, recorded, "INSERT", "new", _object(_ended(recorded, each, "new") for each in _all(recorded))
+        )
     columns = [*recorded.fields, *recorded.secrets]
-    # An object has many columns, of which a write changes one or two: each has a trigger of its own, which costs
-    # nothing unless the statement sets the column.
-    for together in [[column] for column in columns] if recorded.is_object else [columns]:
-        different = " OR ".join(f"old.{column} IS NOT new.{column}" for column in together)
-        pairs = [_pair(recorded, column) for column in together]
-        yield _trigger(table, recorded, f"UPDATE OF {', '.join(together)}", "new", pairs, [f"({different})"])
+    if recorded.is_object:
+        # It has many columns, of which a write changes one or two: each has a trigger of its own, which costs nothing
+        # unless the statement sets the column.
+        for column in columns:
+            changes = f"json_object('{column}', {_before_and_after(recorded, column)})"
+            yield _trigger(table, recorded, f"UPDATE OF {column}", "new", changes, [_differs(column)])
+    else:
+        different = " OR ".join(map(_differs, columns))
+        changes = _object(_pair(recorded, column) for column in columns)
+        yield _trigger(table, recorded, f"UPDATE OF {', '.join(columns)}", "new", changes, [f"({different})"])
     parent = recorded.parent
     is_there = [f"EXISTS (SELECT 1 FROM {parent} WHERE id = old.{_PARENTS[parent]})"] if parent else []
-    go = [_ended(recorded, column, "old") for column in _all(recorded)]
-    yield _trigger(table, recorded, "DELETE", "old", go, is_there)
+    ends = _object(_ended(recorded, column, "old") for column in _all(recorded))
+    yield _trigger(table, recorded, "DELETE", "old", ends, is_there)
 
 
 def _all(recorded: Recorded) -> list[str]:
     return [*recorded.fields, *recorded.at_ends, *recorded.secrets]
 
 
-def _trigger(
-    table: str, recorded: Recorded, event: str, row: str, pieces: Iterable[str], conditions: Sequence[str] = ()
-) -> str:
+def _trigger(table: str, recorded: Recorded, event: str, row: str, changes: str, conditions: Sequence[str] = ()) -> str:
     ignored = [f"{row}.{recorded.entry} NOT IN {_texts(recorded.ignored)}"] if recorded.ignored else []
     when = f"WHEN {' AND '.join([*conditions, *ignored])}" if conditions or ignored else ""
     name = f"audit_{table}_{event.partition(',')[0].replace(' ', '_')}"
@@ -73,17 +76,28 @@ def _trigger(
         CREATE TEMP TRIGGER {name} AFTER {event} ON main.{table} {when} BEGIN
             INSERT INTO audit_changes (job, place, kind, object_id, entry, action, changes)
             VALUES (
-                current_job(), '{table}', '{recorded.kind}', {owner}, {entry}, '{event[0]}',
-                '{{' || rtrim({" || ".join(pieces)}, ',') || '}}'
+                current_job(), '{table}', '{recorded.kind}', {owner}, {entry}, '{event[0]}', {changes}
             );
         END
     """
 
 
+def _object(members: Iterable[str]) -> str:
+    """SQL for a JSON object of members that each have a comma, or are nothing."""
+    return f"'{{' || rtrim({' || '.join(members)}, ',') || '}}'"
+
+
+def _differs(column: str) -> str:
+    return f"old.{column} IS NOT new.{column}"
+
+
+def _before_and_after(recorded: Recorded, column: str) -> str:
+    return f"json_array({_value(recorded, column, 'old')}, {_value(recorded, column, 'new')})"
+
+
 def _pair(recorded: Recorded, column: str) -> str:
     """SQL for the member of a column that has changed, with a comma; otherwise for nothing."""
-    pair = f"json_array({_value(recorded, column, 'old')}, {_value(recorded, column, 'new')})"
-    return f"iif(old.{column} IS NOT new.{column}, '\"{column}\":' || {pair} || ',', '')"
+    return f"iif({_differs(column)}, '\"{column}\":' || {_before_and_after(recorded, column)} || ',', '')"
 
 
 def _ended(recorded: Recorded, column: str, row: str) -> str:

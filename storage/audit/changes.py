@@ -34,8 +34,8 @@ class Noted(NamedTuple):
     entry: str
     #: "I", "U" or "D".
     action: str
-    #: JSON object: column -> [before, after].
-    changes: str
+    #: Column -> [before, after].
+    changes: Mapping[str, Sequence[Any]]
     name: str | None
     domain_id: int | None
 
@@ -48,7 +48,7 @@ def changes_of(parts: Sequence[Noted]) -> dict[str, list[Any]]:
     fields: dict[str, list[Any]] = {}
     lists: dict[str, dict[bytes, int]] = {}
     for part in parts:
-        recorded, changes = RECORDED[part.table], orjson.loads(part.changes)
+        recorded, changes = RECORDED[part.table], part.changes
         if part.entry in recorded.ignored:
             continue
         if recorded.lists is None:
@@ -75,7 +75,7 @@ def _simple(parts: Sequence[Noted]) -> dict[str, list[Any]] | None:
         plain = _PLAIN.get(part.table)
         if plain is None or part.action != "U":
             return None
-        for column, (before, after) in orjson.loads(part.changes).items():
+        for column, (before, after) in part.changes.items():
             name, is_flag = plain.get(column, ("", False))
             if not name or name in simple:
                 return None

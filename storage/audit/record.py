@@ -1,40 +1,42 @@
 """Turns what a write has changed into rows of the record: one for each object."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, filterfalse
+from functools import cache
+from itertools import chain, count, filterfalse
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from postroom.storage.audit.changes import Noted, changes_of
 from postroom.storage.audit.tables import OBJECTS
 from postroom.storage.audit.trimming import trimmed
 from postroom.storage.engine import Connection, Writer
 
-#: Of what is noted, all goes with this.
-_TAKE: Final = """
-    DELETE FROM audit_changes
-    RETURNING seq, job, place, kind, object_id, entry, action, changes,
-              CASE kind WHEN 'user' THEN (SELECT username FROM users WHERE id = object_id)
-                        WHEN 'domain' THEN (SELECT domainname FROM domains WHERE id = object_id)
-                        WHEN 'role' THEN (SELECT name FROM roles WHERE id = object_id)
-                        WHEN 'token' THEN (SELECT name FROM api_tokens WHERE id = object_id)
-                        WHEN 'task' THEN (SELECT command FROM tasks WHERE id = object_id)
-                        WHEN 'org' THEN (SELECT name FROM orgs WHERE id = object_id)
-                        WHEN 'ldap' THEN coalesce((SELECT name FROM orgs WHERE id = object_id), '')
-                        WHEN 'defaults' THEN coalesce((SELECT domainname FROM domains WHERE id = object_id), '')
-                        ELSE '' END,
-              CASE kind WHEN 'user' THEN (SELECT domain_id FROM users WHERE id = object_id)
-                        WHEN 'domain' THEN object_id
-                        WHEN 'token' THEN (SELECT domain_id FROM users WHERE id =
-                                              (SELECT user_id FROM api_tokens WHERE id = object_id))
-                        WHEN 'defaults' THEN nullif(object_id, 0) END
+#: What is noted, as one JSON list: row by row it takes longer, and other threads may hold up each of them.
+NOTED: Final = """
+    (SELECT CAST(json_group_array(json_array(
+                seq, job, place, kind, object_id, entry, action, json(changes),
+                CASE kind WHEN 'user' THEN (SELECT username FROM users WHERE id = object_id)
+                          WHEN 'domain' THEN (SELECT domainname FROM domains WHERE id = object_id)
+                          WHEN 'role' THEN (SELECT name FROM roles WHERE id = object_id)
+                          WHEN 'token' THEN (SELECT name FROM api_tokens WHERE id = object_id)
+                          WHEN 'task' THEN (SELECT command FROM tasks WHERE id = object_id)
+                          WHEN 'org' THEN (SELECT name FROM orgs WHERE id = object_id)
+                          WHEN 'ldap' THEN coalesce((SELECT name FROM orgs WHERE id = object_id), '')
+                          WHEN 'defaults' THEN coalesce((SELECT domainname FROM domains WHERE id = object_id), '')
+                          ELSE '' END,
+                CASE kind WHEN 'user' THEN (SELECT domain_id FROM users WHERE id = object_id)
+                          WHEN 'domain' THEN object_id
+                          WHEN 'token' THEN (SELECT domain_id FROM users WHERE id =
+                                                (SELECT user_id FROM api_tokens WHERE id = object_id))
+                          WHEN 'defaults' THEN nullif(object_id, 0) END)) AS BLOB)
+       FROM audit_changes)
 """
-_INSERT: Final = """
-    INSERT INTO audit (id, means, operation, source, request_id, actor_id, actor, token_id, token,
-                       action, kind, object_id, name, former, domain_id, changes)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+FORGET: Final = "DELETE FROM audit_changes"
+_COLUMNS: Final = (
+    "id, means, operation, source, request_id, actor_id, actor, token_id, token, "
+    "action, kind, object_id, name, former, domain_id, changes"
+)
+#: Most rows of one statement.
+_MOST_ROWS: Final = 32
 #: The ID of a row is the time, or the next number that is free: others may have been given in the same moment, and many
 #: in an hour that the clock shows for the second time.
 _TAKEN: Final = "SELECT id FROM audit WHERE id BETWEEN ? AND ?"
@@ -68,23 +70,35 @@ class Author(NamedTuple):
     token: str = ""
 
 
-def record(connection: Connection, authors: Sequence[Author], now: float) -> None:
+def record(
+    connection: Connection, noted: Sequence[Sequence[Any]], last_id: int | None, authors: Sequence[Author], now: float
+) -> None:
     """Stores what has been changed inside the transaction, by writes of these authors in the order of their numbers.
 
-    `now` is the UNIX time.
+    `noted`: what NOTED has found. `last_id`: of the rows that are there. `now`: the UNIX time.
     """
-    noted = connection.execute(_TAKE).fetchall()
     if not noted:
         return
-    noted = sorted(map(Noted._make, noted))
-    first = int(now * 1_000_000)
+    connection.execute(FORGET)
+    ids = _free_ids(connection, int(now * 1_000_000), last_id or 0)
+    changed = _rows(connection, sorted(map(Noted._make, noted)))
+    rows = [(row_id, *authors[job], *row) for row_id, (job, row) in zip(ids, changed, strict=False)]
+    for start in range(0, len(rows), _MOST_ROWS):
+        part = rows[start : start + _MOST_ROWS]
+        connection.execute(_insert(len(part)), list(chain.from_iterable(part)))
+
+
+def _free_ids(connection: Connection, first: int, last_id: int) -> Iterator[int]:
+    if last_id < first:
+        return count(first)
     taken = {row_id for (row_id,) in connection.execute(_TAKEN, (first, first + _MOMENT)).fetchall()}
-    free = filterfalse(taken.__contains__, count(first))
-    rows = [(row_id, *authors[job], *row) for row_id, (job, row) in zip(free, _rows(connection, noted), strict=False)]
-    if len(rows) == 1:
-        connection.execute(_INSERT, rows[0])
-    elif rows:
-        connection.executemany(_INSERT, rows)
+    return filterfalse(taken.__contains__, count(first))
+
+
+@cache
+def _insert(rows: int) -> str:
+    values = ", ".join([f"({', '.join('?' * len(_COLUMNS.split(', ')))})"] * rows)
+    return f"INSERT INTO audit ({_COLUMNS}) VALUES {values}"
 
 
 def discard(connection: Writer) -> None:
@@ -117,7 +131,7 @@ def _rows(connection: Connection, noted: Iterable[Noted]) -> Iterator[tuple[int,
 
 
 def _last_name(connection: Connection, ended: Noted) -> tuple[str, int | None]:
-    changes = orjson.loads(ended.changes)
+    changes = ended.changes
     name = changes[_NAMES[ended.kind]][0] if ended.kind in _NAMES else ""
     if ended.kind == "user":
         return name, changes["domain_id"][0]

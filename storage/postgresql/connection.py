@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from postroom.storage.audit.record import FORGET
 from postroom.storage.faults import UncertainError
 from postroom.storage.keyring import Keyring
 from postroom.storage.postgresql.faults import LostConnectionError, told
@@ -86,7 +87,8 @@ class Connection:
     @job.setter
     def job(self, number: int) -> None:
         self._job = number
-        self._deferred.append(f"SET LOCAL postroom.job = {number}")
+        if number:  # it is 0 until it is set
+            self._deferred.append(f"SET LOCAL postroom.job = {number}")
 
     @property
     def address(self) -> object:
@@ -100,7 +102,7 @@ class Connection:
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
         """Runs one statement in the words of SQLite with its values."""
-        if sql.startswith(_DEFERRED):
+        if sql == FORGET or sql.startswith(_DEFERRED):
             self._deferred.append(sql)
             return _Nothing()
         if sql == "BEGIN IMMEDIATE":

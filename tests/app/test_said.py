@@ -146,7 +146,7 @@ def test_the_program_logs_in_this_form(tmp_path: Path) -> None:
             request_id = answer.headers["X-Request-ID"]
         running.stop()
     logged = [line for line in running.lines if " postroom" in line and line.startswith("20")]
-    form = r"[0-9-]+ [0-9:,]+ [A-Z]+ postroom[a-z.]* \[(-|[0-9a-f]{12}-\d+)\]: .+"
+    form = r"[0-9-]+ [0-9:,]+ [A-Z]+ postroom[a-z.]* \[(-|[0-9a-f]{17}-\d+)\]: .+"
     assert all(re.fullmatch(form, line.rstrip("\n")) for line in logged), logged
     assert len([line for line in logged if "GET /api/v1/" in line]) == 4
     assert any(f"[{request_id}]: GET /api/v1/status 200" in line for line in logged)

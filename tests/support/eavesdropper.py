@@ -12,7 +12,7 @@ from aiohttp import web
 
 from postroom.app.logs import LineFormatter
 
-REQUEST_ID: Final = re.compile(r"[0-9a-f]{12}-[1-9][0-9]*")
+REQUEST_ID: Final = re.compile(r"[0-9a-f]{17}-[1-9][0-9]*")
 
 #: The headers of every response.
 HEADERS: Final = {
