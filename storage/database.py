@@ -24,6 +24,7 @@ from postroom.storage.faults import DatabaseError, EngineError, of_commit
 from postroom.storage.held import Held
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
 from postroom.storage.opening import open_parts
+from postroom.storage.outdated import Outdated
 from postroom.storage.searches import SEARCH_TIMEOUT, Fetch, fetch_all, fetch_row, fetch_value
 from postroom.storage.settling import settle
 from postroom.storage.writing import Write
@@ -44,6 +45,7 @@ class Database:
         self.now: Callable[[], float] = time.time
         self._parts = parts
         self._place = parts.place
+        self._outdated = Outdated(parts.schema)
         self._writes = Lane(parts.writer, self._run_writes)
         self._look_ups, self._keyed_reads = (
             Lane(session, parts.run_reads) for session in (parts.look_ups, parts.keyed_reads)
@@ -86,7 +88,7 @@ class Database:
 
     async def look_up_by(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)` under the same conditions."""
-        self._place.check()
+        self._check_usable()
         result: T = await self._look_ups.run(function, args)
         return result
 
@@ -96,12 +98,12 @@ class Database:
         Statements that come at the same time share a hop to a reader of their own, so that no search is in their way;
         nothing slower than a look-up by key may be asked here.
         """
-        self._place.check()
+        self._check_usable()
         return await self._keyed_reads.run(fetch_value, (sql, params))
 
     async def fetch_row_by_key(self, sql: str, params: Sequence[object]) -> Any:
         """The whole row, or None, under the same conditions."""
-        self._place.check()
+        self._check_usable()
         return await self._keyed_reads.run(fetch_row, (sql, params))
 
     async def search(
@@ -111,12 +113,12 @@ class Database:
 
         Raises SearchError when it takes too long, finds too much, or the caller asks for too much at the same time.
         """
-        self._place.check()
+        self._check_usable()
         return await self._searches.search(caller, fetch, sql, params)
 
     async def read(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
         """The result of `function(connection, *args)` on a reader, for what takes several statements."""
-        self._place.check()
+        self._check_usable()
         return await self._searches.run(function, *args)
 
     async def fetch_all(self, sql: str, params: Sequence[object] = ()) -> list[Any]:
@@ -139,15 +141,19 @@ class Database:
         What the function raises rolls back what it did, and nothing else, and is raised here; so is what WRITE_CHECK
         has against it. DatabaseError when the commit itself failed, TransactionError when that was a fault of ours:
         then nothing was stored. UncertainError when it may have been stored all the same, LostDatabaseError when it
-        went into a file that nobody will find.
+        went into a file that nobody will find, or a newer program has migrated the database.
         """
         if self._closed:
             raise DatabaseError("The database is closed")
+        self._outdated.check()
         result: T = await self._writes.run(Write(function), args)
         return result
 
     async def check(self) -> None:
-        """Looks for the file, and learns what other processes have changed; raises what stands in the way."""
+        """Looks for the file, and learns what other processes have changed; raises what stands in the way.
+
+        LostDatabaseError also when a newer program has migrated the database, and this one cannot go on.
+        """
         await self._look_ups.run(self._look, ())
 
     async def close(self) -> None:
@@ -166,9 +172,14 @@ class Database:
         await self._parts.writer.close()
         self._parts.release()
 
-    def _look(self, _connection: Connection) -> None:
+    def _check_usable(self) -> None:
+        self._place.check()
+        self._outdated.check()
+
+    def _look(self, connection: Connection) -> None:
         # The generation has been looked at for the batch.
         self._place.look()
+        self._outdated.look(connection)
 
     def _commit(self, connection: Connection) -> None:
         try:
@@ -206,7 +217,9 @@ class Database:
                     connection.execute("ROLLBACK TO job")
                 if not alone:
                     connection.execute("RELEASE job")
-            generation = settle(connection, [cast(Write, job.function).author for job in batch], self.now())
+            generation = settle(
+                connection, self._outdated, [cast(Write, job.function).author for job in batch], self.now()
+            )
             self._commit(connection)
         except BaseException:
             if connection.in_transaction:

@@ -95,6 +95,8 @@ class Parts:
 
     #: Name and version, for people.
     name: str
+    #: The schema that this program knows.
+    schema: int
     writer: Session
     look_ups: Session
     keyed_reads: Session

@@ -19,6 +19,7 @@ from postroom.storage.engine import Connection, Parts
 from postroom.storage.faults import DatabaseError
 from postroom.storage.generation import Generation, find_auth_generation
 from postroom.storage.keyring import Keyring
+from postroom.storage.migrations import latest
 from postroom.storage.opening import look_and_read
 from postroom.storage.presence import Presence
 from postroom.storage.searches import Reader, Searches
@@ -103,6 +104,7 @@ def _parts(raw: sealed.Connection, search_timeout: float) -> Parts:
     reader = Reader(session, raw, generation)
     return Parts(
         name=f"SQLite {sqlite.VERSION}",
+        schema=latest(),
         writer=session,
         look_ups=session,
         keyed_reads=session,

@@ -22,7 +22,10 @@ class WrongDatabaseError(DatabaseError):
 
 
 class LostDatabaseError(DatabaseError):
-    """The file is no longer where it was opened. The text names no path: it is fit for an answer."""
+    """The file is no longer where it was opened, or this program is too old for what has become of it.
+
+    The text names no path: it is fit for an answer.
+    """
 
 
 class UncertainError(DatabaseError):

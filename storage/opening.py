@@ -12,6 +12,7 @@ from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.generation import Generation, find_auth_generation
 from postroom.storage.keyring import Keyring, key_file_of
 from postroom.storage.lanes import Job, Outcomes, run_reads
+from postroom.storage.migrations import latest
 from postroom.storage.presence import Identity, Presence, identity_of
 from postroom.storage.searches import READERS, Reader, Searches
 from postroom.storage.urls import is_url
@@ -58,6 +59,7 @@ async def _open_file(path: str, key_file: str | None, *, create: bool, unlock: b
     readers = [Reader(*both, generation) for both in zip(connections[3:], raw[3:], strict=True)]
     return Parts(
         name=f"SQLite {sqlite.VERSION}",
+        schema=latest(),
         writer=connections[0],
         look_ups=connections[1],
         keyed_reads=connections[2],

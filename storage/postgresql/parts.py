@@ -12,7 +12,7 @@ from postroom.storage.faults import WrongDatabaseError
 from postroom.storage.generation import Generation, find_auth_generation
 from postroom.storage.keyring import KeyFileError, Keyring
 from postroom.storage.postgresql.connection import Connection
-from postroom.storage.postgresql.migrating import prepare
+from postroom.storage.postgresql.migrating import latest, prepare
 from postroom.storage.postgresql.opening import Kind, answers, connect
 from postroom.storage.postgresql.replicas import ReplicaReader
 from postroom.storage.postgresql.search import matching
@@ -65,6 +65,7 @@ async def open_parts(
         ]
     return Parts(
         name=f"PostgreSQL {(version or '').split(' ')[0]}",
+        schema=latest(),
         writer=writer,
         look_ups=look_ups,
         keyed_reads=keyed,

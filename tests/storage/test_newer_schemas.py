@@ -13,7 +13,7 @@ from postroom.storage import migrations
 from postroom.storage.checks.examine import examine
 from postroom.storage.checks.findings import NEWER, State
 from postroom.storage.database import Database
-from postroom.storage.faults import WrongDatabaseError
+from postroom.storage.faults import LostDatabaseError, WrongDatabaseError
 from postroom.storage.migrations import Migration, oldest_after
 from postroom.storage.postgresql import migrating
 from postroom.storage.sqlite import sqlite3
@@ -107,6 +107,46 @@ async def test_a_program_can_go_on(
     assert version(name) == 9999
     with pytest.raises(WrongDatabaseError, match="schema 9999"):
         await Database.open(name, key_file=keys)
+
+
+@pytest.mark.parametrize("name", ENGINES, indirect=True)
+async def test_a_migration_while_a_service_runs(
+    name: str, keys: str, monkeypatch: pytest.MonkeyPatch, start_service: StartService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The service goes on if it may. Otherwise not even the next write is stored, and nothing is shown any more."""
+    service = await start_service(database=name, key_file=keys)
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await admin.get("/status")
+    await make(name, keys, monkeypatch, {9998: True})
+    await admin.get("/status")
+    await admin.get("/status")
+    assert caplog.text.count("has the newer schema 9998, which this version of postroom") == 1
+    await admin.make_domain("example.org")
+
+    await make(name, keys, monkeypatch, {9998: True, 9999: False})
+    answer = await admin.call("POST", "/system/orgs", {"name": "too late"})
+    assert answer.status == 503
+    assert answer.body["message"].startswith("A newer version of postroom has migrated the database")
+    for method, path in (("GET", "/status"), ("GET", "/system/orgs"), ("PATCH", "/system/domains/1")):
+        assert (await admin.call(method, path, {} if method == "PATCH" else None)).status == 503
+    assert caplog.text.count("A newer version of postroom has migrated the database") == 1
+    with later(monkeypatch, {9998: True, 9999: False}):
+        newer = await Database.open(name, key_file=keys)
+        assert await newer.fetch_value("SELECT count(*) FROM orgs") == 0
+        await newer.close()
+
+
+@pytest.mark.parametrize("name", ENGINES, indirect=True)
+async def test_a_migration_is_noticed_without_a_write(name: str, keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that a service takes once a second finds it."""
+    database = await Database.open(name, key_file=keys)
+    await make(name, keys, monkeypatch, {9999: False})
+    with pytest.raises(LostDatabaseError, match="newer version of postroom"):
+        await database.check()
+    for ask in (database.look_up, database.fetch_by_key, database.fetch_all):
+        with pytest.raises(LostDatabaseError, match="newer version of postroom"):
+            await ask("SELECT 1", ())
+    await database.close()
 
 
 @pytest.mark.parametrize("name", ENGINES, indirect=True)
