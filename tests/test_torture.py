@@ -11,6 +11,10 @@ from random import Random, SystemRandom
 
 import pytest
 
+from postroom.storage.keyring import Keyring
+from postroom.storage.postgresql.checks import opened
+from postroom.storage.postgresql.migrating import make_elsewhere
+from tests.support.postgresql import PostgreSQL, schema
 from tests.torture import faults, kills, power
 from tests.torture.disk import Disk, Kind, Record
 from tests.torture.faults import ALONE, ON_POSTGRESQL, WITH_WORKERS, Extent
@@ -55,6 +59,20 @@ def test_faults_under_load(name: str) -> None:
     (outcome,) = asyncio.run(faults.run(Extent(1, 2.0), SEED, name, print))
     assert outcome.faults == [], SEED
     assert outcome.injected == outcome.recovered > 0
+
+
+@pytest.mark.torture
+def test_a_kill_during_an_examination(tmp_path: Path) -> None:
+    """PostgreSQL starts again although its log does not know yet that the schema to compare with was rolled back."""
+    with PostgreSQL(wal_writer_delay="10000") as server:
+        url = server.url(server.make_database(schema()))
+        with opened(url, Keyring(str(tmp_path / "keys"))) as connection:
+            connection.execute("BEGIN READ WRITE")
+            assert make_elsewhere(connection, "examined")
+            server.admin.execute("CREATE ROLE somebody")  # the log is written up to here
+            connection.execute("ROLLBACK")
+            server.kill()
+        server.start()
 
 
 def record(kind: Kind, inode: int = 7, offset: int = 0, first: str = "", second: str = "", data: bytes = b"") -> Record:

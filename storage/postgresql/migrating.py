@@ -185,11 +185,13 @@ def _migrate(raw: psycopg.Connection[Any]) -> str | None:
     return None
 
 
-def _bring_up_to_date(raw: psycopg.Connection[Any], version: int) -> None:
+def _bring_up_to_date(raw: psycopg.Connection[Any], version: int, *, logged: bool = False) -> None:
+    """With `logged`, tables that need not survive a crash are made like all others."""
     for number, script in _scripts().items():
         if number > version:
+            text = script.replace("CREATE UNLOGGED TABLE", "CREATE TABLE") if logged else script
             # Without parameters a script may have several statements.
-            raw.execute(script.encode(), prepare=False)
+            raw.execute(text.encode(), prepare=False)
             raw.execute("UPDATE schema_version SET version = $1", (number,))
     raw.execute("UPDATE compatibility SET oldest_schema = $1", (oldest(),))
 
@@ -197,14 +199,15 @@ def _bring_up_to_date(raw: psycopg.Connection[Any], version: int) -> None:
 def make_elsewhere(connection: Connection, name: str) -> bool:
     """Makes this version's schema under another name, inside the caller's transaction, for which it is the current one.
 
-    False when the user lacks the right.
+    False when the user lacks the right. The caller may roll it back: no table is unlogged, because PostgreSQL 15 may
+    not start when it is killed right after the rollback of such a table ("could not create file: File exists").
     """
     try:
         with connection.raw.transaction():
             (here,) = connection.raw.execute("SELECT quote_ident(current_schema())").fetchone() or ("public",)
             connection.raw.execute(f"CREATE SCHEMA {name}".encode())
             connection.raw.execute(f"SET LOCAL search_path = {name}, {here}".encode())
-            _bring_up_to_date(connection.raw, 0)
+            _bring_up_to_date(connection.raw, 0, logged=True)
     except psycopg.errors.InsufficientPrivilege:
         return False
     except psycopg.Error as error:

@@ -45,14 +45,25 @@ class Service:
             return response.status, await response.json()
 
     async def get(self, url: str, path: str) -> Any:
-        """The body of a GET that has to succeed, soon: each session finds its way back to a server by itself."""
+        """The body of a GET that has to succeed, soon."""
+        status, body = await self._soon(url, "GET", path)
+        assert status == 200, (path, status, body)
+        return body
+
+    async def logs_in(self, url: str, username: str, password: str) -> bool:
+        """Whether this is the password of a user."""
+        status, body = await self._soon(url, "POST", "/login", {"user": username, "pass": password})
+        assert status in (200, 401), (username, status, body)
+        return status == 200
+
+    async def _soon(self, url: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """(status, body), where a 503 has to end: each session finds its way back to a server by itself."""
         until = time.monotonic() + _SOON
         while True:
-            status, body = await self.call(url, "GET", path)
-            if status == 200:
-                return body
-            assert status == 503, (path, status, body)
-            assert time.monotonic() < until, (path, body)
+            status, answer = await self.call(url, method, path, body)
+            if status != 503:
+                return status, answer
+            assert time.monotonic() < until, (path, answer)
             await asyncio.sleep(0.1)
 
 

@@ -135,7 +135,8 @@ class Ledger:
         entry.touched = False
         if not entry.settle(found):
             wanted = " or ".join(str(differences(document, found)) for document in entry.allowed())
-            self.lost.append(f"{entry.key}: {wanted}")
+            hidden = f", password {found['password']!r}" if found and "password" in found else ""
+            self.lost.append(f"{entry.key}: {wanted}{hidden}")
 
     def writes_again(self, after: float) -> float | None:
         """Seconds until a write that began after this moment was acknowledged; None when none was."""

@@ -144,8 +144,7 @@ class Load:
 
     async def _password(self, url: str, username: str, passwords: Iterable[str]) -> str | None:
         for password in passwords:
-            status, _ = await self.service.call(url, "POST", "/login", {"user": username, "pass": password})
-            if status == 200:
+            if await self.service.logs_in(url, username, password):
                 return password
         return None
 

@@ -156,6 +156,8 @@ class PostgreSQL:
         """Kills the server and its processes with SIGKILL: it has to recover when it starts again."""
         self._forget_admin()
         if self._process is not None:
+            # While it stands still it begins no process that would be left over.
+            self._process.send_signal(signal.SIGSTOP)
             everyone = self._everyone()
             for each in everyone:
                 with suppress(psutil.NoSuchProcess):

@@ -85,22 +85,16 @@ async def _run(engine: str, kills: int, seed: int, say: Callable[[str], None]) -
         for workers, kinds in ((1, [*ALONE, *(SERVER if server else {})]), (3, [*WORKERS])):
             place = folder / f"workers{workers}"
             place.mkdir()
-            database = _new_database(server) if server else str(place / "store.sqlite3")
+            database = server.url(server.make_database()) if server else str(place / "store.sqlite3")
             order = [kind for kind in kinds for _ in range(shares[kind])]
             random.shuffle(order)
             with ExitStack() as stack:
                 slapd = stack.enter_context(Slapd())
                 process = stack.enter_context(Process(place, database, workers))
                 await _Killing(process, server, found, random, say).go(order, slapd)
+            if found.faults:
+                break
     return found
-
-
-def _new_database(server: PostgreSQL) -> str:
-    url = server.url(server.make_database())
-    # PostgreSQL 15 may not start again when it is killed before the first checkpoint after CREATE DATABASE: "could not
-    # create file: File exists".
-    server.admin.execute("CHECKPOINT")
-    return url
 
 
 @contextmanager
