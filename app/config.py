@@ -73,6 +73,9 @@ class Config:
     #: Seconds that requests in flight get to finish when the service stops.
     shutdown_timeout: float = 10.0
     access_log: bool = False
+    #: Whether there is /metrics, and from which networks.
+    metrics: bool = True
+    metrics_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
     #: Days for which the record of changes is kept; 0: for ever.
     audit_days: int = 400
     #: Most open connections in all, and from one source. None: in all what the limit of open files allows, at most
@@ -204,7 +207,7 @@ _PARSERS = {
     "password_min_length": lambda text: settings.whole(text, 1, 512, "a number of characters between 1 and 512"),
     "login_failures": lambda text: settings.whole(text, 0, 1000, "a number of failures between 0 and 1000"),
     "login_delay": lambda text: settings.number(text, 1, 3600, "a number of seconds between 1 and 3600"),
-    "service_networks": settings.service_networks,
+    "service_networks": settings.networks_or_none,
     "trusted_proxies": settings.networks,
     "service_hosts": settings.names,
     "service_socket": settings.socket_path,
@@ -219,6 +222,8 @@ _PARSERS = {
     "search_timeout": settings.seconds,
     "shutdown_timeout": settings.seconds,
     "access_log": settings.flag,
+    "metrics": settings.flag,
+    "metrics_networks": settings.networks_or_none,
     "audit_days": lambda text: settings.whole(text, 0, 36_500, "a number of days up to 36500; 0: for ever"),
     "max_connections": settings.connections,
     "max_connections_per_source": settings.connections,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,10 +16,23 @@ from postroom.app.config import Config
 from postroom.app.handlers import docs
 from postroom.app.limits.in_flight import IN_FLIGHT, UNBOUNDED, InFlight, Lane
 from postroom.app.limits.sparing import Sparing
+from postroom.app.metrics.catalogue import Metrics
 from postroom.app.openapi import document
+from postroom.app.outside import (
+    DOCS,
+    METRICS_PAGE,
+    OPTIONS,
+    OTHER_METHOD,
+    PROBED,
+    PROBES,
+    UNKNOWN,
+    make_metrics,
+    operation_name,
+)
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.services.audit import forget_old_changes
 from postroom.app.services.context import Context
+from postroom.app.services.measuring import keep_measuring
 from postroom.app.services.upkeep import Upkeep
 from postroom.app.web.endpoints import (
     allowed_methods,
@@ -26,10 +40,11 @@ from postroom.app.web.endpoints import (
     not_allowed,
     not_found,
     options,
+    uncounted,
 )
 from postroom.app.web.error_responses import SPARING
 from postroom.app.web.inputs import MAX_BODY
-from postroom.app.web.keys import CURRENT, Current
+from postroom.app.web.keys import CURRENT, METRICS, Current
 from postroom.app.web.routing import Guard, Handler, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
@@ -50,22 +65,15 @@ FIRST_LOGIN = web.AppKey[str | None]("first_login", str | None)  # type: ignore[
 
 #: Paths without a limit of requests in flight: the status, which must always be visible, and the login. The login
 #: handler reads its body itself, so slow clients would lock out others; password checks have their own queue.
-_UNLIMITED = ("/status", "/login")
-
-#: The page with the API description. It is not part of the API, so the OpenAPI document leaves it out.
-DOCS = [
-    Route("GET", "/docs", docs.get_page, public),
-    Route("GET", "/docs/start.js", docs.get_start, public),
-    Route("GET", "/docs/static/{name}", docs.get_file, public),
-]
+_UNLIMITED = ("/status", "/login", "/healthz", "/readyz", "/metrics")
 
 
-def create_app(config: Config, prepared: Identity = None) -> web.Application:
+def create_app(config: Config, prepared: Identity = None, metrics: Metrics | None = None) -> web.Application:
     """The application, ready to be served. It opens the database when it starts and closes it when it stops.
 
-    `prepared`: the file that `prepare` has brought up to date already.
+    `prepared`: the file that `prepare` has brought up to date already. `metrics`: those of all workers.
     """
-    app = make_app(config)
+    app = make_app(config, metrics)
 
     async def run(app: web.Application) -> AsyncIterator[None]:
         async for _ in _run(app, config, prepared):
@@ -75,21 +83,30 @@ def create_app(config: Config, prepared: Identity = None) -> web.Application:
     return app
 
 
-def make_app(config: Config) -> web.Application:
+def make_app(config: Config, metrics: Metrics | None = None) -> web.Application:
     """The routes of the application, which needs CURRENT before it serves a request."""
     app = web.Application(client_max_size=MAX_BODY)
     in_flight = app[IN_FLIGHT] = InFlight()
+    if metrics is None:
+        metrics = make_metrics(config)
+        metrics.begin(0, os.getpid())
+    app[METRICS] = metrics
+    metrics.in_flight.follow(lambda: in_flight.count)
     app[SPARING] = Sparing()
     describe: Callable[[], bytes] = cache(partial(document.build, BASE, ROUTES))
     app[docs.DOCUMENT] = describe
 
-    def ready(handler: Handler, guard: Guard, lane: Lane = UNBOUNDED) -> Handler:
-        return endpoint(handler, guard, in_flight, lane, access_log=config.access_log)
+    def ready(handler: Handler, guard: Guard, operation: str, lane: Lane = UNBOUNDED) -> Handler:
+        return endpoint(
+            handler, guard, in_flight, lane,
+            access_log=config.access_log and operation not in PROBED,
+            count=metrics.counting(operation) if config.metrics else uncounted,
+        )  # fmt: skip
 
     paths: dict[str, list[Route]] = {}
     for route in ROUTES:
         paths.setdefault(BASE + route.path, []).append(route)
-    for route in DOCS:
+    for route in [*DOCS, *PROBES, *([METRICS_PAGE] if config.metrics else [])]:
         paths.setdefault(route.path, []).append(route)
     for path, routes in paths.items():
         # An address may hold braces, but aiohttp's default pattern for a part of a path does not match them.
@@ -97,15 +114,17 @@ def make_app(config: Config) -> web.Application:
         allowed = allowed_methods(route.method for route in routes)
         for route in routes:
             lane = in_flight.lane(route.method, anonymous=route.guard is public)
-            serve = ready(route.handler, route.guard, UNBOUNDED if route.path in _UNLIMITED else lane)
+            serve = ready(
+                route.handler, route.guard, operation_name(route), UNBOUNDED if route.path in _UNLIMITED else lane
+            )
             resource.add_route(route.method, serve)
             if route.method == "GET":
                 # aiohttp itself leaves out the body of the response.
                 resource.add_route("HEAD", serve)
-        resource.add_route("OPTIONS", ready(options(allowed), public))
-        resource.add_route("*", ready(not_allowed(allowed), public))
+        resource.add_route("OPTIONS", ready(options(allowed), public, OPTIONS))
+        resource.add_route("*", ready(not_allowed(allowed), public, OTHER_METHOD))
     # A dot would not match a line break.
-    app.router.add_route("*", r"/{path:[\s\S]*}", ready(not_found, public))
+    app.router.add_route("*", r"/{path:[\s\S]*}", ready(not_found, public, UNKNOWN))
     return app
 
 
@@ -113,18 +132,20 @@ async def _run(app: web.Application, config: Config, prepared: Identity) -> Asyn
     # A worker that takes the place of another must not begin anew where the database is gone.
     if prepared is not None and identity(config.database) != prepared:
         raise DatabaseError(f"The database {shown(config.database)} has been removed or replaced; restart postroom")
-    async with opened(config, create=prepared is None) as context:
+    async with opened(config, create=prepared is None, metrics=app[METRICS]) as context:
         first = FirstPassword(context.database, config.beside)
         app[CURRENT] = Current(context)
         app[FIRST_LOGIN] = None if prepared is not None else await _prepare(context, first)
         watch = asyncio.create_task(_watch(context, first, app[SPARING]))
         context.backups.start()
         forgetting = asyncio.create_task(forget_old_changes(context))
+        measuring = asyncio.create_task(keep_measuring(context))
         try:
             yield
         finally:
             watch.cancel()
             forgetting.cancel()
+            measuring.cancel()
             await _store_uses(context)
 
 

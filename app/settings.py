@@ -49,7 +49,7 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
-def service_networks(text: str) -> tuple[Network, ...]:
+def networks_or_none(text: str) -> tuple[Network, ...]:
     """The same; `none` for no network at all."""
     # An empty variable counts as not set.
     return () if text.strip().lower() == "none" else networks(text)

@@ -8,6 +8,7 @@ from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
 from postroom.app.clock import Clock
 from postroom.app.config import Config
+from postroom.app.metrics.catalogue import Metrics
 from postroom.app.services.backups import Backups
 from postroom.app.services.context import Context
 from postroom.app.services.directories import Directories
@@ -25,7 +26,9 @@ MakeTokens = Callable[[Database, str, int, Clock], Tokens]
 
 
 @asynccontextmanager
-async def opened(config: Config, *, create: bool = True, make_tokens: MakeTokens = Tokens) -> AsyncIterator[Context]:
+async def opened(
+    config: Config, *, create: bool = True, make_tokens: MakeTokens = Tokens, metrics: Metrics | None = None
+) -> AsyncIterator[Context]:
     """The parts with the database open. Stops tasks and closes everything at the end.
 
     `create`: creates a missing database and migrates an old one. Commands set it to False, because a service may be
@@ -38,29 +41,42 @@ async def opened(config: Config, *, create: bool = True, make_tokens: MakeTokens
         search_timeout=config.search_timeout,
         replicas=config.database_replicas,
     )
-    async with assembled(config, database, Passwords(), Clock(), make_tokens) as context:
+    async with assembled(config, database, Passwords(), Clock(), make_tokens, metrics) as context:
         yield context
 
 
 @asynccontextmanager
 async def assembled(
-    config: Config, database: Database, passwords: Passwords, clock: Clock, make_tokens: MakeTokens = Tokens
+    config: Config,
+    database: Database,
+    passwords: Passwords,
+    clock: Clock,
+    make_tokens: MakeTokens = Tokens,
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Context]:
-    """The same around an open database. Closes the database and the passwords, too. Raises WrongDatabaseError."""
+    """The same around an open database. Closes the database and the passwords, too. Raises WrongDatabaseError.
+
+    `metrics`: those of the service; None: of nobody else.
+    """
+    metrics = metrics or Metrics()
     throttle = Throttle(config.login_failures, config.login_delay, clock.monotonic)
-    directories = Directories(database, config.ldap_timeout, config.ldap_ca_file, config.timezone)
+    directories = Directories(
+        database, config.ldap_timeout, config.ldap_ca_file, config.timezone, metrics.note_directory
+    )
     presence = Presence(directories, config.ldap_grace, clock)
     tasks = Tasks(database, lambda: clock.text(config.timezone))
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
     backups = Backups(database, config)
     database.now = clock.now
+    database.note_write = metrics.note_write
+    metrics.write_queue.follow(lambda: database.waiting_writes)
     try:
         key = await _token_key(database)
         tokens = make_tokens(database, key, config.token_lifetime, clock)
         yield Context(
             config, clock, database, tokens, passwords, throttle, directories, tasks, machine, units, dns, presence,
-            backups,
+            backups, metrics,
         )  # fmt: skip
     finally:
         for part in (backups, machine, units, dns, presence):

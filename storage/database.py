@@ -43,6 +43,8 @@ class Database:
         self.generation = parts.generation
         #: UNIX time, for the record of changes: that of this machine, unless a test has another.
         self.now: Callable[[], float] = time.time
+        #: Called on the thread of the writer after each commit: how many writes shared it, and its seconds.
+        self.note_write: Callable[[int, float], object] = lambda _writes, _seconds: None
         self._parts = parts
         self._place = parts.place
         self._outdated = Outdated(parts.schema)
@@ -149,6 +151,11 @@ class Database:
         result: T = await self._writes.run(Write(function), args)
         return result
 
+    @property
+    def waiting_writes(self) -> int:
+        """How many writes wait for the writer."""
+        return self._writes.waiting
+
     async def check(self) -> None:
         """Looks for the file, and learns what other processes have changed; raises what stands in the way.
 
@@ -220,7 +227,9 @@ class Database:
             generation = settle(
                 connection, self._outdated, [cast(Write, job.function).author for job in batch], self.now()
             )
+            began = time.perf_counter()
             self._commit(connection)
+            self.note_write(len(outcomes), time.perf_counter() - began)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")

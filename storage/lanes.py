@@ -56,6 +56,11 @@ class Lane:
             self._worker = asyncio.create_task(self._work())
         return await job.future
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(map(len, self._waiting.values()))
+
     async def drain(self) -> None:
         """Waits until everything that was accepted is done."""
         if self._worker is not None:

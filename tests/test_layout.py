@@ -22,15 +22,16 @@ PACKAGES: dict[str, set[str]] = {
     "app.sources": {"app.settings"},
     "app.config": {"app.settings", "app.sources"},
     "app.limits": {"app.errors", "app.config", "app.settings"},
+    "app.metrics": {"app.errors"},
     "app.auth": {"app.clock", "app.errors", "app.limits", "schemas", "schemas.values", "storage"},
     "app.directory": {"app.errors", "app.limits", "schemas", "schemas.values", "storage"},
     "app.transactions": {"app.errors", "app.auth", "app.directory", "schemas", "schemas.values", "storage"},
     "app.services": {
-        "app.clock", "app.errors", "app.auth", "app.config", "app.directory", "app.limits", "app.transactions",
-        "schemas", "schemas.values", "storage",
+        "app.clock", "app.errors", "app.auth", "app.config", "app.directory", "app.limits", "app.metrics",
+        "app.transactions", "schemas", "schemas.values", "storage",
     },
     "app.web": {
-        "app.errors", "app.auth", "app.settings", "app.limits", "app.logs", "app.services",
+        "app.errors", "app.auth", "app.settings", "app.limits", "app.logs", "app.metrics", "app.services",
         "app.transactions", "schemas", "schemas.values", "storage",
     },
     "app.exchange": {
@@ -38,14 +39,14 @@ PACKAGES: dict[str, set[str]] = {
     },
     "app.openapi": {"app.web", "schemas", "schemas.responses"},
     "app.handlers": {
-        "app.errors", "app.auth", "app.openapi.decorators", "app.services", "app.transactions",
-        "app.web", "schemas", "schemas.responses", "schemas.values", "storage",
+        "app.errors", "app.auth", "app.limits", "app.metrics", "app.openapi.decorators", "app.services",
+        "app.transactions", "app.web", "schemas", "schemas.responses", "schemas.values", "storage",
     },
     "app": {
-        "app.auth", "app.clock", "app.config", "app.handlers", "app.limits", "app.openapi", "app.services", "app.web",
-        "storage",
+        "app.auth", "app.clock", "app.config", "app.handlers", "app.limits", "app.metrics", "app.openapi",
+        "app.services", "app.web", "storage",
     },
-    "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.web", "storage"},
+    "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.metrics", "app.web", "storage"},
     "app.testing": {
         "app", "app.auth", "app.clock", "app.config", "app.errors", "app.limits", "app.server", "app.services",
         "app.transactions", "app.web", "schemas", "storage",
@@ -70,6 +71,7 @@ ONLY_IN = {
     },
     "legacycrypt": {"app/auth/passwords.py"},
     "argon2": {"app/auth/passwords.py", "app/testing/passwords.py"},
+    "prometheus_client": {"app/metrics/exposition.py"},
     "jwt": {"app/auth/claims.py"},
     "aiohttp_apispec": {"app/openapi/decorators.py"},
 }

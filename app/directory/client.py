@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.faults import AwayError, FaultError, RefusedError, TooManyError
 from postroom.app.directory.mapping import Entry
+from postroom.app.directory.notes import Note, note_nothing
 from postroom.app.directory.pool import Pool
 from postroom.app.directory.questions import Questions
 from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError, too_many_logins
@@ -47,12 +48,15 @@ class Directory:
         connections: int = 4,
         max_idle: float = 60.0,
         avoid: float = 30.0,
+        note: Note = note_nothing,
     ) -> None:
         self.config = config
         self._timeout = timeout
         encrypted = config.starttls or any(server.tls for server in config.servers)
         context = _tls_context(ca_file, verify=verify) if encrypted or ca_file else None
-        self._pool = Pool(config, context, timeout=timeout, connections=connections, max_idle=max_idle, avoid=avoid)
+        self._pool = Pool(
+            config, context, timeout=timeout, connections=connections, max_idle=max_idle, avoid=avoid, note=note
+        )
         self._questions = Questions(config)
         #: For logins: all connections but one, so that a sync gets one, too.
         self._logins = Turns(max(connections - 1, 1), too_many_logins, most=_MOST_LOGINS, most_each=_MOST_LOGINS_EACH)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.faults import AwayError, FaultError
+from postroom.app.directory.notes import CONNECT, REQUEST, Note, note_nothing, noted
 from postroom.schemas.ldap_text import ServerAddress
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class Pool:
         connections: int,
         max_idle: float,
         avoid: float,
+        note: Note = note_nothing,
     ) -> None:
         self._config = config
         self._context = context
         self._timeout = timeout
         self._max_idle = max_idle
         self._avoid = avoid
+        self._note = note
         #: (idle since, connection), the longest idle first; never more than there are slots.
         self._idle: list[tuple[float, Session]] = []
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -82,7 +85,8 @@ class Pool:
     async def lent(self, session: "Session") -> "AsyncIterator[Session]":
         """Returns the connection to the pool after the block, or closes it on any error and on cancellation."""
         try:
-            yield session
+            with noted(self._note, session.server.url, REQUEST):
+                yield session
         except BaseException as exc:
             session.close()
             if isinstance(exc, AwayError | TimeoutError):
@@ -132,8 +136,9 @@ class Pool:
                 # Do not mark this server as away: there was no time to try it.
                 raise TimeoutError
             try:
-                async with asyncio.timeout_at(min(deadline, now() + share)):
-                    session = await self._open_one(server, user, password)
+                with noted(self._note, server.url, CONNECT):
+                    async with asyncio.timeout_at(min(deadline, now() + share)):
+                        session = await self._open_one(server, user, password)
             except AwayError as exc:
                 reason = exc
             except TimeoutError:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from postroom.app.limits.clients import Limits
 from postroom.app.limits.sparing import Sparing
+from postroom.app.metrics.catalogue import Metrics
 from postroom.app.server.raw_responses import to_bytes
 from postroom.app.web.responses import json_response
 from postroom.app.web.trust import parse_address
@@ -82,8 +83,10 @@ class Pieces:
 class Connections:
     """The open connections. Call `start()` in their event loop, and `stop()` at the end."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
         self.limits = limits
+        self.metrics = metrics
+        metrics.connections.follow(lambda: len(self._open))
         self.pieces = Pieces()
         #: Connection -> its source, which a transport forgets when it is closed.
         self._open: dict[Watched, str | None] = {}
@@ -151,6 +154,7 @@ class Connections:
         return bool(idle)
 
     def _turn_away(self, transport: asyncio.Transport) -> None:
+        self.metrics.refused.add()
         if self._sparing.due(_TurnedAway) is not None:
             log.warning(
                 "Connections are turned away: %d are open, %d at most (POSTROOM_MAX_CONNECTIONS), %d from one source",

@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import LineTooLong
 
 from postroom.app.errors import InvalidError
 from postroom.app.logs import REQUEST_ID
+from postroom.app.metrics.catalogue import INVALID
 from postroom.app.server.parsing import ParsingConnection
 from postroom.app.web.endpoints import options_answer
 from postroom.app.web.error_responses import failure
@@ -74,6 +75,7 @@ class Connection(ParsingConnection):
         else:
             response = failure(request, exc if isinstance(exc, Exception) else RuntimeError("There is no response"))
         response.force_close()
+        self._watched.metrics.requests.add(INVALID, response.status)
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:

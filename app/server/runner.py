@@ -6,14 +6,18 @@ from collections.abc import Awaitable, Sequence
 from aiohttp import HttpVersion10, web
 
 from postroom.app.limits.clients import Limits
+from postroom.app.metrics.catalogue import INVALID, Metrics
 from postroom.app.server.connections import Connections
 from postroom.app.server.protocol import Connection
+from postroom.app.web.keys import METRICS
 from postroom.app.web.responses import json_response
 
 
 def make_runner(app: web.Application, shutdown_timeout: float, limits: Limits | None = None) -> web.AppRunner:
     """The runner that serves the application; the program and its tests use the same."""
-    return _Runner(app, Connections(limits or Limits()), shutdown_timeout=shutdown_timeout)
+    return _Runner(
+        app, Connections(limits or Limits(), app.get(METRICS) or Metrics()), shutdown_timeout=shutdown_timeout
+    )
 
 
 class _Runner(web.AppRunner):
@@ -56,7 +60,10 @@ class Server(web.Server):
     def _take(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
         # Not a coroutine of its own: this runs for every request.
         request.protocol.began = self._time()  # type: ignore[attr-defined]
-        return self._route(request) if request.version[0] == 1 else _refuse_version(request)
+        if request.version[0] == 1:
+            return self._route(request)
+        self.watched.metrics.requests.add(INVALID, 505)
+        return _refuse_version(request)
 
 
 async def _refuse_version(request: web.BaseRequest) -> web.Response:

@@ -125,10 +125,11 @@ async def _finish(runner: web.AppRunner, seconds: float) -> None:
 
     aiohttp alone would cut off a request whose body is still arriving.
     """
+    in_flight = runner.app[IN_FLIGHT]
+    # First: whoever asks /readyz over an open connection is to know at once.
+    in_flight.stopping = True
     for site in list(runner.sites):
         await site.stop()
-    in_flight = runner.app[IN_FLIGHT]
-    in_flight.stopping = True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await in_flight.none()

@@ -10,6 +10,7 @@ from aiohttp import StreamReader, web
 
 from postroom.app.errors import SlowBodyError
 from postroom.app.limits.pace import Pace
+from postroom.app.metrics.catalogue import INVALID
 from postroom.app.server.raw_responses import to_bytes
 from postroom.app.web.keys import OVERDUE, PACES, UNHURRIED
 from postroom.app.web.responses import json_response
@@ -106,6 +107,7 @@ class TimedConnection(web.RequestHandler):
     def _time_out(self, wire: asyncio.Transport, now: float) -> None:
         """Responds to a head that stays incomplete."""
         self._broken = True
+        self._watched.metrics.requests.add(INVALID, 408)
         self._ends_at = now + self._watched.limits.linger
         wire.write(to_bytes(json_response({"message": "The head of the request did not arrive in time"}, 408)))
         if wire.can_write_eof():

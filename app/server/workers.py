@@ -16,16 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
+from aiohttp import web
+
 from postroom.app.config import Config
 from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app, prepare
+from postroom.app.metrics.catalogue import Metrics
+from postroom.app.outside import make_metrics
 from postroom.app.server.binding import Listening, StartError, bound
 from postroom.app.server.children import in_child
 from postroom.app.server.serve import check_limits, ending_of, greet, load_tls, serve_on
 from postroom.app.server.tls import Tls
 from postroom.storage.faults import DatabaseError
 from postroom.storage.opening import identity
-from postroom.storage.presence import Identity
 
 log = logging.getLogger("postroom")
 
@@ -51,7 +54,7 @@ def run_workers(config: Config, say: Callable[[str], None]) -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with bound(config) as groups:
         told, engine = in_child(lambda: asyncio.run(prepare(config)))
-        keeper = _Keeper(share_of(config, limits), groups, tls)
+        keeper = _Keeper(share_of(config, limits), groups, tls, make_metrics(config))
         try:
             keeper.start()
             greet(config, groups[0][0], told, engine, say)
@@ -86,8 +89,9 @@ class _Worker:
 
 
 class _Keeper:
-    def __init__(self, config: Config, groups: list[Listening], tls: Tls | None) -> None:
+    def __init__(self, config: Config, groups: list[Listening], tls: Tls | None, metrics: Metrics) -> None:
         self._config = config
+        self._metrics = metrics
         #: Loaded here, so that all workers have the same, and one that is started later needs no file.
         self._tls = tls
         self._workers = [_Worker(listening) for listening in groups]
@@ -184,6 +188,7 @@ class _Keeper:
 
     def _replace(self, worker: _Worker, code: int) -> None:
         pid, worker.pid = worker.pid, None
+        self._metrics.forget(self._workers.index(worker))
         if self._stopping:
             self._failed = self._failed or code != 0
             return
@@ -208,7 +213,9 @@ class _Keeper:
                 if other is not worker:
                     for listening in other.listening[0]:
                         listening.close()
-            uvloop.run(_serve(self._config, worker.listening, self._tls, self._identity, self._lifeline, self._mask))
+            self._metrics.begin(self._workers.index(worker), os.getpid())
+            app = create_app(self._config, self._identity, self._metrics)
+            uvloop.run(_serve(self._config, worker.listening, self._tls, app, self._lifeline, self._mask))
             code = 0
         except (StartError, DatabaseError) as error:
             log.error("A worker cannot start: %s", error)  # noqa: TRY400 - no fault of the code
@@ -223,7 +230,7 @@ async def _serve(
     config: Config,
     listening: Listening,
     tls: Tls | None,
-    prepared: Identity,
+    app: web.Application,
     lifeline: int,
     mask: set[int | signal.Signals],
 ) -> None:
@@ -236,4 +243,4 @@ async def _serve(
         if service_socket is not None:
             # The keeper's to remove: others go on listening.
             service_socket.forget()
-        await serve_on(config, listening, tls, create_app(config, prepared), stop, ending)
+        await serve_on(config, listening, tls, app, stop, ending)

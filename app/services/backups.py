@@ -55,6 +55,11 @@ class Backups:
         self._stopping = False
         self._running: asyncio.Task[None] | None = None
 
+    @property
+    def newest(self) -> Manifest | None:
+        """The newest backup as of the last look."""
+        return self._newest
+
     def start(self) -> None:
         """Begins to take backups, if there is a schedule."""
         if self.wanted:

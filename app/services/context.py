@@ -9,6 +9,7 @@ from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
 from postroom.app.clock import Clock, time_text
 from postroom.app.config import Config
+from postroom.app.metrics.catalogue import Metrics
 from postroom.storage.database import Database
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Context:
     dns: "DnsCheck"
     presence: "Presence"
     backups: "Backups"
+    metrics: Metrics
 
     def now(self) -> str:
         """The current time in the configured time zone, in the format of the API."""

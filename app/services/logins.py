@@ -40,6 +40,18 @@ async def authenticate(
 
     Raises LoginFailedError, ThrottledError, and UnavailableError when a directory that could know the name is away.
     """
+    with context.metrics.login("password"):
+        return await _authenticate(context, source, name, password, find, admits)
+
+
+async def _authenticate(
+    context: Context,
+    source: LoginSource,
+    name: str,
+    password: str,
+    find: Callable[[], Awaitable[Account | None]],
+    admits: Callable[[Account], bool],
+) -> Account:
     # A throttled caller does not even queue.
     context.throttle.check(name, source)
     async with AsyncExitStack() as stack:

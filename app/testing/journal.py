@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from postroom.app.clock import Clock
+from postroom.app.outside import METRICS_PAGE, PROBES
 from postroom.app.web.keys import CALLER
 from postroom.testing.faults import Fault
 from postroom.testing.operations import OPERATIONS, check_operation
@@ -24,6 +25,9 @@ _LONGEST: Final = 64 * 1024
 #: Fields whose values are not kept.
 _SECRET: Final = re.compile(r"pass|secret|token|jwt|csrf|hash|^old$|^new$", re.IGNORECASE)
 MASKED: Final = "***"
+
+#: Probes and scrapes are nothing that a client under test has asked.
+_NOT_NOTED: Final = frozenset(route.path for route in (*PROBES, METRICS_PAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class Journal(Sequence[Request]):
 
         Called before the response goes out, so whoever has it finds the request here.
         """
+        if request.path in _NOT_NOTED:
+            return
         began: float = request.protocol.began  # type: ignore[attr-defined]
         entry = Request(
             operation_of(request),

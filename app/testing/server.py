@@ -17,7 +17,7 @@ from postroom.app.main import make_app
 from postroom.app.server.runner import make_runner
 from postroom.app.services import seeds, sessions
 from postroom.app.services.context import Context
-from postroom.app.web.keys import CURRENT, Current
+from postroom.app.web.keys import CURRENT, METRICS, Current
 from postroom.app.wiring import assembled
 from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
@@ -211,7 +211,9 @@ class Server:
 
     async def _assemble(self, image: Image) -> Context:
         database = image.opened(self._config.search_timeout)
-        context = await self._parts.enter_async_context(assembled(self._config, database, CheapPasswords(), self.clock))
+        context = await self._parts.enter_async_context(
+            assembled(self._config, database, CheapPasswords(), self.clock, metrics=self._app[METRICS])
+        )
         # A snapshot may have been made in the middle of a task.
         await context.tasks.recover()
         return context

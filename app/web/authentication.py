@@ -42,7 +42,8 @@ async def _identify_program(request: web.Request, text: str, *, from_cookie: boo
     tokens = context_of(request).tokens
     caller = None if from_cookie else tokens.cached(text)
     if caller is None or not _is_from_its_networks(request, caller):
-        caller = await _try_token(request, text, from_cookie=from_cookie)
+        with context_of(request).metrics.login("token"):
+            caller = await _try_token(request, text, from_cookie=from_cookie)
     token = caller.token
     if token is not None and tokens.uses.is_token_due(token.id):
         tokens.uses.note_token(token.id, str(source_of(request).address or "")[:64])

@@ -7,7 +7,7 @@ the time of a single read.
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from aiohttp import web
 
@@ -26,16 +26,29 @@ from postroom.storage.writing import AUTHOR
 request_log = logging.getLogger("postroom.requests")
 
 
+def uncounted(_status: int, _seconds: float) -> None:
+    """For requests that nobody counts."""
+
+
 def endpoint(
-    handler: Handler, guard: Guard, in_flight: InFlight, lane: Lane = UNBOUNDED, *, access_log: bool
+    handler: Handler,
+    guard: Guard,
+    in_flight: InFlight,
+    lane: Lane = UNBOUNDED,
+    *,
+    access_log: bool,
+    count: Callable[[int, float], object] = uncounted,
 ) -> Handler:
-    """Wraps a handler with these checks. aiohttp-apispec's decorators on the handler declare its input."""
+    """Wraps a handler with these checks. aiohttp-apispec's decorators on the handler declare its input.
+
+    `count` gets the status of each response (0: cut off before its end) and its seconds.
+    """
     load_input = input_loader(handler)
     has_body = reads_body(handler)
     operation = operation_of(handler)
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        started = time.perf_counter()
+        started, status = time.perf_counter(), 0
         in_flight.count += 1
         AUTHOR.set(RequestAuthor(request, operation, guard))
         try:
@@ -61,10 +74,13 @@ def endpoint(
                     await confirm()
             finally:
                 lane.leave()
+            status = response.status
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - every failure leaves as JSON, without its insides
             response = failure_or_end(request, error)
+            status = response.status
         finally:
             in_flight.left()
+            count(status, time.perf_counter() - started)
         if in_flight.stopping:
             response.force_close()
         if access_log:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from postroom.app.auth.tokens import Caller
 from postroom.app.limits.pace import Pace
+from postroom.app.metrics.catalogue import Metrics
 from postroom.app.services.context import Context
 
 
@@ -20,6 +21,9 @@ class Current:
 
 
 CURRENT: Final = web.AppKey("current", Current)
+
+#: What this process counts, also before there is a context.
+METRICS: Final = web.AppKey("metrics", Metrics)
 
 #: Set before a handler runs.
 CALLER: Final = web.RequestKey("caller", Caller)

@@ -38,6 +38,9 @@ DIRECT_HEADERS: Final = frozenset({
     "x-csrf-token",
 })  # fmt: skip
 
+#: The same for scrapes of metrics.
+_SCRAPE_HEADERS: Final = DIRECT_HEADERS | {"x-prometheus-scrape-timeout-seconds"}
+
 #: Headers that reveal a browser, also behind a proxy: any page on the internet can make it send requests here.
 _BROWSER_HEADERS: Final = ("Origin", "Referer", "Sec-Fetch-Site")
 
@@ -85,12 +88,12 @@ def find_source(
     return Source(address, address is not None and not unreadable)
 
 
-def source_of(request: web.Request) -> Source:
+def source_of(request: web.Request, direct_headers: Container[str] = DIRECT_HEADERS) -> Source:
     """The source of a request, by its peer and headers."""
     return find_source(
         request.remote,
         request.headers.getall("X-Forwarded-For", ()),
-        direct=_looks_direct(request),
+        direct=_looks_direct(request, direct_headers),
         unreadable="Forwarded" in request.headers,
         proxies=context_of(request).config.trusted_proxies,
     )
@@ -113,11 +116,20 @@ def is_trusted(request: web.Request) -> bool:
     if _came_over_the_service_socket(request):
         # The permissions of the file decide who can connect. There is no address, and no browser to trick.
         return True
-    config = context_of(request).config
+    return _is_sent_by(request, context_of(request).config.service_networks, DIRECT_HEADERS)
+
+
+def may_scrape(request: web.Request) -> bool:
+    """Whether the request may see the metrics, because of its source. The socket for /service is for others."""
+    return _is_sent_by(request, context_of(request).config.metrics_networks, _SCRAPE_HEADERS)
+
+
+def _is_sent_by(request: web.Request, networks: Iterable[Network], direct_headers: Container[str]) -> bool:
+    """Whether a program in one of the networks has sent the request, and no browser there."""
     return (
-        source_of(request).is_in(config.service_networks)
+        source_of(request, direct_headers).is_in(networks)
         and not any(name in request.headers for name in _BROWSER_HEADERS)
-        and _is_addressed_here(request, config.service_hosts)
+        and _is_addressed_here(request, context_of(request).config.service_hosts)
     )
 
 
@@ -127,9 +139,9 @@ def _came_over_the_service_socket(request: web.Request) -> bool:
     return connection is not None and connection.family == socket.AF_UNIX
 
 
-def _looks_direct(request: web.Request) -> bool:
+def _looks_direct(request: web.Request, headers: Container[str]) -> bool:
     # nginx speaks HTTP/1.0 to its backend by default, and adds no header at all.
-    return request.version >= HttpVersion11 and all(name.lower() in DIRECT_HEADERS for name in request.headers)
+    return request.version >= HttpVersion11 and all(name.lower() in headers for name in request.headers)
 
 
 def _is_addressed_here(request: web.Request, names: Container[str]) -> bool:

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
 from postroom.app.logs import REQUEST_ID, LineFormatter, one_line
-from postroom.app.main import DOCS
+from postroom.app.outside import DOCS
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.server.runner import make_runner
 from tests.app.test_bytes import MALFORMED

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from postroom.app.main import DOCS
+from postroom.app.outside import DOCS
 from postroom.app.routes import BASE, ROUTES
 from tests.support.raw import assert_shape
 from tests.support.raw import talk as talk_until_quiet
