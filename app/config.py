@@ -73,6 +73,8 @@ class Config:
     #: Seconds that requests in flight get to finish when the service stops.
     shutdown_timeout: float = 10.0
     access_log: bool = False
+    #: For people (console) or for programs (json).
+    log_format: str = "console"
     #: Whether there is /metrics, and from which networks.
     metrics: bool = True
     metrics_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
@@ -127,6 +129,11 @@ def forget_environment() -> None:
     """Removes the settings from the environment: they include passwords, which no other program is to be given."""
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
+
+
+def wants_colours(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment has nothing against colours on a terminal."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def load_config(
@@ -222,6 +229,7 @@ _PARSERS = {
     "search_timeout": settings.seconds,
     "shutdown_timeout": settings.seconds,
     "access_log": settings.flag,
+    "log_format": settings.log_format,
     "metrics": settings.flag,
     "metrics_networks": settings.networks_or_none,
     "audit_days": lambda text: settings.whole(text, 0, 36_500, "a number of days up to 36500; 0: for ever"),

@@ -109,6 +109,13 @@ def flag(text: str) -> bool:
     return lowered in ("1", "true", "yes", "on")
 
 
+def log_format(text: str) -> str:
+    """For whom the log is."""
+    if text not in ("console", "json"):
+        raise ValueError(f"{text!r} is neither console nor json")
+    return text
+
+
 def password(text: str) -> str:
     """A password."""
     if "\0" in text or len(text) > 512:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, Protocol, TypeVar
 
 from postroom.storage.audit.record import Author
@@ -72,17 +72,24 @@ def undone(connection: Connection) -> Iterator[None]:
 
 
 class Write:
-    """A function that writes, with what was known of its caller when it was asked for."""
+    """A function that writes, with what was known of its caller when it was asked for.
 
-    __slots__ = ("_check", "_function", "author")
+    It runs in the context of the caller, so what it logs on the thread of the writer has the ID of the request.
+    """
+
+    __slots__ = ("_check", "_context", "_function", "author")
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.author = AUTHOR.get()()
         self._check = WRITE_CHECK.get()
         self._function = function
+        self._context = copy_context()
 
     def __call__(self, connection: Connection, *args: object) -> Any:
         """The result of the function, if the check has nothing against it."""
+        return self._context.run(self._run, connection, args)
+
+    def _run(self, connection: Connection, args: tuple[object, ...]) -> Any:
         if self._check is not None:
             self._check(connection)
         return self._function(connection, *args)

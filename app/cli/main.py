@@ -146,7 +146,7 @@ def serve(
     """Starts the service and runs until SIGINT or SIGTERM."""
     # Imported here, so that --help and wrong options respond at once.
     from postroom.app import logs
-    from postroom.app.config import SettingError
+    from postroom.app.config import SettingError, wants_colours
     from postroom.app.server.binding import StartError
     from postroom.app.server.serve import run
     from postroom.storage.faults import DatabaseError
@@ -167,7 +167,7 @@ def serve(
         )
     except SettingError as error:
         output.fail(str(error), output.REFUSED)
-    logs.set_up(logging.INFO)
+    logs.set_up(logging.INFO, loaded.log_format, coloured=wants_colours())
     try:
         if loaded.workers > 1:
             from postroom.app.server.workers import run_workers

@@ -1,10 +1,12 @@
 """What every answer and every line of the log says, and never says."""
 
 import asyncio
+import json
 import logging
 import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -13,10 +15,13 @@ import pytest
 from aiohttp import ClientSession, web
 from multidict import CIMultiDict
 
-from postroom.app.logs import REQUEST_ID, LineFormatter, one_line
+from postroom.app.config import wants_colours
+from postroom.app.logs import REQUEST_ID, JsonFormatter, LineFormatter, one_line
 from postroom.app.outside import DOCS
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.server.runner import make_runner
+from postroom.storage import orgs
+from postroom.storage.engine import Connection
 from tests.app.test_bytes import MALFORMED
 from tests.app.test_cli import serving
 from tests.support import eavesdropper
@@ -121,6 +126,51 @@ def test_a_line_is_a_line(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
+def test_an_entry_for_programs_is_a_line(text: str) -> None:
+    """Whatever stands in a message, in the name of a logger or in a traceback is one line, and comes back as it was."""
+    try:
+        raise ValueError(text)
+    except ValueError:
+        record = logging.LogRecord(f"name {text}", logging.INFO, "", 1, "said %s", (text,), sys.exc_info())
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert line.isprintable()
+    entry = json.loads(line)
+    assert (entry["message"], entry["logger"], entry["requestID"]) == (f"said {text}", f"name {text}", None)
+    assert entry["traceback"].endswith(f"ValueError: {text}")
+    assert datetime.fromisoformat(entry["time"]).timestamp() == pytest.approx(record.created, abs=0.001)
+
+
+def test_colours() -> None:
+    """Only the level of what matters has one, so no text can bring one of its own."""
+    for level, coloured in ((logging.INFO, False), (logging.WARNING, True), (logging.ERROR, True)):
+        record = logging.LogRecord("name", level, "", 1, "said \x1b[31m", (), None)
+        line = LineFormatter(coloured=True).format(record)
+        assert ("\x1b" in line) == coloured
+        assert "\x1b" not in line.partition(" name ")[2]
+        assert LineFormatter().format(record).isprintable()
+    assert [wants_colours(environ) for environ in ({}, {"NO_COLOR": "1"}, {"TERM": "dumb"})] == [True, False, False]
+
+
+async def test_the_writer_knows_the_request(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is logged in the middle of a transaction, on another thread, has the ID of the request."""
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    insert = orgs.insert_org
+
+    def telling(connection: Connection, *args: Any) -> Any:
+        logging.getLogger("postroom.test").info("deep inside")
+        return insert(connection, *args)
+
+    monkeypatch.setattr(orgs, "insert_org", telling)
+    answers = await asyncio.gather(*(admin.call("POST", "/system/orgs", {"name": f"org {n}"}) for n in range(5)))
+    for answer in answers:
+        wanted = answer.headers["X-Request-ID"]
+        assert [line for line in service.eavesdropper.lines if f"[{wanted}]: deep inside" in line]
+        told = [json.loads(line) for line in service.eavesdropper.json_lines]
+        assert [entry for entry in told if (entry["requestID"], entry["message"]) == (wanted, "deep inside")]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 def test_a_traceback_forges_nothing(text: str) -> None:
     """A traceback stays readable, line by line, and none of its lines looks like the beginning of another entry."""
     try:
@@ -151,6 +201,20 @@ def test_the_program_logs_in_this_form(tmp_path: Path) -> None:
     assert len([line for line in logged if "GET /api/v1/" in line]) == 4
     assert any(f"[{request_id}]: GET /api/v1/status 200" in line for line in logged)
     assert "recognizable" not in "".join(running.lines)
+
+
+def test_the_program_logs_for_programs(tmp_path: Path) -> None:
+    """With `json`, each line on standard error is an entry, also those of workers; nothing is coloured."""
+    settings = {"POSTROOM_ADMIN_PASSWORD": "a recognizable secret", "POSTROOM_ACCESS_LOG": "true"}
+    with serving(tmp_path, "--workers", "2", POSTROOM_LOG_FORMAT="json", **settings) as running:
+        with urlopen(f"http://127.0.0.1:{running.ports[0]}/api/v1/status") as answer:
+            request_id = answer.headers["X-Request-ID"]
+        running.stop()
+    entries = [json.loads(line) for line in running.lines if line.startswith("{")]
+    assert any(each["requestID"] == request_id and "/status 200" in each["message"] for each in entries)
+    assert {each["logger"] for each in entries} >= {"postroom", "postroom.requests"}
+    assert "recognizable" not in "".join(running.lines)
+    assert "INFO" not in "".join(line for line in running.lines if not line.startswith("{"))
 
 
 # --- what reads along in all tests finds what it is there for ---
@@ -187,4 +251,5 @@ async def test_a_leak_is_found(leak: str) -> None:
                     assert answer.status == 200
     finally:
         await runner.cleanup()
-    assert len(list(heard.breaches())) == (leak != "nothing")
+    # A leak in the log is one in both of its forms.
+    assert len(list(heard.breaches())) == {"nothing": 0, "the log": 2}.get(leak, 1)

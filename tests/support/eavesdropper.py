@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
-from postroom.app.logs import LineFormatter
+from postroom.app.logs import JsonFormatter, LineFormatter
 
 REQUEST_ID: Final = re.compile(r"[0-9a-f]{17}-[1-9][0-9]*")
 
@@ -48,13 +48,16 @@ class Eavesdropper(logging.Handler):
         super().__init__()
         self.setFormatter(LineFormatter())
         self.lines: list[str] = []
+        self._json = JsonFormatter()
+        self.json_lines: list[str] = []
         self.secrets: set[str] = set()
         self.faults: list[str] = []
         self._level = logging.NOTSET
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Notes a line as the program would write it."""
+        """Notes the entry in both forms that the program can write."""
         self.lines.append(self.format(record))
+        self.json_lines.append(self._json.format(record))
 
     def __enter__(self) -> "Eavesdropper":
         self._level = logging.getLogger("postroom").level
@@ -87,6 +90,13 @@ class Eavesdropper(logging.Handler):
             for secret in self.secrets:
                 if secret in line:
                     yield f"{secret!r} in the log: {line}"
+        for line in self.json_lines:
+            if not (line.isascii() and line.isprintable()):
+                yield f"not one line of ASCII: {line!r}"
+            told = str(list(orjson.loads(line).values()))
+            for secret in self.secrets:
+                if secret in told or secret in line:
+                    yield f"{secret!r} in the log as JSON: {line}"
 
 
 def secrets_of(request: web.Request) -> Iterator[str]:
