@@ -3,7 +3,7 @@
 import ipaddress
 import os
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import time, timedelta
 from typing import Any
@@ -136,6 +136,11 @@ def wants_colours(environ: Mapping[str, str] = os.environ) -> bool:
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
+def taken_from_environment(names: Sequence[str]) -> dict[str, str]:
+    """These variables, which are no settings, as far as they are set; the environment no longer has them."""
+    return {name: os.environ.pop(name) for name in names if name in os.environ}
+
+
 def load_config(
     options: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ, file: str | None = None
 ) -> Config:
@@ -193,11 +198,13 @@ def _contradictions(config: Config) -> Iterator[str]:
 
 def list_unknown(environ: Mapping[str, str] = os.environ) -> list[str]:
     """The names in the environment that look like settings and are none."""
-    known = {PREFIX + name.upper() for name in _KINDS} | {sources.FILE_VARIABLE}
+    known = {PREFIX + name.upper() for name in _KINDS} | {sources.FILE_VARIABLE, *_OF_COMMANDS}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
 _DEFAULTS = Config()
+#: Variables that are no settings: where `postroom user` and the like work.
+_OF_COMMANDS = ("POSTROOM_URL", "POSTROOM_TOKEN")
 #: Setting -> its type; POSTROOM_DATABASE_FILE is another way to give one.
 _KINDS: Mapping[str, object] = {**{each.name: each.type for each in fields(Config)}, "database_file": str}
 

@@ -149,6 +149,7 @@ def serve(
     from postroom.app.config import SettingError, wants_colours
     from postroom.app.server.binding import StartError
     from postroom.app.server.serve import run
+    from postroom.app.server.systemd import of_this_process
     from postroom.storage.faults import DatabaseError
 
     _open_standard_streams()
@@ -169,13 +170,14 @@ def serve(
         output.fail(str(error), output.REFUSED)
     logs.set_up(logging.INFO, loaded.log_format, coloured=wants_colours())
     try:
+        given = of_this_process()
         if loaded.workers > 1:
             from postroom.app.server.workers import run_workers
 
-            raise typer.Exit(run_workers(loaded, _say))
+            raise typer.Exit(run_workers(loaded, _say, given))
         import uvloop
 
-        uvloop.run(run(loaded, _say))
+        uvloop.run(run(loaded, _say, given))
     except (StartError, DatabaseError) as error:
         output.fail(str(error), output.REFUSED)
 

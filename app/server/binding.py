@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from postroom.app.config import Config
@@ -21,21 +22,36 @@ Listening = tuple[list[socket.socket], ServiceSocket | None]
 
 
 @contextlib.contextmanager
-def bound(config: Config) -> Iterator[list[Listening]]:
-    """What the settings say to listen on, for each worker, as long as the block runs. Raises StartError."""
+def bound(config: Config, given: Sequence[socket.socket] = ()) -> Iterator[list[Listening]]:
+    """What each worker listens on, as long as the block runs: what the settings say, unless systemd has given sockets
+    of that kind. Raises StartError.
+    """
     with contextlib.ExitStack() as stack:
-        groups = bind(config.host, config.port, config.workers)
+        shared = [each for each in given if each.family != socket.AF_UNIX]
+        # Closing one of them must leave those of the other workers alone.
+        groups = [[each.dup() for each in shared] for _ in range(config.workers)] if shared else []
+        groups = groups or bind(config.host, config.port, config.workers)
         for sockets in groups:
             for listening in sockets:
                 stack.callback(listening.close)
-        service_socket = None
-        if config.service_socket is not None:
-            try:
-                service_socket = ServiceSocket.open(config.service_socket, config.service_socket_group)
-            except ServiceSocketError as error:
-                raise StartError(str(error)) from None
+        service_socket = _service_socket(config, [each for each in given if each.family == socket.AF_UNIX])
+        if service_socket is not None:
             stack.callback(service_socket.close)
         yield [(sockets, service_socket) for sockets in groups]
+
+
+def _service_socket(config: Config, given: Sequence[socket.socket]) -> ServiceSocket | None:
+    if len(given) > 1:
+        raise StartError("systemd has given several Unix sockets; postroom uses one, for /service without a login")
+    if given:
+        # Its file is systemd's to remove.
+        return ServiceSocket(Path(str(given[0].getsockname())), given[0])
+    if config.service_socket is None:
+        return None
+    try:
+        return ServiceSocket.open(config.service_socket, config.service_socket_group)
+    except ServiceSocketError as error:
+        raise StartError(str(error)) from None
 
 
 def bind(hosts: tuple[str, ...], port: int, workers: int) -> list[list[socket.socket]]:

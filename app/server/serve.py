@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
@@ -14,10 +14,12 @@ from postroom.app.config import Config
 from postroom.app.limits.clients import BACKLOG, DescriptorsError, Limits, limits_of, raise_descriptor_limit
 from postroom.app.limits.in_flight import IN_FLIGHT
 from postroom.app.main import FIRST_LOGIN, create_app
+from postroom.app.server.alive import keep_telling
 from postroom.app.server.binding import Listening, StartError, bound
 from postroom.app.server.ending import Ending
 from postroom.app.server.runner import make_runner
 from postroom.app.server.service_socket import ServiceSocketSite
+from postroom.app.server.systemd import NOTHING, Systemd
 from postroom.app.server.tls import Tls, TlsError, TlsSite
 from postroom.app.web.keys import CURRENT
 from postroom.storage.urls import shown
@@ -30,13 +32,13 @@ _CUT_OFF_SHARE = 0.05
 _CUT_OFF = 0.5
 
 
-async def run(config: Config, say: Callable[[str], None]) -> None:
+async def run(config: Config, say: Callable[[str], None], systemd: Systemd = NOTHING) -> None:
     """Serves until SIGINT or SIGTERM, then lets requests in flight finish and closes the database.
 
     `say` gets the lines about the service's addresses and the first login. Raises StartError, DatabaseError.
     """
     with ending_of(config) as (stop, ending):
-        await _serve(config, say, stop, ending)
+        await _serve(config, say, stop, ending, systemd)
 
 
 @contextlib.contextmanager
@@ -57,17 +59,19 @@ def _tell(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
         loop.call_soon_threadsafe(stop.set)
 
 
-async def _serve(config: Config, say: Callable[[str], None], stop: asyncio.Event, ending: Ending) -> None:
+async def _serve(
+    config: Config, say: Callable[[str], None], stop: asyncio.Event, ending: Ending, systemd: Systemd
+) -> None:
     if config.database == ":memory:" and config.admin_password is None and not sys.stdout.isatty():
         raise StartError("There is no terminal to show a first password on, and no file: set POSTROOM_ADMIN_PASSWORD")
     # Bind before anything else: with a port in use, the start must neither migrate the database nor print a password.
-    with bound(config) as (listening,):
+    with bound(config, systemd.sockets) as (listening,):
         app = create_app(config)
 
         def started() -> None:
-            greet(config, listening[0], app[FIRST_LOGIN], app[CURRENT].context.database.engine, say)
+            greet(config, listening, app[FIRST_LOGIN], app[CURRENT].context.database.engine, say)
 
-        await serve_on(config, listening, load_tls(config), app, stop, ending, started)
+        await serve_on(config, listening, load_tls(config), app, stop, ending, started, systemd)
 
 
 async def serve_on(
@@ -78,11 +82,12 @@ async def serve_on(
     stop: asyncio.Event,
     ending: Ending,
     started: Callable[[], None] = lambda: None,
+    systemd: Systemd = NOTHING,
 ) -> None:
     """Serves an application on sockets until it is told to stop; calls `started` when it does. Raises StartError."""
     limits = check_limits(config)
-    if tls is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.reload)
+    if tls is not None or systemd.send is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload, tls, systemd)
     sockets, service_socket = listening
     cut_off = min(_CUT_OFF, _CUT_OFF_SHARE * config.shutdown_timeout)
     runner = make_runner(app, cut_off, limits)
@@ -93,8 +98,12 @@ async def serve_on(
         if service_socket is not None:
             await ServiceSocketSite(runner, service_socket.listening).start()
         started()
+        systemd.tell("READY=1")
+        living = asyncio.create_task(keep_telling(systemd, app[CURRENT].context.database))
         await stop.wait()
         log.info("Stopping")
+        systemd.tell("STOPPING=1")
+        living.cancel()
         if service_socket is not None:
             service_socket.remove()
         await _finish(runner, ending.left_for_requests())
@@ -102,6 +111,14 @@ async def serve_on(
         if service_socket is not None:
             service_socket.remove()
         await runner.cleanup()
+
+
+def reload(tls: Tls | None, systemd: Systemd) -> None:
+    """Loads the certificate again, the only thing that can be. Without one there is nothing to do."""
+    systemd.reloading()
+    if tls is not None:
+        tls.reload()
+    systemd.tell("READY=1")
 
 
 def load_tls(config: Config) -> Tls | None:
@@ -143,17 +160,16 @@ def check_limits(config: Config) -> Limits:
         raise StartError(str(error)) from None
 
 
-def greet(
-    config: Config, sockets: Sequence[socket.socket], told: str | None, engine: str, say: Callable[[str], None]
-) -> None:
+def greet(config: Config, listening: Listening, told: str | None, engine: str, say: Callable[[str], None]) -> None:
     """Says where the service is, and how to log in for the first time."""
-    for listening in sockets:
-        host, port = listening.getsockname()[:2]
+    sockets, service_socket = listening
+    for each in sockets:
+        host, port = each.getsockname()[:2]
         scheme = "https" if config.tls_cert else "http"
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         say(f"postroom listens on {url} - API below {url}/api/v1, its description at {url}/docs")
-    if config.service_socket is not None:
-        say(f"Without a login, /api/v1/service on the socket {config.service_socket}")
+    if service_socket is not None:
+        say(f"Without a login, /api/v1/service on the socket {service_socket.path}")
     if told is not None:
         say(f"First start: log in as admin with the password {told}")
     say(f"Database: {shown(config.database)} ({engine}). Stop with Ctrl+C.")

@@ -25,10 +25,11 @@ class ServiceSocketError(Exception):
 class ServiceSocket:
     """A listening socket and its file."""
 
-    def __init__(self, path: Path, listening: socket.socket) -> None:
+    def __init__(self, path: Path, listening: socket.socket, file: tuple[int, int] | None = None) -> None:
         self.path = path
         self.listening = listening
-        self._file: tuple[int, int] | None = _identity(path)
+        #: What the file was when it was made here; None: it is another process's to remove.
+        self._file = file
 
     @classmethod
     def open(cls, path: str, group_id: int | None) -> "ServiceSocket":
@@ -41,7 +42,7 @@ class ServiceSocket:
         try:
             with _alone_in(where.absolute().parent):
                 _make_room(where)
-                return cls(where, _listen(where, group_id))
+                return cls(where, _listen(where, group_id), _identity(where))
         except OSError as error:
             raise ServiceSocketError(f"Cannot listen on {path}: {error.strerror or error}") from None
 

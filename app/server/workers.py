@@ -13,19 +13,21 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from aiohttp import web
 
 from postroom.app.config import Config
-from postroom.app.limits.clients import Limits
 from postroom.app.main import create_app, prepare
 from postroom.app.metrics.catalogue import Metrics
 from postroom.app.outside import make_metrics
 from postroom.app.server.binding import Listening, StartError, bound
 from postroom.app.server.children import in_child
-from postroom.app.server.serve import check_limits, ending_of, greet, load_tls, serve_on
+from postroom.app.server.heartbeats import Heartbeats
+from postroom.app.server.serve import check_limits, ending_of, greet, load_tls, reload, serve_on
+from postroom.app.server.shares import share_of
+from postroom.app.server.systemd import NOTHING, Systemd
 from postroom.app.server.tls import Tls
 from postroom.storage.faults import DatabaseError
 from postroom.storage.opening import identity
@@ -42,39 +44,25 @@ _LONG: Final = 30.0
 _PATIENCE: Final = 1.0
 
 
-def run_workers(config: Config, say: Callable[[str], None]) -> int:
+def run_workers(config: Config, say: Callable[[str], None], systemd: Systemd = NOTHING) -> int:
     """Serves with so many workers until SIGINT or SIGTERM; returns the exit code. Raises StartError."""
     if config.database == ":memory:":
         raise StartError("Several workers need a database in a file; a database in memory has one process")
     limits, tls = check_limits(config), load_tls(config)
     # Where it is ignored, as some starters do, the kernel buries the dead without telling.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    if tls is not None:
+    if tls is not None or systemd.send is not None:
         # One that comes before the keeper listens to it is nothing to end for: what was just loaded is current.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with bound(config) as groups:
+    with bound(config, systemd.sockets) as groups:
         told, engine = in_child(lambda: asyncio.run(prepare(config)))
-        keeper = _Keeper(share_of(config, limits), groups, tls, make_metrics(config))
+        keeper = _Keeper(share_of(config, limits), groups, tls, make_metrics(config), systemd)
         try:
             keeper.start()
-            greet(config, groups[0][0], told, engine, say)
+            greet(config, groups[0], told, engine, say)
             return keeper.keep()
         finally:
             keeper.end()
-
-
-def share_of(config: Config, limits: Limits) -> Config:
-    """The settings of one worker: what is counted in each of them counts for all together."""
-
-    def share(whole: int) -> int:
-        return math.ceil(whole / config.workers)
-
-    return replace(
-        config,
-        login_failures=share(config.login_failures),
-        max_connections=share(limits.connections),
-        max_connections_per_source=share(limits.per_source),
-    )
 
 
 @dataclass(slots=True)
@@ -89,11 +77,15 @@ class _Worker:
 
 
 class _Keeper:
-    def __init__(self, config: Config, groups: list[Listening], tls: Tls | None, metrics: Metrics) -> None:
+    def __init__(
+        self, config: Config, groups: list[Listening], tls: Tls | None, metrics: Metrics, systemd: Systemd
+    ) -> None:
         self._config = config
         self._metrics = metrics
         #: Loaded here, so that all workers have the same, and one that is started later needs no file.
         self._tls = tls
+        self._systemd = systemd
+        self._beats = Heartbeats(systemd)
         self._workers = [_Worker(listening) for listening in groups]
         self._stopping = False
         self._kill_at = math.inf
@@ -120,12 +112,13 @@ class _Keeper:
         while True:
             self.start()
             told = signal.sigtimedwait(_SIGNALS, self._seconds())
-            if told is not None and told.si_signo == signal.SIGHUP and self._tls is not None:
-                self._tls.reload()
+            if told is not None and told.si_signo == signal.SIGHUP and (self._tls or self._systemd.send):
+                reload(self._tls, self._systemd)
                 self._tell(signal.SIGHUP)
             elif told is not None and told.si_signo != signal.SIGCHLD:
                 self._stop()
             self._bury()
+            self._beats.look(worker.pid for worker in self._workers)
             if self._stopping and not any(worker.pid for worker in self._workers):
                 return 1 if self._failed else 0
             if time.monotonic() >= self._kill_at:
@@ -135,13 +128,14 @@ class _Keeper:
     def end(self) -> None:
         """Leaves no worker behind."""
         self._let_go()
+        self._beats.close()
         os.close(self._lifeline)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _seconds(self) -> float:
         """How long to wait for a signal at most."""
         due = [worker.due for worker in self._workers if worker.pid is None and not self._stopping]
-        return max(0.0, min([self._kill_at, *due, time.monotonic() + 60]) - time.monotonic())
+        return max(0.0, min([self._kill_at, *due, self._beats.next_look(), time.monotonic() + 60]) - time.monotonic())
 
     def _stop(self) -> None:
         if self._stopping:
@@ -151,6 +145,7 @@ class _Keeper:
         log.info("Stopping %d workers", sum(worker.pid is not None for worker in self._workers))
         self._kill_at = time.monotonic() + self._config.shutdown_timeout + _PATIENCE
         self._stopping = True
+        self._systemd.tell("STOPPING=1")
         service_socket = self._workers[0].listening[1]
         if service_socket is not None:
             service_socket.remove()
@@ -215,7 +210,8 @@ class _Keeper:
                         listening.close()
             self._metrics.begin(self._workers.index(worker), os.getpid())
             app = create_app(self._config, self._identity, self._metrics)
-            uvloop.run(_serve(self._config, worker.listening, self._tls, app, self._lifeline, self._mask))
+            told = self._beats.of_worker()
+            uvloop.run(_serve(self._config, worker.listening, self._tls, app, self._lifeline, self._mask, told))
             code = 0
         except (StartError, DatabaseError) as error:
             log.error("A worker cannot start: %s", error)  # noqa: TRY400 - no fault of the code
@@ -233,6 +229,7 @@ async def _serve(
     app: web.Application,
     lifeline: int,
     mask: set[int | signal.Signals],
+    systemd: Systemd,
 ) -> None:
     with ending_of(config, lifeline) as (stop, ending):
         # Until it is listened to: the keeper's certificate is current. Without one there is nothing to load.
@@ -243,4 +240,4 @@ async def _serve(
         if service_socket is not None:
             # The keeper's to remove: others go on listening.
             service_socket.forget()
-        await serve_on(config, listening, tls, app, stop, ending)
+        await serve_on(config, listening, tls, app, stop, ending, systemd=systemd)

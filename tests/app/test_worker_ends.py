@@ -13,7 +13,7 @@ import pytest
 
 from postroom.app.config import load_config
 from postroom.app.limits.clients import Limits
-from postroom.app.server.workers import share_of
+from postroom.app.server.shares import share_of
 from tests.app.test_cli import POSTROOM, Running, serving, stopped_at_the_end
 from tests.app.test_ending import SCRIPT
 from tests.app.test_serving_tls import shake, trusting
