@@ -1,4 +1,4 @@
-# postroom: make run | test | test-postgresql | test-cluster | test-torture | test-attack | slow | lint | types | format | fuzz | attack | torture | bench | plots | performance | docs | demo | directory | install | clean
+# postroom: make run | test | test-postgresql | test-cluster | test-torture | test-attack | slow | lint | types | format | fuzz | attack | torture | bench | plots | performance | docs | demo | directory | install | release | pythons | clean
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -22,7 +22,7 @@ ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/ap
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test test-postgresql test-torture test-attack slow lint types format fuzz attack torture bench plots performance docs demo directory clean
+.PHONY: help install run test test-postgresql test-torture test-attack slow lint types format fuzz attack torture bench plots performance docs demo directory release pythons clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -136,6 +136,14 @@ directory: install
 cluster: install
 	@sh .ci/packages $(CLUSTER_PACKAGES)
 	@$(BIN)/python -m tests.cluster $(CLUSTER)
+
+# The sdist and the wheel of the last commit, built twice and compared.
+release: install
+	$(BIN)/python -m tests.release $(DIST)
+
+# Every Python of this machine that postroom supports, also those of pyenv.
+pythons: install
+	PYENV_VERSION=$${PYENV_VERSION:-$$(pyenv versions --bare 2>/dev/null | paste -sd: -)} $(BIN)/nox
 
 clean:
 	rm -rf .venv .typing $(CLIENTS)/node_modules build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,7 +24,7 @@ from tests.app.test_cli import POSTROOM, Running, stopped_at_the_end
 from tests.app.test_workers import workers_of
 from tests.support.waiting import until
 
-UNITS = Path(__file__).parents[2] / "packaging" / "systemd"
+UNITS = Path(__file__).parents[2] / "contrib" / "systemd"
 
 #: Opens sockets on the addresses of the first argument and becomes the service with them, as systemd would start it.
 STARTER = """
