@@ -4,18 +4,18 @@ Both are the same requests and responses, so a command need not know where it wo
 """
 
 import asyncio
-import logging
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
 from aiohttp import ClientConnectorCertificateError, ClientError, ClientSession, ClientTimeout, UnixConnector, web
 
-from postroom.app.cli.failures import explained, place_of
+from postroom.app.cli.failures import Bugs, explained
 from postroom.app.cli.output import AWAY, BROKEN, REFUSED, console, print_json
 from postroom.app.cli.places import Local, Remote
 from postroom.schemas.values.text import printable
@@ -28,6 +28,10 @@ PATIENCE: Final = 1.0
 _AWAY: Final = (408, 429, 503)
 _BUG: Final = 500
 _FIRST_ERROR: Final = 400
+#: Somebody else has changed the document.
+_CHANGED: Final = 412
+_ATTEMPTS: Final = 5
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 Work = Callable[["Api"], Awaitable[int]]
 
@@ -72,35 +76,56 @@ class Api:
 
     async def get(self, path: str, **params: Any) -> Any:
         """The body of the response to a GET."""
-        return await self._ask("GET", path, None, params)
+        return await self.ask("GET", path, None, params)
 
     async def post(self, path: str, body: Any = None, **params: Any) -> Any:
         """The same of a POST."""
-        return await self._ask("POST", path, body, params)
+        return await self.ask("POST", path, body, params)
 
     async def put(self, path: str, body: Any = None, **params: Any) -> Any:
         """The same of a PUT."""
-        return await self._ask("PUT", path, body, params)
+        return await self.ask("PUT", path, body, params)
 
     async def patch(self, path: str, body: Any = None, **params: Any) -> Any:
         """The same of a PATCH."""
-        return await self._ask("PATCH", path, body, params)
+        return await self.ask("PATCH", path, body, params)
 
     async def delete(self, path: str, **params: Any) -> Any:
         """The same of a DELETE."""
-        return await self._ask("DELETE", path, None, params)
+        return await self.ask("DELETE", path, None, params)
 
-    async def _ask(self, method: str, path: str, body: Any, params: dict[str, Any]) -> Any:
-        headers, sent = self._headers, None
+    async def update(self, path: str, change: Callable[[Any], Any], *, method: str = "PUT") -> Any:
+        """Stores what `change` makes of a document, unless somebody else has changed that meanwhile: then once more."""
+        attempts = 0
+        while True:
+            attempts += 1
+            document, version = await self._send("GET", path, None, _NONE, None)
+            try:
+                return (await self._send(method, path, change(document), _NONE, version))[0]
+            except RefusedError as error:
+                if error.status != _CHANGED or attempts == _ATTEMPTS:
+                    raise
+
+    async def ask(self, method: str, path: str, body: Any = None, params: Mapping[str, Any] = _NONE) -> Any:
+        """The body of a response."""
+        return (await self._send(method, path, body, params, None))[0]
+
+    async def _send(
+        self, method: str, path: str, body: Any, params: Mapping[str, Any], version: str | None
+    ) -> tuple[Any, str | None]:
+        """(body, version of the document)"""
+        headers, sent = dict(self._headers), None
         if body is not None:
-            headers, sent = {**headers, "Content-Type": "application/json"}, orjson.dumps(body)
+            headers["Content-Type"], sent = "application/json", orjson.dumps(body)
+        if version is not None:
+            headers["If-Match"] = version
         async with (
             _patience(shown=self.is_shown),
             self._session.request(
                 method, self._base + path, params=params, data=sent, headers=headers, allow_redirects=False
             ) as response,
         ):
-            return _body(response.status, await response.read())
+            return _body(response.status, await response.read()), response.headers.get("ETag")
 
 
 def _body(status: int, content: bytes) -> Any:
@@ -139,7 +164,7 @@ async def _patience(*, shown: bool) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def connected(place: Local | Remote, bugs: "Bugs") -> AsyncIterator[Api]:
+async def connected(place: Local | Remote, bugs: Bugs) -> AsyncIterator[Api]:
     """The API of this place."""
     if isinstance(place, Remote):
         async with ClientSession(timeout=_TIMEOUT) as session:
@@ -186,7 +211,7 @@ def run(place: Local | Remote, work: Work, *, json: bool) -> int:
     return code
 
 
-async def _run(place: Local | Remote, work: Work, bugs: "Bugs") -> int:
+async def _run(place: Local | Remote, work: Work, bugs: Bugs) -> int:
     current = asyncio.current_task()
     if current is not None:
         with suppress(ValueError, RuntimeError):  # only the main thread gets signals
@@ -195,7 +220,7 @@ async def _run(place: Local | Remote, work: Work, bugs: "Bugs") -> int:
         return await work(api)
 
 
-def _reason(error: BaseException, place: Local | Remote, bugs: "Bugs") -> tuple[str, int]:
+def _reason(error: BaseException, place: Local | Remote, bugs: Bugs) -> tuple[str, int]:
     match error:
         case RefusedError(status=500) if bugs.found:
             return f"This is a bug in postroom, please report it: {bugs.found}", BROKEN
@@ -211,28 +236,3 @@ def _reason(error: BaseException, place: Local | Remote, bugs: "Bugs") -> tuple[
                 AWAY,
             )
     return explained(error)
-
-
-class Bugs(logging.Handler):
-    """Takes the log of the application inside this process: shows warnings, and keeps where a bug was."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.found = ""
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Takes the log for as long as the block runs."""
-        logging.root.addHandler(self)
-        try:
-            yield
-        finally:
-            logging.root.removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Takes a line."""
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            self.found = place_of(error)
-        else:
-            print(f"postroom: {printable(record.getMessage())}", file=sys.stderr)

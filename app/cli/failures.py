@@ -1,10 +1,15 @@
 """What people are told when a command fails: the reason, what to do about it, and the exit code."""
 
 import asyncio
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from postroom.app.cli.output import AWAY, BROKEN, INTERRUPTED, REFUSED
 from postroom.app.config import SettingError
 from postroom.app.errors import MisconfiguredError, PostroomError, UnavailableError
+from postroom.schemas.values.text import printable
 from postroom.storage.faults import NoDatabaseError, WrongDatabaseError, is_unavailable
 
 
@@ -37,3 +42,28 @@ def place_of(error: BaseException) -> str:
     while trace is not None:
         place, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
     return f"{type(error).__name__} at {place}"
+
+
+class Bugs(logging.Handler):
+    """Takes the log of the application inside this process: shows warnings, and keeps where a bug was."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found = ""
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Takes the log for as long as the block runs."""
+        logging.root.addHandler(self)
+        try:
+            yield
+        finally:
+            logging.root.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes a line."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            self.found = place_of(error)
+        else:
+            print(f"postroom: {printable(record.getMessage())}", file=sys.stderr)

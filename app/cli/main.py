@@ -8,10 +8,14 @@ from typing import Annotated
 import typer
 
 from postroom.app.cli import (
+    access,
+    alias,
     audit,
     backup,
     config,
     configured,
+    delegate,
+    device,
     doctor,
     domain,
     export,
@@ -21,9 +25,13 @@ from postroom.app.cli import (
     ldap,
     migrate,
     move,
+    oof,
+    org,
     output,
     replicate,
     restore,
+    role,
+    task,
     token,
     user,
 )
@@ -37,7 +45,9 @@ Examples:
   postroom serve --help        show the options
   postroom config --help       show the settings and where they come from, or an example of a settings file
   postroom user --help         create, show, change and delete users
-  postroom domain --help       the same for mail domains
+  postroom domain --help       the same for mail domains, and with org and role for organisations and roles
+  postroom alias --help        change the aliases of a user; also oof, delegate, access and device
+  postroom task --help         show and cancel tasks
   postroom backup --help       take backups while the service runs, and look whether they can be restored
   postroom restore --help      put a backup in the place of the database
   postroom migrate --help      look at an upgrade of the database, or do it before the service starts
@@ -74,8 +84,8 @@ app.command("import", help=import_.HELP)(import_.import_)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.add_typer(token.app)
-app.add_typer(user.app)
-app.add_typer(domain.app)
+for group in (user, domain, org, role, alias, oof, delegate, access, device, task):
+    app.add_typer(group.app)
 app.command("move", help=move.HELP)(move.move)
 app.command("restore", help=restore.HELP)(restore.restore)
 

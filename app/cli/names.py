@@ -94,6 +94,19 @@ async def find_user(api: Api, name: str) -> User:
     raise missing("user", name, near, domain.name)
 
 
+async def find_device(api: Api, user: User, name: str) -> str:
+    """The ID of the device of this ID, or whose ID alone begins with this. Raises CommandError."""
+    known = [each["deviceid"] for each in (await api.get(f"{user.path}/sync"))["data"]]
+    if name in known:
+        return name
+    found = [device_id for device_id in known if name and device_id.startswith(name)]
+    if len(found) == 1:
+        return str(found[0])
+    if found:
+        raise CommandError(f"Several devices of {user.username} begin with {name!r}: {', '.join(found)}")
+    raise missing(f"device of {user.username}", name, _near(name, known))
+
+
 async def everywhere(api: Api, **query: Any) -> AsyncIterator[User]:
     """The users of all domains that the caller may read."""
     for page in await pages_everywhere(api, **query):

@@ -37,6 +37,11 @@ class Job:
         except places.PlaceError as error:
             output.fail(str(error), output.REFUSED, json=json)
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it works at a service."""
+        return isinstance(self.place, places.Remote)
+
     def fail(self, text: str, code: int = output.REFUSED) -> NoReturn:
         """Ends the command with one line."""
         output.fail(text, code, json=self.json)
