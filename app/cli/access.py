@@ -50,7 +50,7 @@ def list_members(
     address: work.Address, json: output.Json = False, url: work.Url = None, database: output.Database = None
 ) -> None:
     """Lists who has access."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         from postroom.app.cli import names
@@ -72,7 +72,7 @@ def add(
     database: output.Database = None,
 ) -> None:
     """Gives access."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run_each(job.names(members), partial(_add, address))
 
 
@@ -85,7 +85,7 @@ def remove(
     database: output.Database = None,
 ) -> None:
     """Takes access away."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run_each(job.names(members), partial(_remove, address))
 
 

@@ -51,7 +51,7 @@ def list_aliases(
     # Imported here and below, so that --help and wrong options respond at once.
     from postroom.app.cli import lists
 
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run(partial(lists.show, job, address, "", _FIELD))
 
 
@@ -66,7 +66,7 @@ def add(
     """Adds aliases."""
     from postroom.app.cli import lists
 
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run(partial(lists.add, job, address, "", _FIELD, job.names(aliases)))
 
 
@@ -81,5 +81,5 @@ def remove(
     """Removes aliases."""
     from postroom.app.cli import lists
 
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run(partial(lists.remove, job, address, "", _FIELD, job.names(aliases)))

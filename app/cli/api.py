@@ -17,7 +17,7 @@ from aiohttp import ClientConnectorCertificateError, ClientError, ClientSession,
 
 from postroom.app.cli.failures import Bugs, explained
 from postroom.app.cli.output import AWAY, BROKEN, REFUSED, console, print_json
-from postroom.app.cli.places import Local, Remote
+from postroom.app.cli.places import Local, PlaceError, Remote
 from postroom.schemas.values.text import printable
 
 #: Seconds: to connect, and without a byte of the response. A service ends what takes it longer than a minute.
@@ -68,11 +68,16 @@ class Api:
     def __init__(self, session: ClientSession, base: str, token: str, *, local: bool) -> None:
         self._session = session
         self._base = base
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers: dict[str, str] = {}
+        self.use(token)
         #: Whether it is the application inside this process, which needs nobody's password.
         self.local = local
         #: Whether somebody else shows that something is under way.
         self.is_shown = False
+
+    def use(self, token: str) -> None:
+        """Asks with this token from now on; an empty one is none."""
+        self._headers = {"User-Agent": "postroom", **({"Authorization": f"Bearer {token}"} if token else {})}
 
     async def get(self, path: str, **params: Any) -> Any:
         """The body of the response to a GET."""
@@ -224,10 +229,12 @@ def _reason(error: BaseException, place: Local | Remote, bugs: Bugs) -> tuple[st
     match error:
         case RefusedError(status=500) if bugs.found:
             return f"This is a bug in postroom, please report it: {bugs.found}", BROKEN
-        case RefusedError(status=401) if isinstance(place, Remote):
+        case RefusedError(status=401) if isinstance(place, Remote) and place.token:
             return f"{error}. Use another token, or postroom login again", REFUSED
         case CommandError():
             return str(error), error.code
+        case PlaceError():
+            return str(error), REFUSED
         case ClientConnectorCertificateError():
             return f"The certificate {place} is not valid: {error.certificate_error}", REFUSED
         case ClientError() | TimeoutError() if isinstance(place, Remote):

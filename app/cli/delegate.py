@@ -63,7 +63,7 @@ def list_delegates(
     # Imported here and below, so that --help and wrong options respond at once.
     from postroom.app.cli import lists
 
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run(partial(lists.show, job, address, _below(send_as=send_as), _FIELD))
 
 
@@ -79,7 +79,7 @@ def add(
     """Adds delegates."""
     from postroom.app.cli import lists
 
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run(partial(lists.add, job, address, _below(send_as=send_as), _FIELD, job.names(people)))
 
 
@@ -95,5 +95,5 @@ def remove(
     """Removes delegates."""
     from postroom.app.cli import lists
 
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run(partial(lists.remove, job, address, _below(send_as=send_as), _FIELD, job.names(people)))

@@ -77,7 +77,7 @@ def list_devices(
     address: work.Address, json: output.Json = False, url: work.Url = None, database: output.Database = None
 ) -> None:
     """Lists devices."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         from postroom.app.cli import names
@@ -114,7 +114,7 @@ def resync(
     database: output.Database = None,
 ) -> None:
     """Makes a device start over."""
-    _do(work.Job(url, database, json=json), address, device, "PUT", "/resync")
+    _do(work.job_at(url, database, json=json), address, device, "PUT", "/resync")
 
 
 @app.command("wipe", help=_WIPE_HELP)
@@ -129,7 +129,7 @@ def wipe(
     database: output.Database = None,
 ) -> None:
     """Wipes a device."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     what = "the account on" if account else "everything on"
     job.confirm(f"Wipe {what} the device {device} of {address}?", yes=yes)
     body: dict[str, Any] = {"status": _ACCOUNT if account else _DEVICE}
@@ -147,7 +147,7 @@ def cancel(
     database: output.Database = None,
 ) -> None:
     """Cancels a wipe."""
-    _do(work.Job(url, database, json=json), address, device, "DELETE", "/wipe")
+    _do(work.job_at(url, database, json=json), address, device, "DELETE", "/wipe")
 
 
 @app.command("remove", help=_REMOVE_HELP)
@@ -160,7 +160,7 @@ def remove(
     database: output.Database = None,
 ) -> None:
     """Removes a device."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.confirm(f"Remove the device {device} of {address}?", yes=yes)
     _do(job, address, device, "DELETE", "")
 

@@ -38,7 +38,7 @@ def list_domains(
     database: output.Database = None,
 ) -> None:
     """Lists domains."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         page = await api.get("/system/domains", match=match, limit=limit, sort="domainname")
@@ -61,7 +61,7 @@ def list_domains(
 @app.command("show", help=domain_help.SHOW)
 def show(domain: _Domain, json: output.Json = False, url: work.Url = None, database: output.Database = None) -> None:
     """Shows a domain."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         from postroom.app.cli import names
@@ -108,7 +108,7 @@ def create(
     database: output.Database = None,
 ) -> None:
     """Creates a domain."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     body = {"domainname": domain, **_fields(max_users, title, address, admin, tel, end)}
 
     async def do(api: "Api") -> None:
@@ -135,7 +135,7 @@ def change(
     database: output.Database = None,
 ) -> None:
     """Changes domains."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     body = _fields(max_users, title, address, admin, tel, end)
     if status is not None:
         if status.lower() not in STATUSES or status.lower() == "deleted":
@@ -185,7 +185,7 @@ def delete(
     database: output.Database = None,
 ) -> None:
     """Marks domains as deleted, or purges them."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     found = job.names(domains)
     named = work.listed(found)
     question = f"Remove {named} and everything in them for good?" if purge else f"Mark {named} as deleted?"
@@ -210,5 +210,5 @@ def restore(
     domains: _Domains, json: output.Json = False, url: work.Url = None, database: output.Database = None
 ) -> None:
     """Brings domains back."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run_each(job.names(domains), partial(_patch, {"domainStatus": STATUSES["active"]}, "is active again"))

@@ -23,6 +23,7 @@ from postroom.app.cli import (
     init,
     key,
     ldap,
+    login,
     migrate,
     move,
     oof,
@@ -48,6 +49,7 @@ Examples:
   postroom domain --help       the same for mail domains, and with org and role for organisations and roles
   postroom alias --help        change the aliases of a user; also oof, delegate, access and device
   postroom task --help         show and cancel tasks
+  postroom login --help        let the commands above work at a service that runs somewhere else
   postroom backup --help       take backups while the service runs, and look whether they can be restored
   postroom restore --help      put a backup in the place of the database
   postroom migrate --help      look at an upgrade of the database, or do it before the service starts
@@ -67,7 +69,6 @@ postroom --config FILE COMMAND.
 app = typer.Typer(
     name="postroom",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help=_HELP,
@@ -86,6 +87,8 @@ app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.add_typer(token.app)
 for group in (user, domain, org, role, alias, oof, delegate, access, device, task):
     app.add_typer(group.app)
+app.command("login", help=login.LOGIN_HELP)(login.login)
+app.command("logout", help=login.LOGOUT_HELP)(login.logout)
 app.command("move", help=move.HELP)(move.move)
 app.command("restore", help=restore.HELP)(restore.restore)
 

@@ -55,7 +55,7 @@ def show(
     address: work.Address, json: output.Json = False, url: work.Url = None, database: output.Database = None
 ) -> None:
     """Shows the settings."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         from postroom.app.cli import names
@@ -98,7 +98,7 @@ def change(
     database: output.Database = None,
 ) -> None:
     """Turns replies on."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     if external is not None and external not in _AUDIENCES:
         job.fail(f"--external is one of {', '.join(_AUDIENCES)}")
     given: dict[str, Any] = {
@@ -131,7 +131,7 @@ def off(
     addresses: work.Addresses, json: output.Json = False, url: work.Url = None, database: output.Database = None
 ) -> None:
     """Turns replies off."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api", address: str) -> str:
         return await _put({"state": 0}, api, address)

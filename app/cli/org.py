@@ -70,7 +70,7 @@ def list_orgs(
     database: output.Database = None,
 ) -> None:
     """Lists organisations."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         page = await api.get("/system/orgs", match=match, limit=limit, sort="name")
@@ -83,7 +83,7 @@ def list_orgs(
 @app.command("show", help=_SHOW_HELP)
 def show(org: _Org, json: output.Json = False, url: work.Url = None, database: output.Database = None) -> None:
     """Shows an organisation."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         from postroom.app.cli import names
@@ -110,7 +110,7 @@ def create(
     database: output.Database = None,
 ) -> None:
     """Creates an organisation."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         document = await api.post("/system/orgs", {"name": name, "description": description})
@@ -129,7 +129,7 @@ def change(
     database: output.Database = None,
 ) -> None:
     """Changes an organisation."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     given: dict[str, Any] = {"name": name, "description": description}
     body = {field: value for field, value in given.items() if value is not None}
     if not body:
@@ -154,7 +154,7 @@ def delete(
     database: output.Database = None,
 ) -> None:
     """Deletes organisations."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     found = job.names(orgs)
     job.confirm(f"Delete {work.listed(found)}? The domains stay.", yes=yes)
 

@@ -108,3 +108,20 @@ def read_login(environ: Mapping[str, str] = os.environ) -> Remote | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PlaceError(f"{path} cannot be used ({type(error).__name__}); use postroom login again") from None
+
+
+def write_login(place: Remote, environ: Mapping[str, str] = os.environ) -> None:
+    """Stores a login, for its owner's eyes only. Raises PlaceError."""
+    from postroom.storage.files import write_private
+
+    path = login_file(environ)
+    content = json_module.dumps({"url": place.url, "token": place.token}).encode()
+    try:
+        write_private(path, content, owner_of=path.parent, replace=True)
+    except OSError as error:
+        raise PlaceError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def forget_login(environ: Mapping[str, str] = os.environ) -> None:
+    """Removes what is stored."""
+    login_file(environ).unlink(missing_ok=True)

@@ -26,7 +26,7 @@ def list_roles(
     database: output.Database = None,
 ) -> None:
     """Lists roles."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         page = await api.get("/system/roles", match=match, sort="name", level=2)
@@ -42,7 +42,7 @@ def list_roles(
 @app.command("show", help=role_help.SHOW)
 def show(role: _Role, json: output.Json = False, url: work.Url = None, database: output.Database = None) -> None:
     """Shows a role."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         from postroom.app.cli import names
@@ -84,7 +84,7 @@ def create(
     database: output.Database = None,
 ) -> None:
     """Creates a role."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         permissions = [await _permission(api, text) for text in permission or []]
@@ -107,7 +107,7 @@ def change(
     database: output.Database = None,
 ) -> None:
     """Changes a role."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     if name is None and not permission and description is None:
         job.fail("There is nothing to change: give --name, --description or --permission")
 
@@ -145,7 +145,7 @@ def delete(
     database: output.Database = None,
 ) -> None:
     """Deletes roles."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     found = job.names(roles)
     job.confirm(f"Delete {work.listed(found)}? Their holders lose the permissions.", yes=yes)
 
@@ -168,7 +168,7 @@ def add(
     database: output.Database = None,
 ) -> None:
     """Gives a role."""
-    _give(work.Job(url, database, json=json), role, addresses, given=True)
+    _give(work.job_at(url, database, json=json), role, addresses, given=True)
 
 
 @app.command("remove", help=role_help.REMOVE)
@@ -180,7 +180,7 @@ def remove(
     database: output.Database = None,
 ) -> None:
     """Takes a role away."""
-    _give(work.Job(url, database, json=json), role, addresses, given=False)
+    _give(work.job_at(url, database, json=json), role, addresses, given=False)
 
 
 def _give(job: work.Job, role: str, addresses: list[str], *, given: bool) -> None:

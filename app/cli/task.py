@@ -66,7 +66,7 @@ def list_tasks(
     database: output.Database = None,
 ) -> None:
     """Lists tasks."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         page = await api.get("/tasq/tasks", limit=limit, sort="ID,desc")
@@ -82,7 +82,7 @@ def list_tasks(
 @app.command("show", help=_SHOW_HELP)
 def show(task_id: _Task, json: output.Json = False, url: work.Url = None, database: output.Database = None) -> None:
     """Shows a task."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         task = await api.get(f"/tasq/tasks/{task_id}")
@@ -111,13 +111,13 @@ def show(task_id: _Task, json: output.Json = False, url: work.Url = None, databa
 @app.command("cancel", help=_CANCEL_HELP)
 def cancel(tasks: _Tasks, json: output.Json = False, url: work.Url = None, database: output.Database = None) -> None:
     """Cancels tasks."""
-    _each(work.Job(url, database, json=json), tasks, "POST", "/cancel")
+    _each(work.job_at(url, database, json=json), tasks, "POST", "/cancel")
 
 
 @app.command("delete", help=_DELETE_HELP)
 def delete(tasks: _Tasks, json: output.Json = False, url: work.Url = None, database: output.Database = None) -> None:
     """Deletes tasks."""
-    _each(work.Job(url, database, json=json), tasks, "DELETE", "")
+    _each(work.job_at(url, database, json=json), tasks, "DELETE", "")
 
 
 def _each(job: work.Job, tasks: list[str], method: str, below: str) -> None:

@@ -43,7 +43,7 @@ def list_users(
     database: output.Database = None,
 ) -> None:
     """Lists users."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     query: dict[str, Any] = {"limit": limit, "sort": "username", "properties": "displayname", "match": match}
     if status is not None:
         numbers = [number for number, name in STATUSES.items() if name == status.lower()]
@@ -62,7 +62,7 @@ def show(
     """Shows a user."""
     from postroom.app.cli import user_work
 
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     job.run(partial(user_work.show, job, address))
 
 
@@ -88,7 +88,7 @@ def create(
     database: output.Database = None,
 ) -> None:
     """Creates a user."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     if shared and contact_in is not None:
         job.fail("Give --shared or --contact-in, not both")
     more: dict[str, Any] = {"username": address}
@@ -121,7 +121,7 @@ def change(
     database: output.Database = None,
 ) -> None:
     """Changes users."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     body = _body(job, Fields(name, lang, quota, allow or (), deny or (), prop or (), forward, copy_to))
     if not body:
         job.fail("There is nothing to change: give an option such as --name")
@@ -146,7 +146,7 @@ def rename(
     database: output.Database = None,
 ) -> None:
     """Renames a user."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
 
     async def do(api: "Api") -> None:
         from postroom.app.cli import names
@@ -163,7 +163,7 @@ def suspend(
     addresses: work.Addresses, json: output.Json = False, url: work.Url = None, database: output.Database = None
 ) -> None:
     """Suspends users."""
-    _change_status(work.Job(url, database, json=json), addresses, STATUS_NORMAL, STATUS_SUSPENDED)
+    _change_status(work.job_at(url, database, json=json), addresses, STATUS_NORMAL, STATUS_SUSPENDED)
 
 
 @app.command("activate", help=user_help.ACTIVATE)
@@ -171,7 +171,7 @@ def activate(
     addresses: work.Addresses, json: output.Json = False, url: work.Url = None, database: output.Database = None
 ) -> None:
     """Ends suspensions."""
-    _change_status(work.Job(url, database, json=json), addresses, STATUS_SUSPENDED, STATUS_NORMAL)
+    _change_status(work.job_at(url, database, json=json), addresses, STATUS_SUSPENDED, STATUS_NORMAL)
 
 
 def _change_status(job: work.Job, addresses: list[str], before: int, after: int) -> NoReturn:
@@ -189,7 +189,7 @@ def passwd(
     database: output.Database = None,
 ) -> None:
     """Sets a password."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     new = job.password(from_input=password_stdin, prompt=f"New password of {address}")
     from postroom.app.cli import user_work
 
@@ -205,7 +205,7 @@ def delete(
     database: output.Database = None,
 ) -> None:
     """Deletes users."""
-    job = work.Job(url, database, json=json)
+    job = work.job_at(url, database, json=json)
     found = job.names(addresses)
     job.confirm(f"Delete {work.listed(found)}, and everything that belongs to them?", yes=yes)
     from postroom.app.cli import user_work

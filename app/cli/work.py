@@ -30,12 +30,9 @@ _NOT_LOGGED_IN = 401
 class Job:
     """One command at one place: it may ask first, and then works."""
 
-    def __init__(self, url: str | None, database: str | None, *, json: bool) -> None:
+    def __init__(self, place: places.Local | places.Remote, *, json: bool) -> None:
+        self.place = place
         self.json = json
-        try:
-            self.place = places.chosen(url, database)
-        except places.PlaceError as error:
-            output.fail(str(error), output.REFUSED, json=json)
 
     @property
     def is_remote(self) -> bool:
@@ -130,6 +127,14 @@ class Job:
             output.print_json(message, data)
         else:
             print(printable(message))
+
+
+def job_at(url: str | None, database: str | None, *, json: bool) -> Job:
+    """A command at the place that options and environment name."""
+    try:
+        return Job(places.chosen(url, database), json=json)
+    except places.PlaceError as error:
+        output.fail(str(error), output.REFUSED, json=json)
 
 
 async def _each(api: "Api", names: Sequence[str], deed: "Callable[[Api, str], Awaitable[str]]", *, json: bool) -> int:

@@ -68,7 +68,7 @@ async def test_somebody_else_changes_the_list(
     command: Command, admin: Api, domain: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What another has stored between reading and writing is kept: the list is read once more."""
-    changes = []
+    changes: list[int] = []
 
     def body(*args: Any) -> Any:
         if not changes:

@@ -1,0 +1,132 @@
+"""Tokens without the right, services that are away, missing databases, bugs: one line, never a traceback."""
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from postroom.app.cli import places
+from postroom.app.routes import BASE
+from postroom.storage.sqlite import sqlite3
+from tests.support.commands import Command, ran
+from tests.support.service import Api, Service
+
+REMOTE = {"POSTROOM_URL": "http://127.0.0.1:9", "POSTROOM_TOKEN": "t"}
+
+
+async def test_a_token_without_the_right(service: Service, admin: Api) -> None:
+    """It sees what it may see, is refused the rest with the reason, and is refused all when it is revoked."""
+    first, second = await admin.make_domain("example.org"), await admin.make_domain("example.net")
+    for domain, name in ((first, "anna"), (second, "paul")):
+        await admin.make_user(domain, name)
+    scope = [{"permission": "DomainAdminRO", "params": first}]
+    token = await admin.post("/tokens", {"name": "reader", "permissions": scope})
+    command = Command(service, "remote", {"POSTROOM_URL": service.url, "POSTROOM_TOKEN": token["token"]})
+    assert [user["username"] for user in (await command("user", "list", "--json")).data] == ["anna@example.org"]
+    assert "anna" in (await command("user", "show", "anna@example.org")).out
+    refused = await command("user", "suspend", "anna@example.org", code=2)
+    assert "does not have the permission" in refused.err
+    assert "There is no domain 'example.net'" in (await command("user", "show", "paul@example.net", code=2)).err
+    assert "permission" in (await command("role", "list", code=2)).err
+    await admin.call("DELETE", f"/tokens/{token['ID']}")
+    ended = await command("user", "suspend", "anna@example.org", "b@example.org", code=2)
+    assert "login again" in ended.err
+    assert "0 of 2 done" in ended.err
+
+
+def test_a_service_that_is_away() -> None:
+    """Code 3: trying again may help. What is not postroom is code 2."""
+    away = ran("user", "list", "--json", environ=REMOTE)
+    assert away.code == 3
+    assert "cannot be reached" in away.err
+    assert away.document["data"] is None
+    several = ran("user", "suspend", "a@example.org", "b@example.org", "--json", environ=REMOTE)
+    assert several.code == 3
+    assert several.data == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        hung_up = {**REMOTE, "POSTROOM_URL": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        server.settimeout(10)
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            connection.recv(1000)
+            connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        assert ran("user", "list", environ=hung_up).code == 3
+        thread.join()
+
+
+async def test_what_is_not_postroom(service: Service) -> None:
+    """A page, or JSON of another kind, is named as such."""
+
+    async def respond(_request: web.Request) -> web.Response:
+        return web.Response(text="<html>", content_type="text/html")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", respond)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        command = Command(service, "remote", {"POSTROOM_URL": url, "POSTROOM_TOKEN": "t"})
+        assert "is not postroom (status 200)" in (await command("user", "list", code=2)).err
+    finally:
+        await runner.cleanup()
+
+
+def test_a_database_that_is_missing(tmp_path: Path) -> None:
+    """None is made, and the message says what helps."""
+    path = tmp_path / "none.sqlite3"
+    missing = ran("user", "list", "--database", str(path))
+    assert missing.code == 2
+    assert "postroom serve --database" in missing.err
+    assert not path.exists()
+    damaged = tmp_path / "damaged.sqlite3"
+    damaged.write_text("no database at all, but long enough to be looked at" * 100)
+    assert ran("user", "list", "--database", str(damaged)).code in (2, 3)
+
+
+@pytest.mark.sqlite
+async def test_a_locked_database(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program that holds the lock for long is code 3, and nothing is stored."""
+    monkeypatch.setattr("postroom.storage.connections.BUSY_TIMEOUT", 0.1)
+    path = service.context.config.database
+    command = Command(service, "local", {"POSTROOM_DATABASE": path})
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        refused = await command("org", "create", "X", code=3)
+        assert "trying again" in refused.err or "try again" in refused.err
+    finally:
+        other.close()
+
+
+async def test_a_bug(command: Command, admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code 70 and the place of it, without a traceback."""
+
+    async def broken(*_args: Any, **_options: Any) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("postroom.app.handlers.orgs.select_orgs", broken)
+    failed = await command("org", "list", code=70)
+    assert ("ZeroDivisionError at " if command.where == "local" else "An internal error") in failed.err
+    monkeypatch.undo()
+    monkeypatch.setattr("postroom.app.cli.tables.show_rows", _broken_table)
+    assert "ZeroDivisionError at " in (await command("org", "list", code=70)).err
+
+
+def _broken_table(*_args: Any) -> None:
+    """Fails."""
+    raise ZeroDivisionError
+
+
+def test_the_base_path() -> None:
+    """The commands know it without importing the application."""
+    assert places._API == BASE
