@@ -1,7 +1,7 @@
 """Where a command works: on the local database, or at a service that runs somewhere.
 
-The first that is given decides: --url, --database, POSTROOM_URL, POSTROOM_DATABASE, what `postroom login` has stored.
-Without any, it is the local database.
+The first that is given decides: --url, --database, POSTROOM_URL, POSTROOM_DATABASE, a settings file named by --config,
+what `postroom login` has stored. Without any, it is the local database.
 """
 
 import json as json_module
@@ -46,13 +46,16 @@ class Remote:
         return f"at {self.url.removesuffix(_API)}"
 
 
-def chosen(url: str | None, database: str | None, environ: Mapping[str, str] = os.environ) -> Local | Remote:
-    """The place that the options and the environment name. Raises PlaceError."""
+def chosen(
+    url: str | None, database: str | None, environ: Mapping[str, str] = os.environ, *, by_file: bool = False
+) -> Local | Remote:
+    """The place that the options and the environment name. `by_file`: a settings file was named. Raises PlaceError."""
     if url is not None and database is not None:
         raise PlaceError("Give --url or --database, not both")
     if url is None and database is None:
-        url, database = environ.get("POSTROOM_URL") or None, None
-        if url is None and not environ.get("POSTROOM_DATABASE") and not environ.get("POSTROOM_DATABASE_FILE"):
+        url = environ.get("POSTROOM_URL") or None
+        named = by_file or environ.get("POSTROOM_DATABASE") or environ.get("POSTROOM_DATABASE_FILE")
+        if url is None and not named:
             stored = read_login(environ)
             if stored is not None:
                 return stored

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from postroom.app.cli import output, places, tables
+from postroom.app.cli import configured, output, places, tables
 
 if TYPE_CHECKING:
     from postroom.app.cli.api import Api
@@ -132,7 +132,7 @@ class Job:
 def job_at(url: str | None, database: str | None, *, json: bool) -> Job:
     """A command at the place that options and environment name."""
     try:
-        return Job(places.chosen(url, database), json=json)
+        return Job(places.chosen(url, database, by_file=configured.given() is not None), json=json)
     except places.PlaceError as error:
         output.fail(str(error), output.REFUSED, json=json)
 

@@ -27,6 +27,7 @@ def test_what_decides(tmp_path: Path) -> None:
     assert chosen(None, None, home) == Remote(f"{URL}/api/v1", "stored")
     assert chosen(f"{URL}/api/v1", None, home) == Remote(f"{URL}/api/v1", "stored")
     assert chosen(None, None, {"POSTROOM_DATABASE": "x", **home}) == Local(None)
+    assert chosen(None, None, home, by_file=True) == Local(None)
     with pytest.raises(PlaceError, match="no token"):
         chosen("https://elsewhere.example.org", None, home)
     with pytest.raises(PlaceError, match="no token: those"):
