@@ -36,6 +36,7 @@ from postroom.app.cli import (
     token,
     user,
 )
+from postroom.app.cli import ephemeral as for_tests
 
 _HELP = """Administers the mailbox users of mail domains over the grommunio Admin API.
 
@@ -105,6 +106,7 @@ Examples:
   postroom serve --config postroom.toml
   postroom serve --host 0.0.0.0 --port 8443 --tls-cert fullchain.pem --tls-key privkey.pem
   POSTROOM_ADMIN_PASSWORD=secret postroom serve --database :memory:
+  postroom serve --ephemeral --port 0 --seed seed.yaml --ready-file ready.json
 """
 
 
@@ -155,6 +157,12 @@ def serve(
     tls_key: Annotated[str | None, typer.Option(help="PEM file of the certificate's key.")] = None,
     workers: Annotated[str | None, typer.Option(help="Processes that serve together [1].")] = None,
     config: configured.File = None,
+    ephemeral: for_tests.Ephemeral = False,
+    seed: for_tests.Seed = None,
+    ready_fd: for_tests.ReadyFd = None,
+    ready_file: for_tests.ReadyFile = None,
+    exit_with_stdin: for_tests.ExitWithStdin = False,
+    allow_remote_control: for_tests.AllowRemoteControl = False,
 ) -> None:
     """Starts the service and runs until SIGINT or SIGTERM."""
     # Imported here, so that --help and wrong options respond at once.
@@ -168,17 +176,28 @@ def serve(
     _open_standard_streams()
     if config is not None:
         configured.use_file(config)
+    settings = {
+        "host": host,
+        "port": port,
+        "database": database,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "workers": workers,
+    }
+    given = {
+        "seed": seed,
+        "ready_fd": ready_fd,
+        "ready_file": ready_file,
+        "exit_with_stdin": exit_with_stdin,
+        "allow_remote_control": allow_remote_control,
+    }
+    if ephemeral:
+        logs.set_up(logging.INFO)
+        for_tests.run(settings, given, _say)
+        return
+    for_tests.refuse_without(given)
     try:
-        loaded = configured.load(
-            {
-                "host": host,
-                "port": port,
-                "database": database,
-                "tls_cert": tls_cert,
-                "tls_key": tls_key,
-                "workers": workers,
-            }
-        )
+        loaded = configured.load(settings)
     except SettingError as error:
         output.fail(str(error), output.REFUSED)
     logs.set_up(logging.INFO, loaded.log_format, coloured=wants_colours())

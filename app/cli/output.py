@@ -38,12 +38,17 @@ def print_json(message: str, data: object) -> None:
 
 def fail(text: str, code: int, *, json: bool = False) -> NoReturn:
     """Ends the command with one line."""
-    from postroom.schemas.values.text import printable
-
     if json:
         print_json(text, None)
-    typer.echo(f"postroom: {printable(text)}", err=True)
+    complain(text)
     sys.exit(code)
+
+
+def complain(text: str) -> None:
+    """Prints one line to stderr."""
+    from postroom.schemas.values.text import printable
+
+    typer.echo(f"postroom: {printable(text)}", err=True)
 
 
 def code_of(error: Exception) -> int:

@@ -79,7 +79,19 @@ class Ending:
     def _next(self, seconds: float | None, lifeline: int | None = None) -> int | None:
         """The next signal number, _CLOSED or _ALONE; None when nothing came within `seconds`."""
         watched = [self._reads] if lifeline is None else [self._reads, lifeline]
-        ready, _, _ = select.select(watched, [], [], seconds)
-        if self._reads in ready:
-            return os.read(self._reads, 1)[0]
-        return _ALONE if ready else None
+        while True:
+            ready, _, _ = select.select(watched, [], [], seconds)
+            if self._reads in ready:
+                return os.read(self._reads, 1)[0]
+            if not ready:
+                return None
+            if lifeline is not None and _has_ended(lifeline):
+                return _ALONE
+            # What was written to it has no meaning.
+
+
+def _has_ended(lifeline: int) -> bool:
+    try:
+        return not os.read(lifeline, 4096)
+    except OSError:
+        return True  # a terminal that is gone

@@ -2,13 +2,11 @@
 
 import asyncio
 import itertools
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import ClientSession, DummyCookieJar, UnixConnector, hdrs, web
+from aiohttp import ClientSession, DummyCookieJar, hdrs
 
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import ADMIN_ID, may_log_in
@@ -30,6 +28,7 @@ from postroom.testing.errors import HarnessError
 from postroom.testing.faults import Faults
 from postroom.testing.images import beginning
 from postroom.testing.journal import Journal
+from postroom.testing.listening import OnLoopback, Place, on_a_file
 from postroom.testing.passwords import CheapPasswords
 from postroom.testing.seeds import ReadSeed, Seed
 from postroom.testing.settings import settings_of
@@ -58,10 +57,9 @@ async def running(
     moving = MovableClock(config.timezone, clock)
     image = await beginning(config, ReadSeed(seed), moving, clock)
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="postroom-"))) if port is None else None
         server = Server(config, image, moving)
         stack.push_async_callback(server.close)
-        await server.start(port, folder)
+        await server.start(OnLoopback(port) if port is not None else stack.enter_context(on_a_file()))
         yield server
 
 
@@ -89,38 +87,24 @@ class Server:
         self._open = AsyncExitStack()
         #: Where it listens, such as `http://127.0.0.1:40123`; the API is below `/api/v1`.
         self.url = ""
-        self._folder: Path | None = None
+        self._place: Place
         #: The session of all clients with a login; it keeps no cookies.
         self._session: ClientSession
         #: A client with the login of the administrator, whatever the time is; and since when it has this one.
         self.admin: Client
         self._logged_in = 0.0
 
-    async def start(self, port: int | None, folder: Path | None) -> None:
-        """Begins to listen. Raises HarnessError when the port is taken."""
-        self._folder = folder
+    async def start(self, place: Place) -> None:
+        """Begins to listen there. Raises HarnessError when the port is taken."""
+        self._place = place
         self._open.push_async_callback(self._close_parts)
         self._app[CURRENT] = Current(await self._assemble(self._images[_SEED]))
         self._open.push_async_callback(self._runner.cleanup)
         await self._runner.setup()
-        try:
-            await self._listen(port)
-        except OSError as error:
-            raise HarnessError(
-                f"Port {port} on 127.0.0.1 cannot be used ({error.strerror}); leave it out to get a free one"
-            ) from None
+        self.url = await place.listen(self._runner)
         self._session = await self._open.enter_async_context(self.client(keep_cookies=False, agent=AGENT))
         self.admin = Client(self._session, before=self._keep_logged_in)
         await self._log_in_admin()
-
-    async def _listen(self, port: int | None) -> None:
-        if self._folder is not None:
-            self.url = "http://localhost"
-            await web.UnixSite(self._runner, str(self._folder / "socket")).start()
-            return
-        site = web.TCPSite(self._runner, "127.0.0.1", port or 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:
         """Stops listening, and forgets everything."""
@@ -136,10 +120,9 @@ class Server:
 
     def client(self, *, keep_cookies: bool = True, agent: str | None = None) -> ClientSession:
         """A new session without a login, which begins each URL with `url`; the caller closes it."""
-        connector = UnixConnector(str(self._folder / "socket")) if self._folder is not None else None
         headers = {} if agent is None else {hdrs.USER_AGENT: agent}
         jar = None if keep_cookies else DummyCookieJar()
-        return ClientSession(self.url, connector=connector, cookie_jar=jar, headers=headers)
+        return ClientSession(self.url, connector=self._place.connector(), cookie_jar=jar, headers=headers)
 
     async def login(self, user: str, password: str | None = None) -> Client:
         """A client with the login of a user, by username or alias. Without a password none is asked for.
