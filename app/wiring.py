@@ -8,6 +8,7 @@ from postroom.app.auth.throttle import Throttle
 from postroom.app.auth.tokens import Tokens
 from postroom.app.clock import Clock
 from postroom.app.config import Config
+from postroom.app.directory.servers import OpenSession, open_session
 from postroom.app.metrics.catalogue import Metrics
 from postroom.app.services.backups import Backups
 from postroom.app.services.context import Context
@@ -53,6 +54,7 @@ async def assembled(
     clock: Clock,
     make_tokens: MakeTokens = Tokens,
     metrics: Metrics | None = None,
+    open_directory: OpenSession = open_session,
 ) -> AsyncIterator[Context]:
     """The same around an open database. Closes the database and the passwords, too. Raises WrongDatabaseError.
 
@@ -61,7 +63,7 @@ async def assembled(
     metrics = metrics or Metrics()
     throttle = Throttle(config.login_failures, config.login_delay, clock.monotonic)
     directories = Directories(
-        database, config.ldap_timeout, config.ldap_ca_file, config.timezone, metrics.note_directory
+        database, config.ldap_timeout, config.ldap_ca_file, config.timezone, open_directory, metrics.note_directory
     )
     presence = Presence(directories, config.ldap_grace, clock)
     tasks = Tasks(database, lambda: clock.text(config.timezone))

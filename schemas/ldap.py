@@ -8,7 +8,8 @@ from marshmallow import RAISE, Schema, ValidationError, fields, missing, pre_loa
 from marshmallow.validate import Length, OneOf, Range
 
 from postroom.schemas.fields import Bool, Listed, Mapped, Short
-from postroom.schemas.ldap_text import check_filter, server_addresses
+from postroom.schemas.ldap_filters import check_filter
+from postroom.schemas.ldap_text import server_addresses
 from postroom.schemas.values import proptags
 
 TEMPLATE_NAMES = ("common", "ActiveDirectory", "OpenLDAP", "Univention", "389ds")
@@ -36,7 +37,8 @@ def _line(value: str) -> None:
         raise ValidationError("Line breaks and control characters are not allowed.")
 
 
-def _attribute_name(value: str) -> None:
+def check_attribute_name(value: str) -> None:
+    """Raises ValidationError unless the text could be the name of an attribute."""
     if not _ATTRIBUTE.fullmatch(value):
         raise ValidationError("Not an LDAP attribute name: letters, digits, hyphens, dots and semicolons only.")
 
@@ -60,7 +62,7 @@ def _text(*validators: Callable[[str], object], limit: int = 1024, required: boo
 
 
 def _attribute(*, required: bool = False) -> Short:
-    return _text(_attribute_name, required=required, limit=128)
+    return _text(check_attribute_name, required=required, limit=128)
 
 
 def _filter() -> Short:
@@ -103,9 +105,9 @@ class LdapUsersSchema(_Strict):
         validate=Length(max=32),
         dump_default=list,
     )
-    searchAttributes = Listed(Short(validate=_attribute_name), validate=Length(max=32), dump_default=list)
+    searchAttributes = Listed(Short(validate=check_attribute_name), validate=Length(max=32), dump_default=list)
     attributes = Mapped(
-        keys=Short(validate=_attribute_name),
+        keys=Short(validate=check_attribute_name),
         values=Short(required=True, validate=_property_name),
         validate=[Length(max=256), _distinct],
         dump_default=dict,

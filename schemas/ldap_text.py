@@ -1,4 +1,4 @@
-"""Parses and checks texts of an ldapConfig document: servers and filters."""
+"""Parses the servers of an ldapConfig document."""
 
 import re
 from dataclasses import dataclass
@@ -7,10 +7,6 @@ from urllib.parse import urlsplit
 MAX_SERVERS = 16
 _DEFAULT_PORTS = {"ldap": 389, "ldaps": 636}
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
-# attribute (with options, matching rule and :dn), operator, value with RFC 4515 escapes.
-_ITEM = re.compile(r"\s*[A-Za-z0-9.;:_-]+\s*(?:[~<>:]?=)(?:[^()\\\x00]|\\[0-9A-Fa-f]{2})*")
-_SPACE = re.compile(r"\s*")
-_MAX_DEPTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +49,3 @@ def _server_address(text: str) -> ServerAddress:
     port = port or _DEFAULT_PORTS[parts.scheme]
     shown = f"[{host}]" if ":" in host else host
     return ServerAddress(f"{parts.scheme}://{shown}:{port}", host, port, parts.scheme == "ldaps")
-
-
-def check_filter(text: str) -> None:
-    """Raises ValueError with the reason unless the text is an LDAP filter. Outer parentheses are optional."""
-    text = text.strip()
-    if not text.startswith("("):
-        text = f"({text})"
-    if _skip_filter(text, 0, 0) != len(text):
-        raise ValueError("The filter has text after its end")
-
-
-def _skip_filter(text: str, start: int, depth: int) -> int:
-    """Position behind the filter (and the space after it) that begins at `start`."""
-    if depth > _MAX_DEPTH:
-        raise ValueError("The filter is nested too deeply")
-    if text[start : start + 1] != "(":
-        raise ValueError("The filter lacks an opening parenthesis")
-    position = _skip_space(text, start + 1)
-    operator = text[position : position + 1]
-    if operator and operator in "&|!":
-        first = position = _skip_space(text, position + 1)
-        while text[position : position + 1] == "(":
-            position = _skip_filter(text, position, depth + 1)
-            if operator == "!":
-                break
-        if position == first:
-            raise ValueError(f"The filter has nothing after {operator}")
-    else:
-        item = _ITEM.match(text, position)
-        if item is None:
-            raise ValueError("The filter lacks a comparison such as mail=*")
-        position = item.end()
-    if text[position : position + 1] != ")":
-        raise ValueError("The filter has unbalanced parentheses or an invalid escape")
-    return _skip_space(text, position + 1)
-
-
-def _skip_space(text: str, position: int) -> int:
-    found = _SPACE.match(text, position)
-    return found.end() if found else position

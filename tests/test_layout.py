@@ -43,13 +43,13 @@ PACKAGES: dict[str, set[str]] = {
         "app.transactions", "app.web", "schemas", "schemas.responses", "schemas.values", "storage",
     },
     "app": {
-        "app.auth", "app.clock", "app.config", "app.handlers", "app.limits", "app.metrics", "app.openapi",
-        "app.services", "app.web", "storage",
+        "app.auth", "app.clock", "app.config", "app.directory", "app.handlers", "app.limits", "app.metrics",
+        "app.openapi", "app.services", "app.web", "storage",
     },
     "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.metrics", "app.web", "storage"},
     "app.testing": {
-        "app", "app.auth", "app.clock", "app.config", "app.errors", "app.limits", "app.server", "app.services",
-        "app.transactions", "app.web", "schemas", "storage",
+        "app", "app.auth", "app.clock", "app.config", "app.directory", "app.errors", "app.limits", "app.server",
+        "app.services", "app.transactions", "app.web", "schemas", "storage",
     },
     "app.pytest_plugin": {"app.testing"},
     "app.control": {"app", "app.config", "app.sources", "app.server", "app.testing", "storage"},

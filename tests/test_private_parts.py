@@ -279,7 +279,7 @@ async def test_bonsai_makes_our_entries_and_waits_as_we_do(monkeypatch: pytest.M
     with Slapd() as server:
         server.add(people_ldif(3))
         (address,) = server_addresses(server.url)
-        opened = await session.Session.open(address, None, BIND_DN, BIND_PASSWORD)
+        opened = await session.NetworkSession.open(address, None, BIND_DN, BIND_PASSWORD)
         try:
             before = len(polled)
             found = await opened._connection.search(PEOPLE_DN, 2, "(uid=*)", ["uid"])

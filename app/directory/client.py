@@ -5,7 +5,7 @@ import ssl
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Iterator
 from contextlib import AsyncExitStack, aclosing, contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.faults import AwayError, FaultError, RefusedError, TooManyError
@@ -13,12 +13,10 @@ from postroom.app.directory.mapping import Entry
 from postroom.app.directory.notes import Note, note_nothing
 from postroom.app.directory.pool import Pool
 from postroom.app.directory.questions import Questions
+from postroom.app.directory.servers import OpenSession, Session, open_session
 from postroom.app.errors import InvalidError, MisconfiguredError, UnavailableError, too_many_logins
 from postroom.app.limits.turns import Turns
 from postroom.storage.lanes import ASKER
-
-if TYPE_CHECKING:
-    from postroom.app.directory.session import Session
 
 _T = TypeVar("_T")
 #: Most logins that may wait for the directory: in all, and from one source.
@@ -49,13 +47,14 @@ class Directory:
         max_idle: float = 60.0,
         avoid: float = 30.0,
         note: Note = note_nothing,
+        opener: OpenSession = open_session,
     ) -> None:
         self.config = config
         self._timeout = timeout
         encrypted = config.starttls or any(server.tls for server in config.servers)
         context = _tls_context(ca_file, verify=verify) if encrypted or ca_file else None
         self._pool = Pool(
-            config, context, timeout=timeout, connections=connections, max_idle=max_idle, avoid=avoid, note=note
+            config, context, opener, timeout=timeout, connections=connections, max_idle=max_idle, avoid=avoid, note=note
         )
         self._questions = Questions(config)
         #: For logins: all connections but one, so that a sync gets one, too.
@@ -176,7 +175,7 @@ class Directory:
 
     async def _asked(
         self,
-        question: "Callable[[Session], Awaitable[_T]]",
+        question: Callable[[Session], Awaitable[_T]],
         *,
         fault: type[InvalidError | MisconfiguredError] = MisconfiguredError,
     ) -> _T:

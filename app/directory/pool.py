@@ -5,15 +5,13 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.faults import AwayError, FaultError
 from postroom.app.directory.notes import CONNECT, REQUEST, Note, note_nothing, noted
+from postroom.app.directory.servers import OpenSession, Session
 from postroom.schemas.ldap_text import ServerAddress
-
-if TYPE_CHECKING:
-    from postroom.app.directory.session import Session
 
 _T = TypeVar("_T")
 
@@ -27,6 +25,7 @@ class Pool:
         self,
         config: DirectoryConfig,
         context: ssl.SSLContext | None,
+        open_session: OpenSession,
         *,
         timeout: float,
         connections: int,
@@ -36,6 +35,7 @@ class Pool:
     ) -> None:
         self._config = config
         self._context = context
+        self._open_session = open_session
         self._timeout = timeout
         self._max_idle = max_idle
         self._avoid = avoid
@@ -57,7 +57,7 @@ class Pool:
         finally:
             self._slots.release()
 
-    async def run(self, work: "Callable[[Session], Awaitable[_T]]", deadline: float) -> _T:
+    async def run(self, work: Callable[[Session], Awaitable[_T]], deadline: float) -> _T:
         """The result of the work on a connection. If it dies, retries on a new one, as often as there are servers.
 
         AwayError, FaultError, RefusedError, TimeoutError past the deadline, and any error of the work.
@@ -76,13 +76,13 @@ class Pool:
                         raise
                 session = None
 
-    async def take(self, deadline: float, *, fresh: bool) -> "Session":
+    async def take(self, deadline: float, *, fresh: bool) -> Session:
         """A connection of the bind user, for a lent() block."""
         session = None if fresh else self._reusable()
         return session or await self.open(self._config.bind_user, self._config.bind_password, deadline)
 
     @asynccontextmanager
-    async def lent(self, session: "Session") -> "AsyncIterator[Session]":
+    async def lent(self, session: Session) -> AsyncIterator[Session]:
         """Returns the connection to the pool after the block, or closes it on any error and on cancellation."""
         try:
             with noted(self._note, session.server.url, REQUEST):
@@ -120,7 +120,7 @@ class Pool:
             self._idle.pop(0)[1].close()
         self._schedule_closing()
 
-    async def open(self, user: str | None, password: str | None, deadline: float) -> "Session":
+    async def open(self, user: str | None, password: str | None, deadline: float) -> Session:
         """A new connection to the first server that answers. AwayError, FaultError, RefusedError, TimeoutError."""
         if user and not password:
             raise FaultError("the bind user has no password, which would be an anonymous login")
@@ -157,7 +157,7 @@ class Pool:
         now = time.monotonic()
         return sorted(self._config.servers, key=lambda one: self._away_until.get(one.url, 0.0) > now)
 
-    def _reusable(self) -> "Session | None":
+    def _reusable(self) -> Session | None:
         # Drop a connection to a later server as soon as an earlier one may be back.
         first = self._ranked()[0]
         while self._idle:
@@ -167,11 +167,9 @@ class Pool:
             session.close()
         return None
 
-    async def _open_one(self, server: ServerAddress, user: str | None, password: str | None) -> "Session":
-        from postroom.app.directory.session import Session
-
+    async def _open_one(self, server: ServerAddress, user: str | None, password: str | None) -> Session:
         if server.url in self._away_until:
             # While this attempt runs, other callers avoid the server instead of waiting for it, too.
             self._avoid_for_now(server)
         encrypted = server.tls or self._config.starttls
-        return await Session.open(server, self._context if encrypted else None, user or None, password or None)
+        return await self._open_session(server, self._context if encrypted else None, user or None, password or None)

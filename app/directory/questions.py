@@ -3,17 +3,14 @@
 from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from postroom.app.directory.config import DirectoryConfig
 from postroom.app.directory.faults import FaultError, TooManyError
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.object_id import filter_escape
+from postroom.app.directory.servers import Session
 from postroom.app.directory.templates import OTHER_NAME
 from postroom.app.errors import InvalidError
-
-if TYPE_CHECKING:
-    from postroom.app.directory.session import Session
 
 _ANYTHING = "(objectClass=*)"
 #: Attributes, in lower case, with passwords, hashes or keys but without "password" in their names. `pwhistory` is
@@ -46,20 +43,20 @@ class Questions:
         other = OTHER_NAME.get(config.object_id.lower())
         self._id_names = [config.object_id, *([other] if other else [])]
 
-    async def check(self, session: "Session") -> None:
+    async def check(self, session: Session) -> None:
         """Checks the base DN and the filters."""
         await self.check_base(session)
         for text in (self._config.filter, self._config.contact_filter):
             if text is not None:
                 await session.exists(self._config.base_dn, text)
 
-    async def check_base(self, session: "Session") -> None:
+    async def check_base(self, session: Session) -> None:
         """FaultError when the base DN does not exist."""
         # In bonsai, a search below a missing base is no error and finds nothing.
         if not await session.exists(self._config.base_dn, _ANYTHING):
             raise FaultError(f"the base DN {self._config.base_dn} does not exist or may not be read")
 
-    async def find(self, session: "Session", object_id: bytes) -> Entry | None:
+    async def find(self, session: Session, object_id: bytes) -> Entry | None:
         """The user with this object ID, or else the contact."""
         match = self._match(object_id)
         with self._only_one():
@@ -69,7 +66,7 @@ class Questions:
                 found = [replace(one, is_contact=True) for one in contacts]
             return await self._the_one(session, found)
 
-    async def dump(self, session: "Session", object_id: bytes) -> Entry | None:
+    async def dump(self, session: Session, object_id: bytes) -> Entry | None:
         """The entry with this object ID, with all attributes except secret ones (see is_secret)."""
         match, base = self._match(object_id), self._config.base_dn
         with self._only_one():
@@ -79,7 +76,7 @@ class Questions:
             found = await session.search(base, match, shown or self._id_names, 2)
             return await self._the_one(session, [self._with_id(one) for one in found])
 
-    async def search(self, session: "Session", term: str, limit: int) -> list[Entry]:
+    async def search(self, session: Session, term: str, limit: int) -> list[Entry]:
         """Users, then contacts, in which a search attribute contains the term."""
         pattern = f"*{filter_escape(term.encode())}*" if term else "*"
         match = "".join(f"({name}={pattern})" for name in self._config.search_attributes)
@@ -92,7 +89,7 @@ class Questions:
             await self.check_base(session)
         return found[:limit]
 
-    async def pages(self, session: "Session", size: int) -> AsyncGenerator[list[Entry], None]:
+    async def pages(self, session: Session, size: int) -> AsyncGenerator[list[Entry], None]:
         """All users, then all contacts, page by page; no page is empty."""
         base, contacts = self._config.base_dn, self._config.contact_filter
         users: set[str] = set()
@@ -111,7 +108,7 @@ class Questions:
         if empty:
             await self.check_base(session)
 
-    async def existing(self, session: "Session", object_ids: Collection[bytes]) -> set[bytes]:
+    async def existing(self, session: Session, object_ids: Collection[bytes]) -> set[bytes]:
         """The object IDs that occur in any entry."""
         match = "".join(self._match(one) for one in object_ids)
         found = await session.search(self._config.base_dn, f"(|{match})", self._id_names, 0)
@@ -122,11 +119,11 @@ class Questions:
             there |= set(values).intersection(object_ids) or {one for one in object_ids if _folded(one) in folded}
         return there
 
-    async def _query(self, session: "Session", text: str, limit: int, *, cut: bool = False) -> list[Entry]:
+    async def _query(self, session: Session, text: str, limit: int, *, cut: bool = False) -> list[Entry]:
         found = await session.search(self._config.base_dn, text, self._attributes, limit, cut=cut)
         return [self._with_id(one) for one in found]
 
-    async def _the_one(self, session: "Session", found: list[Entry]) -> Entry | None:
+    async def _the_one(self, session: Session, found: list[Entry]) -> Entry | None:
         if len(found) > 1:
             raise TooManyError
         if not found:

@@ -8,7 +8,7 @@ from typing import Any
 import bonsai
 
 from postroom.app.directory.connection import Connection, connect
-from postroom.app.directory.faults import AwayError, FaultError, RefusedError, TooManyError
+from postroom.app.directory.faults import REASONS, AwayError, FaultError, RefusedError, TooManyError
 from postroom.app.directory.mapping import Entry
 from postroom.app.directory.wire import Relay, open_relay
 from postroom.schemas.ldap_text import ServerAddress
@@ -18,26 +18,13 @@ _SUBTREE = int(bonsai.LDAPSearchScope.SUBTREE)
 
 #: Result codes of RFC 4511 (negative: libldap's own), grouped by their meaning for the caller.
 _AWAY = {-1, -5, -11, 51, 52, -101}
-_NO_SUCH_OBJECT, _INVALID_DN, _TOO_MANY, _FILTER = 32, 34, 4, -7
+_TOO_MANY = 4
 #: Failed logins: wrong password, no password, no such entry, locked by a policy, unwilling.
 _REFUSED = {49, 48, 32, 19, 53}
-_REASONS = {
-    1: "it requires a bind user",
-    7: "it does not support this way of logging in",
-    8: "it requires an encrypted connection",
-    13: "it requires an encrypted connection",
-    10: "it refers to another server",
-    _NO_SUCH_OBJECT: "the base DN does not exist or may not be read",
-    _INVALID_DN: "the base DN or the bind user is not a valid DN",
-    50: "the bind user may not search",
-    _FILTER: "the filter is not valid",
-    3: "its time limit for a search is too low",
-    11: "it returns only part of its entries: the limits of the bind user have to be raised",
-}
 
 
-class Session:
-    """A bound connection. One task at a time; after any error but TooManyError it must be closed."""
+class NetworkSession:
+    """A connection by bonsai."""
 
     def __init__(self, server: ServerAddress, relay: Relay, connection: Connection) -> None:
         self.server = server
@@ -47,7 +34,7 @@ class Session:
     @classmethod
     async def open(
         cls, server: ServerAddress, context: ssl.SSLContext | None, user: str | None, password: str | None
-    ) -> "Session":
+    ) -> "NetworkSession":
         """Connects and binds; anonymously if there is no user. AwayError, FaultError, RefusedError."""
         async with open_relay(server, context) as relay:
             with _translated(binding=True):
@@ -173,4 +160,4 @@ def _translation(code: int, *, binding: bool) -> Exception:
         return TooManyError()
     if code in _AWAY:
         return AwayError("it closed the connection")
-    return FaultError(_REASONS.get(code, f"it answered with LDAP error {code}"))
+    return FaultError(REASONS.get(code, f"it answered with LDAP error {code}"))

@@ -9,6 +9,7 @@ from typing import Any
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import from_document
 from postroom.app.directory.notes import Note, note_nothing
+from postroom.app.directory.servers import OpenSession, open_session
 from postroom.app.errors import (
     ConflictError,
     InvalidError,
@@ -38,18 +39,25 @@ class Directories:
     Another process may change a configuration, and this one is not told. So unused connections close by themselves, and
     beyond a maximum number the least recently used directory is closed.
 
-    `timeout` limits each request to a directory, in seconds. Times of the directory are converted to `timezone`. `note`
-    hears of each request to a server.
+    `timeout` limits each request to a directory, in seconds. Times of the directory are converted to `timezone`.
+    `opener` connects to a server, `note` hears of each request to one.
     """
 
     def __init__(
-        self, database: Database, timeout: float, ca_file: str | None, timezone: tzinfo, note: Note = note_nothing
+        self,
+        database: Database,
+        timeout: float,
+        ca_file: str | None,
+        timezone: tzinfo,
+        opener: OpenSession = open_session,
+        note: Note = note_nothing,
     ) -> None:
         self._database = database
         self._timeout = timeout
         self._ca_file = ca_file
         self._timezone = timezone
         self._note = note
+        self._opener = opener
         self._open: dict[str, Directory] = {}
         self._probes: dict[str, asyncio.Task[bool]] = {}
 
@@ -159,7 +167,7 @@ class Directories:
             )
         config = from_document(row.full(), self._timezone)
         try:
-            return Directory(config, timeout=seconds, ca_file=self._ca_file, note=self._note)
+            return Directory(config, timeout=seconds, ca_file=self._ca_file, opener=self._opener, note=self._note)
         except InvalidError:
             # The file was readable at startup. The caller made no mistake, and does not need to know the path.
             raise MisconfiguredError("The certificates of POSTROOM_LDAP_CA_FILE cannot be read") from None

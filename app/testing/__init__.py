@@ -9,6 +9,7 @@
 from postroom.testing.blocking import BlockingClient, BlockingServer, running_in_thread
 from postroom.testing.client import Answer, Client, RefusedError
 from postroom.testing.clock import Moment, MovableClock
+from postroom.testing.directory import MemoryDirectory
 from postroom.testing.errors import HarnessError, SeedError
 from postroom.testing.faults import Fault, Faults
 from postroom.testing.journal import Journal, Request
@@ -26,6 +27,7 @@ __all__ = [
     "Faults",
     "HarnessError",
     "Journal",
+    "MemoryDirectory",
     "Moment",
     "MovableClock",
     "RefusedError",

@@ -103,6 +103,8 @@ class BlockingServer:
         self.requests = server.requests
         #: What goes wrong.
         self.faults = server.faults
+        #: The LDAP directory inside it.
+        self.directory = server.directory
         #: Its time.
         self.clock = server.clock
 

@@ -18,12 +18,14 @@ class SeedError(HarnessError):
     """A seed cannot be planted; the text names the file, the line and the entry of each reason."""
 
 
-def loaded(schema: Schema, given: Mapping[str, Any], what: str) -> dict[str, Any]:
+def loaded(schema: Schema, given: Mapping[str, Any] | str, what: str) -> dict[str, Any]:
     """What was given to the call `what`, as its schema loads it. Raises HarnessError."""
     try:
-        found: dict[str, Any] = schema.load(given)
+        found: dict[str, Any] = schema.load(given)  # type: ignore[arg-type]  # a name stands for an entry
     except ValidationError as error:
-        reasons = [f"{'.'.join(map(str, place))}: {reason}" for place, reason in reasons_of(error.messages)]
+        reasons = [
+            f"{'.'.join(map(str, place))}: {reason}".removeprefix(": ") for place, reason in reasons_of(error.messages)
+        ]
         raise HarnessError(f"{what}: {'; '.join(reasons)}") from None
     return found
 

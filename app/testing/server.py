@@ -24,6 +24,7 @@ from postroom.storage.ephemeral import Image, image_of
 from postroom.testing import devices
 from postroom.testing.client import Client
 from postroom.testing.clock import Moment, MovableClock
+from postroom.testing.directory import MemoryDirectory
 from postroom.testing.errors import HarnessError
 from postroom.testing.faults import Faults
 from postroom.testing.images import beginning
@@ -71,6 +72,8 @@ class Server:
         self._images = {_SEED: image}
         self._names = (f"snapshot {number}" for number in itertools.count(1))
         self._app = make_app(config)
+        #: An LDAP directory, with whom may log in by it and be imported.
+        self.directory = MemoryDirectory()
         #: The time by which logins and out of office end, and with which everything is stamped.
         self.clock = clock
         #: What it was asked.
@@ -146,6 +149,7 @@ class Server:
         Connections stay open. Requests and tasks that are still under way find a closed database.
         """
         self.clock.reset()
+        self.directory.reset()
         self.faults.clear()
         await self._go_back(_SEED)
         self.requests.clear()
@@ -156,6 +160,7 @@ class Server:
         if name == _SEED:
             raise HarnessError(f"The name {_SEED!r} is that of the beginning; choose another")
         self._images[name] = await self.context.database.read(image_of)
+        self.directory.keep(name)
         return name
 
     async def restore(self, name: str) -> None:
@@ -163,6 +168,7 @@ class Server:
         if name not in self._images or name == _SEED:
             made = ", ".join(repr(each) for each in self._images if each != _SEED) or "none"
             raise HarnessError(f"There is no snapshot {name!r}; made so far: {made}")
+        self.directory.go_back(name)
         await self._go_back(name)
 
     async def device_syncs(self, user: str, device: str, **state: Any) -> dict[str, Any]:
@@ -195,7 +201,14 @@ class Server:
     async def _assemble(self, image: Image) -> Context:
         database = image.opened(self._config.search_timeout)
         context = await self._parts.enter_async_context(
-            assembled(self._config, database, CheapPasswords(), self.clock, metrics=self._app[METRICS])
+            assembled(
+                self._config,
+                database,
+                CheapPasswords(),
+                self.clock,
+                metrics=self._app[METRICS],
+                open_directory=self.directory.open,
+            )
         )
         # A snapshot may have been made in the middle of a task.
         await context.tasks.recover()

@@ -9,7 +9,8 @@ from marshmallow import Schema, ValidationError, fields
 from postroom.app.directory.config import from_document
 from postroom.app.directory.templates import TEMPLATES
 from postroom.schemas.ldap import TEMPLATE_NAMES, LdapConfigSchema, with_defaults
-from postroom.schemas.ldap_text import check_filter, server_addresses
+from postroom.schemas.ldap_filters import check_filter
+from postroom.schemas.ldap_text import server_addresses
 from postroom.schemas.values import proptags
 
 GOOD: dict[str, Any] = {

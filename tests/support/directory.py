@@ -6,13 +6,14 @@ from typing import Any
 
 from postroom.app.directory.client import Directory
 from postroom.app.directory.config import from_document
-from tests.support.slapd import Slapd, config_document
+from tests.support.memory_directory import Server
+from tests.support.slapd import config_document
 
 _OPTIONS = ("ca_file", "verify", "connections", "max_idle", "avoid")
 
 
 @asynccontextmanager
-async def directory(server: Slapd, limit: float = 5.0, **changes: Any) -> AsyncIterator[Directory]:
+async def directory(server: Server, limit: float = 5.0, **changes: Any) -> AsyncIterator[Directory]:
     """A client with this time limit. `changes` are its options, or parts of the document such as `users__filter`."""
     options = {name: changes.pop(name) for name in _OPTIONS if name in changes}
     document = config_document(server)
@@ -20,7 +21,7 @@ async def directory(server: Slapd, limit: float = 5.0, **changes: Any) -> AsyncI
     for path, value in changes.items():
         parent, _, name = path.rpartition("__")
         (document.setdefault(parent, {}) if parent else document)[name] = value
-    found = Directory(from_document(document), timeout=limit, **options)
+    found = Directory(from_document(document), timeout=limit, opener=server.open, **options)
     try:
         yield found
     finally:

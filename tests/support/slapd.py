@@ -16,7 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from tests.support.memory_directory import MemorySlapd
+
+from postroom.app.directory.servers import open_session
 
 BASE_DN = "dc=example,dc=com"
 PEOPLE_DN = f"ou=people,{BASE_DN}"
@@ -106,6 +111,8 @@ class Slapd:
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self.port, self.ldaps_port = port, 0
+
+    open = staticmethod(open_session)
 
     @property
     def url(self) -> str:
@@ -391,7 +398,7 @@ def _person(number: int) -> str:
     return "\n".join(f"{name}: {value}" for name, value in values) + "\n"
 
 
-def config_document(server: Slapd) -> dict[str, Any]:
+def config_document(server: "Slapd | MemorySlapd") -> dict[str, Any]:
     """An `ldapConfig` document with which the people of people_ldif() are found and mapped."""
     return {
         "disabled": False,

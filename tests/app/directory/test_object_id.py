@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from postroom.app.directory.object_id import escape_object_id, filter_escape, parse_object_id
 from postroom.app.errors import InvalidError
-from postroom.schemas.ldap_text import check_filter
+from postroom.schemas.ldap_filters import check_filter
 
 
 @given(st.binary(min_size=1))

@@ -6,16 +6,15 @@ import pytest
 
 from postroom.app.errors import InvalidError, UnavailableError
 from tests.support.directory import directory
-from tests.support.slapd import PEOPLE_DN, USER_PASSWORD, Slapd, people_ldif
-
-pytestmark = pytest.mark.slapd
+from tests.support.memory_directory import SERVERS, Server
+from tests.support.slapd import PEOPLE_DN, USER_PASSWORD, people_ldif
 
 GUID = bytes.fromhex("5c2a282900ff41")
 
 
-@pytest.fixture(scope="module")
-def slapd() -> Iterator[Slapd]:
-    with Slapd(settings=["sizelimit 4"]) as server:
+@pytest.fixture(scope="module", params=SERVERS)
+def slapd(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with request.param(settings=["sizelimit 4"]) as server:
         server.add(people_ldif(12))
         server.add(
             f"dn: uid=odd,{PEOPLE_DN}\nobjectClass: inetOrgPerson\nobjectClass: mailPerson\nuid: odd\n"
@@ -44,13 +43,13 @@ def slapd() -> Iterator[Slapd]:
         ("nobody", set()),
     ],
 )
-async def test_search(slapd: Slapd, term: str, names: set[str]) -> None:
+async def test_search(slapd: Server, term: str, names: set[str]) -> None:
     """A user is found by any part of a search attribute, in any case; nothing in the term is a pattern."""
     async with directory(slapd, objectID="uid") as found:
         assert {entry.object_id.decode() for entry in await found.search(term, 50)} == names
 
 
-async def test_search_finds_contacts_after_users(slapd: Slapd) -> None:
+async def test_search_finds_contacts_after_users(slapd: Server) -> None:
     """Contacts come after the users, marked as such; who is both comes once, as a user."""
     async with directory(slapd, users__contactFilter="(|(cn=room)(uid=odd))") as found:
         entries = await found.search("o", 50)
@@ -60,14 +59,14 @@ async def test_search_finds_contacts_after_users(slapd: Slapd) -> None:
 
 
 @pytest.mark.parametrize(("limit", "count"), [(-1, 0), (0, 0), (1, 1), (3, 3), (12, 12), (50, 14)])
-async def test_search_has_a_limit(slapd: Slapd, limit: int, count: int) -> None:
+async def test_search_has_a_limit(slapd: Server, limit: int, count: int) -> None:
     """No more than the limit come, contacts among them, and more hits than that are no error. No term finds all."""
     async with directory(slapd, users__contactFilter="(cn=room)") as found:
         assert len(await found.search("", limit)) == count
         assert len(await found.search("", limit)) == count
 
 
-async def test_search_takes_what_the_server_gives(slapd: Slapd) -> None:
+async def test_search_takes_what_the_server_gives(slapd: Server) -> None:
     """Behind a size limit of the server a search finds what came."""
     bind: dict[str, Any] = {
         "connection__bindUser": f"uid=anna.schmidt,{PEOPLE_DN}",
@@ -78,7 +77,7 @@ async def test_search_takes_what_the_server_gives(slapd: Slapd) -> None:
         assert len(await found.search("a", 2)) == 2
 
 
-async def test_search_where_nothing_is(slapd: Slapd) -> None:
+async def test_search_where_nothing_is(slapd: Server) -> None:
     """A base DN that is gone is said; a term that is no text is the caller's error."""
     async with directory(slapd, baseDn="ou=gone,dc=example,dc=com") as found:
         with pytest.raises(UnavailableError, match="base DN"):
@@ -87,13 +86,13 @@ async def test_search_where_nothing_is(slapd: Slapd) -> None:
             await found.search("\ud800", 5)
 
 
-async def test_existing_ignores_the_filters(slapd: Slapd) -> None:
+async def test_existing_ignores_the_filters(slapd: Server) -> None:
     """An entry that no filter finds still exists; IDs of bytes that mean something in filters are found, too."""
     async with directory(slapd, users__filter="(cn=nobody)") as found:
         assert await found.existing([GUID, b"room", b"*", b"", GUID[:-1], b"gone"]) == {GUID, b"room"}
 
 
-async def test_existing_of_many(slapd: Slapd) -> None:
+async def test_existing_of_many(slapd: Server) -> None:
     """Any number of IDs can be asked about, those that come twice too; none ask nothing."""
     async with directory(slapd, objectID="entryUUID") as found:
         there = {entry.object_id for entry in await found.search("", 50)}
@@ -104,7 +103,7 @@ async def test_existing_of_many(slapd: Slapd) -> None:
         assert await found.existing([]) == set()
 
 
-async def test_existing_compares_as_the_server_does(slapd: Slapd) -> None:
+async def test_existing_compares_as_the_server_does(slapd: Server) -> None:
     """Where the server does not regard case or the number of blanks, an ID in another spelling exists."""
     async with directory(slapd, objectID="uid") as found:
         assert await found.existing([b"ODD"]) == {b"ODD"}
@@ -112,7 +111,7 @@ async def test_existing_compares_as_the_server_does(slapd: Slapd) -> None:
         assert await found.existing([b"strange  one", b"x"]) == {b"strange  one"}
 
 
-async def test_existing_is_never_a_guess(slapd: Slapd) -> None:
+async def test_existing_is_never_a_guess(slapd: Server) -> None:
     """A base DN that is gone, and a server that gives out only some entries, do not make entries look gone."""
     async with directory(slapd, baseDn="ou=gone,dc=example,dc=com") as found:
         with pytest.raises(UnavailableError, match="base DN"):
@@ -128,7 +127,7 @@ async def test_existing_is_never_a_guess(slapd: Slapd) -> None:
             await found.existing(there)
 
 
-async def test_dump_shows_all_but_passwords(slapd: Slapd) -> None:
+async def test_dump_shows_all_but_passwords(slapd: Server) -> None:
     """A dump has every attribute as the directory has it, whatever the filters say, but no password or key."""
     async with directory(slapd, users__filter="(cn=nobody)") as found:
         entry = await found.dump(GUID)
@@ -144,7 +143,7 @@ async def test_dump_shows_all_but_passwords(slapd: Slapd) -> None:
         assert await found.dump(b"gone") is None
 
 
-async def test_dump_by_an_operational_attribute(slapd: Slapd) -> None:
+async def test_dump_by_an_operational_attribute(slapd: Server) -> None:
     """Of the server's own attributes a dump has the object ID only."""
     async with directory(slapd, objectID="entryUUID") as found:
         (odd,) = await found.search("* (one)", 5)
@@ -155,7 +154,7 @@ async def test_dump_by_an_operational_attribute(slapd: Slapd) -> None:
         assert "createTimestamp" not in entry.attributes
 
 
-async def test_dump_of_several(slapd: Slapd) -> None:
+async def test_dump_of_several(slapd: Server) -> None:
     """An ID that is not unique is an error, and a base DN that is gone is no missing entry."""
     async with directory(slapd, objectID="objectClass") as found:
         with pytest.raises(InvalidError, match="Several"):
@@ -167,7 +166,7 @@ async def test_dump_of_several(slapd: Slapd) -> None:
             await found.dump(GUID)
 
 
-async def test_groups_are_no_users(slapd: Slapd) -> None:
+async def test_groups_are_no_users(slapd: Server) -> None:
     """What the group filter finds is neither a user nor a contact."""
     groups: dict[str, Any] = {"groups__groupfilter": "(|(uid=odd)(cn=room))", "users__contactFilter": "cn=*room"}
     async with directory(slapd, **groups) as found:
@@ -177,7 +176,7 @@ async def test_groups_are_no_users(slapd: Slapd) -> None:
         await found.check()
 
 
-async def test_entries_have_their_object_id(slapd: Slapd) -> None:
+async def test_entries_have_their_object_id(slapd: Server) -> None:
     """An entry has its object ID as bytes under whichever name the server gives it, the first of several values."""
     async with directory(slapd, objectID="userid") as found:
         for name in (b"odd", b"strange one"):

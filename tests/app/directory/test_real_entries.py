@@ -13,9 +13,8 @@ from postroom.app.directory.mapping import MappedUser, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.templates import TEMPLATES
 from postroom.schemas.values import proptags
-from tests.support.slapd import PEOPLE_DN, Slapd, config_document
-
-pytestmark = pytest.mark.slapd
+from tests.support.memory_directory import SERVERS, Server
+from tests.support.slapd import PEOPLE_DN, config_document
 
 COMMON = """
 telephoneNumber businesstelephonenumber, otherTelephone business2telephonenumber, mobile mobiletelephonenumber,
@@ -68,16 +67,16 @@ def ldif(uid: str, values: Mapping[str, str | bytes | Sequence[str | bytes]]) ->
     return "\n".join(lines) + "\n"
 
 
-@pytest.fixture(scope="module")
-def slapd() -> Iterator[Slapd]:
-    with Slapd() as server:
+@pytest.fixture(scope="module", params=SERVERS)
+def slapd(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with request.param() as server:
         yield server
 
 
 class Person:
     """Somebody in the directory, and what the mapping makes of them."""
 
-    def __init__(self, server: Slapd) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
         self.uid = "person"
 
@@ -96,7 +95,7 @@ class Person:
         document["users"] = {"username": "mail", "templates": ["common", "ActiveDirectory"], **users}
 
         async def fetch() -> MappedUser:
-            directory = Directory(from_document(document))
+            directory = Directory(from_document(document), opener=self._server.open)
             entry = await directory.fetch(object_id or self.uid.encode())
             await directory.close()
             assert entry is not None
@@ -107,14 +106,14 @@ class Person:
 
 
 @pytest.fixture
-def person(slapd: Slapd) -> Iterator[Person]:
+def person(slapd: Server) -> Iterator[Person]:
     made = Person(slapd)
     yield made
     made.remove()
 
 
 @pytest.fixture(scope="module")
-def full(slapd: Slapd) -> Iterator[Mapping[str, MappedUser]]:
+def full(slapd: Server) -> Iterator[Mapping[str, MappedUser]]:
     """Somebody with every attribute that any template knows: template -> the user by that template."""
     attributes = {attribute for table in TABLE.values() for attribute in table}
     slapd.add(ldif("full", {name: value_of(name) for name in sorted(attributes)} | {"sAMAccountName": "ACME"}))
