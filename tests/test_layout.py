@@ -48,8 +48,8 @@ PACKAGES: dict[str, set[str]] = {
     },
     "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.metrics", "app.web", "storage"},
     "app.testing": {
-        "app", "app.auth", "app.clock", "app.config", "app.directory", "app.errors", "app.limits", "app.server",
-        "app.services", "app.transactions", "app.web", "schemas", "storage",
+        "app", "app.auth", "app.clock", "app.config", "app.directory", "app.errors", "app.limits", "app.openapi",
+        "app.server", "app.services", "app.transactions", "app.web", "schemas", "storage",
     },
     "app.pytest_plugin": {"app.testing"},
     "app.control": {"app", "app.config", "app.sources", "app.server", "app.testing", "storage"},

@@ -47,7 +47,7 @@ def rows(title: str) -> list[list[str]]:
         ("Needed to run", ["run"]),
         ("For PostgreSQL: the extra `postgresql`", ["postgresql"]),
         ("For replication: the extra `replica`", ["replica"]),
-        ("For seeds in YAML: the extra `testing`", ["testing"]),
+        ("For seeds in YAML and for strict mode: the extra `testing`", ["testing"]),
         ("For tests and quality: the extras `test` and `dev`", ["test", "dev"]),
         ("For the benchmark: the extra `bench`", ["bench"]),
         ("For the site: the extra `docs`", ["docs"]),
@@ -84,7 +84,7 @@ def imported() -> dict[str, set[str]]:
 def test_whatever_is_imported_is_declared() -> None:
     """No import depends on a dependency of another library, and every declared dependency is used."""
     homes = packages_distributions()
-    used = {distribution for package in imported() for distribution in homes[package]}
+    used = {distribution.replace("_", "-") for package in imported() for distribution in homes[package]}
     found = declared()
     # Whoever loads the plugin of pytest has pytest.
     used -= {"pytest"}

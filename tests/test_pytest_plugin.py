@@ -45,12 +45,16 @@ def test_nothing_is_imported_in_vain() -> None:
 def test_a_failure_shows_the_requests() -> None:
     """Those of its server, with masked passwords; a mistake in a seed needs no traceback."""
     done = run("failing.py", *_WITHOUT_ASYNCIO)
-    assert "1 failed, 1 error" in done.stdout
+    assert "2 failed, 1 passed, 1 error" in done.stdout
     section = done.stdout.split(" Requests to postroom ")[1]
     assert "200 PUT /api/v1/domains/1/users/1/password (setPassword, admin, " in section
     assert '{"new":"***"}' in section
     assert "seed: users.0.colour (anna): Unknown field.\n" in done.stdout
     assert "marshmallow" not in done.stdout
+    said = done.stdout.split(" test_something_that_is_not_described ")[1].split("-- Requests to postroom --")[0]
+    assert "Not as the API is described:\n200 GET /api/v1/domains/1/users?limt=10 (getUsers, admin, " in said
+    assert "\n    query: Additional properties are not allowed ('limt' was unexpected)\n" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

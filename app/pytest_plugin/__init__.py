@@ -9,14 +9,15 @@ import pytest
 if TYPE_CHECKING:
     from postroom.testing import BlockingClient, BlockingServer, Moment, Seed
 
-_MARKER = """postroom(seed=None, settings=None, clock=None): gives the test a server of its own, with this seed, these \
-settings and this clock in place of those of pytest.ini"""
+_MARKER = """postroom(seed=None, settings=None, clock=None, strict=None): gives the test a server of its own, with \
+this seed, these settings and this clock in place of those of pytest.ini; strict: as postroom_strict, for this test"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the options for pytest.ini and for the command line."""
     parser.addini("postroom_seed", "the file with which postroom begins, beside this one")
     parser.addini("postroom_settings", "lines with settings of postroom, such as timezone = Europe/Vienna", "linelist")
+    parser.addini("postroom_strict", "whether requests and responses have to be as described", "bool", default=False)
     parser.getgroup("postroom").addoption("--postroom-seed", metavar="FILE", help="in place of postroom_seed")
 
 
@@ -28,8 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def postroom_server(pytestconfig: pytest.Config) -> Iterator["BlockingServer"]:
     """The server of this process. It keeps what is stored from one test to the next."""
-    with _running(_seed_of(pytestconfig), settings=_settings_of(pytestconfig)) as server:
+    strict: bool = pytestconfig.getini("postroom_strict")
+    with _running(_seed_of(pytestconfig), settings=_settings_of(pytestconfig), strict=strict) as server:
         yield server
+        # Tests are checked one by one.
+        server.requests.clear()
 
 
 @pytest.fixture
@@ -41,8 +45,10 @@ def postroom(request: pytest.FixtureRequest) -> Iterator["BlockingServer"]:
         server.reset()
         yield server
         return
-    with _running(*marker.args, **marker.kwargs) as server:
+    options = {"strict": request.config.getini("postroom_strict"), **marker.kwargs}
+    with _running(*marker.args, **options) as server:
         yield server
+        server.requests.clear()
 
 
 @pytest.fixture
@@ -52,24 +58,43 @@ def postroom_client(postroom: "BlockingServer") -> "BlockingClient":
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fails a test in strict mode that has asked, or was answered, what the description does not allow."""
+    yield
+    server = _server_of(item)
+    if server is not None and server.requests.is_strict:
+        try:
+            server.requests.assert_valid()
+        except AssertionError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Shows what its server was asked below a test that has failed."""
     report = yield
-    server = (getattr(item, "funcargs", None) or {}).get("postroom")
+    server = _server_of(item)
     if server is not None and call.when == "call" and report.failed:
         report.sections.append(("Requests to postroom", str(server.requests)))
     return report
 
 
+def _server_of(item: pytest.Item) -> "BlockingServer | None":
+    return (getattr(item, "funcargs", None) or {}).get("postroom")
+
+
 @contextmanager
 def _running(
-    seed: "Seed" = None, settings: dict[str, object] | None = None, clock: "Moment | None" = None
+    seed: "Seed" = None,
+    settings: dict[str, object] | None = None,
+    clock: "Moment | None" = None,
+    strict: bool = False,
 ) -> Iterator["BlockingServer"]:
     from postroom.testing import HarnessError, running_in_thread
 
-    manager = running_in_thread(seed, settings=settings, clock=clock)
+    manager = running_in_thread(seed, settings=settings, clock=clock, strict=strict)
     try:
         server = manager.__enter__()
     except HarnessError as error:

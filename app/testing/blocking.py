@@ -36,14 +36,17 @@ def running_in_thread(
     port: int | None = 0,
     settings: Mapping[str, object] | None = None,
     clock: Moment | None = None,
+    strict: bool = False,
 ) -> Iterator["BlockingServer"]:
     """Like running(), for tests without asyncio."""
-    manager = running(seed, port=port, settings=settings, clock=clock)
+    manager = running(seed, port=port, settings=settings, clock=clock, strict=strict)
     server = _wait(manager.__aenter__())
     try:
         yield BlockingServer(server)
-    finally:
-        _wait(manager.__aexit__(None, None, None))
+    except BaseException as error:
+        _wait(manager.__aexit__(type(error), error, error.__traceback__))
+        raise
+    _wait(manager.__aexit__(None, None, None))
 
 
 class BlockingClient:

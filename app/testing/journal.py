@@ -1,13 +1,11 @@
 """What a server was asked."""
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, overload
-from urllib.parse import parse_qsl
 
 import orjson
 from aiohttp import web
@@ -15,16 +13,14 @@ from aiohttp import web
 from postroom.app.clock import Clock
 from postroom.app.outside import METRICS_PAGE, PROBES
 from postroom.app.web.keys import CALLER
+from postroom.testing.bodies import raw_of, shown
+from postroom.testing.errors import HarnessError
 from postroom.testing.faults import Fault
 from postroom.testing.operations import OPERATIONS, check_operation
+from postroom.testing.strict import description, problems_of
 
 #: Most requests that are kept: the latest.
 _MOST: Final = 10_000
-#: Bytes of the longest body that is kept.
-_LONGEST: Final = 64 * 1024
-#: Fields whose values are not kept.
-_SECRET: Final = re.compile(r"pass|secret|token|jwt|csrf|hash|^old$|^new$", re.IGNORECASE)
-MASKED: Final = "***"
 
 #: Probes and scrapes are nothing that a client under test has asked.
 _NOT_NOTED: Final = frozenset(route.path for route in (*PROBES, METRICS_PAGE))
@@ -51,13 +47,16 @@ class Request:
     seconds: float
     #: What went wrong on purpose.
     faults: tuple[Fault, ...] = ()
+    #: What the description does not allow, in strict mode.
+    problems: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         body = "" if self.body is None else f" {orjson.dumps(self.body).decode()}"
         who = self.caller or "without a login"
         met = "".join(f", {fault}" for fault in self.faults)
         told = f"({self.operation}, {who}, {self.seconds * 1000:.1f} ms{met})"
-        return f"{self.status or 'no answer'} {self.method} {self.path} {told}{body}"
+        problems = "".join(f"\n    {problem}" for problem in self.problems)
+        return f"{self.status or 'no answer'} {self.method} {self.path} {told}{body}{problems}"
 
 
 #: The faults that a request meets.
@@ -75,8 +74,12 @@ def operation_of(request: web.Request) -> str | None:
 class Journal(Sequence[Request]):
     """The requests since the last reset, in the order of their answers, or of the faults that they met."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, strict: bool = False) -> None:
         self._clock = clock
+        #: Whether requests and responses are compared with the description.
+        self.is_strict = strict
+        if strict:
+            description()  # takes a moment
         self._requests: deque[Request] = deque(maxlen=_MOST)
 
     async def note(self, request: web.Request, response: web.StreamResponse | None) -> None:
@@ -87,16 +90,20 @@ class Journal(Sequence[Request]):
         if request.path in _NOT_NOTED:
             return
         began: float = request.protocol.began  # type: ignore[attr-defined]
+        raw, faults = await raw_of(request), request.get(FAULTS, ())
+        # What a fault answers need not be described.
+        real = None if any(fault.kind is not None for fault in faults) else response
         entry = Request(
             operation_of(request),
             request.method,
             request.path_qs,
             request[CALLER].username if CALLER in request else None,
-            await _body_of(request),
+            shown(raw, request.content_type),
             response.status if response is not None else None,
             self._clock.local(UTC),
             asyncio.get_running_loop().time() - began,
-            request.get(FAULTS, ()),
+            faults,
+            problems_of(request, raw, real) if self.is_strict else (),
         )
         self._put(request, entry)
 
@@ -181,34 +188,17 @@ class Journal(Sequence[Request]):
             if operation not in made:
                 raise AssertionError(f"Not in the order {', '.join(operations)}. All requests:\n{self}")
 
+    def assert_valid(self) -> None:
+        """Raises AssertionError when the description does not allow a request or a response. Needs strict mode."""
+        if not self.is_strict:
+            raise HarnessError("Nothing is compared with the description; start the server with strict=True")
+        wrong = [str(request) for request in self if request.problems]
+        if wrong:
+            raise AssertionError("Not as the API is described:\n" + "\n".join(wrong))
+
 
 def _contains(body: Any, wanted: Any) -> bool:
     """Whether the body has everything that is wanted, at the same places."""
     if isinstance(wanted, Mapping) and isinstance(body, Mapping):
         return all(name in body and _contains(body[name], value) for name, value in wanted.items())
     return bool(body == wanted)
-
-
-async def _body_of(request: web.Request) -> Any:
-    # Only what has been read: the rest may never come.
-    if not request.body_exists or not request.content.at_eof() or request.content.exception() is not None:
-        return None
-    raw = await request.read()
-    if not raw or len(raw) > _LONGEST:
-        return None
-    if request.content_type == "application/x-www-form-urlencoded":
-        return _masked(dict(parse_qsl(raw.decode("utf-8", "replace"))))
-    try:
-        return _masked(orjson.loads(raw))
-    except ValueError:
-        # It cannot be masked.
-        return f"({len(raw)} bytes that are no JSON)"
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            name: MASKED if isinstance(inner, str) and _SECRET.search(name) else _masked(inner)
-            for name, inner in value.items()
-        }
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value

@@ -46,28 +46,32 @@ async def running(
     port: int | None = 0,
     settings: Mapping[str, object] | None = None,
     clock: Moment | None = None,
+    strict: bool = False,
 ) -> AsyncIterator["Server"]:
     """A server with a store of its own in memory, for as long as the block runs.
 
     `seed`: what the store begins with, as a dict or as the path of a YAML or JSON file. `port`: on 127.0.0.1; 0 takes a
     free one. With None it takes no port, and only `client()` reaches it. `settings`: as in docs/configuration.md,
     without POSTROOM_ and in lower case. `clock`: the moment at which its clock stands still; None: it runs like that of
-    the machine. Raises HarnessError, SeedError.
+    the machine. `strict`: at the end of the block, raises AssertionError when the description of the API does not allow
+    a request or a response. Raises HarnessError, SeedError.
     """
     config = settings_of(settings)
     moving = MovableClock(config.timezone, clock)
     image = await beginning(config, ReadSeed(seed), moving, clock)
     async with AsyncExitStack() as stack:
-        server = Server(config, image, moving)
+        server = Server(config, image, moving, strict=strict)
         stack.push_async_callback(server.close)
         await server.start(OnLoopback(port) if port is not None else stack.enter_context(on_a_file()))
         yield server
+        if strict:
+            server.requests.assert_valid()
 
 
 class Server:
     """A server of a test; `running()` makes it."""
 
-    def __init__(self, config: Config, image: Image, clock: MovableClock) -> None:
+    def __init__(self, config: Config, image: Image, clock: MovableClock, *, strict: bool = False) -> None:
         self._config = config
         self._images = {_SEED: image}
         self._names = (f"snapshot {number}" for number in itertools.count(1))
@@ -77,7 +81,7 @@ class Server:
         #: The time by which logins and out of office end, and with which everything is stamped.
         self.clock = clock
         #: What it was asked.
-        self.requests = Journal(clock)
+        self.requests = Journal(clock, strict=strict)
         #: What goes wrong, of all that could.
         self.faults = Faults()
         Striking(self.faults, self.requests).add_to(self._app)

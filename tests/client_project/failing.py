@@ -14,3 +14,17 @@ def test_a_failure_shows_the_requests(postroom: BlockingServer) -> None:
 @pytest.mark.postroom({"users": [{"username": "anna", "colour": "red"}]})
 def test_a_seed_with_a_mistake(postroom: BlockingServer) -> None:
     """The message is all that is shown."""
+
+
+@pytest.mark.postroom({"users": ["anna"]}, strict=True)
+def test_something_that_is_not_described(postroom: BlockingServer) -> None:
+    """In strict mode, the test that did it fails."""
+    assert postroom.admin.get("/domains/1/users", {"limt": 10})["count"] == 1
+
+
+@pytest.mark.postroom({"users": ["anna"]}, strict=True)
+def test_what_is_forgotten_is_forgiven(postroom: BlockingServer) -> None:
+    """As is everything that is described."""
+    assert postroom.admin.get("/domains/1/users", {"limt": 10})["count"] == 1
+    postroom.requests.clear()
+    assert postroom.admin.get("/domains/1/users", {"limit": 10})["count"] == 1

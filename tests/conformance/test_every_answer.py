@@ -67,7 +67,7 @@ def test_every_body_can_be_checked(description: Description) -> None:
     for operation, described in description.operations.items():
         for status_code in described["responses"]:
             list(description.answer_breaches(operation, int(status_code), {}))
-        list(description.request_breaches(operation, {}))
+        list(description.body_breaches(operation, {}))
 
 
 def test_what_is_written_only_is_in_no_answer() -> None:

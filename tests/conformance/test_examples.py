@@ -68,7 +68,7 @@ def test_examples_are_valid(operation: tuple[str, str]) -> None:
     for content in described.get("requestBody", {"content": {}})["content"].values():
         for value in shown(content):
             for description in descriptions:
-                assert [*description.request_breaches(operation, value)] == []
+                assert [*description.body_breaches(operation, value)] == []
     for status in described["responses"]:
         answer = own().answer(operation, int(status))
         assert answer is not None

@@ -87,7 +87,7 @@ class Conformance:
         body = orjson.loads(raw)
         for description in (own(), reference()):
             if operation in description.operations:
-                self._note("request", operation, description, description.request_breaches(operation, body))
+                self._note("request", operation, description, description.body_breaches(operation, body))
 
     def _note(self, direction: str, operation: tuple[str, str], description: Description, breaches: Any) -> None:
         name = description.operations[operation]["operationId"]

@@ -17,7 +17,7 @@ import requests
 from postroom.testing import PASSWORD, BlockingServer, running, running_in_thread
 
 USER = "/api/v1/domains/1/users/1"
-MANY = "/api/v1/domains/1/users?limit=1000"
+MANY = "/api/v1/domains/1/users?limit=1000&level=2"
 
 
 @pytest.fixture(scope="module")
