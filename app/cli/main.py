@@ -192,7 +192,7 @@ def serve(
         "allow_remote_control": allow_remote_control,
     }
     if ephemeral:
-        logs.set_up(logging.INFO)
+        logs.set_up(logging.INFO, "console", coloured=wants_colours())
         for_tests.run(settings, given, _say)
         return
     for_tests.refuse_without(given)
@@ -202,14 +202,14 @@ def serve(
         output.fail(str(error), output.REFUSED)
     logs.set_up(logging.INFO, loaded.log_format, coloured=wants_colours())
     try:
-        given = of_this_process()
+        systemd = of_this_process()
         if loaded.workers > 1:
             from postroom.app.server.workers import run_workers
 
-            raise typer.Exit(run_workers(loaded, _say, given))
+            raise typer.Exit(run_workers(loaded, _say, systemd))
         import uvloop
 
-        uvloop.run(run(loaded, _say, given))
+        uvloop.run(run(loaded, _say, systemd))
     except (StartError, DatabaseError) as error:
         output.fail(str(error), output.REFUSED)
 

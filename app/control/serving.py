@@ -57,7 +57,7 @@ async def run(config: Config, options: Options, say: Callable[[str], None]) -> N
                 ready.tell(described(server, config))
             else:
                 say("For tests: everything is gone at the end, and whoever reaches this can control it")
-                greet(config, sockets, config.admin_password, server.context.database.engine, say)
+                greet(config, (sockets, None), config.admin_password, server.context.database.engine, say)
             await stop.wait()
 
 
