@@ -11,7 +11,7 @@ from postroom.schemas.fields import Bool, Input, Int, Mapped, Text
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 #: What happens to a request. Of these a fault has one, beside a delay.
-KINDS: Final = ("status", "cut", "broken", "login")
+KINDS: Final = ("status", "cut", "broken", "directory", "login")
 #: Seconds of the longest delay.
 LONGEST_DELAY: Final = 3600
 _MOST: Final = 1_000_000
@@ -119,6 +119,11 @@ class FaultSchema(Input):
         validate=validate.OneOf(["truncated", "garbled", "empty"]),
         metadata={"description": "What the body of the real answer becomes"},
     )
+    directory = Text(
+        10,
+        validate=validate.OneOf(["away"]),
+        metadata={"description": "No directory can be asked; strikes requests that ask one"},
+    )
     login = Text(
         10,
         validate=validate.OneOf(["expired"]),
@@ -127,7 +132,7 @@ class FaultSchema(Input):
 
     error_messages = {  # noqa: RUF012 - as marshmallow declares it
         "unknown": "Unknown field. A fault has operation, method, path, times, skip, probability and seed; delay and "
-        "when; status, body and headers; cut and reset; broken; login.",
+        "when; status, body and headers; cut and reset; broken; directory; login.",
         "type": 'A fault is an object, such as {"status": 503, "times": 2}.',
     }
 

@@ -5,12 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Final, Literal, overload
 
-from marshmallow import ValidationError
-
 from postroom.schemas.faults import KINDS, LONGEST_DELAY, FaultSchema
-from postroom.testing.errors import HarnessError
+from postroom.testing.errors import HarnessError, loaded
 from postroom.testing.operations import can_be, parts_of, reached
-from postroom.testing.places import reasons_of
 
 #: Most faults at a time.
 _MOST: Final = 100
@@ -92,8 +89,10 @@ class Fault:
     def hides(self, later: "Fault") -> bool:
         """Whether the later one could never strike, because this one strikes all of its requests."""
         return (
-            self.kind not in (None, "login")  # not every request has a login
+            # Not every request asks a directory, or has a login.
+            self.kind not in (None, "directory", "login")
             and later.kind is not None
+            and not (later.kind == "directory" and self.is_late)
             and not self.fields.keys() & {"times", "skip", "probability", "method", "path"}
             and later.operations <= self.operations
         )
@@ -124,37 +123,32 @@ class Faults(Sequence[Fault]):
         cut: Literal["before", "middle", "after"] | None = None,
         reset: bool | None = None,
         broken: Literal["truncated", "garbled", "empty"] | None = None,
+        directory: Literal["away"] | None = None,
         login: Literal["expired"] | None = None,
     ) -> Fault:
         """Arms a fault; docs/testing.md says what each field means. Raises HarnessError."""
         given = {
             "operation": operation, "method": method, "path": path, "times": times, "skip": skip,
             "probability": probability, "seed": seed, "delay": delay, "when": when, "status": status, "body": body,
-            "headers": headers, "cut": cut, "reset": reset, "broken": broken, "login": login,
+            "headers": headers, "cut": cut, "reset": reset, "broken": broken, "directory": directory, "login": login,
         }  # fmt: skip
         return self.load({name: value for name, value in given.items() if value is not None})
 
     def load(self, document: Any) -> Fault:
         """Arms a fault that is described as a document. Raises HarnessError."""
-        try:
-            fields = _SCHEMA.load(document)
-        except ValidationError as error:
-            reasons = (
-                f"{'.'.join(map(str, place))}: {why}" if place else why for place, why in reasons_of(error.messages)
-            )
-            raise HarnessError(f"This fault cannot be: {' '.join(reasons)}") from None
+        fields = loaded(_SCHEMA, document, "faults.add")
         try:
             operations = reached(*(fields.get(name) for name in ("operation", "method", "path")))
         except HarnessError as error:
-            raise HarnessError(f"This fault cannot be: {error}") from None
+            raise HarnessError(f"faults.add: {error}") from None
         fault = Fault(next(self._numbers), fields, operations)
         for earlier in list(self._armed):
             if earlier.hides(fault):
                 raise HarnessError(
-                    f"This fault cannot be: {earlier} strikes all of its requests before. Remove that, or give it times"
+                    f"faults.add: {earlier} strikes all of these requests already. Remove that, or give it times"
                 )
         if len(self._armed) >= _MOST:
-            raise HarnessError(f"There are {_MOST} faults already; clear() removes them")
+            raise HarnessError(f"faults.add: There are {_MOST} faults already; faults.clear() removes them")
         self._armed.append(fault)
         return fault
 
@@ -164,7 +158,7 @@ class Faults(Sequence[Fault]):
             if fault.id == number:
                 return fault
         there = ", ".join(str(fault.id) for fault in self) or "none"
-        raise HarnessError(f"There is no fault {number}; armed are {there}")
+        raise HarnessError(f"faults.remove: There is no fault {number}; armed are {there}")
 
     def remove(self, fault: Fault | int) -> None:
         """Disarms a fault, or the one with this ID. Raises HarnessError when there is none."""

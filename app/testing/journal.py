@@ -92,7 +92,7 @@ class Journal(Sequence[Request]):
         began: float = request.protocol.began  # type: ignore[attr-defined]
         raw, faults = await raw_of(request), request.get(FAULTS, ())
         # What a fault answers need not be described.
-        real = None if any(fault.kind is not None for fault in faults) else response
+        real = None if any(fault.kind in ("status", "cut", "broken") for fault in faults) else response
         entry = Request(
             operation_of(request),
             request.method,

@@ -30,6 +30,7 @@ from postroom.testing.faults import Faults
 from postroom.testing.images import beginning
 from postroom.testing.journal import Journal
 from postroom.testing.listening import OnLoopback, Place, on_a_file
+from postroom.testing.outages import with_outages
 from postroom.testing.passwords import CheapPasswords
 from postroom.testing.seeds import ReadSeed, Seed
 from postroom.testing.settings import settings_of
@@ -82,10 +83,8 @@ class Server:
         self.clock = clock
         #: What it was asked.
         self.requests = Journal(clock, strict=strict)
-        #: What goes wrong, of all that could.
-        self.faults = Faults()
+        self.faults = Faults()  #: What goes wrong on purpose.
         Striking(self.faults, self.requests).add_to(self._app)
-        self._app.on_response_prepare.append(self.requests.note)
         self._runner = make_runner(self._app, _CUT_OFF)
         #: The parts that serve now.
         self._parts = AsyncExitStack()
@@ -127,7 +126,7 @@ class Server:
 
     def client(self, *, keep_cookies: bool = True, agent: str | None = None) -> ClientSession:
         """A new session without a login, which begins each URL with `url`; the caller closes it."""
-        headers = {} if agent is None else {hdrs.USER_AGENT: agent}
+        headers = {hdrs.USER_AGENT: agent} if agent else None
         jar = None if keep_cookies else DummyCookieJar()
         return ClientSession(self.url, connector=self._place.connector(), cookie_jar=jar, headers=headers)
 
@@ -204,6 +203,7 @@ class Server:
 
     async def _assemble(self, image: Image) -> Context:
         database = image.opened(self._config.search_timeout)
+        ask = with_outages(self.directory.open)
         context = await self._parts.enter_async_context(
             assembled(
                 self._config,
@@ -211,7 +211,7 @@ class Server:
                 CheapPasswords(),
                 self.clock,
                 metrics=self._app[METRICS],
-                open_directory=self.directory.open,
+                open_directory=ask,
             )
         )
         # A snapshot may have been made in the middle of a task.

@@ -20,6 +20,7 @@ from postroom.app.web.streams import reset_connection
 from postroom.testing.broken_answers import made, send_half, spoil, spoil_lines
 from postroom.testing.faults import Fault, Faults
 from postroom.testing.journal import FAULTS, Journal, operation_of
+from postroom.testing.outages import IS_AWAY
 
 #: The clients of the harness itself have this name. No fault strikes them.
 AGENT: Final = "postroom.testing"
@@ -33,7 +34,7 @@ class Striking:
         self._journal = journal
 
     def add_to(self, app: web.Application) -> None:
-        """Every request of the application goes through it."""
+        """Every request of the application goes through it, and into the journal."""
 
         @web.middleware
         async def serve(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -41,9 +42,13 @@ class Striking:
 
         app.middlewares.append(serve)
         app.on_response_prepare.append(spoil_lines)
+        app.on_response_prepare.append(self._journal.note)
 
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        struck = self._choose(request)
+        struck: list[Fault] = []
+        if request.path.startswith(f"{BASE}/") and request.headers.get(hdrs.USER_AGENT) != AGENT:
+            IS_AWAY.set(_Outage(self._faults, request))
+            struck = self._choose(request)
         try:
             return await (self._strike(request, handler, struck) if struck else handler(request))
         except (asyncio.CancelledError, ConnectionError):
@@ -53,19 +58,16 @@ class Striking:
 
     def _choose(self, request: web.Request) -> list[Fault]:
         """The faults that only delay this request, and then the first other one."""
-        if not request.path.startswith(f"{BASE}/") or request.headers.get(hdrs.USER_AGENT) == AGENT:
-            return []
-        struck: list[Fault] = []
+        delays: list[Fault] = []
+        others: list[Fault] = []
         for fault in self._faults:
-            if not fault.matches(operation_of(request), request.method, request.path):
+            if fault.kind == "directory" or (fault.kind == "login" and not _has_login(request)):
                 continue
-            if fault.kind == "login" and not _has_login(request):
-                continue
-            if fault.strike():
-                struck.append(fault)
-                if fault.kind is not None:
-                    break
-        return struck
+            found = delays if fault.kind is None else others
+            is_due = found is delays or not others
+            if is_due and fault.matches(operation_of(request), request.method, request.path) and fault.strike():
+                found.append(fault)
+        return delays + others
 
     async def _strike(self, request: web.Request, handler: Handler, struck: Sequence[Fault]) -> web.StreamResponse:
         request[FAULTS] = tuple(struck)
@@ -98,6 +100,33 @@ class Striking:
             await self._journal.note(request, None)
             raise _cut(request, fault)
         return made(fault)
+
+
+class _Outage:
+    """Whether the directory is away for a request, which is decided when it is asked first."""
+
+    def __init__(self, faults: Faults, request: web.Request) -> None:
+        self._faults = faults
+        self._request = request
+        self._is_away: bool | None = None
+
+    def __call__(self) -> bool:
+        if self._is_away is None:
+            request = self._request
+            fault = next(
+                (
+                    fault
+                    for fault in self._faults
+                    if fault.kind == "directory"
+                    and fault.matches(operation_of(request), request.method, request.path)
+                    and fault.strike()
+                ),
+                None,
+            )
+            self._is_away = fault is not None
+            if fault is not None:
+                request[FAULTS] = (*request.get(FAULTS, ()), fault)
+        return self._is_away
 
 
 async def _end_login(request: web.Request) -> None:

@@ -10,6 +10,7 @@ from aiohttp import ClientError, ClientSession
 from postroom.testing import PASSWORD, HarnessError, Server, running
 
 USER = "/api/v1/domains/1/users/1"
+LOGINS_AWAY = {"message": "Logins cannot be checked at the moment; try again later"}
 
 
 @pytest.fixture
@@ -115,11 +116,14 @@ async def test_several_faults(server: Server, client: ClientSession) -> None:
     """The first that strikes counts, delays add up with it, and whatever is over makes room for the next."""
     slow = server.faults.add(delay=0.001)
     first, second = server.faults.add(status=500, times=1), server.faults.add(status=502, times=2)
+    late = server.faults.add(delay=0.001, skip=3)
     assert await statuses(client, 4) == [500, 502, 502, 200]
-    assert [fault.struck for fault in server.faults] == [4, 1, 2]
+    assert [fault.struck for fault in server.faults] == [4, 1, 2, 1]
+    assert server.requests[3].faults == (slow, late)
     assert server.requests[1].faults == (slow, second)
     server.faults.remove(first)
     server.faults.remove(slow.id)
+    server.faults.remove(late)
     assert list(server.faults) == [second]
     assert str(second) in str(server.faults)
 
@@ -178,6 +182,26 @@ async def test_a_login_expires(server: Server, client: ClientSession) -> None:
     async with client.get(USER, headers={"Authorization": f"Bearer {token}"}) as response:
         assert response.status == 200
     assert (await server.admin.get("/domains"))["count"] == 1
+
+
+async def test_a_directory_is_away(server: Server, client: ClientSession) -> None:
+    """For requests that ask it, with connections that are open or new; others go on."""
+    await server.admin.put("/system/mconf/ldap", server.directory.config)
+    server.directory.add("bert")
+    await server.admin.post("/domains/1/ldap/downsync", None, {"import": "true", "timeout": 60})
+    downsync, login = f"{USER.removesuffix('1')}2/downsync", {"user": "bert@example.org", "pass": PASSWORD}
+    fault = server.faults.add(directory="away", skip=1, times=3)
+    assert await statuses(client, 1) == [200]
+    assert await statuses(client, 4, "PUT", downsync) == [200, 503, 503, 503]
+    server.requests.assert_called("putDownsync", times=3, status=503)
+    assert [request.faults for request in server.requests.of("putDownsync")] == [(), (fault,), (fault,), (fault,)]
+    async with client.post("/api/v1/login", data=login) as response:
+        assert response.status == 401  # without a role
+    server.faults.add(directory="away", operation="postLogin")
+    async with client.post("/api/v1/login", data=login) as response:
+        assert (response.status, await response.json()) == (503, LOGINS_AWAY)
+    assert await statuses(client, 1, "PUT", downsync) == [200]
+    await server.admin.post("/domains/1/ldap/downsync", None, {"timeout": 60})
 
 
 async def test_who_hangs_up_is_in_the_journal(server: Server) -> None:
@@ -272,7 +296,7 @@ async def test_a_reset_disarms(server: Server, client: ClientSession) -> None:
 )
 async def test_what_cannot_be_is_named(server: Server, fields: Any, reason: str) -> None:
     """With what is wrong, where, and what to write instead."""
-    with pytest.raises(HarnessError, match=f"This fault cannot be: .*{reason}"):
+    with pytest.raises(HarnessError, match=f"faults.add: .*{reason}"):
         server.faults.load(fields)
     assert len(server.faults) == 0
 
@@ -283,10 +307,13 @@ async def test_a_fault_that_another_hides_is_refused(server: Server) -> None:
     server.faults.add(login="expired")
     server.faults.add(status=500, operation="getUser")
     server.faults.add(status=500, times=1)
-    with pytest.raises(HarnessError, match=r"fault 3 .* strikes all of its requests before. Remove that, or give it"):
+    with pytest.raises(
+        HarnessError, match=r"fault 3 .* strikes all of these requests already. Remove that, or give it"
+    ):
         server.faults.add(cut="before", operation="getUser")
-    server.faults.add(cut="before")
-    with pytest.raises(HarnessError, match="There is no fault 99; armed are 1, 2, 3, 4, 6"):
+    server.faults.add(cut="after")
+    server.faults.add(directory="away")
+    with pytest.raises(HarnessError, match=r"faults\.remove: There is no fault 99; armed are 1, 2, 3, 4, 6, 7"):
         server.faults.remove(99)
 
 
@@ -294,5 +321,5 @@ async def test_too_many_faults(server: Server) -> None:
     """A loop that arms one for each request is a mistake."""
     for _ in range(100):
         server.faults.add(status=500, times=1)
-    with pytest.raises(HarnessError, match="100 faults already; clear"):
+    with pytest.raises(HarnessError, match=r"100 faults already; faults\.clear"):
         server.faults.add(status=500)
