@@ -92,7 +92,7 @@ class FaultSchema(Input):
         validate=validate.Range(0, 1, min_inclusive=False, error="Must be above 0 and at most 1, where 1 is always."),
         metadata={"description": "With which it strikes; without it, always"},
     )
-    seed = Int(metadata={"description": "Of the generator for its probability and its delays; 0 without it"})
+    seed = Int(metadata={"description": "Of the generator for its probability and its delays; its ID without it"})
     delay = Delay(metadata={"description": "Real seconds, or a distribution of them. Goes with every other fault"})
     when = Text(
         10,

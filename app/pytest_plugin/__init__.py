@@ -62,11 +62,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Fails a test in strict mode that has asked, or was answered, what the description does not allow."""
     yield
     server = _server_of(item)
-    if server is not None and server.requests.is_strict:
-        try:
-            server.requests.assert_valid()
-        except AssertionError as error:
-            pytest.fail(str(error), pytrace=False)
+    wrong = server.requests.wrong() if server is not None and server.requests.is_strict else ""
+    if wrong:
+        pytest.fail(wrong, pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,6 +76,8 @@ def pytest_runtest_makereport(
     server = _server_of(item)
     if server is not None and call.when == "call" and report.failed:
         report.sections.append(("Requests to postroom", str(server.requests)))
+        if len(server.faults):
+            report.sections.append(("Faults of postroom", str(server.faults)))
     return report
 
 

@@ -28,7 +28,7 @@ class Fault:
         #: How many requests it has struck.
         self.struck = 0
         self._passed = 0
-        self._random = Random(fields.get("seed", 0))  # noqa: S311 - the same in each run # nosec B311
+        self._random = Random(fields.get("seed", number))  # noqa: S311 - the same in each run # nosec B311
         self._pattern = parts_of(fields["path"]) if "path" in fields else None
 
     @property
@@ -54,7 +54,7 @@ class Fault:
 
     def __str__(self) -> str:
         said = ", ".join(f"{name}={value!r}" for name, value in self.fields.items())
-        return f"fault {self.id} ({said}; struck {self.struck} times)"
+        return f"fault {self.id} ({said})"
 
     def matches(self, operation: str | None, method: str, path: str) -> bool:
         """Whether it is about such requests."""
@@ -169,6 +169,14 @@ class Faults(Sequence[Fault]):
         self._armed.clear()
         self._numbers = itertools.count(1)
 
+    def assert_struck(self) -> None:
+        """Raises AssertionError when a fault has struck no request, or not yet as many as its `times`."""
+        __tracebackhide__ = True
+        if any(fault.struck < fault.fields.get("times", 1) for fault in self):
+            raise AssertionError(
+                f"Not all faults have struck. None strikes server.admin, nor what server.login() returns:\n{self}"
+            )
+
     @overload
     def __getitem__(self, index: int) -> Fault: ...
     @overload
@@ -184,4 +192,4 @@ class Faults(Sequence[Fault]):
         return iter(list(self._armed))
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self)) or "none"
+        return "\n".join(f"{fault} has struck {fault.struck} times" for fault in self) or "none"

@@ -53,14 +53,16 @@ class Request:
     def __str__(self) -> str:
         body = "" if self.body is None else f" {orjson.dumps(self.body).decode()}"
         who = self.caller or "without a login"
-        met = "".join(f", {fault}" for fault in self.faults)
-        told = f"({self.operation}, {who}, {self.seconds * 1000:.1f} ms{met})"
+        met = "".join(f" met {fault}" for fault in self.faults)
+        told = f"({self.operation}, {who}, {self.seconds * 1000:.1f} ms){met}"
         problems = "".join(f"\n    {problem}" for problem in self.problems)
         return f"{self.status or 'no answer'} {self.method} {self.path} {told}{body}{problems}"
 
 
 #: The faults that a request meets.
 FAULTS: Final = web.RequestKey[tuple[Fault, ...]]("faults", tuple)
+#: Who has made a request that a fault may keep from being admitted.
+EARLY_CALLER: Final = web.RequestKey[str | None]("early_caller", str)
 #: What the journal has of a request.
 _NOTED: Final = web.RequestKey("noted", Request)
 
@@ -97,7 +99,7 @@ class Journal(Sequence[Request]):
             operation_of(request),
             request.method,
             request.path_qs,
-            request[CALLER].username if CALLER in request else None,
+            request[CALLER].username if CALLER in request else request.get(EARLY_CALLER),
             shown(raw, request.content_type),
             response.status if response is not None else None,
             self._clock.local(UTC),
@@ -158,6 +160,7 @@ class Journal(Sequence[Request]):
 
         `body`: fields that it had, among others.
         """
+        __tracebackhide__ = True
         found = [
             request
             for request in self.of(operation)
@@ -173,6 +176,7 @@ class Journal(Sequence[Request]):
 
     def assert_only(self, *operations: str) -> None:
         """Raises AssertionError when there were requests for anything else."""
+        __tracebackhide__ = True
         for operation in operations:
             self.of(operation)
         others = [str(request) for request in self if request.operation not in operations]
@@ -181,6 +185,7 @@ class Journal(Sequence[Request]):
 
     def assert_order(self, *operations: str) -> None:
         """Raises AssertionError unless these came in this order, whatever came in between."""
+        __tracebackhide__ = True
         for operation in operations:
             self.of(operation)
         made = iter([request.operation for request in self])
@@ -190,11 +195,17 @@ class Journal(Sequence[Request]):
 
     def assert_valid(self) -> None:
         """Raises AssertionError when the description does not allow a request or a response. Needs strict mode."""
+        __tracebackhide__ = True
         if not self.is_strict:
             raise HarnessError("Nothing is compared with the description; start the server with strict=True")
-        wrong = [str(request) for request in self if request.problems]
+        wrong = self.wrong()
         if wrong:
-            raise AssertionError("Not as the API is described:\n" + "\n".join(wrong))
+            raise AssertionError(wrong)
+
+    def wrong(self) -> str:
+        """What assert_valid() says; empty when all is as described."""
+        found = [str(request) for request in self if request.problems]
+        return "\n".join(["Not as the API is described:", *found]) if found else ""
 
 
 def _contains(body: Any, wanted: Any) -> bool:

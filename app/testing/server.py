@@ -83,7 +83,8 @@ class Server:
         self.clock = clock
         #: What it was asked.
         self.requests = Journal(clock, strict=strict)
-        self.faults = Faults()  #: What goes wrong on purpose.
+        #: What goes wrong on purpose.
+        self.faults = Faults()
         Striking(self.faults, self.requests).add_to(self._app)
         self._runner = make_runner(self._app, _CUT_OFF)
         #: The parts that serve now.

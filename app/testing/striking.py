@@ -8,18 +8,19 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from postroom.app.auth.api_tokens import is_api_token
+from postroom.app.auth.tokens import Caller
 from postroom.app.errors import PostroomError
 from postroom.app.routes import BASE
 from postroom.app.services.sessions import end_session
-from postroom.app.web.authentication import identify, token_of
+from postroom.app.web.authentication import token_of
 from postroom.app.web.inputs import receive
-from postroom.app.web.keys import CALLER, UNHURRIED, context_of
+from postroom.app.web.keys import UNHURRIED, context_of
 from postroom.app.web.ndjson import CONTENT_TYPE as NDJSON
 from postroom.app.web.routing import Handler
 from postroom.app.web.streams import reset_connection
 from postroom.testing.broken_answers import made, send_half, spoil, spoil_lines
 from postroom.testing.faults import Fault, Faults
-from postroom.testing.journal import FAULTS, Journal, operation_of
+from postroom.testing.journal import EARLY_CALLER, FAULTS, Journal, operation_of
 from postroom.testing.outages import IS_AWAY
 
 #: The clients of the harness itself have this name. No fault strikes them.
@@ -74,6 +75,8 @@ class Striking:
         # A delay may be longer than the time limit of a request.
         request[UNHURRIED] = True
         await _receive(request)
+        caller = await _caller_of(request)
+        request[EARLY_CALLER] = caller.username if caller is not None else None
         # It has arrived, whatever becomes of it: a client that does not wait may look already.
         await self._journal.note(request, None)
         for fault in struck:
@@ -93,11 +96,7 @@ class Striking:
         if fault.kind == "login":
             await _end_login(request)
             return await handler(request)
-        with contextlib.suppress(PostroomError):
-            # For the journal.
-            request[CALLER] = await identify(request)
         if fault.kind == "cut":
-            await self._journal.note(request, None)
             raise _cut(request, fault)
         return made(fault)
 
@@ -129,11 +128,18 @@ class _Outage:
         return self._is_away
 
 
+async def _caller_of(request: web.Request) -> Caller | None:
+    token, _ = token_of(request)
+    try:
+        return await context_of(request).tokens.caller(token) if token is not None else None
+    except PostroomError:
+        return None
+
+
 async def _end_login(request: web.Request) -> None:
-    context, (token, _) = context_of(request), token_of(request)
-    with contextlib.suppress(PostroomError):
-        caller = await context.tokens.caller(token or "")
-        await end_session(context, caller, caller.session_id or "")
+    caller = await _caller_of(request)
+    if caller is not None and caller.session_id is not None:
+        await end_session(context_of(request), caller, caller.session_id)
 
 
 async def _late(request: web.Request, response: web.StreamResponse, fault: Fault) -> web.StreamResponse:

@@ -7,6 +7,7 @@ from postroom.testing import BlockingServer
 
 def test_a_failure_shows_the_requests(postroom: BlockingServer) -> None:
     """Below its traceback."""
+    postroom.faults.add(status=503, operation="deleteUser")
     postroom.admin.put("/domains/1/users/1/password", {"new": "a new secret"})
     raise AssertionError
 

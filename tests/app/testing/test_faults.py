@@ -55,7 +55,8 @@ async def test_the_next_requests_get_a_status(server: Server, client: ClientSess
     assert fault.is_over
     server.requests.assert_called("patchUser", times=2, status=503, caller="admin", body={"lang": "de_DE"})
     assert server.requests[0].faults == (fault,)
-    assert "struck 2 times" in str(server.requests[0])
+    shown = "fault 1 (operation='patchUser', times=2, status=503, body={'message': 'Later'}, headers="
+    assert shown in str(server.requests[0])
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,7 @@ async def test_a_delay(server: Server, client: ClientSession) -> None:
         assert (await server.admin.get("/domains/1/users/1"))["lang"] == lang
         server.requests.assert_called("patchUser", times=1)
         assert server.requests[0].status == (200 if when == "after" else None)
+        assert server.requests[0].caller == "admin"
 
 
 @pytest.mark.parametrize("delay", [{"uniform": [0.001, 0.01]}, {"lognormal": [0.002, 0.5]}])
@@ -250,6 +252,17 @@ async def test_no_fault_strikes_the_clients_of_the_test(server: Server, client: 
     async with client.get("/docs") as response:
         assert response.status == 200
     assert fault.struck == 0
+
+
+async def test_whether_faults_have_struck(server: Server, client: ClientSession) -> None:
+    """A test whose fault never strikes tests nothing."""
+    server.faults.add(status=503, times=2)
+    server.faults.add(delay=0.001)
+    for number in (0, 1):
+        with pytest.raises(AssertionError, match=rf"Not all .*server\.admin(.|\n)*fault 1 .*has struck {number} times"):
+            server.faults.assert_struck()
+        await statuses(client, 1)
+    server.faults.assert_struck()
 
 
 async def test_a_reset_disarms(server: Server, client: ClientSession) -> None:
