@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache, partial
 
 from aiohttp import web
@@ -83,8 +83,11 @@ def create_app(config: Config, prepared: Identity = None, metrics: Metrics | Non
     return app
 
 
-def make_app(config: Config, metrics: Metrics | None = None) -> web.Application:
-    """The routes of the application, which needs CURRENT before it serves a request."""
+def make_app(config: Config, metrics: Metrics | None = None, beside: Sequence[Route] = ()) -> web.Application:
+    """The routes of the application, which needs CURRENT before it serves a request.
+
+    `beside`: further rows, with whole paths and without a limit of requests in flight.
+    """
     app = web.Application(client_max_size=MAX_BODY)
     in_flight = app[IN_FLIGHT] = InFlight()
     if metrics is None:
@@ -106,7 +109,7 @@ def make_app(config: Config, metrics: Metrics | None = None) -> web.Application:
     paths: dict[str, list[Route]] = {}
     for route in ROUTES:
         paths.setdefault(BASE + route.path, []).append(route)
-    for route in [*DOCS, *PROBES, *([METRICS_PAGE] if config.metrics else [])]:
+    for route in [*DOCS, *PROBES, *([METRICS_PAGE] if config.metrics else []), *beside]:
         paths.setdefault(route.path, []).append(route)
     for path, routes in paths.items():
         # An address may hold braces, but aiohttp's default pattern for a part of a path does not match them.
@@ -114,9 +117,9 @@ def make_app(config: Config, metrics: Metrics | None = None) -> web.Application:
         allowed = allowed_methods(route.method for route in routes)
         for route in routes:
             lane = in_flight.lane(route.method, anonymous=route.guard is public)
-            serve = ready(
-                route.handler, route.guard, operation_name(route), UNBOUNDED if route.path in _UNLIMITED else lane
-            )
+            unlimited = route.path in _UNLIMITED or route in beside
+            name = UNKNOWN if route in beside else operation_name(route)
+            serve = ready(route.handler, route.guard, name, UNBOUNDED if unlimited else lane)
             resource.add_route(route.method, serve)
             if route.method == "GET":
                 # aiohttp itself leaves out the body of the response.

@@ -52,7 +52,10 @@ PACKAGES: dict[str, set[str]] = {
         "app.server", "app.services", "app.transactions", "app.web", "schemas", "storage",
     },
     "app.pytest_plugin": {"app.testing"},
-    "app.control": {"app", "app.config", "app.sources", "app.server", "app.testing", "storage"},
+    "app.control": {
+        "app", "app.config", "app.errors", "app.openapi", "app.server", "app.sources", "app.testing", "app.web",
+        "schemas", "schemas.responses", "storage",
+    },
     "app.cli": {
         "app.clock", "app.config", "app.control", "app.directory", "app.errors", "app.exchange", "app.logs",
         "app.server", "app.services", "app.settings", "app.sources", "app.testing", "app.web", "app", "schemas",

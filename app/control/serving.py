@@ -9,6 +9,7 @@ from typing import Final
 from postroom.app.config import Config, Settings
 from postroom.app.control.addresses import check_hosts
 from postroom.app.control.ready import Ready
+from postroom.app.control.routes import BESIDE
 from postroom.app.routes import BASE as API
 from postroom.app.server.binding import StartError, bound
 from postroom.app.server.serve import ending_of, greet
@@ -16,6 +17,7 @@ from postroom.app.sources import PREFIX
 from postroom.storage.connections import IN_MEMORY
 from postroom.testing.clock import MovableClock
 from postroom.testing.images import beginning
+from postroom.testing.journal import CONTROLS
 from postroom.testing.listening import OnSockets
 from postroom.testing.passwords import PASSWORD
 from postroom.testing.seeds import ReadSeed
@@ -49,7 +51,7 @@ async def run(config: Config, options: Options, say: Callable[[str], None]) -> N
         ready.file(),
         ending_of(config, _STDIN if options.exit_with_stdin else None) as (stop, _),
     ):
-        server = Server(config, await beginning(config, seed, clock, None), clock)
+        server = Server(config, await beginning(config, seed, clock, None), clock, BESIDE)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(server.close)
             await server.start(OnSockets(sockets))
@@ -57,6 +59,7 @@ async def run(config: Config, options: Options, say: Callable[[str], None]) -> N
                 ready.tell(described(server, config))
             else:
                 say("For tests: everything is gone at the end, and whoever reaches this can control it")
+                say(f"Controls below {server.url}{CONTROLS}, their description at {server.url}{CONTROLS}/openapi.json")
                 greet(config, (sockets, None), config.admin_password, server.context.database.engine, say)
             await stop.wait()
 
@@ -64,7 +67,7 @@ async def run(config: Config, options: Options, say: Callable[[str], None]) -> N
 def described(server: Server, config: Config) -> dict[str, object]:
     """How to reach a server, and its first login."""
     admin = {"user": "admin", "password": config.admin_password, "token": server.admin.token}
-    return {"url": server.url, "api": f"{server.url}{API}", "admin": admin}
+    return {"url": server.url, "api": server.url + API, "controls": server.url + CONTROLS, "admin": admin}
 
 
 def config_of(settings: Settings) -> Config:

@@ -13,51 +13,18 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import orjson
 from marshmallow import Schema
 
-from postroom.app.openapi.example_calls import Examples, load
+from postroom.app.openapi.about import API, About
+from postroom.app.openapi.example_calls import Examples
 from postroom.app.openapi.failures import ERRORS, OWN_ERRORS, RETRY_AFTER
 from postroom.app.web.admission import logged_in
-from postroom.app.web.authentication import COOKIE
 from postroom.app.web.ndjson import CONTENT_TYPE as NDJSON
-from postroom.app.web.routing import AddressOr, Route
+from postroom.app.web.routing import AddressOr, NoPages, Route
 
 if TYPE_CHECKING:
     from apispec import APISpec
     from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
 JSON = dict[str, Any]
-
-_DESCRIPTION = """\
-postroom administers the mailbox users of mail domains over the grommunio Admin API. Log in with `POST /login`, then \
-send the token as Bearer, or as the cookie together with the header X-Csrf-Token. A program can have a token of its \
-own (`POST /tokens`), which it sends as Bearer."""
-
-_TAGS: Final = {
-    "Domain Admin/Users": "The users of one domain, and what belongs to each: for administrators of the domain",
-    "Domain Admin/Folders": "Public folders, of which postroom has none",
-    "Domain Admin/MLists": "Mailing lists, of which postroom has none",
-    "LDAP": "The directory that users are updated from",
-    "Misc": "Logging in, the caller's own profile and password, the state of the service",
-    "Service": "For the ActiveSync server and the mail server, which are trusted by address or log in",
-    "System Admin/Dashboard": "This machine and its services",
-    "System Admin/Domains": "Mail domains",
-    "System Admin/License": "Limits, of which there are none",
-    "System Admin/MConf": "Configuration of the system",
-    "System Admin/Organizations": "Organisations, to which domains may belong",
-    "System Admin/Roles": "Roles: what their holders may do, and who holds them",
-    "System Admin/Servers": "Other servers, of which there are none",
-    "Sessions": "Logins that have not ended",
-    "Tokens": "Tokens for programs, each with rights of its own",
-    "TasQ": "Work that continues in the background after the response",
-    "Users": "Users of any domain by name, and many users of a domain at once",
-    "Defaults": "Default values of new domains and users",
-    "Audit": "The record of all changes",
-}
-
-# The cookie is declared as a header: for a key in a cookie, openapi-generator writes a Ruby client with syntax errors.
-_SECURITY: Final = {
-    "JWTCookie": {"type": "apiKey", "in": "header", "name": "Cookie", "description": f"`{COOKIE}=` and the token"},
-    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-}
 
 #: Operations that check If-Match: they refuse to overwrite a change that the client has not read.
 _VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser"})
@@ -68,26 +35,12 @@ _IF_MATCH: Final = {
     "schema": {"type": "string"},
 }
 
-#: Text parameters in paths: description, bounds. A username can be any text: for an unknown one the response is a 404,
-#: or has the defaults.
-_PATH_TEXTS: Final[dict[str, tuple[str, JSON]]] = {
-    "username": ("Username or alias of the user, in any case", {}),
-    "sessionID": ("The login, by the ID that the list of logins shows", {}),
-    "deviceID": ("The device, by the ID that the list of devices shows", {"pattern": r"^[A-Za-z0-9._:-]{1,64}$"}),
-}
-
-_IDS: Final = {
-    "domainID": "The domain, by ID",
-    "userID": "The user, by ID; a user of another domain is not found",
-    "ID": "The organisation, role, task or token that the path names, by ID",
-}
-
 # A form may also be JSON. The document names only one type, because generated clients would send both at once.
 _JSON: Final = "application/json"
 _MEDIA_TYPES: Final = {"json": _JSON, "form": "application/x-www-form-urlencoded"}
 
 
-def build(base: str, routes: Sequence[Route]) -> bytes:
+def build(base: str, routes: Sequence[Route], about: About = API) -> bytes:
     """The document of a route table as JSON; the same bytes every time. `base` is the prefix of every path."""
     # Imported here: without a request for the document, the service needs none of this.
     from apispec import APISpec
@@ -96,31 +49,33 @@ def build(base: str, routes: Sequence[Route]) -> bytes:
     from postroom.app.openapi.fields import COMPONENTS, correct_terms, describe_parameter, describe_type
 
     plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
-    spec = APISpec("postroom", version("postroom"), "3.0.3", [plugin], info={"description": _DESCRIPTION})
+    spec = APISpec(about.title, version("postroom"), "3.0.3", [plugin], info={"description": about.description})
     converter = cast("OpenAPIConverter", plugin.converter)  # APISpec has just set it
     converter.add_attribute_function(describe_type)  # type: ignore[no-untyped-call]
     converter.add_attribute_function(correct_terms)  # type: ignore[no-untyped-call]
     converter.add_parameter_attribute_function(describe_parameter)
 
-    for name, scheme in _SECURITY.items():
+    for name, scheme in about.security.items():
         spec.components.security_scheme(name, scheme)
-    for name, text in _IDS.items():
+    for name, text in about.ids.items():
         spec.components.parameter(name, "path", {"description": text, "schema": {"type": "integer", "minimum": 0}})
-    csrf = {"description": "The `csrf` of the login; needed with the cookie, not with Bearer", "required": False}
-    spec.components.parameter("CSRFToken", "header", {"name": "X-Csrf-Token", **csrf, "schema": {"type": "string"}})
+    for name, header in about.headers.items():
+        spec.components.parameter(name, "header", header)
     for name, component in COMPONENTS.items():
         spec.components.schema(name, component)
-    examples = Examples(load())
+    examples = Examples(about.examples())
     for status, (name, schema, text) in ERRORS.items():
         headers = {"headers": RETRY_AFTER} if status == 429 else {}
         spec.components.response(name, {**_response(text, schema(), examples.failures(status)), **headers})
     for route in routes:
         _add_lines(spec, route)
-        spec.path(route.path, operations={route.method.lower(): _operation(route, examples)})
+        spec.path(route.path, operations={route.method.lower(): _operation(route, examples, about)})
     _describe_components(converter, spec.components.schemas)
 
     # Each tag once, in the order of the route table.
-    tags = [{"name": name, "description": _TAGS[name]} for name in dict.fromkeys(_tag_name(route) for route in routes)]
+    tags = [
+        {"name": name, "description": about.tags[name]} for name in dict.fromkeys(_tag_name(route) for route in routes)
+    ]
     made = {**spec.to_dict(), "servers": [{"url": base, "description": "Where this document comes from"}], "tags": tags}
     return orjson.dumps({part: made[part] for part in ("openapi", "info", "servers", "tags", "paths", "components")})
 
@@ -129,7 +84,7 @@ def _tag_name(route: Route) -> str:
     return str(_decorations(route)["tags"][0])
 
 
-def _operation(route: Route, examples: Examples) -> JSON:
+def _operation(route: Route, examples: Examples, about: About) -> JSON:
     decorations = _decorations(route)
     description = decorations.get("description") or inspect.getdoc(route.handler)
     operation = {
@@ -140,8 +95,8 @@ def _operation(route: Route, examples: Examples) -> JSON:
         "operationId": decorations["operationId"],
         **({"deprecated": True} if decorations.get("deprecated") else {}),
         **{name: value for name, value in decorations.items() if name.startswith("x-")},
-        "security": _security(route),
-        "parameters": _parameters(route),
+        "security": _security(route, about),
+        "parameters": _parameters(route, about),
     }
     for entry in decorations["schemas"]:
         if entry["location"] in _MEDIA_TYPES:
@@ -168,11 +123,15 @@ def _operation(route: Route, examples: Examples) -> JSON:
     return operation
 
 
-def _security(route: Route) -> list[JSON]:
-    if route.guard is None:
+def _needs_login(route: Route) -> bool:
+    return route.guard is not None and not isinstance(route.guard, NoPages)
+
+
+def _security(route: Route, about: About) -> list[JSON]:
+    if not _needs_login(route):
         return []
     # The empty requirement means: no login is needed, from a trusted address.
-    return [{name: []} for name in _SECURITY] + ([{}] if isinstance(route.guard, AddressOr) else [])
+    return [{name: []} for name in about.security] + ([{}] if isinstance(route.guard, AddressOr) else [])
 
 
 def _body(schema: Any) -> Any:
@@ -185,34 +144,34 @@ def _decorations(route: Route) -> JSON:
     return found
 
 
-def _parameters(route: Route) -> list[Any]:
+def _parameters(route: Route, about: About) -> list[Any]:
     """Names of component parameters, and schemas that apispec expands to one parameter for each field."""
     names = re.findall(r"{(\w+)}", route.path)
-    parameters: list[Any] = [name if name in _IDS else _path_text(name) for name in names]
+    parameters: list[Any] = [name if name in about.ids else _path_text(name, about) for name in names]
     # At the login there is no token yet for which the header could be needed.
     if route.method != "GET" and _decorations(route)["operationId"] != "postLogin":
-        parameters.append("CSRFToken")
+        parameters += about.headers
     if _decorations(route)["operationId"] in _VERSIONED:
         parameters.append(_IF_MATCH)
     queries = [entry["schema"] for entry in _decorations(route)["schemas"] if entry["location"] == "querystring"]
     return parameters + [{"in": "query", "schema": schema} for schema in queries]
 
 
-def _path_text(name: str) -> JSON:
-    description, bounds = _PATH_TEXTS[name]
+def _path_text(name: str, about: About) -> JSON:
+    description, bounds = about.path_texts[name]
     return {"name": name, "in": "path", "description": description, "schema": {"type": "string", **bounds}}
 
 
 def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
     happens = {
-        401: route.guard is not None,
+        401: _needs_login(route),
         # A caller may lose permissions before the write, and a token be used where a login is needed.
         403: route.guard not in (None, logged_in) or (route.guard is logged_in and route.method != "GET"),
         412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
         408: has_body,
         409: False,
-        429: route.guard is not None,
+        429: _needs_login(route),
         413: has_body,
         415: has_body,
     }

@@ -135,6 +135,10 @@ class BlockingServer:
         """A device that is to be wiped has wiped itself; returns its wipe status. Raises HarnessError."""
         return _wait(self._server.device_acknowledges_wipe(user, device))
 
+    def load_seed(self, seed: Seed) -> None:
+        """Begins anew with another seed; Server.load_seed() says more."""
+        _wait(self._server.load_seed(seed))
+
     def dump_seed(self) -> dict[str, Any]:
         """Everything stored now as a seed, from which another server can begin."""
         return _wait(self._server.dump_seed())

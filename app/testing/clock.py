@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from postroom.app.clock import Clock
 from postroom.testing.errors import HarnessError
@@ -40,6 +40,16 @@ class MovableClock(Clock):
         else:
             self._state = _State(now, self._seconds(self._at), now, 0)
 
+    @property
+    def beginning(self) -> Moment | None:
+        """The moment at which it stands still at first; None: it runs."""
+        return self._at
+
+    @property
+    def factor(self) -> float:
+        """Its seconds in a second of the machine; 0 while it stands still."""
+        return self._state.factor
+
     def now(self) -> float:
         """UNIX time."""
         since, shown, _, factor = self._state
@@ -64,7 +74,7 @@ class MovableClock(Clock):
     def move(self, by: timedelta | float) -> None:
         """Turns forward by a timedelta or by seconds; back only while it stands still. Raises HarnessError."""
         seconds = by.total_seconds() if isinstance(by, timedelta) else by
-        self._turn_to(self.now() + seconds)
+        self._turn_to(_in_range(self.now() + seconds))
 
     def run(self, factor: float = 1) -> None:
         """Runs from now on, by default as fast as the machine's. Raises HarnessError unless the factor is above 0."""
@@ -90,7 +100,17 @@ class MovableClock(Clock):
                 at = datetime.fromisoformat(at)
             except ValueError:
                 raise HarnessError(f"{at!r} is no moment: write it as in '2026-12-24 08:00:00'") from None
-        return (at if at.tzinfo is not None else at.replace(tzinfo=self._timezone)).timestamp()
+        return _in_range((at if at.tzinfo is not None else at.replace(tzinfo=self._timezone)).timestamp())
+
+
+#: Where the times end that a year with four digits can say, in any time zone.
+_END: Final = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
+
+def _in_range(seconds: float) -> float:
+    if not 0 <= seconds < _END:
+        raise HarnessError("The clock goes from 1970 to 9998, and cannot be turned further")
+    return seconds
 
 
 def _text(seconds: float) -> str:

@@ -59,6 +59,8 @@ class Request:
         return f"{self.status or 'no answer'} {self.method} {self.path} {told}{body}{problems}"
 
 
+#: Below it are the controls of `postroom serve --ephemeral`, which nobody wants to see among the requests of a client.
+CONTROLS: Final = "/_test"
 #: The faults that a request meets.
 FAULTS: Final = web.RequestKey[tuple[Fault, ...]]("faults", tuple)
 #: Who has made a request that a fault may keep from being admitted.
@@ -89,7 +91,7 @@ class Journal(Sequence[Request]):
 
         Called before the response goes out, so whoever has it finds the request here.
         """
-        if request.path in _NOT_NOTED:
+        if request.path in _NOT_NOTED or _is_control(request):
             return
         began: float = request.protocol.began  # type: ignore[attr-defined]
         raw, faults = await raw_of(request), request.get(FAULTS, ())
@@ -206,6 +208,11 @@ class Journal(Sequence[Request]):
         """What assert_valid() says; empty when all is as described."""
         found = [str(request) for request in self if request.problems]
         return "\n".join(["Not as the API is described:", *found]) if found else ""
+
+
+def _is_control(request: web.Request) -> bool:
+    resource = request.match_info.route.resource
+    return resource is not None and resource.canonical.startswith(CONTROLS)
 
 
 def _contains(body: Any, wanted: Any) -> bool:

@@ -2,11 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
-from aiohttp import ClientSession, DummyCookieJar, hdrs
+from aiohttp import ClientSession, DummyCookieJar, hdrs, web
 
 from postroom.app.auth.throttle import LoginSource
 from postroom.app.auth.tokens import ADMIN_ID, may_log_in
@@ -16,6 +16,7 @@ from postroom.app.server.runner import make_runner
 from postroom.app.services import seeds, sessions
 from postroom.app.services.context import Context
 from postroom.app.web.keys import CURRENT, METRICS, Current
+from postroom.app.web.routing import Route
 from postroom.app.wiring import assembled
 from postroom.schemas.addresses import stored_form
 from postroom.storage import auth
@@ -72,11 +73,14 @@ async def running(
 class Server:
     """A server of a test; `running()` makes it."""
 
-    def __init__(self, config: Config, image: Image, clock: MovableClock, *, strict: bool = False) -> None:
+    def __init__(
+        self, config: Config, image: Image, clock: MovableClock, beside: Sequence[Route] = (), *, strict: bool = False
+    ) -> None:
         self._config = config
         self._images = {_SEED: image}
         self._names = (f"snapshot {number}" for number in itertools.count(1))
-        self._app = make_app(config)
+        self._app = make_app(config, beside=beside)
+        self._app[SERVER] = self
         #: An LDAP directory, with whom may log in by it and be imported.
         self.directory = MemoryDirectory()
         #: The time by which logins and out of office end, and with which everything is stamped.
@@ -194,6 +198,13 @@ class Server:
         """Everything stored now as a seed, from which another server can begin."""
         return await seeds.dump(self.context, secrets=True)
 
+    async def load_seed(self, seed: Seed) -> None:
+        """Begins anew with another seed, to which reset() goes back from then on. Raises SeedError."""
+        at = self.clock.beginning
+        clock = MovableClock(self._config.timezone, at)
+        self._images[_SEED] = await beginning(self._config, ReadSeed(seed), clock, at)
+        await self.reset()
+
     async def _go_back(self, name: str) -> None:
         async with self._changing:
             before = self._parts
@@ -205,15 +216,9 @@ class Server:
     async def _assemble(self, image: Image) -> Context:
         database = image.opened(self._config.search_timeout)
         ask = with_outages(self.directory.open)
+        parts = self._config, database, CheapPasswords(), self.clock
         context = await self._parts.enter_async_context(
-            assembled(
-                self._config,
-                database,
-                CheapPasswords(),
-                self.clock,
-                metrics=self._app[METRICS],
-                open_directory=ask,
-            )
+            assembled(*parts, metrics=self._app[METRICS], open_directory=ask)
         )
         # A snapshot may have been made in the middle of a task.
         await context.tasks.recover()
@@ -239,3 +244,5 @@ class Server:
 _SOURCE: Final = LoginSource(bytes([127, 0, 0, 1]), "127.0.0.1", shared=True)
 #: The name of the image at the beginning.
 _SEED: Final = "the beginning"
+#: The server that an application belongs to, for rows beside those of the API.
+SERVER: Final = web.AppKey("server", Server)

@@ -18,9 +18,9 @@ from postroom.app.web.authorship import RequestAuthor, operation_of
 from postroom.app.web.error_responses import shown_path
 from postroom.app.web.inputs import input_loader, reads_body, receive
 from postroom.app.web.responses import message
-from postroom.app.web.routing import READS, AddressOr, Guard, Handler
+from postroom.app.web.routing import READS, AddressOr, Guard, Handler, NoPages
 from postroom.app.web.streams import failure_or_end
-from postroom.app.web.trust import is_trusted
+from postroom.app.web.trust import is_trusted, refuse_pages
 from postroom.storage.writing import AUTHOR
 
 request_log = logging.getLogger("postroom.requests")
@@ -93,6 +93,9 @@ def endpoint(
 
 async def _admit(request: web.Request, guard: Guard) -> None:
     if guard is None:
+        return
+    if isinstance(guard, NoPages):
+        refuse_pages(request)
         return
     try:
         # A login comes first, and counts only if it passes the guard by itself: a handler that has a caller may check

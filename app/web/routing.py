@@ -26,6 +26,13 @@ class AddressOr:
         return self.guard(caller, request)
 
 
+class NoPages:
+    """A guard without a login: admits whoever can connect, except pages that a browser has from elsewhere."""
+
+    def __call__(self, _caller: Caller, _request: web.Request) -> bool:
+        return True
+
+
 class Route(NamedTuple):
     """One row of the route table."""
 

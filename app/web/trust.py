@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from postroom.app.auth.throttle import LoginSource
+from postroom.app.errors import ForbiddenError
 from postroom.app.settings import Network
 from postroom.app.web.keys import context_of
 
@@ -131,6 +132,16 @@ def _is_sent_by(request: web.Request, networks: Iterable[Network], direct_header
         and not any(name in request.headers for name in _BROWSER_HEADERS)
         and _is_addressed_here(request, context_of(request).config.service_hosts)
     )
+
+
+def refuse_pages(request: web.Request) -> None:
+    """Raises ForbiddenError when a page from elsewhere may have made a browser send this request."""
+    if not _is_addressed_here(request, context_of(request).config.service_hosts):
+        raise ForbiddenError("Host has to be localhost, an IP address, or a name in POSTROOM_SERVICE_HOSTS")
+    own = f"{request.scheme}://{request.host}"
+    foreign_origin = any(origin != own for origin in request.headers.getall("Origin", ()))
+    if foreign_origin or request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise ForbiddenError("A page of another origin may not do this")
 
 
 def _came_over_the_service_socket(request: web.Request) -> bool:

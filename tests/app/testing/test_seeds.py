@@ -11,7 +11,7 @@ import pytest
 import postroom.testing
 from postroom.storage.seed_extent import Extent
 from postroom.storage.seeds import read_seed
-from postroom.testing import PASSWORD, HarnessError, SeedError, Server, running
+from postroom.testing import PASSWORD, HarnessError, SeedError, Server, running, running_in_thread
 from tests.app.testing.test_running import status_of
 from tests.support.service import Api, Service
 from tests.support.whole_store import fill
@@ -282,3 +282,15 @@ async def test_a_file_that_is_not_there() -> None:
     with pytest.raises(HarnessError, match=r"The seed nowhere\.yaml cannot be read"):
         async with running("nowhere.yaml"):
             pass  # pragma: no cover
+
+
+def test_another_seed_is_the_beginning_from_then_on() -> None:
+    """One that cannot be planted changes nothing."""
+    with running_in_thread({"users": ["anna"]}, clock="2026-12-24 08:00:00") as server:
+        server.load_seed({"users": ["bert", "carl"]})
+        server.admin.delete("/domains/1/users/1")
+        with pytest.raises(SeedError):
+            server.load_seed({"users": ["dora", "dora"]})
+        assert server.admin.get("/domains/1/users")["count"] == 1
+        server.reset()
+        assert server.admin.get("/domains/1/users")["count"] == 2
