@@ -13,8 +13,10 @@ ALWAYS_MYSQL: Final = "always_mysql"
 #: The directory for everybody except the administrator. Unlinked users cannot log in.
 ALWAYS_LDAP: Final = "always_ldap"
 
+BACKENDS: Final = (ALWAYS_MYSQL, ALWAYS_LDAP, EXTERNID)
+
 
 class AuthmgrSchema(Input):
     """The body of PUT, and part of its response."""
 
-    authBackendSelection = Text(16, required=True, validate=validate.OneOf([ALWAYS_MYSQL, ALWAYS_LDAP, EXTERNID]))
+    authBackendSelection = Text(16, required=True, validate=validate.OneOf(BACKENDS))

@@ -9,7 +9,14 @@ from marshmallow import Schema, fields, validate
 
 from postroom.schemas.devices import LONGEST_DEVICE_ID, WIPE_STATUSES, check_device_id
 from postroom.schemas.fields import Input, Int, Listed, Text
-from postroom.schemas.seeds import SeedDomainSchema, SeedOrgSchema, SeedRoleSchema, SeedTokenSchema, SeedUserSchema
+from postroom.schemas.seeds import (
+    SeedDomainSchema,
+    SeedOrgSchema,
+    SeedRoleSchema,
+    SeedSettingsSchema,
+    SeedTokenSchema,
+    SeedUserSchema,
+)
 from postroom.schemas.users import Addresses
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
@@ -38,10 +45,9 @@ class DomainRecordSchema(SeedDomainSchema):
 
 
 class RoleRecordSchema(SeedRoleSchema):
-    """A role; `madeFor` is the domain with which it was made, and with which it goes."""
+    """A role."""
 
     ID = _id()
-    madeFor = Text(255, allow_none=True)
 
 
 class WipeEventSchema(Input):
@@ -78,6 +84,10 @@ class TokenRecordSchema(SeedTokenSchema):
     lastSource = Text(64, allow_none=True)
 
 
+class SettingsRecordSchema(SeedSettingsSchema):
+    """What is of no organisation and no domain."""
+
+
 #: Kind -> the schema of its data.
 KINDS: Final[dict[str, Schema]] = {
     "organisation": OrganisationRecordSchema(),
@@ -86,4 +96,5 @@ KINDS: Final[dict[str, Schema]] = {
     "user": UserRecordSchema(),
     "access": AccessRecordSchema(),
     "token": TokenRecordSchema(),
+    "settings": SettingsRecordSchema(),
 }

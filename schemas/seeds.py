@@ -5,14 +5,17 @@ from typing import Any, Final
 
 from marshmallow import ValidationError, fields, post_load, pre_load, validate
 
+from postroom.schemas.authmgr import BACKENDS
 from postroom.schemas.bulk import BulkCreateSchema
+from postroom.schemas.create_defaults import CreateDefaultsSchema
 from postroom.schemas.devices import LONGEST_DEVICE_ID, WIPE_STATUSES, DeviceReportSchema, check_device_id
 from postroom.schemas.domains import LARGEST_MAX_USER, DomainCreateSchema
 from postroom.schemas.fields import Bool, Input, Int, Listed, Text, check_time
+from postroom.schemas.ldap import LdapConfigSchema
 from postroom.schemas.oof import OofSchema
 from postroom.schemas.tokens import LONGEST_NAME as LONGEST_TOKEN_NAME
 from postroom.schemas.tokens import MOST_NETWORKS, MOST_PERMISSIONS, NetworkField
-from postroom.schemas.users import Addresses
+from postroom.schemas.users import Addresses, AltnameSchema
 from postroom.schemas.values.roles import LONGEST_DESCRIPTION, LONGEST_NAME
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
@@ -31,6 +34,7 @@ class SeedOrgSchema(Input):
 
     name = Text(32, required=True, validate=validate.Length(min=1))
     description = Text(128, line=False, allow_none=True)
+    ldap = fields.Nested(LdapConfigSchema)
 
     @pre_load
     def _short(self, data: Any, **_: Any) -> Any:
@@ -46,6 +50,7 @@ class SeedDomainSchema(DomainCreateSchema):
     maxUser = Int(validate=validate.Range(0, LARGEST_MAX_USER), load_default=MOST_USERS)
     organisation = Text(32)
     disabledPlugins = fields.List(Text(64), validate=validate.Length(max=100))
+    createDefaults = fields.Nested(CreateDefaultsSchema)
 
     @pre_load
     def _short(self, data: Any, **_: Any) -> Any:
@@ -69,11 +74,12 @@ class SeedPermissionSchema(Input):
 
 
 class SeedRoleSchema(Input):
-    """A role; users name it."""
+    """A role; users name it. `madeFor`: purging this domain removes it, too, as one that `createRole` has made."""
 
     name = Text(LONGEST_NAME, required=True, validate=validate.Length(min=1))
     description = Text(LONGEST_DESCRIPTION, line=False, allow_none=True)
     permissions = fields.List(fields.Nested(SeedPermissionSchema), load_default=list)
+    madeFor = Text(255)
 
 
 class SeedDeviceSchema(DeviceReportSchema):
@@ -88,6 +94,16 @@ class SeedDeviceSchema(DeviceReportSchema):
         return _named("deviceID", data)
 
 
+class SeedAltnameSchema(AltnameSchema):
+    """An alternative login name, and where it comes from: 0 by hand, 99 from a directory. Or the name alone."""
+
+    magic = Int(validate=validate.OneOf((0, 99)))
+
+    @pre_load
+    def _short(self, data: Any, **_: Any) -> Any:
+        return _named("altname", data)
+
+
 class SeedUserSchema(BulkCreateSchema):
     """A user as in POST users, with everything that belongs to them; or the username.
 
@@ -99,12 +115,15 @@ class SeedUserSchema(BulkCreateSchema):
 
     domain = Text(255)
     ldapID = Text(4096, allow_none=True)
+    altnames = Listed(fields.Nested(SeedAltnameSchema), allow_none=True, validate=validate.Length(max=1000))
     roles = fields.List(Text(LONGEST_NAME), load_default=list)
     oof = fields.Nested(OofSchema(unknown="raise"))
     delegates = Addresses()
     sendas = Addresses()
     storeAccess = fields.List(Text(LONGEST_ADDRESS))
     devices = fields.List(fields.Nested(SeedDeviceSchema), load_default=list)
+    #: Of devices that are not in the list, because they were removed: they start over when they come back.
+    resyncs = fields.List(Text(LONGEST_DEVICE_ID, validate=check_device_id))
 
     @pre_load
     def _short(self, data: Any, **_: Any) -> Any:
@@ -142,7 +161,18 @@ class SeedTokenSchema(Input):
         return data
 
 
-class SeedSchema(Input):
+class SeedSettingsSchema(Input):
+    """What is of no organisation and no domain.
+
+    `ldap` is the directory of those whose organisation has none; `createDefaults` are for what is created later.
+    """
+
+    ldap = fields.Nested(LdapConfigSchema)
+    createDefaults = fields.Nested(CreateDefaultsSchema)
+    authBackendSelection = Text(16, validate=validate.OneOf(BACKENDS))
+
+
+class SeedSchema(SeedSettingsSchema):
     """All of it. Users without any domain get one called example.org."""
 
     organisations = fields.List(fields.Nested(SeedOrgSchema), load_default=list)

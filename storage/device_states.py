@@ -1,7 +1,7 @@
 """Writes the states of ActiveSync devices, their requested resyncs and the history of wipes, inside a transaction."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from postroom.storage.engine import Connection
 
@@ -140,6 +140,12 @@ def insert_resync(connection: Connection, user_id: int, device_id: str) -> None:
     delete_resync(connection, user_id, device_id)
     connection.execute("INSERT INTO due_resyncs (user_id, device_id) VALUES (?, ?)", (user_id, device_id))
     _keep_latest(connection, "due_resyncs", MOST_RESYNCS, user_id=user_id)
+
+
+def insert_resyncs(connection: Connection, user_id: int, device_ids: Iterable[str]) -> None:
+    """Requests resyncs of several devices, in order."""
+    for device_id in device_ids:
+        insert_resync(connection, user_id, device_id)
 
 
 def delete_resync(connection: Connection, user_id: int, device_id: str) -> bool:

@@ -1,6 +1,7 @@
 """Configurations of directories: the default one, and those of organisations."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,13 @@ class LdapConfigRow:
     bind_pass: str | None = field(repr=False)
     #: The stored password can no longer be decrypted: it has to be entered again.
     is_locked: bool = False
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "LdapConfigRow":
+        """A document that may have the password in it."""
+        connection = dict(document["connection"])
+        bind_pass = connection.pop("bindPass", None)
+        return cls({**document, "connection": connection}, bind_pass)
 
     def full(self) -> dict[str, Any]:
         """The document with the password, only for the directory client."""

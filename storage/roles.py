@@ -86,11 +86,6 @@ def insert_role(connection: Connection, name: str, description: str | None, *, m
     return int(role_id)
 
 
-def set_made_for(connection: Connection, role_id: int, domain_id: int | None) -> None:
-    """Purging this domain removes the role, too."""
-    connection.execute("UPDATE roles SET made_for = ? WHERE id = ?", (domain_id, role_id))
-
-
 def update_role(connection: Connection, role_id: int, fields: Mapping[str, str | None]) -> None:
     """Sets the name, the description, or both."""
     if "name" in fields:

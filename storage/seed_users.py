@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from postroom.schemas.values.create_defaults import BUILT_IN
-from postroom.schemas.values.users import STATUS_CONTACT
+from postroom.schemas.values.users import DISPLAY_CONTACT, DISPLAY_MAILBOX, STATUS_CONTACT
 from postroom.storage import grants, store_access
 from postroom.storage.devices import read_devices
 from postroom.storage.engine import Connection
@@ -14,8 +14,8 @@ from postroom.storage.oof import DEFAULTS as OOF_OFF
 from postroom.storage.oof import find_oof
 from postroom.storage.seed_extent import JSON, Extent, filled, told
 from postroom.storage.user_documents import document
+from postroom.storage.users import MAGIC_MANUAL
 
-_MADE_ANEW_PROPERTIES: Final = ("creationtime", "displaytypeex")
 _SELECT_HISTORY = "SELECT device_id, time, remote_ip, status FROM wipe_history WHERE user_id = ? ORDER BY id"
 _SELECT_USERS = f"""
     SELECT u.id, u.domain_id, d.domainname, u.password, {document(2)}
@@ -47,9 +47,10 @@ def _user(
     if is_contact:
         fields |= {"username": properties.pop("smtpaddress", None), "domain": domainname}
     if not extent.exact:
-        for name in _MADE_ANEW_PROPERTIES:
-            properties.pop(name, None)
-        fields["altnames"] = [{"altname": each["altname"]} for each in fields["altnames"]]
+        properties.pop("creationtime", None)
+        if properties.setdefault("displaytypeex", None) == (DISPLAY_CONTACT if is_contact else DISPLAY_MAILBOX):
+            del properties["displaytypeex"]
+    fields["altnames"] = [filled(each, {"magic": MAGIC_MANUAL}) for each in fields["altnames"]]
     fields["fetchmail"] = _fetchmail(connection, extent, user_id, fields["fetchmail"]) if extent.secrets else None
     around = {
         "passwordHash": password if extent.secrets else None,
@@ -60,7 +61,7 @@ def _user(
         "storeAccess": None if is_contact else [
             member["username"] for member in _list(store_access.read_members(connection, *place))
         ],
-        "devices": _devices(connection, place),
+        **_devices(connection, place),
         "wipeHistory": _history(connection, user_id) if extent.exact else None,
     }  # fmt: skip
     return told(fields, extent, {**BUILT_IN["user"], "status": 0}) | filled(around)
@@ -92,12 +93,14 @@ def _history(connection: Connection, user_id: int) -> list[JSON]:
     return [dict(zip(names, row, strict=True)) for row in connection.execute(_SELECT_HISTORY, (user_id,)).fetchall()]
 
 
-def _devices(connection: Connection, place: tuple[int, int]) -> list[JSON]:
-    rows = connection.execute("SELECT device_id FROM due_resyncs WHERE user_id = ?", (place[1],)).fetchall()
-    due = {device_id for (device_id,) in rows}
+def _devices(connection: Connection, place: tuple[int, int]) -> JSON:
+    """The devices of a user, and the requested resyncs of those that were removed."""
+    rows = connection.execute("SELECT device_id FROM due_resyncs WHERE user_id = ? ORDER BY id", (place[1],)).fetchall()
+    due = [device_id for (device_id,) in rows]
     found = []
     for device in _list(read_devices(connection, *place)):
         device_id = device.pop("deviceid")
         state = filled(device, {"foldersSyncable": 0, "foldersSynced": 0, "wipeStatus": 0})
         found.append({"deviceID": device_id, **state, **({"resync": True} if device_id in due else {})})
-    return found
+    known = {device["deviceID"] for device in found}
+    return {"devices": found, "resyncs": [device_id for device_id in due if device_id not in known]}

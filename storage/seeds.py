@@ -8,16 +8,19 @@ from datetime import datetime
 from typing import Final
 
 from postroom.storage import domains
+from postroom.storage.auth import AUTH_BACKEND, find_setting
+from postroom.storage.create_defaults import read_defaults
 from postroom.storage.engine import Connection
+from postroom.storage.ldap_configs import list_ldap_configs
 from postroom.storage.seed_extent import JSON, Extent, filled, told
 from postroom.storage.seed_users import list_users
 
 #: The last day of a domain that has none, as in the table.
 _NO_END: Final = "3333-03-03"
 
-_SELECT_ORGS = "SELECT json_object('ID', id, 'name', name, 'description', description) FROM orgs ORDER BY id"
+_SELECT_ORGS = "SELECT id, json_object('ID', id, 'name', name, 'description', description) FROM orgs ORDER BY id"
 _SELECT_DOMAINS = f"""
-    SELECT {domains.document(2)}, o.name, d.disabled_plugins
+    SELECT d.id, {domains.document(2)}, o.name, d.disabled_plugins
       FROM domains d
       LEFT JOIN orgs o ON o.id = d.org_id
      ORDER BY d.id
@@ -47,10 +50,11 @@ _SELECT_TOKENS = """
 
 def read_seed(connection: Connection, extent: Extent) -> JSON:
     """The document, without what is empty or a default."""
-    sections: JSON = {section: [] for section in SECTIONS.values()}
+    found: JSON = {section: [] for section in SECTIONS.values()}
     for kind, data in list_records(connection, extent):
-        sections[SECTIONS[kind]].append(data)
-    return filled(sections)
+        found[SECTIONS[kind]].append(data)
+    (settings,) = found.pop(SECTIONS["settings"]) or [{}]
+    return filled(settings | found)
 
 
 _TABLES: Final = ("orgs", "domains", "roles", "users", "api_tokens")
@@ -59,16 +63,18 @@ _ANY: Final = "SELECT 1 FROM {table} WHERE id > 0 LIMIT 1"
 
 #: Kind of record -> section of a seed, in the order in which they are stored.
 SECTIONS: Final = {
-    "organisation": "organisations", "domain": "domains", "role": "roles", "user": "users", "token": "tokens"
+    "organisation": "organisations", "domain": "domains", "role": "roles", "user": "users", "token": "tokens",
+    "settings": "settings",
 }  # fmt: skip
 
 
 def list_records(connection: Connection, extent: Extent) -> Iterator[tuple[str, JSON]]:
     """(kind, data) of everything, each after what it refers to, except users, who refer to each other."""
-    for (org,) in connection.execute(_SELECT_ORGS).fetchall():
-        yield "organisation", told(json.loads(org), extent)
+    directories = _directories(connection, extent)
+    for org_id, org in connection.execute(_SELECT_ORGS).fetchall():
+        yield "organisation", told({**json.loads(org), "ldap": directories.get(org_id)}, extent)
     for row in connection.execute(_SELECT_DOMAINS).fetchall():
-        yield "domain", _domain(extent, *row)
+        yield "domain", _domain(connection, extent, *row)
     for role in _roles(connection, extent):
         yield "role", role
     for user in list_users(connection, extent):
@@ -76,6 +82,13 @@ def list_records(connection: Connection, extent: Extent) -> Iterator[tuple[str, 
     if extent.secrets:
         for token in _tokens(connection, extent):
             yield "token", token
+    settings = {
+        "ldap": directories.get(None),
+        "createDefaults": _create_defaults(connection, None),
+        "authBackendSelection": find_setting(connection, AUTH_BACKEND),
+    }
+    if any(settings.values()):
+        yield "settings", filled(settings)
 
 
 def is_empty(connection: Connection) -> bool:
@@ -89,8 +102,25 @@ def count_records(connection: Connection) -> int:
     return int(count)
 
 
-def _domain(extent: Extent, found: str, org: str | None, plugins: str) -> JSON:
-    fields = {**json.loads(found), "organisation": org, "disabledPlugins": json.loads(plugins)}
+def _directories(connection: Connection, extent: Extent) -> dict[int | None, JSON]:
+    """The configuration of each organisation; None: that of all others."""
+    if extent.secrets:
+        return {org_id: row.full() for org_id, row in list_ldap_configs(connection)}
+    rows = connection.execute("SELECT org_id, document FROM ldap_configs").fetchall()
+    return {org_id: json.loads(document) for org_id, document in rows}
+
+
+def _create_defaults(connection: Connection, domain_id: int | None) -> JSON:
+    return filled(read_defaults(connection, domain_id))
+
+
+def _domain(connection: Connection, extent: Extent, domain_id: int, found: str, org: str | None, plugins: str) -> JSON:
+    fields = {
+        **json.loads(found),
+        "organisation": org,
+        "disabledPlugins": json.loads(plugins),
+        "createDefaults": _create_defaults(connection, domain_id),
+    }
     return told(fields, extent, {"domainStatus": 0, "chat": False, "endDay": _NO_END})
 
 
@@ -130,6 +160,6 @@ def _roles(connection: Connection, extent: Extent) -> Iterator[JSON]:
             "name": name,
             "description": description,
             "permissions": permissions.get(role_id, []),
-            **({"madeFor": made_for} if extent.exact else {}),
+            "madeFor": made_for,
         }
         yield told(role, extent)

@@ -19,13 +19,13 @@ Record = tuple[str, dict[str, Any]]
 #: Records between two looks at how far it is.
 _SHOWN: Final = 1000
 
-HELP = """Write everything about people into files, from which `postroom import` makes the same again.
+HELP = """Write everything into files, from which `postroom import` makes the same again.
 
 Without --format csv it is one file of lines (NDJSON), or the standard output: each line is one organisation, domain,
-role, user or token with everything that belongs to it. CSV is a folder with a table for each of these.
+role, user or token with everything that belongs to it, or the settings for all. CSV is a folder with a table for each.
 
-Hashes of passwords, fetchmail entries with their passwords, and tokens come only with --secrets. Directories, create
-defaults, tasks and the record of changes are not exported; `postroom backup` keeps those, too.
+Hashes of passwords, fetchmail entries with their passwords, tokens, and passwords of directories come only with
+--secrets. Logins, tasks and the record of changes are not exported; `postroom backup` keeps those, too.
 
 Everything is as of one moment. The service may run meanwhile, and nobody waits.
 

@@ -29,8 +29,10 @@ from postroom.storage.seeds import SECTIONS
 
 #: Kind -> the word for one, and for several.
 _WORDS: Final = {
-    **{kind: (kind, section) for kind, section in SECTIONS.items()}, "access": ("list of access", "lists of access")
-}  # fmt: skip
+    **{kind: (kind, section) for kind, section in SECTIONS.items()},
+    "settings": ("line of settings", "lines of settings"),
+    "access": ("list of access", "lists of access"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,17 @@
 """Where something stands in a seed."""
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from marshmallow import Schema, fields
+
 #: A field and the reason that it is refused for.
 _FIELD: Final = re.compile(r"([A-Za-z]\w*(?:\.\w+)*): (.*)", re.DOTALL)
+
+#: What marshmallow says of a field that a schema does not have.
+UNKNOWN_FIELD: Final = "Unknown field."
 
 #: Names of fields, and places in lists.
 Place = tuple[str | int, ...]
@@ -33,3 +39,14 @@ def placed(place: Place, reason: str) -> tuple[Place, str]:
     if found is None:
         return place, reason
     return (*place, *(int(part) if part.isdigit() else part for part in found[1].split("."))), found[2]
+
+
+def meant(schema: Schema, place: Place) -> str:
+    """What can stand in the place of an unknown field: the most similar one, or else all that there are."""
+    for part in place[:-1]:
+        field = schema.fields.get(str(part))
+        inner = field.inner if isinstance(field, fields.List) else field
+        if isinstance(inner, fields.Nested):
+            schema = inner.schema
+    similar = difflib.get_close_matches(str(place[-1]), schema.fields, n=1, cutoff=0.7)
+    return f"Do you mean {similar[0]}?" if similar else f"Known ones: {', '.join(schema.fields)}."

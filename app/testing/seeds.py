@@ -13,7 +13,7 @@ from postroom.app.transactions.seeds import RefusedSeedError
 from postroom.schemas.seeds import SeedSchema
 from postroom.testing.errors import SeedError
 from postroom.testing.passwords import PASSWORD
-from postroom.testing.places import Place, line_of, placed, reasons_of
+from postroom.testing.places import UNKNOWN_FIELD, Place, line_of, meant, placed, reasons_of
 
 #: A dict, the path of a file, or None for nothing at all.
 Seed = Mapping[str, Any] | str | Path | None
@@ -53,11 +53,15 @@ class ReadSeed:
 
     def _shown(self, place: Place, reason: str) -> str:
         line = line_of(place, self._lines)
+        if reason == UNKNOWN_FIELD:
+            reason = f"Unknown field. {meant(_SCHEMA, place)}"
         where = f"{self._file}, line {line}" if line else self._file or "seed"
         return f"{where}: {'.'.join(map(str, place))}{self._name(place)}: {reason}"
 
     def _name(self, place: Place) -> str:
         """The name of the entry, because nobody counts entries from 0."""
+        if len(place) < 2 or not isinstance(place[1], int):
+            return ""
         entry: Any = self._raw
         try:
             for part in place[:2]:
@@ -66,7 +70,7 @@ class ReadSeed:
             return ""
         if isinstance(entry, dict):
             entry = entry.get("username") or entry.get("domainname") or entry.get("name")
-        return f" ({entry})" if isinstance(entry, str) and len(place) > 1 else ""
+        return f" ({entry})" if isinstance(entry, str) else ""
 
 
 def _parsed(path: Path) -> tuple[Any, dict[Place, int]]:

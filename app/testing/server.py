@@ -174,8 +174,9 @@ class Server:
     async def restore(self, name: str) -> None:
         """Goes back to a snapshot, whose logins are valid again. Raises HarnessError when there is none."""
         if name not in self._images or name == _SEED:
-            made = ", ".join(repr(each) for each in self._images if each != _SEED) or "none"
-            raise HarnessError(f"There is no snapshot {name!r}; made so far: {made}")
+            made = ", ".join(repr(each) for each in self._images if each != _SEED)
+            known = f"there are {made}" if made else "snapshot() has not made any; reset() goes to the beginning"
+            raise HarnessError(f"There is no snapshot {name!r}: {known}")
         self.directory.go_back(name)
         await self._go_back(name)
 

@@ -8,11 +8,12 @@ from typing import Any, Final, NamedTuple
 
 from postroom.app.transactions import fetchmail, names, records
 from postroom.app.transactions.lookups import find_user_or_raise
-from postroom.app.transactions.records import Moment, Place
+from postroom.app.transactions.record_names import Place, find_place
+from postroom.app.transactions.records import Moment
 from postroom.app.transactions.wipe import UNKNOWN
 from postroom.schemas.domains import LARGEST_MAX_USER
 from postroom.schemas.values.text import fold
-from postroom.storage import api_tokens, device_states, domains, roles, users
+from postroom.storage import api_tokens, device_states
 from postroom.storage.engine import Connection
 from postroom.storage.ids import set_last_id
 
@@ -52,6 +53,7 @@ class Importer:
             "user": self._add_user,
             "access": self._add_access,
             "token": self._add_token,
+            "settings": self._add_settings,
         }
 
     def add(self, connection: Connection, kind: str, data: JSON, secret: Any) -> list[Later]:
@@ -76,27 +78,30 @@ class Importer:
             records.set_of_domain(connection, later.name, later.what, later.value)
 
     def _add_organisation(self, connection: Connection, data: JSON, _secret: None) -> list[Later]:
-        records.add_organisation(connection, data)
+        records.add_organisation(connection, _without(data, "ID"))
+        if "ldap" in data:
+            records.set_directory(connection, data["name"], data["ldap"])
         return []
 
     def _add_access(self, connection: Connection, data: JSON, _secret: None) -> list[Later]:
         """What a user gives to others, which was refused before."""
-        return _later(connection, data, records.find_place(connection, data["username"]))
+        return _later(connection, data, find_place(connection, data["username"]))
 
     def _add_domain(self, connection: Connection, data: JSON, _secret: None) -> list[Later]:
         # More users than may be created are possible: those of before the limit.
         most = LARGEST_MAX_USER if self._keep else data["maxUser"]
         records.add_domain(connection, {**_without(data, "ID"), "maxUser": most})
+        # In this order: the last one may forbid the others.
+        due = [("maxUser", self._keep), ("createDefaults", True), ("domainStatus", True)]
         name = data["domainname"][0]
-        due = [Later("maxUser", (), data["maxUser"], name)] if self._keep else []
-        status = data.get("domainStatus")
-        return [*due, Later("domainStatus", (), status, name)] if status else due
+        return [Later(what, (), data[what], name) for what, wanted in due if wanted and data.get(what) is not None]
 
     def _add_role(self, connection: Connection, data: JSON, _secret: None) -> list[Later]:
-        role_id = records.add_role(connection, _without(data, "ID", "madeFor"))
-        if self._keep and data.get("madeFor"):
-            domain = domains.find_domain_by_name(connection, data["madeFor"])
-            roles.set_made_for(connection, role_id, domain.id if domain else None)
+        records.add_role(connection, _without(data, "ID"))
+        return []
+
+    def _add_settings(self, connection: Connection, data: JSON, _secret: None) -> list[Later]:
+        records.set_for_all(connection, data)
         return []
 
     def _add_token(self, connection: Connection, data: JSON, secret: tuple[str, int | None]) -> list[Later]:
@@ -112,13 +117,13 @@ class Importer:
         place = records.add_user(connection, fields, hashed, moment)
         self._add_fetchmail(connection, place, data.get("fetchmail") or ())
         around = records.around(connection, place, moment)
-        for name in ("roles", "oof"):
+        for name in ("roles", "oof", "resyncs"):
             if data.get(name):
                 around[name](data[name])
         for device in data["devices"]:
             self._add_device(connection, place, device)
         if self._keep:
-            self._keep_origins(connection, place, data)
+            self._keep_history(connection, place, data)
         return _later(connection, data, place)
 
     def _add_device(self, connection: Connection, place: Place, device: JSON) -> None:
@@ -140,11 +145,7 @@ class Importer:
             given = _without(entry, "ID", "date")
             fetchmail.add_entry(connection, user, own, number, given, entry.get("date") or self._moment.now)
 
-    def _keep_origins(self, connection: Connection, place: Place, data: JSON) -> None:
-        altnames = data.get("altnames") or ()
-        if any(each.get("magic") for each in altnames):
-            given = [(each["altname"], each.get("magic", 0)) for each in altnames]
-            users.replace_addresses(connection, place.user_id, "altname", given)
+    def _keep_history(self, connection: Connection, place: Place, data: JSON) -> None:
         for event in data["wipeHistory"]:
             device_states.insert_history(
                 connection, place.user_id, event["deviceID"], event["status"], event["time"], event["remoteIP"]

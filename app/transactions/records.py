@@ -3,37 +3,46 @@
 The rules are those of the single operations. Whatever a record names has to be stored already.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
 import orjson
 
-from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.errors import InvalidError
 from postroom.app.transactions import api_tokens, delegates, devices, domains, oof, orgs, roles, store_access, users
 from postroom.app.transactions.api_tokens import Wanted
+from postroom.app.transactions.create_defaults import put_defaults
 from postroom.app.transactions.devices import Origin
+from postroom.app.transactions.record_names import (
+    Place,
+    domain_named,
+    domain_of_user,
+    owner_of,
+    permissions_of,
+    role_named,
+    shown,
+)
 from postroom.app.transactions.users import Change
 from postroom.app.transactions.wipe import UNKNOWN, Event, Kind
-from postroom.schemas.addresses import domain_of, parse_domain, stored_form
-from postroom.schemas.roles import EVERYTHING
-from postroom.schemas.values.users import STATUS_CONTACT
-from postroom.storage.domains import find_domain_by_name, list_domains
+from postroom.storage.auth import AUTH_BACKEND, set_setting
+from postroom.storage.device_states import insert_resyncs
 from postroom.storage.engine import Connection
 from postroom.storage.grants import DELEGATE, SENDAS
+from postroom.storage.ldap_configs import LdapConfigRow, set_ldap_config
 from postroom.storage.orgs import find_org_by_name
-from postroom.storage.roles import find_role_by_name
-from postroom.storage.usernames import find_id_by_username
+from postroom.storage.users import MAGIC_MANUAL, replace_addresses
 
 JSON = Mapping[str, Any]
 
 #: Fields of a domain in a record that are not fields of a new domain.
-_BESIDE_DOMAIN = ("organisation", "disabledPlugins", "domainStatus")
+_BESIDE_DOMAIN = ("organisation", "disabledPlugins", "domainStatus", "createDefaults")
 #: Fields of a user in a record that are not fields of a new user.
-_BESIDE_USER = ("domain", "roles", "oof", "delegates", "sendas", "storeAccess", "devices", "passwordHash")
+_BESIDE_USER = (
+    "domain", "roles", "oof", "delegates", "sendas", "storeAccess", "devices", "resyncs", "passwordHash",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +56,9 @@ class Moment:
     unix: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a stored user is."""
-
-    domain_id: int
-    user_id: int
-
-
 def add_organisation(connection: Connection, org: JSON) -> int:
     """Stores an organisation, a loaded SeedOrgSchema; returns its ID. Raises InvalidError."""
-    return _id(orgs.create_org(connection, org))
+    return _id(orgs.create_org(connection, {name: value for name, value in org.items() if name != "ldap"}))
 
 
 def add_domain(connection: Connection, domain: JSON) -> int:
@@ -66,7 +67,7 @@ def add_domain(connection: Connection, domain: JSON) -> int:
     if "organisation" in domain:
         org_id = find_org_by_name(connection, domain["organisation"])
         if org_id is None:
-            raise InvalidError.missing("organisation", "organisation", _shown(domain["organisation"]))
+            raise InvalidError.missing("organisation", "organisation", shown(domain["organisation"]))
         fields["orgID"] = org_id
     domain_id = _id(domains.create_domain(connection, fields, False))
     if domain.get("disabledPlugins"):
@@ -74,17 +75,39 @@ def add_domain(connection: Connection, domain: JSON) -> int:
     return domain_id
 
 
-def set_of_domain(connection: Connection, domainname: str, field: str, value: int) -> None:
-    """Sets what a domain can only have once its users are there, such as `domainStatus`: in a deleted one nobody can be
-    created.
+def set_of_domain(connection: Connection, domainname: str, field: str, value: Any) -> None:
+    """Sets what a domain gets only once its users are there: nobody can be created in a deleted one
+    (`domainStatus`), and `createDefaults` are not for them.
     """
-    domain_id = _find_domain(connection, "domainname", domainname)
-    domains.patch_domain(connection, domain_id, {field: value}, True, None)
+    domain_id = domain_named(connection, "domainname", domainname)
+    if field == "createDefaults":
+        put_defaults(connection, domain_id, value)
+    else:
+        domains.patch_domain(connection, domain_id, {field: value}, True, None)
+
+
+def set_directory(connection: Connection, organisation: str | None, config: JSON) -> None:
+    """Sets the directory of an organisation, or (None) of those whose organisation has none. Nobody asks it."""
+    org_id = None if organisation is None else find_org_by_name(connection, organisation)
+    set_ldap_config(connection, org_id, LdapConfigRow.of(config))
+
+
+def set_for_all(connection: Connection, settings: JSON) -> None:
+    """Sets what is of no organisation and no domain, as far as it is given."""
+    if "ldap" in settings:
+        set_directory(connection, None, settings["ldap"])
+    if "createDefaults" in settings:
+        put_defaults(connection, None, settings["createDefaults"])
+    if "authBackendSelection" in settings:
+        set_setting(connection, AUTH_BACKEND, settings["authBackendSelection"])
 
 
 def add_role(connection: Connection, role: JSON) -> int:
     """Stores a role, a loaded SeedRoleSchema; returns its ID. Raises InvalidError."""
-    return _id(roles.create_role(connection, {**role, "permissions": _permissions(connection, role["permissions"])}))
+    made_for = None if "madeFor" not in role else domain_named(connection, "madeFor", role["madeFor"])
+    data = {name: value for name, value in role.items() if name != "madeFor"}
+    data["permissions"] = permissions_of(connection, role["permissions"])
+    return _id(roles.create_role(connection, data, made_for))
 
 
 def add_user(connection: Connection, user: JSON, hashed: str | None, moment: Moment) -> Place:
@@ -92,8 +115,12 @@ def add_user(connection: Connection, user: JSON, hashed: str | None, moment: Mom
     if user.get("ldapID") is not None:
         parse_object_id(user["ldapID"])
     data = {name: value for name, value in user.items() if name not in _BESIDE_USER}
-    domain_id = _domain_of(connection, user)
-    return Place(domain_id, users.add_user(connection, domain_id, data, hashed, Change(None, True, moment.now)))
+    domain_id = domain_of_user(connection, user)
+    user_id = users.add_user(connection, domain_id, data, hashed, Change(None, True, moment.now))
+    if user.get("altnames"):
+        origins = [(each["altname"], each.get("magic", MAGIC_MANUAL)) for each in user["altnames"]]
+        replace_addresses(connection, user_id, "altname", origins)
+    return Place(domain_id, user_id)
 
 
 #: What belongs to a user and may refer to others, by the field of the record.
@@ -104,10 +131,13 @@ def around(connection: Connection, place: Place, moment: Moment) -> Mapping[str,
     """How to store each field of a user that refers to others, or is no field of the user itself."""
     ids = place.domain_id, place.user_id
     return {
-        "roles": lambda names: roles.set_roles_of_user(connection, *ids, [_role(connection, name) for name in names]),
+        "roles": lambda names: roles.set_roles_of_user(
+            connection, *ids, [role_named(connection, name) for name in names]
+        ),
         "oof": lambda state: oof.change_oof(connection, *ids, state, moment.timezone),
         "delegates": lambda addresses: delegates.replace_grants(connection, *ids, DELEGATE, addresses, None),
         "sendas": lambda addresses: delegates.replace_grants(connection, *ids, SENDAS, addresses, None),
+        "resyncs": lambda device_ids: insert_resyncs(connection, place.user_id, device_ids),
         "storeAccess": lambda names: store_access.replace_members(connection, *ids, names, None),
     }
 
@@ -129,90 +159,9 @@ def add_token(connection: Connection, token: JSON, hashed: str, expires: int | N
     """Stores a token, a loaded SeedTokenSchema; returns its ID. Raises InvalidError."""
     data = {name: token[name] for name in ("name", "readOnly", "networks")}
     if "permissions" in token:
-        data["permissions"] = _permissions(connection, token["permissions"])
-    wanted = Wanted(_owner(connection, token["owner"]), data, hashed, token.get("created") or moment.unix, expires)
+        data["permissions"] = permissions_of(connection, token["permissions"])
+    wanted = Wanted(owner_of(connection, token["owner"]), data, hashed, token.get("created") or moment.unix, expires)
     return api_tokens.create_token(connection, wanted, None).id
-
-
-def find_place(connection: Connection, username: str) -> Place:
-    """Where the user with a username with its domain is. Raises InvalidError."""
-    domain_id = _find_domain(connection, "username", domain_of(username))
-    user_id = find_id_by_username(connection, domain_id, stored_form(username))
-    if user_id is None:
-        raise InvalidError.missing("username", "user", _shown(username))
-    return Place(domain_id, user_id)
-
-
-def _owner(connection: Connection, name: str) -> int:
-    """The ID of `admin`, of a whole username, or of one without the domain that is not ambiguous."""
-    if name == "admin":
-        return ADMIN_ID
-    if "@" in name:
-        return find_place(connection, name).user_id
-    found = [
-        user_id
-        for domain in list_domains(connection)
-        if (user_id := find_id_by_username(connection, domain.id, stored_form(f"{name}@{domain.domainname}")))
-    ]
-    if len(found) != 1:
-        raise InvalidError.field("owner", f"There is no user {_shown(name)}, or there are several; say which.")
-    return found[0]
-
-
-def _permissions(connection: Connection, given: Sequence[JSON]) -> list[JSON]:
-    return [
-        {"permission": each["permission"], "params": _target(connection, number, each["target"])}
-        for number, each in enumerate(given)
-    ]
-
-
-def _target(connection: Connection, number: int, name: str | None) -> int | str | None:
-    if name is None or name == EVERYTHING:
-        return name
-    org_id = find_org_by_name(connection, name)
-    if org_id is not None:
-        return org_id
-    domain = find_domain_by_name(connection, _in_ascii(name))
-    if domain is None:
-        raise InvalidError.missing(f"permissions.{number}", "domain or organisation", _shown(name))
-    return domain.id
-
-
-def _domain_of(connection: Connection, user: JSON) -> int:
-    if "domain" in user:
-        return _find_domain(connection, "domain", user["domain"])
-    username = user.get("username", "")
-    if "@" in username and user.get("status") != STATUS_CONTACT:
-        return _find_domain(connection, "username", domain_of(username))
-    known = list_domains(connection)
-    if len(known) != 1:
-        raise InvalidError.field("domain", f"Is needed: there are {len(known)} domains.")
-    return known[0].id
-
-
-def _find_domain(connection: Connection, field: str, name: str) -> int:
-    domain = find_domain_by_name(connection, _in_ascii(name))
-    if domain is None:
-        raise InvalidError.missing(field, "domain", _shown(name))
-    return domain.id
-
-
-def _in_ascii(name: str) -> str:
-    try:
-        return parse_domain(name)[0]
-    except ValueError:
-        return name
-
-
-def _role(connection: Connection, name: str) -> int:
-    role_id = find_role_by_name(connection, name)
-    if role_id is None:
-        raise InvalidError(f"There is no role {_shown(name)}.")
-    return role_id
-
-
-def _shown(name: str) -> str:
-    return repr(name[:100])
 
 
 def _id(document: bytes) -> int:

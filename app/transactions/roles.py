@@ -17,10 +17,13 @@ from postroom.storage.engine import Connection
 from postroom.storage.roles import PermissionRow
 
 
-def create_role(connection: Connection, data: Mapping[str, Any]) -> bytes:
-    """Creates a role from a loaded RoleCreateSchema; returns its document. Raises InvalidError."""
+def create_role(connection: Connection, data: Mapping[str, Any], made_for: int | None = None) -> bytes:
+    """Creates a role from a loaded RoleCreateSchema; returns its document. Raises InvalidError.
+
+    `made_for`: purging this domain removes the role, too.
+    """
     check_new(connection, ROLE, data)
-    role_id = roles.insert_role(connection, data["name"], data.get("description"))
+    role_id = roles.insert_role(connection, data["name"], data.get("description"), made_for=made_for)
     _set_lists(connection, role_id, data)
     return roles.read_role(connection, role_id)
 

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from postroom.app.errors import PostroomError
 from postroom.app.transactions import records
-from postroom.app.transactions.records import Moment, Place
+from postroom.app.transactions.record_names import Place
+from postroom.app.transactions.records import Moment
 from postroom.schemas.seeds import MOST_USERS
 from postroom.storage.engine import Connection
 
@@ -50,7 +51,10 @@ def at(*path: str | int) -> Iterator[None]:
 
 
 def plant(connection: Connection, seed: JSON, planting: Planting) -> None:
-    """Stores everything in a loaded SeedSchema. Raises RefusedSeedError."""
+    """Stores everything in a loaded SeedSchema. Raises RefusedSeedError.
+
+    What is for all or for whole domains comes last: it would change what is stored before, or forbid it.
+    """
     moment = planting.moment
     _each("organisations", seed["organisations"], lambda org, _: records.add_organisation(connection, org))
     domains = seed["domains"]
@@ -71,11 +75,16 @@ def plant(connection: Connection, seed: JSON, planting: Planting) -> None:
         seed["tokens"],
         lambda token, number: records.add_token(connection, token, *planting.tokens[number], moment),
     )
+    records.set_for_all(connection, seed)
+    for number, org in enumerate(seed["organisations"]):
+        if "ldap" in org:
+            with at("organisations", number, "ldap"):
+                records.set_directory(connection, org["name"], org["ldap"])
     for number, domain in enumerate(seed["domains"]):
-        # At the end: nobody can be created in a deleted domain.
-        if domain.get("domainStatus"):
-            with at("domains", number, "domainStatus"):
-                records.set_of_domain(connection, domain["domainname"][0], "domainStatus", domain["domainStatus"])
+        for field in ("createDefaults", "domainStatus"):
+            if domain.get(field):
+                with at("domains", number, field):
+                    records.set_of_domain(connection, domain["domainname"][0], field, domain[field])
 
 
 def _each(section: str, entries: Sequence[JSON], add: Callable[[JSON, int], Any]) -> list[Any]:

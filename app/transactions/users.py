@@ -19,15 +19,12 @@ from postroom.schemas.values import proptags
 from postroom.schemas.values.create_defaults import NONE
 from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.schemas.values.proptags import PropTag, Value
-from postroom.schemas.values.users import STATUS_CONTACT, STATUS_NORMAL
+from postroom.schemas.values.users import DISPLAY_CONTACT, DISPLAY_MAILBOX, STATUS_CONTACT, STATUS_NORMAL
 from postroom.storage import create_defaults, grants, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.engine import Connection
 from postroom.storage.properties import count_octets, delete_property, write_properties
 from postroom.storage.users import Name, UserRow
-
-#: Values of displaytypeex ([MS-OXOAB] 2.2.3.12): mail user, remote mail user.
-DISPLAY_MAILBOX, DISPLAY_CONTACT = 0, 6
 
 
 class Change(NamedTuple):

@@ -6,6 +6,9 @@ from typing import Final
 STATUS_NORMAL, STATUS_SUSPENDED, STATUS_OUT_OF_DATE, STATUS_DELETED, STATUS_SHARED, STATUS_CONTACT = range(6)
 STATUSES: Final = tuple(range(6))
 
+#: Values of displaytypeex ([MS-OXOAB] 2.2.3.12): mail user, remote mail user.
+DISPLAY_MAILBOX, DISPLAY_CONTACT = 0, 6
+
 #: Most characters of an address (RFC 5321, 4.5.3.1: 64 before the @, 255 behind it).
 LONGEST_ADDRESS: Final = 320
 

@@ -181,13 +181,19 @@ def without(user: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 BAD = [
-    ("user: [anna]", "line 1: user: Unknown field"),
+    ("user: [anna]", "line 1: user: Unknown field. Do you mean users?"),
+    ("colour: red", "line 1: colour: Unknown field. Known ones: ldap, createDefaults, authBackendSelection, org"),
+    ("users: [{username: anna, alias: [b]}]", "users.0.alias (anna): Unknown field. Do you mean aliases?"),
+    ("users: [{username: anna, devices: [{deviceID: x, resinc: true}]}]", "Unknown field. Do you mean resync?"),
     ("users:\n  - anna\n  - bert\n  - ANNA", "line 4: users.2.username (ANNA): anna@example.org is in use already"),
     (
         "domains: [example.org]\nusers:\n  - anna@example.com",
         "line 3: users.0.username (anna@example.com): The",
     ),
-    ("domains: [a.example, b.example]\nusers:\n  - anna", "line 3: users.0.domain (anna): Is needed: there are 2"),
+    (
+        "domains: [a.example, b.example]\nusers:\n  - anna",
+        "line 3: users.0.domain (anna): Is needed, or a username such as anna@example.org: there are 2",
+    ),
     ("domains:\n  - example.org\n  - EXAMPLE.org", "line 3: domains.1.domainname (EXAMPLE.org): There is a domain"),
     ("domains: [localhost]", "line 1: domains.0.domainname (localhost): Not a domain name"),
     ("domains: [{domainname: a.example, orgID: 7}]", "line 1: domains.0.orgID (a.example): Unknown field"),
@@ -197,8 +203,8 @@ BAD = [
     ),
     ("organisations: [Acme, Acme]", "organisations.1.name (Acme): "),
     (
-        "users:\n  - username: anna\n    colour: red\n  - username: bert\n    aliases: [b]",
-        "line 3: users.0.colour (anna): Unknown field.\nFILE, line 5: users.1.aliases.0 (bert): 'b' is no valid",
+        "users:\n  - username: anna\n    role: red\n  - username: bert\n    aliases: [b]",
+        "line 3: users.0.role (anna): Unknown field. Do you mean roles?\nFILE, line 5: users.1.aliases.0 (bert): ",
     ),
     ("users: [{username: anna, password: abc}]", "users.0.password (anna): Shorter than 6"),
     ("users: [{username: anna, passwordHash: abc}]", "users.0.passwordHash (anna): Is no hash"),
@@ -224,6 +230,17 @@ BAD = [
     ("tokens: [{name: a, tokenHash: x}]", "tokens.0.tokenHash (a): Not a SHA-256"),
     ("tokens: [{name: a, permissions: [DomainAdmin]}]", "tokens.0.permissions.0.params (a): DomainAdmin needs"),
     ("users: anna", "line 1: users: Not a valid list"),
+    ("ldap:\n  baseDn: dc=x\n  colour: red", "line 3: ldap.colour: Unknown field. Known ones: disabled, enable"),
+    (
+        "organisations:\n  - name: Acme\n    ldap: {baseDn: dc=x}",
+        "organisations.0.ldap.connection (Acme): Missing data",
+    ),
+    ("authBackendSelection: ldap", "line 1: authBackendSelection: Must be one of: always_mysql"),
+    ("createDefaults: {user: {colour: red}}", "line 1: createDefaults.user.colour: Unknown field"),
+    ("domains: [{domainname: a.example, createDefaults: {x: 1}}]", "domains.0.createDefaults.x (a.example): Unknown"),
+    ("roles: [{name: r, madeFor: x.example}]", "roles.0.madeFor (r): There is no domain 'x.example'"),
+    ("users: [{username: anna, resyncs: [a b]}]", "users.0.resyncs.0 (anna): 'a b' is no device ID"),
+    ("users: [{username: anna, altnames: [{altname: a, magic: 7}]}]", "users.0.altnames.0.magic (anna): Must be one"),
     ("users: [3]", "line 1: users.0: Invalid input type"),
     ("users:\n  - anna\nusers:\n  - bert", "line 3: users is given twice"),
     ("[anna]", "A seed has organisations"),
