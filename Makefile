@@ -13,7 +13,7 @@ CLUSTER_PACKAGES = $(POSTGRESQL_PACKAGES) patroni etcd-server
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
 # Programs that ask for /service as they come.
 DIRECT_CLIENTS = wget php-cli php-curl
-TEST_PACKAGES = $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail systemd
+TEST_PACKAGES = jq $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail systemd
 
 # What runs on SQLite and on PostgreSQL.
 ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/app/test_other_processes.py tests/storage
