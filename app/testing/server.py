@@ -167,6 +167,8 @@ class Server:
         name = name or next(self._names)
         if name == _SEED:
             raise HarnessError(f"The name {_SEED!r} is that of the beginning; choose another")
+        if len(self._images) > _MOST_SNAPSHOTS and name not in self._images:
+            raise HarnessError(f"There are {_MOST_SNAPSHOTS} snapshots already; use one of their names again")
         self._images[name] = await self.context.database.read(image_of)
         self.directory.keep(name)
         return name
@@ -241,6 +243,8 @@ class Server:
         return (await sessions.begin(self.context, account, _SOURCE, "postroom.testing"))["grommunioAuthJwt"]
 
 
+#: Each is a whole store.
+_MOST_SNAPSHOTS: Final = 100
 #: Where logins without a password come from.
 _SOURCE: Final = LoginSource(bytes([127, 0, 0, 1]), "127.0.0.1", shared=True)
 #: The name of the image at the beginning.

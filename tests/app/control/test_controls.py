@@ -1,5 +1,6 @@
 """The controls of `postroom serve --ephemeral`, over HTTP."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -151,6 +152,27 @@ async def test_back_to_the_beginning_and_to_snapshots(server: Controlled) -> Non
         (await server.api("/profile", {"Authorization": f"Bearer {each}"})).status for each in (token, anna["token"])
     ]
     assert statuses == [200, 401]
+
+
+async def test_going_back_while_requests_go_on(server: Controlled) -> None:
+    """All of it is done, one after the other; a request meets one store or a closed one, never a mixture."""
+    await server.done("POST", "/snapshots", {"name": "two users"})
+    changes = [server.control("POST", path) for path in ("/reset", "/snapshots/two%20users/restore") * 5]
+    changes += [server.control("PUT", "/seed", {"users": ["anna", "bert"], "tokens": ["nightly"]}) for _ in range(5)]
+    reads = [server.api("/domains/1/users") for _ in range(30)]
+    answers = await asyncio.gather(*changes, *reads)
+    assert {answer.status for answer in answers[: len(changes)]} == {200}
+    for answer in answers[len(changes) :]:
+        assert answer.status == 503 or len(answer.body["data"]) == 2
+    assert await usernames(server) == ["anna", "bert"]
+
+
+async def test_snapshots_are_not_without_end(server: Controlled) -> None:
+    """Each is a whole store; a name can be used again."""
+    for _ in range(100):
+        await server.done("POST", "/snapshots")
+    assert "100 snapshots" in await server.refused("POST", "/snapshots", {"name": "one more"})
+    await server.done("POST", "/snapshots", {"name": "snapshot 7"})
 
 
 async def test_another_seed_is_the_beginning_from_then_on(server: Controlled) -> None:
