@@ -5,7 +5,7 @@ from typing import Any, Final
 from marshmallow import INCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from postroom.schemas.faults import Number
-from postroom.schemas.fields import Bool, Input, Int, QueryInt, Text
+from postroom.schemas.fields import Bool, Input, Int, QueryBool, QueryInt, Text
 from postroom.schemas.values.users import LONGEST_ADDRESS
 
 #: Seconds: three hundred years.
@@ -68,6 +68,7 @@ class RequestsQuerySchema(Input):
     operation = Text(100, metadata={"description": "The operation ID"})
     caller = Text(LONGEST_ADDRESS, metadata={"description": "The username of who made them"})
     status = QueryInt(validate=validate.Range(100, 599), metadata={"description": "Of the response"})
+    problems = QueryBool(load_default=False, metadata={"description": "Only those with problems"})
     limit = QueryInt(
         validate=validate.Range(0, _MOST_REQUESTS),
         load_default=1000,

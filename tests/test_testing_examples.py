@@ -46,7 +46,15 @@ def test_typescript(tmp_path: Path) -> None:
     folder = tmp_path / "typescript"
     shutil.copytree(EXAMPLES / "typescript", folder)
     (folder / "node_modules").symlink_to(CLIENTS / "node_modules")
-    command = [Path(sys.executable).with_name("postroom"), "serve", "--ephemeral", "--port", "0", "--ready-fd", "1"]
+    command = [
+        str(Path(sys.executable).with_name("postroom")),
+        "serve",
+        "--ephemeral",
+        "--port",
+        "0",
+        "--ready-fd",
+        "1",
+    ]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None

@@ -12,6 +12,9 @@ Ephemeral = Annotated[bool, typer.Option("--ephemeral", help="For tests: everyth
 Seed = Annotated[Path | None, typer.Option(metavar="FILE", help="What it begins with; YAML or JSON.")]
 ReadyFd = Annotated[int | None, typer.Option(min=0, metavar="N", help="Descriptor for a line of JSON when it answers.")]
 ReadyFile = Annotated[Path | None, typer.Option(metavar="FILE", help="File for the same; appears when it answers.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Compare requests and responses with the description of the API.")
+]
 ExitWithStdin = Annotated[bool, typer.Option("--exit-with-stdin", help="End when stdin ends.")]
 AllowRemoteControl = Annotated[
     bool, typer.Option("--allow-remote-control", help="Also on addresses that are not loopback: for containers.")

@@ -161,6 +161,7 @@ def serve(
     seed: for_tests.Seed = None,
     ready_fd: for_tests.ReadyFd = None,
     ready_file: for_tests.ReadyFile = None,
+    strict: for_tests.Strict = False,
     exit_with_stdin: for_tests.ExitWithStdin = False,
     allow_remote_control: for_tests.AllowRemoteControl = False,
 ) -> None:
@@ -188,6 +189,7 @@ def serve(
         "seed": seed,
         "ready_fd": ready_fd,
         "ready_file": ready_file,
+        "strict": strict,
         "exit_with_stdin": exit_with_stdin,
         "allow_remote_control": allow_remote_control,
     }

@@ -34,6 +34,7 @@ class Options:
     seed: Path | None = None
     ready_fd: int | None = None
     ready_file: Path | None = None
+    strict: bool = False
     exit_with_stdin: bool = False
     allow_remote_control: bool = False
 
@@ -51,7 +52,8 @@ async def run(config: Config, options: Options, say: Callable[[str], None]) -> N
         ready.file(),
         ending_of(config, _STDIN if options.exit_with_stdin else None) as (stop, _),
     ):
-        server = Server(config, await beginning(config, seed, clock, None), clock, BESIDE)
+        image = await beginning(config, seed, clock)
+        server = Server(config, image, clock, strict=options.strict, beside=BESIDE)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(server.close)
             await server.start(OnSockets(sockets))

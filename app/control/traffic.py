@@ -26,6 +26,8 @@ async def get_requests(request: web.Request) -> web.Response:
     with refusals():
         found = list(journal.of(query["operation"]) if "operation" in query else journal)
     found = [each for each in found if all(getattr(each, name) == query[name] for name in _FIELDS if name in query)]
+    if query["problems"]:
+        found = [each for each in found if each.problems]
     shown = found[max(len(found) - query["limit"], 0) :]
     return json_response({"count": len(found), "data": [_document(each) for each in shown]})
 
@@ -44,6 +46,7 @@ def _document(noted: Request) -> dict[str, Any]:
         "moment": noted.moment.isoformat(),
         "seconds": noted.seconds,
         "faults": [fault.id for fault in noted.faults],
+        "problems": noted.problems,
     }
 
 

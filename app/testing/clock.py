@@ -45,6 +45,10 @@ class MovableClock(Clock):
         """The moment at which it stands still at first; None: it runs."""
         return self._at
 
+    def anew(self) -> "MovableClock":
+        """Another one that begins like this one."""
+        return MovableClock(self._timezone, self._at)
+
     @property
     def factor(self) -> float:
         """Its seconds in a second of the machine; 0 while it stands still."""

@@ -1,6 +1,6 @@
 """What the harness says to whoever writes a test."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,3 +37,9 @@ def explained(what: str) -> Iterator[None]:
         yield
     except PostroomError as error:
         raise HarnessError(f"{what}: {error.message}") from None
+
+
+def no_snapshot(name: str, made: Sequence[str]) -> HarnessError:
+    """The error for a snapshot that was never made."""
+    known = f"there are {', '.join(map(repr, made))}" if made else "none was made, and reset() goes to the beginning"
+    return HarnessError(f"There is no snapshot {name!r}: {known}")

@@ -8,7 +8,7 @@ from postroom.app.limits.memory import remember
 from postroom.app.wiring import assembled
 from postroom.storage import auth
 from postroom.storage.ephemeral import Image, empty_image, image_of
-from postroom.testing.clock import Moment
+from postroom.testing.clock import MovableClock
 from postroom.testing.passwords import CheapPasswords, cheap_hash
 from postroom.testing.seeds import ReadSeed
 
@@ -20,13 +20,13 @@ _Key = tuple[str, ...]
 _made: dict[_Key, Image] = {}
 
 
-async def beginning(config: Config, seed: ReadSeed, clock: Clock, at: Moment | None) -> Image:
+async def beginning(config: Config, seed: ReadSeed, clock: MovableClock) -> Image:
     """The store of a new server with these settings. It has no key that signs tokens: each server makes its own.
 
     Raises SeedError.
     """
     password = config.admin_password or ""
-    key = (seed.key, password, str(config.timezone), str(config.password_min_length), str(at))
+    key = (seed.key, password, str(config.timezone), str(config.password_min_length), str(clock.beginning))
     image = _made.get(key)
     if image is None:
         image = await _filled(config, password, seed, clock)

@@ -26,7 +26,7 @@ from postroom.testing import devices
 from postroom.testing.client import Client
 from postroom.testing.clock import Moment, MovableClock
 from postroom.testing.directory import MemoryDirectory
-from postroom.testing.errors import HarnessError
+from postroom.testing.errors import HarnessError, no_snapshot
 from postroom.testing.faults import Faults
 from postroom.testing.images import beginning
 from postroom.testing.journal import Journal
@@ -60,7 +60,7 @@ async def running(
     """
     config = settings_of(settings)
     moving = MovableClock(config.timezone, clock)
-    image = await beginning(config, ReadSeed(seed), moving, clock)
+    image = await beginning(config, ReadSeed(seed), moving)
     async with AsyncExitStack() as stack:
         server = Server(config, image, moving, strict=strict)
         stack.push_async_callback(server.close)
@@ -74,7 +74,7 @@ class Server:
     """A server of a test; `running()` makes it."""
 
     def __init__(
-        self, config: Config, image: Image, clock: MovableClock, beside: Sequence[Route] = (), *, strict: bool = False
+        self, config: Config, image: Image, clock: MovableClock, *, strict: bool = False, beside: Sequence[Route] = ()
     ) -> None:
         self._config = config
         self._images = {_SEED: image}
@@ -176,9 +176,7 @@ class Server:
     async def restore(self, name: str) -> None:
         """Goes back to a snapshot, whose logins are valid again. Raises HarnessError when there is none."""
         if name not in self._images or name == _SEED:
-            made = ", ".join(repr(each) for each in self._images if each != _SEED)
-            known = f"there are {made}" if made else "snapshot() has not made any; reset() goes to the beginning"
-            raise HarnessError(f"There is no snapshot {name!r}: {known}")
+            raise no_snapshot(name, [each for each in self._images if each != _SEED])
         self.directory.go_back(name)
         await self._go_back(name)
 
@@ -203,9 +201,7 @@ class Server:
 
     async def load_seed(self, seed: Seed) -> None:
         """Begins anew with another seed, to which reset() goes back from then on. Raises SeedError."""
-        at = self.clock.beginning
-        clock = MovableClock(self._config.timezone, at)
-        self._images[_SEED] = await beginning(self._config, ReadSeed(seed), clock, at)
+        self._images[_SEED] = await beginning(self._config, ReadSeed(seed), self.clock.anew())
         await self.reset()
 
     async def _go_back(self, name: str) -> None:

@@ -46,6 +46,11 @@ class NotedRequestSchema(Input):
     moment = fields.String(required=True, metadata={"description": "By the clock of the server, in UTC"})
     seconds = fields.Float(required=True)
     faults = fields.List(Int(), required=True, metadata={"description": "The IDs of the faults that it met"})
+    problems = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "With `--strict`: what the description of the API does not allow"},
+    )
 
 
 class NotedRequestsSchema(Input):

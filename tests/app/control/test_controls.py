@@ -84,7 +84,8 @@ async def controlled(seed: dict[str, Any]) -> AsyncIterator[Controlled]:
     """A server with its controls, in this process."""
     config = settings_of({"timezone": "Europe/Vienna"})
     clock = MovableClock(config.timezone)
-    server = Server(config, await beginning(config, ReadSeed(seed), clock, None), clock, BESIDE)
+    image = await beginning(config, ReadSeed(seed), clock)
+    server = Server(config, image, clock, strict=True, beside=BESIDE)
     breaches: list[str] = []
 
     async def compare(request: web.Request, response: web.StreamResponse) -> None:
@@ -270,6 +271,15 @@ async def test_requests_are_shown_without_the_controls(server: Controlled) -> No
     await server.refused("GET", "/requests?status=many")
     await server.done("DELETE", "/requests")
     assert (await server.done("GET", "/requests")) == {"count": 0, "data": []}
+
+
+async def test_what_the_description_does_not_allow_is_shown(server: Controlled) -> None:
+    """The requests that it does not allow, and no others."""
+    await server.api("/domains/1/users")
+    await server.api("/domains/1/users?limt=10")
+    found = await server.done("GET", "/requests?problems=true")
+    assert found["count"] == 1
+    assert "limt" in found["data"][0]["problems"][0]
 
 
 async def test_faults_strike_requests_and_no_control(server: Controlled) -> None:

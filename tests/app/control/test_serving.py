@@ -186,7 +186,14 @@ def test_a_port_in_use_is_named() -> None:
 
 @pytest.mark.parametrize(
     "option",
-    [["--seed", "s"], ["--ready-fd", "0"], ["--ready-file", "f"], ["--exit-with-stdin"], ["--allow-remote-control"]],
+    [
+        ["--seed", "s"],
+        ["--ready-fd", "0"],
+        ["--ready-file", "f"],
+        ["--exit-with-stdin"],
+        ["--strict"],
+        ["--allow-remote-control"],
+    ],
 )
 def test_options_of_tests_need_the_mode(option: list[str]) -> None:
     """A service that keeps its data does not take them for something else."""
