@@ -26,7 +26,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
-class Number(fields.Field[float]):
+class Number(fields.Float):
     """A JSON number; no "0.5", no true."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
@@ -63,6 +63,11 @@ class Delay(fields.Field[Any]):
             raise ValidationError(f"Must be above 0, at most {LONGEST_DELAY} s, and in this order.")
 
 
+def _distribution(name: str) -> dict[str, Any]:
+    numbers = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+    return {"type": "object", "required": [name], "properties": {name: numbers}, "additionalProperties": False}
+
+
 def _check_path(path: str) -> None:
     if not path.startswith("/") or "?" in path:
         raise ValidationError("Must begin with / and have no query, as in /domains/*/users.")
@@ -93,7 +98,12 @@ class FaultSchema(Input):
         metadata={"description": "With which it strikes; without it, always"},
     )
     seed = Int(metadata={"description": "Of the generator for its probability and its delays; its ID without it"})
-    delay = Delay(metadata={"description": "Real seconds, or a distribution of them. Goes with every other fault"})
+    delay = Delay(
+        metadata={
+            "description": "Real seconds, or a distribution of them. Goes with every other fault",
+            "oneOf": [{"type": "number"}, *(_distribution(name) for name in ("uniform", "lognormal"))],
+        }
+    )
     when = Text(
         10,
         validate=validate.OneOf(["before", "after"]),

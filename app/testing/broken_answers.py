@@ -53,8 +53,8 @@ async def send_half(request: web.Request, response: web.Response) -> None:
 
 async def spoil_lines(request: web.Request, response: web.StreamResponse) -> None:
     """For `on_response_prepare`: an answer that is sent in pieces is spoiled piece by piece."""
-    fault = request[FAULTS][-1] if FAULTS in request else None
-    if isinstance(response, web.Response) or fault is None or fault.kind not in ("cut", "broken"):
+    fault = next((fault for fault in request.get(FAULTS, ()) if fault.kind in ("cut", "broken")), None)
+    if isinstance(response, web.Response) or fault is None:
         return
     if request.transport is not None:
         # Everything is sent at once, also what a reset follows.

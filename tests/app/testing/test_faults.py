@@ -204,6 +204,12 @@ async def test_a_directory_is_away(server: Server, client: ClientSession) -> Non
         assert (response.status, await response.json()) == (503, LOGINS_AWAY)
     assert await statuses(client, 1, "PUT", downsync) == [200]
     await server.admin.post("/domains/1/ldap/downsync", None, {"timeout": 60})
+    # What is answered then may be lost, too.
+    server.faults.add(directory="away", operation="putDownsync")
+    server.faults.add(cut="middle")
+    with pytest.raises(ClientError):
+        await statuses(client, 1, "PUT", downsync)
+    assert (server.requests[-1].status, len(server.requests[-1].faults)) == (503, 2)
 
 
 async def test_who_hangs_up_is_in_the_journal(server: Server) -> None:
