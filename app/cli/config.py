@@ -1,7 +1,6 @@
 """The commands `postroom config ...`, which show the settings."""
 
 from datetime import time, timedelta
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -69,6 +68,9 @@ def check(json: output.Json = False) -> None:
 @app.command("example", help=_EXAMPLE_HELP)
 def example() -> None:
     """Prints the example."""
+    # Imported here, so that --help responds at once.
+    from importlib.resources import files
+
     typer.echo(files("postroom.app").joinpath("example.toml").read_text("utf-8"), nl=False)
 
 
