@@ -5,7 +5,6 @@ import unicodedata
 from functools import lru_cache
 
 import idna
-from email_validator import EmailNotValidError, validate_email
 
 from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import LONGEST_ADDRESS
@@ -37,6 +36,9 @@ def normalise_address(text: str) -> str:
     ascii_domain = _ascii_domain(domain)
     if len(local) <= _MAX_LOCAL and _PLAIN.fullmatch(local):
         return f"{local.lower()}@{ascii_domain}"
+    # Loaded only where it is needed: most never have such an address, and commands start faster.
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         found = validate_email(local + _ANY_DOMAIN, check_deliverability=False, allow_smtputf8=True, strict=True)
     except EmailNotValidError as error:

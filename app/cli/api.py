@@ -4,6 +4,7 @@ Both are the same requests and responses, so a command need not know where it wo
 """
 
 import asyncio
+import gc
 import signal
 import sys
 import tempfile
@@ -213,6 +214,8 @@ def run(place: Local | Remote, work: Work, *, json: bool) -> int:
         if json:
             print_json(text, error.results if isinstance(error, UnfinishedError) else None)
         print(f"postroom: {printable(text)}", file=sys.stderr)
+    finally:
+        gc.enable()
     return code
 
 
@@ -222,6 +225,7 @@ async def _run(place: Local | Remote, work: Work, bugs: Bugs) -> int:
         with suppress(ValueError, RuntimeError):  # only the main thread gets signals
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
     async with connected(place, bugs) as api:
+        gc.enable()
         return await work(api)
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import bulk, comparisons, engines, faulty, footprint, harness, imports, lists, logins
+from tests.bench import bulk, commands, comparisons, engines, faulty, footprint, harness, imports, lists, logins
 from tests.bench.bench import Measurements, Run
 from tests.bench.results import Report
 from tests.bench.wrk import check_wrk
@@ -34,6 +34,7 @@ SECTIONS: Final = [
     Section("throughput", comparisons.NAMES, comparisons.measurements),
     Section("logins", [logins.NAME], logins.measurements),
     Section("footprint", footprint.NAMES, footprint.measurements),
+    Section("commands", commands.NAMES, commands.measurements),
     Section("harness", harness.NAMES, harness.measurements, stored=False),
     Section("postgresql", engines.NAMES, engines.measurements),
     Section("bulk", imports.NAMES, imports.measurements, stored=False),
