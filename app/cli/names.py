@@ -11,6 +11,8 @@ from postroom.app.cli.api import Api, CommandError, RefusedError
 _FORBIDDEN: Final = 403
 #: Most names that are compared with a name that does not exist.
 _COMPARED: Final = 100
+#: More users than a search for a whole address finds.
+_ALL: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ async def find_user(api: Api, name: str) -> User:
     domain = await find_domain(api, domain_name)
     async for user in _list(api, f"/domains/{domain.id}/users", username=name):
         return user
-    async for user in everywhere(api, match=name, matchFields="aliases", level=2):
+    # A search finds whatever has the name inside of a longer one, too.
+    async for user in everywhere(api, match=name, matchFields="aliases", level=2, limit=_ALL):
         if name.lower() in (alias.lower() for alias in user.document["aliases"]):
             return user
     near = _near(name.rpartition("@")[0], await _similar(api, domain, name))

@@ -114,10 +114,10 @@ async def test_a_bug(command: Command, admin: Api, monkeypatch: pytest.MonkeyPat
     async def broken(*_args: Any, **_options: Any) -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("postroom.app.handlers.orgs.select_orgs", broken)
-    failed = await command("org", "list", code=70)
+    with monkeypatch.context() as patch:
+        patch.setattr("postroom.app.handlers.orgs.select_orgs", broken)
+        failed = await command("org", "list", code=70)
     assert ("ZeroDivisionError at " if command.where == "local" else "An internal error") in failed.err
-    monkeypatch.undo()
     monkeypatch.setattr("postroom.app.cli.tables.show_rows", _broken_table)
     assert "ZeroDivisionError at " in (await command("org", "list", code=70)).err
 

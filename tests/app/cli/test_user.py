@@ -110,6 +110,14 @@ async def test_several(command: Command, admin: Api, domain: int) -> None:
     assert one.document == {"message": "There is no user 'nobody@example.org'.", "data": None}
 
 
+async def test_an_alias_among_longer_ones(command: Command, admin: Api, domain: int) -> None:
+    """The user of an alias is found, however many have one that ends like it."""
+    for number in range(51):
+        await admin.make_user(domain, f"user{number}", aliases=[f"x{number}.a@example.org"])
+    await admin.make_user(domain, "anna", aliases=["a@example.org"])
+    assert (await command("user", "show", "A@Example.ORG", "--json")).data["username"] == "anna@example.org"
+
+
 async def test_shared_mailboxes_and_contacts(command: Command, admin: Api, domain: int) -> None:
     """They need no password; they are shown with their kind, and can be neither suspended nor activated."""
     await command("user", "create", "info@example.org", "--shared")
