@@ -21,12 +21,12 @@ from typing import Any, TypeVar, TypeVarTuple, cast
 
 from postroom.storage.engine import Connection, Parts, Writer
 from postroom.storage.faults import DatabaseError, EngineError, of_commit
+from postroom.storage.finishing import finish
 from postroom.storage.held import Held
 from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
 from postroom.storage.opening import open_parts
 from postroom.storage.outdated import Outdated
 from postroom.storage.searches import SEARCH_TIMEOUT, Fetch, fetch_all, fetch_row, fetch_value
-from postroom.storage.settling import settle
 from postroom.storage.writing import Write
 
 Ts = TypeVarTuple("Ts")
@@ -224,7 +224,7 @@ class Database:
                     connection.execute("ROLLBACK TO job")
                 if not alone:
                     connection.execute("RELEASE job")
-            generation = settle(
+            generation = finish(
                 connection, self._outdated, [cast(Write, job.function).author for job in batch], self.now()
             )
             began = time.perf_counter()

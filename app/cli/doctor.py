@@ -86,10 +86,10 @@ def _load(database: str | None) -> "tuple[Config | None, list[Finding]]":
 
 def _examine(config: "Config", *, offline: bool, repair: bool) -> "list[Finding]":
     from postroom.app.services.doctor import examine_all
-    from postroom.storage.backups.copying import be_modest
+    from postroom.storage.backups.copying import be_modest, go_last
 
-    # Whoever uses the service goes first.
-    be_modest()
+    # Whoever uses the service goes first. A repair holds a lock that they wait for, so it must not wait for them.
+    be_modest() if repair else go_last()
     with _progress() as report:
         return examine_all(config, report, offline=offline, repair=repair)
 

@@ -7,6 +7,7 @@ it at one moment. Meanwhile the write-ahead log cannot be emptied, so the copy m
 import contextlib
 import hashlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ _FLUSHED: Final = 4
 _PAUSE: Final = 0.25
 #: A pause is at most so many seconds.
 _LONGEST_PAUSE: Final = 0.1
+#: Seconds for which an examination goes last: that of a million users takes three minutes.
+_LONGEST_IDLE: Final = 900.0
 
 
 class Pauses:
@@ -48,6 +51,27 @@ def be_modest() -> None:
     thread = threading.get_native_id()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, thread, max(10, os.getpriority(os.PRIO_PROCESS, thread)))
+
+
+def go_last(seconds: float = _LONGEST_IDLE) -> None:
+    """Lets all others go first, whatever they want: only what they leave of the processor is used.
+
+    For the first seconds: where nothing is ever left, reading would otherwise go on for ever, and the log grow with it.
+    Never with a lock that others wait for. For this thread, and those that it starts.
+    """
+    be_modest()
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+
+    def have(policy: int) -> None:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(thread, policy, os.sched_param(0))
+
+    have(os.SCHED_IDLE)
+    timer = threading.Timer(seconds, have, [os.SCHED_OTHER])
+    timer.daemon = True
+    timer.start()
 
 
 def copy(source: Path, target: Path, report: Report) -> None:

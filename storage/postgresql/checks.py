@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from postroom.storage.checks import foundation, search
@@ -84,17 +85,22 @@ def _find_lost_references(connection: Any) -> Iterator[str]:
 
 
 def _compare(connection: Connection) -> tuple[dict[str, str], dict[str, str]]:
-    """What is there, and what this version makes: that is made for a moment, and rolled back."""
+    """What is there, and what this version makes."""
     version = find_version(connection)
     if version > latest():
         raise UnexaminedError(NEWER.format(version))
-    found = _list_schema(connection)
+    return _list_schema(connection), _wanted(connection)
+
+
+@lru_cache(maxsize=1)
+def _wanted(connection: Connection) -> dict[str, str]:
+    """The schema as this version makes it: made for a moment, and rolled back. Two checks of a connection need it."""
     connection.execute("ROLLBACK")
     connection.execute("BEGIN READ WRITE")
     try:
         if not make_elsewhere(connection, _SCRATCH):
             raise UnexaminedError("this user may not create a schema to compare with (GRANT CREATE ON DATABASE)")
-        return found, _list_schema(connection)
+        return _list_schema(connection)
     finally:
         connection.execute("ROLLBACK")
         connection.execute("BEGIN")

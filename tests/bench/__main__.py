@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import bulk, commands, comparisons, engines, faulty, footprint, harness, imports, lists, logins
+from tests.bench import bulk, commands, comparisons, doctor, engines, faulty, footprint, harness, imports, lists, logins
 from tests.bench.bench import Measurements, Run
 from tests.bench.results import Report
 from tests.bench.wrk import check_wrk
@@ -36,6 +36,7 @@ SECTIONS: Final = [
     Section("footprint", footprint.NAMES, footprint.measurements),
     Section("commands", commands.NAMES, commands.measurements),
     Section("harness", harness.NAMES, harness.measurements, stored=False),
+    Section("doctor", doctor.NAMES, doctor.measurements),
     Section("postgresql", engines.NAMES, engines.measurements),
     Section("bulk", imports.NAMES, imports.measurements, stored=False),
     Section("ldap", bulk.NAMES, bulk.measurements, stored=False),

@@ -446,6 +446,22 @@ def test_modesty() -> None:
     assert int(shown) >= 10
 
 
+def test_going_last() -> None:
+    """An examination takes what others leave of the processor, and after some time a little more."""
+    code = """
+import os, time
+from postroom.storage.backups.copying import go_last
+go_last(0.2)
+print(os.sched_getscheduler(0) == os.SCHED_IDLE)
+until = time.monotonic() + 60
+while os.sched_getscheduler(0) != os.SCHED_OTHER and time.monotonic() < until:
+    time.sleep(0.02)
+print(os.sched_getscheduler(0) == os.SCHED_OTHER, os.nice(0) >= 10)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["True"] * 3
+
+
 def test_a_manifest_can_be_read_by_people(database: Path, target: Path) -> None:
     """It is JSON, a field to a line."""
     path = back_up(database, target).path

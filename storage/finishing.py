@@ -17,7 +17,7 @@ _DUE = f"""
 """
 
 
-def settle(connection: Connection, outdated: Outdated, authors: Sequence[Author], now: float) -> int:
+def finish(connection: Connection, outdated: Outdated, authors: Sequence[Author], now: float) -> int:
     """Makes the search rows that are due, and records what was changed; returns the generation.
 
     `authors`: of the writes in the transaction, in the order of their numbers. `now`: the UNIX time. Raises
