@@ -268,6 +268,7 @@ READ_THE_TIME = {
     "storage/backups/folder.py": "names of files",
     "storage/backups/replacing.py": "names of files",
     "storage/backups/replicating.py": "how long ago a state was replicated",
+    "storage/backups/restoring.py": "when a backup was restored",
     "storage/backups/taking.py": "when a backup was taken",
     "storage/moving/mover.py": "signs of life between processes",
 }

@@ -8,12 +8,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import Any
 
 import pytest
 
 from postroom.storage.keyring import Keyring
 from postroom.storage.postgresql.checks import opened
 from postroom.storage.postgresql.migrating import make_elsewhere
+from tests.load.ledger import Ledger
+from tests.load.record import Rows, changed
 from tests.support.postgresql import PostgreSQL, schema
 from tests.torture import faults, kills, power
 from tests.torture.disk import Disk, Kind, Record
@@ -128,3 +131,32 @@ def test_a_name_changes_as_a_whole(disk: Disk) -> None:
         (("/d/f", b"new"),),
         (("/d/f", b"old"), ("/d/new", b"new")),
     }
+
+
+# --- the record of changes ---
+
+
+async def test_a_row_that_is_missing() -> None:
+    """Each object that an acknowledged write has changed needs a row of that request, also when the clock goes back."""
+    ledger, changes = Ledger(), Rows()
+    rows: list[dict[str, Any]] = [{"ID": 20, "requestID": "one", "objectID": 7}]
+    jane, john = ledger.entry("jane@example.org", {"name": "a"}), ledger.entry("org:one", {"name": "a"})
+    jane.object_id = 7
+    assert changed([(jane, {"name": "a"}), (john, {"name": "b"})]) == [john]
+
+    async def get(path: str) -> dict[str, Any]:
+        after = int(path.rpartition("=")[2])
+        return {"data": [row for row in rows if row["ID"] > after]}
+
+    changes.expect("change", "one", [jane, john], 1)
+    assert await changes.check(get, whole=False) == []
+    changes.expect("change", "two", [jane], 2)
+    assert await changes.check(get, whole=True, until=1) == []
+    said = ["change of jane@example.org (request two) is not in the record"]
+    assert await changes.check(get, whole=True) == said == changes.missing([("one", 7)], 2)
+    changes.expect("change", "three", [jane], 3)
+    rows.append({"ID": 10, "requestID": "three", "objectID": 7})
+    assert await changes.check(get, whole=False) == []
+    changes.expect("change", "four", [jane], 4)
+    rows.append({"ID": 30, "requestID": "four", "objectID": 8})
+    assert len(await changes.check(get, whole=False)) == 1

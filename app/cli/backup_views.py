@@ -98,7 +98,10 @@ def _notes(restored: "Restored") -> Iterator[str]:
         yield f"It is of an older version (schema {restored.schema}); the next start brings it up to date."
     yield "Everybody has to log in again. Passwords are those of the time of the backup."
     if restored.settled.tokens:
-        yield f"Tokens for programs that may have been revoked since, and are revoked now: {restored.settled.tokens}"
+        yield (
+            f"Tokens for programs that may have been revoked since, and are revoked now: {restored.settled.tokens}. "
+            "A restore with --keep-tokens keeps them."
+        )
     if restored.settled.tasks:
         yield f"Tasks that were waiting or running then are marked as interrupted: {restored.settled.tasks}"
     if restored.settled.wipes:

@@ -66,6 +66,7 @@ def restore(
 
     def work(report: "Report") -> "tuple[str, Restored, str | None]":
         # Imported here, so that --help and wrong options respond at once.
+        from postroom.app.cli.author import named
         from postroom.app.config import forget_environment
         from postroom.storage.backups import replicating, restoring
         from postroom.storage.urls import shown
@@ -78,9 +79,10 @@ def restore(
         wanted = None if at is None else replicating.find(file, at)
         if not yes and Path(config.database).exists():
             _ask(config.database, json=json)
-        if wanted is None:
-            return shown(config.database), restoring.restore(order, report), None
-        return shown(config.database), *replicating.restore(order, wanted, report)
+        with named("restore"):
+            if wanted is None:
+                return shown(config.database), restoring.restore(order, report), None
+            return shown(config.database), *replicating.restore(order, wanted, report)
 
     name, restored, time = run(work, json=json)
     show_restored(file, name, restored, json=json, time=time)

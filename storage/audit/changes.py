@@ -10,6 +10,8 @@ from postroom.storage.audit.tables import OBJECTS, RECORDED
 
 #: At the ends of an object, what is empty says nothing.
 _EMPTY: Final = ("", 0, "[]")
+#: The same inside a document.
+_NOTHING: Final[tuple[object, ...]] = (None, "", 0, [], {})
 
 
 #: Object's table -> column -> name in the API, and whether it is true or false: of the columns with plain values.
@@ -90,7 +92,8 @@ def _fields(recorded: Recorded, part: Noted, changes: Mapping[str, Sequence[Any]
     for column, (before, after) in changes.items():
         name = recorded.name_of(column, is_end=is_end)
         if name is not None and before not in empty and after not in empty:
-            yield (prefix + name).rstrip("."), _shown(recorded, column, before), _shown(recorded, column, after)
+            pair = _shown(recorded, column, before), _shown(recorded, column, after)
+            yield (prefix + name).rstrip("."), *(map(_without_empty, pair) if empty else pair)
 
 
 def _shown(recorded: Recorded, column: str, value: Any) -> Any:
@@ -99,6 +102,13 @@ def _shown(recorded: Recorded, column: str, value: Any) -> Any:
     if column in recorded.flags:
         return bool(value)
     return orjson.loads(value) if column in recorded.documents else value
+
+
+def _without_empty(value: Any) -> Any:
+    """A document without its empty members."""
+    if not isinstance(value, dict):
+        return value
+    return {name: kept for name, each in value.items() if (kept := _without_empty(each)) not in _NOTHING}
 
 
 def _count(members: dict[bytes, int], recorded: Recorded, changes: Mapping[str, Sequence[Any]]) -> None:

@@ -1,8 +1,8 @@
 """Turns what a write has changed into rows of the record: one for each object."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain, count, filterfalse
+from itertools import chain, count, filterfalse, islice
 from typing import Any, Final, NamedTuple
 
 from postroom.storage.audit.changes import Noted, changes_of
@@ -99,6 +99,14 @@ def _free_ids(connection: Connection, first: int, last_id: int) -> Iterator[int]
 def _insert(rows: int) -> str:
     values = ", ".join([f"({', '.join('?' * len(_COLUMNS.split(', ')))})"] * rows)
     return f"INSERT INTO audit ({_COLUMNS}) VALUES {values}"
+
+
+def record_restore(connection: Connection, author: Author, changes: Mapping[str, list[Any]], now: float) -> None:
+    """Records that the database was restored from a backup: the last row of the backup's record, or behind it."""
+    (last_id,) = connection.execute("SELECT max(id) FROM audit").fetchone()
+    (row_id,) = islice(_free_ids(connection, int(now * 1_000_000), last_id or 0), 1)
+    row = ("change", "settings", 0, "", None, None, trimmed(changes))
+    connection.execute(_insert(1), (row_id, *author, *row))
 
 
 def discard(connection: Writer) -> None:

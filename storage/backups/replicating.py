@@ -50,7 +50,8 @@ def restore(order: restoring.Order, wanted: Wanted, report: Report) -> tuple[res
     try:
         with work_folder(beside.with_name(f"{beside.name}.replica.part"), "Another restore is running") as work:
             file, time = _fetch(wanted, work, report)
-            return restoring.restore(replace(order, backup=file, checked=False), report), _text(time)
+            told_as = f"a replica, as of {_text(time)}"
+            return restoring.restore(replace(order, backup=file, checked=False, told_as=told_as), report), _text(time)
     except OSError as error:
         raise DatabaseError(f"The restore failed: {error.strerror}") from error
 

@@ -1,11 +1,15 @@
 """Restores a backup: checks it, prepares it beside the database, and puts it in its place in one step."""
 
 import contextlib
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from postroom.storage import sealed
+from postroom.storage.audit.record import record_restore
 from postroom.storage.backups import checking, settling
 from postroom.storage.backups.manifest import KEY, BackupError, Manifest, beside
 from postroom.storage.backups.replacing import Present
@@ -21,6 +25,10 @@ from postroom.storage.moving import mover
 from postroom.storage.progress import Report
 from postroom.storage.sqlite import sqlite3
 from postroom.storage.urls import is_url
+from postroom.storage.writing import AUTHOR
+
+#: From this schema on, there is a record of changes.
+_RECORDED_SINCE: Final = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,8 @@ class Order:
     checked: bool = True
     with_secrets: bool = True
     keep_tokens: bool = False
+    #: What the record of changes says of it, if not the name of the file. Not a URL, which may have a password.
+    told_as: str = ""
 
     @property
     def keys(self) -> Path:
@@ -121,10 +131,23 @@ def _prepare(
         connection.execute("BEGIN IMMEDIATE")
         known = None if present is None else present.known
         settled = settling.settle(connection, known, keep_tokens=order.keep_tokens)
+        if schema >= _RECORDED_SINCE:
+            record_restore(connection, AUTHOR.get()(), _changes(order, manifest, settled), time.time())
         connection.execute("COMMIT")
         # In one file: nothing of it may stand beside it.
         connection.execute("PRAGMA journal_mode = DELETE").fetchall()
     return manifest, schema, users, settled
+
+
+def _changes(order: Order, manifest: Manifest | None, settled: Settled) -> dict[str, list[Any]]:
+    # A name may have any bytes.
+    name = order.told_as or os.fsencode(order.backup.name).decode("utf-8", "replace")
+    done = {
+        "restored": name if manifest is None else f"{name}, as of {manifest.time}",
+        "revokedTokens": settled.tokens,
+        "interruptedTasks": settled.tasks,
+    }
+    return {name: [None, value] for name, value in done.items() if value}
 
 
 def _see_to_keys(order: Order, copy: Path, schema: int) -> bool:

@@ -62,6 +62,9 @@ def test_from_backup_to_restore(home: Path) -> None:
     document = json.loads(restored.stdout)["data"]
     assert (document["users"], Path(document["kept"]).exists()) == (7, True)
     assert f"To go back: postroom restore {document['kept']} --unchecked" in restored.stderr
+    row = json.loads(command(home, "audit", "--json", "--operation", "restore", "--database", DATABASE).stdout)
+    assert (row["means"], row["kind"], row["actor"] != "") == ("command", "settings", True)
+    assert row["changes"]["restored"][1].startswith(f"{Path(taken['file']).name}, as of 20")
     command(home, "restore", document["kept"], "--yes", "--unchecked", said="7 users")
     rotated = command(home, "backup", "backups", "--keep", "1d")
     assert rotated.stdout.count("Removed ") == 2

@@ -15,6 +15,7 @@ from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSes
 from tests.load.directory import Directory
 from tests.load.ledger import Entry, Ledger, Write
 from tests.load.others import Things
+from tests.load.record import Rows, changed
 from tests.load.users import Home, change, new_user, shape
 from tests.support.service import NDJSON
 
@@ -41,8 +42,13 @@ class Service:
 
     async def call(self, url: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """(status, body)."""
+        status, answer, _ = await self.send(url, method, path, body)
+        return status, answer
+
+    async def send(self, url: str, method: str, path: str, body: Any = None) -> tuple[int, Any, str]:
+        """The same, and the ID of the request."""
         async with self.session.request(method, url + path, json=body, headers=self.headers) as response:
-            return response.status, await response.json()
+            return response.status, await response.json(), response.headers["X-Request-ID"]
 
     async def get(self, url: str, path: str) -> Any:
         """The body of a GET that has to succeed, soon."""
@@ -70,11 +76,11 @@ class Service:
 class Client:
     """One client."""
 
-    def __init__(self, service: Service, ledger: Ledger, seed: str, number: int) -> None:
+    def __init__(self, service: Service, ledger: Ledger, record: Rows, seed: str, number: int) -> None:
         self.number = number
         self.random = Random(seed)  # noqa: S311 - the same at each run
         self.users: list[Entry] = []
-        self._service, self._ledger = service, ledger
+        self._service, self._ledger, self._record = service, ledger, record
         self._urls = cycle(service.urls[number % len(service.urls) :] + service.urls[: number % len(service.urls)])
         self._count = 0
         self.home: Home
@@ -125,10 +131,13 @@ class Client:
         return entry, *new_user(self.home, name, self._count, shared=shared)
 
     async def _one(self, write: Write) -> None:
+        changing = changed(write.changes)
         versions = self._ledger.begin(write.changes)
         begun = time.monotonic()
         try:
-            status, answer = await self._service.call(next(self._urls), write.method, write.path, write.body)
+            status, answer, request_id = await self._service.send(
+                next(self._urls), write.method, write.path, write.body
+            )
         except ClientConnectorError:  # nobody listens: nothing was sent
             self._ledger.refused += 1
             return self._ledger.withdraw(write.changes, versions)
@@ -142,6 +151,7 @@ class Client:
             if write.method == "POST" and "ID" in answer:
                 write.changes[0][0].object_id = answer["ID"]
             self._ledger.acknowledge(write.kind, versions)
+            self._record.expect(write.kind, request_id, changing, self._ledger.now())
             self._ledger.times.append((begun, ended))
             if lie := write.judge(answer):
                 self._ledger.lies.append(f"{write.kind} of {write.changes[0][0].key}: {lie}")
@@ -157,6 +167,7 @@ class Client:
     async def _bulk(self) -> None:
         """Lines of all kinds; each line that has a result is a write that was acknowledged."""
         lines, changes = self._lines()
+        changing = changed(changes)
         versions = self._ledger.begin(changes)
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         headers = {**self._service.headers, "Content-Type": NDJSON}
@@ -173,6 +184,8 @@ class Client:
                     if answer["status"] == 201:
                         changes[number - 1][0].object_id = answer["ID"]
                     self._ledger.acknowledge("bulk line", versions[number - 1 : number])
+                    about = [entry for entry in changing if entry is changes[number - 1][0]]
+                    self._record.expect("bulk line", response.headers["X-Request-ID"], about, self._ledger.now())
                     done = number
         except ClientConnectorError:
             self._ledger.refused += 1

@@ -97,6 +97,8 @@ class Ledger:
         #: Writes that were refused with nothing stored, and those of which nobody knows.
         self.refused = self.unknown = 0
         self.compared = 0
+        #: Changes of objects whose rows in the record of changes were found.
+        self.recorded = 0
         self.lost: list[str] = []
         self.lies: list[str] = []
         #: (begun, answered) of each write that was acknowledged; the longest wait of a client.

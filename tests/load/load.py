@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession
@@ -12,6 +14,7 @@ from tests.load.clients import Client, Service, write_until
 from tests.load.directory import DOMAIN, Directory
 from tests.load.ledger import Document, Entry, Ledger
 from tests.load.others import PATHS, SETTINGS, Things, shape
+from tests.load.record import Rows
 from tests.load.users import Home
 from tests.load.users import shape as shape_of_user
 from tests.support.slapd import Slapd
@@ -42,7 +45,10 @@ class Load:
         session._retry_connection = False
         self.ledger = Ledger(now) if now else Ledger()
         self.service = Service(session, urls)
-        self.clients = [Client(self.service, self.ledger, f"{seed}/{number}", number) for number in range(CLIENTS)]
+        self.record = Rows()
+        self.clients = [
+            Client(self.service, self.ledger, self.record, f"{seed}/{number}", number) for number in range(CLIENTS)
+        ]
         self._slapd = slapd
         self._stopped = asyncio.Event()
 
@@ -79,13 +85,18 @@ class Load:
                     await asyncio.sleep(0.05)
         raise LoadError(f"{url} does not come back")
 
-    async def check(self, url: str, *, whole: bool = True) -> None:
-        """Compares what this node reads with the ledger: everything, or what was written to since the last time."""
+    async def check(self, url: str, *, whole: bool = True, until: float = math.inf) -> None:
+        """Compares what this node reads with the ledger: everything, or what was written to since the last time.
+
+        And with the record of changes, of what was acknowledged by a certain moment.
+        """
         await self._until_idle(url)
         for client in self.clients:
             listed = (await self.service.get(url, f"{client.home.path}?level=2&limit=1000000"))["data"]
             await self._check_users(url, client, {user["ID"]: user for user in listed}, whole=whole)
         await self._check_things(url)
+        self.ledger.lost += await self.record.check(partial(self.service.get, url), whole=whole, until=until)
+        self.ledger.recorded = self.record.found
 
     async def _until_idle(self, url: str) -> None:
         """Waits until nothing goes on that nobody waits for any more. Raises LoadError."""

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from postroom.schemas.values.audit import AuditQuery, AuditScope
 from postroom.storage import domains, fetchmail, oof, users
+from postroom.storage.audit.changes import Noted, changes_of
 from postroom.storage.audit.rows import list_audit
 from postroom.storage.audit.tables import NOT_RECORDED, RECORDED
 from postroom.storage.database import Database
@@ -141,3 +143,16 @@ async def test_rows_of_one_moment_have_ids_of_their_own(database: Database) -> N
     await database.write(work, 1001)
     ((count,),) = await database.fetch_all("SELECT count(*) FROM audit WHERE kind = 'org'")
     assert count == 1000
+
+
+def test_a_new_object_shows_no_empty_members() -> None:
+    """Of its documents neither; a change to something empty is one."""
+
+    def note(action: str, before: object, after: object) -> Noted:
+        change = {"sync_policy": [before and orjson.dumps(before).decode(), orjson.dumps(after).decode()]}
+        return Noted(1, 0, "domains", "domain", 1, "", action, change, "example.org", 1)
+
+    empty: dict[str, object] = {"none": None, "number": 0, "list": [], "object": {"text": ""}}
+    assert changes_of([note("I", None, {**empty, "days": 3})]) == {"syncPolicy.days": [None, 3]}
+    assert changes_of([note("I", None, empty)]) == {}
+    assert changes_of([note("U", {"days": 3}, {"days": 0})]) == {"syncPolicy.days": [3, 0]}

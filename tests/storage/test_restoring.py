@@ -1,6 +1,7 @@
 """Restoring backups into SQLite files. tests/storage/test_backups.py has how they are taken."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from postroom.app.cli import backup_views
 from postroom.storage import auth, tasks
 from postroom.storage.backups.manifest import BackupError, DamagedBackupError
 from postroom.storage.backups.taking import Taken
@@ -22,8 +24,8 @@ from tests.support.backups import back_up, bring_back, content, names
 from tests.support.both_engines import make_sqlite, open_sqlite
 from tests.support.damage import damage, limited_files
 
-#: What a restore changes: the key for tokens, tasks that had not ended, and the last IDs.
-_CHANGED = ("settings", "tasks", "sqlite_sequence")
+#: What a restore changes: the key for tokens, tasks that had not ended, the last IDs, and the record of changes.
+_CHANGED = ("settings", "tasks", "sqlite_sequence", "audit")
 _SCHEMA_1 = Path(__file__).parents[1] / "data" / "schema_0001.sql"
 
 
@@ -154,7 +156,11 @@ def test_tokens_for_programs(database: Path, damaged: bool, keep: bool, left: se
     result = bring_back(backup, database, keep_tokens=keep)
     with open_sqlite(database) as connection:
         assert {name for (name,) in connection.execute("SELECT name FROM api_tokens")} == left
-    assert result.settled.tokens == len(_TOKENS) - len(left)
+        (changes,) = connection.execute("SELECT changes FROM audit ORDER BY id DESC LIMIT 1").fetchone()
+    revoked = len(_TOKENS) - len(left)
+    assert result.settled.tokens == revoked
+    assert json.loads(changes).get("revokedTokens", [None, 0]) == [None, revoked]
+    assert any("--keep-tokens" in note for note in backup_views._notes(result)) == (revoked > 0)
 
 
 async def test_tasks_do_not_go_on(database: Path) -> None:

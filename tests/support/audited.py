@@ -50,6 +50,8 @@ def _replayed(connection: Any) -> State:
         for name, (before, after) in orjson.loads(changes).items():
             if kind == "task" and name.startswith("params"):
                 continue  # only recorded when the task comes or goes
+            if kind == "settings" and not name.startswith(("settings", "encryption")):
+                continue  # a restore, which leaves no setting
             if name.split(".")[0] in _LISTS:
                 members = (fields.get(name, frozenset()) - _set(before)) | _set(after)
                 fields[name] = members

@@ -60,6 +60,7 @@ class Kills:
             "refused": sum(ledger.refused for ledger in self.ledgers),
             "unanswered": sum(ledger.unknown for ledger in self.ledgers),
             "documents compared": sum(ledger.compared for ledger in self.ledgers),
+            "rows of the record found": sum(ledger.recorded for ledger in self.ledgers),
             "lost": sum(len(ledger.lost) for ledger in self.ledgers),
             "wrong": len(self.faults),
         }

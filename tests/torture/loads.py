@@ -65,11 +65,11 @@ async def _load(process: Process, shim: Shim, slapd: Slapd, seconds: float, seed
 
 
 def _compare(path: Path, load: Load, at: int) -> list[str]:
-    """What differs from the ledger: users, domains, organisations and roles, as SQLite reads them."""
+    """What differs from the ledger: users, domains, organisations, roles and the record, as SQLite reads them."""
     with closing(connect_plain(uri_of(str(path)), Keyring(None))) as connection:
         users = {each["ID"]: each for each in map(orjson.loads, column(connection, _USERS))}
+        wrong = load.record.missing(connection.execute("SELECT request_id, object_id FROM audit"), at)
         names = {kind: set(column(connection, sql)) for kind, sql in _NAMES.items()}
-    wrong = []
     for entry in load.ledger.entries:
         allowed = entry.allowed(at)
         kind, _, name = entry.key.partition(":")
@@ -106,7 +106,7 @@ async def _serve(path: Path, load: Load, at: int) -> list[str]:
         try:
             async with ClientSession() as session:
                 load.service.session = session
-                await load.check(process.url)
+                await load.check(process.url, until=at)
         finally:
             await asyncio.to_thread(process.kill)
         wrong, load.ledger.lost, load.ledger.lies = [*load.ledger.lost, *load.ledger.lies], [], []
