@@ -13,7 +13,7 @@ CLUSTER_PACKAGES = $(POSTGRESQL_PACKAGES) patroni etcd-server
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
 # Programs that ask for /service as they come.
 DIRECT_CLIENTS = wget php-cli php-curl
-TEST_PACKAGES = jq $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail systemd
+TEST_PACKAGES = jq $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail systemd prometheus
 
 # What runs on SQLite and on PostgreSQL.
 ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/app/test_other_processes.py tests/storage
@@ -58,7 +58,7 @@ test-cluster: install
 
 # A minute or two of what `make torture` does, and kills of what a service stands on.
 test-torture: install
-	@sh .ci/packages $(BUILD_PACKAGES) $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES)
+	@sh .ci/packages $(BUILD_PACKAGES) $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) prometheus
 	$(BIN)/pytest -m torture --numprocesses 2 --dist loadfile tests/test_torture.py tests/app
 
 # What takes minutes each.

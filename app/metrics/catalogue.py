@@ -103,7 +103,7 @@ class Metrics:
             {"state": ("normal", "wipe-pending", "wipe-requested", "wiped")},
         )  # fmt: skip
         self.workers = Gauge(place, "postroom_workers", "Workers that run.")
-        self.starts = Counter(place, "postroom_worker_starts_total", "Workers that were started.")
+        self.ended = Counter(place, "postroom_workers_ended_total", "Workers that died; others took their places.")
         #: The process of each worker.
         self.processes = Gauge(place, "", "", {"worker": range(workers)}, sparse=True)
 
@@ -116,7 +116,6 @@ class Metrics:
         """From now on this process is that worker."""
         self.place.worker = worker
         self.workers.set(to=1)
-        self.starts.add()
         self.processes.set(worker, to=pid)
 
     def forget(self, worker: int) -> None:

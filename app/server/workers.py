@@ -187,6 +187,7 @@ class _Keeper:
         if self._stopping:
             self._failed = self._failed or code != 0
             return
+        self._metrics.ended.add()
         reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
         self._put_off(worker, f"Worker {pid} {reason}")
 
