@@ -46,6 +46,10 @@ class Cells:
         """Sets a cell of this worker."""
         self._rows[self._place.worker][cell] = value
 
+    def own(self) -> "memoryview[float]":
+        """The row of this worker."""
+        return self._rows[self._place.worker]
+
     def clear(self, worker: int) -> None:
         """Sets all cells of a worker that has ended to 0."""
         row = self._rows[worker]

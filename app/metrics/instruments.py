@@ -46,6 +46,10 @@ class Instrument:
         """Forgets what a worker that has ended has said."""
         self._cells.clear(worker)
 
+    def cells_from(self, *values: object) -> "memoryview[float]":
+        """The cells in the row of this worker, beginning with those of a combination; the last label changes first."""
+        return self._cells.own()[self._first[values] :]
+
     def collect(self) -> Iterator[tuple[Values, list[float]]]:
         """The values of the labels and their cells, summed over all workers."""
         if not self._named:
