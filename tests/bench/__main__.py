@@ -14,7 +14,20 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tests.bench import bulk, commands, comparisons, doctor, engines, faulty, footprint, harness, imports, lists, logins
+from tests.bench import (
+    bulk,
+    commands,
+    comparisons,
+    doctor,
+    engines,
+    faulty,
+    footprint,
+    harness,
+    imports,
+    lists,
+    logins,
+    watching,
+)
 from tests.bench.bench import Measurements, Run
 from tests.bench.results import Report
 from tests.bench.wrk import check_wrk
@@ -35,6 +48,7 @@ SECTIONS: Final = [
     Section("logins", [logins.NAME], logins.measurements),
     Section("footprint", footprint.NAMES, footprint.measurements),
     Section("commands", commands.NAMES, commands.measurements),
+    Section("watching", watching.NAMES, watching.measurements),
     Section("harness", harness.NAMES, harness.measurements, stored=False),
     Section("doctor", doctor.NAMES, doctor.measurements),
     Section("postgresql", engines.NAMES, engines.measurements),
