@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import cache, partial
 
 from aiohttp import web
@@ -30,10 +30,9 @@ from postroom.app.outside import (
     operation_name,
 )
 from postroom.app.routes import BASE, ROUTES
-from postroom.app.services.audit import forget_old_changes
+from postroom.app.services import audit, measuring, upkeep
 from postroom.app.services.context import Context
-from postroom.app.services.measuring import keep_measuring
-from postroom.app.services.upkeep import Upkeep
+from postroom.app.services.rounds import keep_doing
 from postroom.app.web.endpoints import (
     allowed_methods,
     endpoint,
@@ -49,7 +48,7 @@ from postroom.app.web.routing import Guard, Handler, Route, public
 from postroom.app.wiring import opened
 from postroom.storage import auth
 from postroom.storage.engine import Connection
-from postroom.storage.faults import DatabaseError, LostDatabaseError, is_unavailable
+from postroom.storage.faults import DatabaseError, is_unavailable
 from postroom.storage.opening import identity
 from postroom.storage.presence import Identity
 from postroom.storage.sqlite import VERSION, has_wal_reset_bug
@@ -139,16 +138,13 @@ async def _run(app: web.Application, config: Config, prepared: Identity) -> Asyn
         first = FirstPassword(context.database, config.beside)
         app[CURRENT] = Current(context)
         app[FIRST_LOGIN] = None if prepared is not None else await _prepare(context, first)
-        watch = asyncio.create_task(_watch(context, first, app[SPARING]))
         context.backups.start()
-        forgetting = asyncio.create_task(forget_old_changes(context))
-        measuring = asyncio.create_task(keep_measuring(context))
+        jobs = _start_jobs(context, first)
         try:
             yield
         finally:
-            watch.cancel()
-            forgetting.cancel()
-            measuring.cancel()
+            for job in jobs:
+                job.cancel()
             await _store_uses(context)
 
 
@@ -182,26 +178,33 @@ async def _prepare(context: Context, first: FirstPassword) -> str | None:
     return await _ensure_administrator(context, first)
 
 
-async def _watch(context: Context, first: FirstPassword, sparing: Sparing) -> None:
+def _start_jobs(context: Context, first: FirstPassword) -> list[asyncio.Task[None]]:
+    """What is done again and again, besides backups, which have to end with their thread."""
+    keep = partial(_keep_doing, context)
+    return [
+        keep("watch", WATCH_INTERVAL, partial(_watch, first), at_once=False),
+        keep("uses", upkeep.STORED_EVERY, upkeep.store_uses, at_once=False),
+        keep("expired", upkeep.CLEARED_EVERY, upkeep.clear_expired, at_once=False),
+        keep("audit", audit.LOOK_AGAIN, audit.forget_old_changes),
+        keep("sample", measuring.SAMPLED_EVERY, measuring.sample),
+        keep("devices", measuring.DEVICES_EVERY, measuring.count_devices_for_all),
+    ]
+
+
+def _keep_doing(
+    context: Context, job: str, every: float, work: Callable[[Context], Awaitable[bool | None]], *, at_once: bool = True
+) -> asyncio.Task[None]:
+    doing = keep_doing(job, every, partial(work, context), context.metrics.rounds.add, at_once=at_once)
+    return asyncio.create_task(doing)
+
+
+async def _watch(first: FirstPassword, context: Context) -> None:
     # This process knows its own changes at once. Here it learns about changes by other processes on the same file, and
     # whether the file still exists.
-    database, upkeep = context.database, Upkeep(context)
-    while True:
-        await asyncio.sleep(WATCH_INTERVAL)
-        try:
-            await database.check()
-            await first.forget_when_changed()
-            await context.tasks.recover()
-            await context.tokens.refresh()
-            await upkeep.run()
-        except LostDatabaseError:
-            continue  # already logged
-        except Exception as error:
-            if sparing.due(_watch) is not None:
-                expected = is_unavailable(error) or isinstance(error, OSError)
-                log.warning(
-                    "Changes by other processes cannot be read: %s", error, exc_info=None if expected else error
-                )
+    await context.database.check()
+    await first.forget_when_changed()
+    await context.tasks.recover()
+    await context.tokens.refresh()
 
 
 async def _ensure_administrator(context: Context, first: FirstPassword) -> str | None:

@@ -69,7 +69,7 @@ async def assembled(
     tasks = Tasks(database, lambda: clock.text(config.timezone))
     machine, units = Machine(config.timezone), Units(config.timezone)
     dns = DnsCheck(config.dns_servers, config.dns_external, config.dns_timeout)
-    backups = Backups(database, config)
+    backups = Backups(database, config, metrics.rounds.add)
     database.now = clock.now
     database.note_write = metrics.note_write
     metrics.write_queue.follow(lambda: database.waiting_writes)

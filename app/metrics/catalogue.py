@@ -18,6 +18,8 @@ _STATUSES: Final = (0, *(int(status) for status in HTTPStatus if status >= 200))
 _PLACES: Final = {status: number for number, status in enumerate(_STATUSES)}
 #: Requests that reach no route, because they are not HTTP or too slow.
 INVALID: Final = "invalid"
+#: What is done again and again.
+ROUNDS: Final = ("watch", "uses", "expired", "audit", "backups", "sample", "devices")
 #: Most servers of directories that are told apart.
 _MOST_SERVERS: Final = 64
 
@@ -103,6 +105,10 @@ class Metrics:
         self.devices = Gauge(
             place, "postroom_devices", "Devices by state, counted every few minutes.",
             {"state": ("normal", "wipe-pending", "wipe-requested", "wiped")},
+        )  # fmt: skip
+        self.rounds = Counter(
+            place, "postroom_rounds_total", "Rounds of what is done again and again, by how they have ended.",
+            {"round": ROUNDS, "outcome": ("ok", "unavailable", "failed")},
         )  # fmt: skip
         self.workers = Gauge(place, "postroom_workers", "Workers that run.")
         self.ended = Counter(place, "postroom_workers_ended_total", "Workers that died; others took their places.")

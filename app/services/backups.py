@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from postroom.app.clock import time_text
 from postroom.app.config import Config
+from postroom.app.services.rounds import Count, keep_doing, uncounted
 from postroom.storage import auth
 from postroom.storage.backups import copying, folder, rotation, taking
 from postroom.storage.backups.manifest import BackupError, Manifest
@@ -18,7 +19,7 @@ from postroom.storage.backups.settling import FAILURE
 from postroom.storage.backups.work import BusyError
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
-from postroom.storage.faults import DatabaseError, is_unavailable
+from postroom.storage.faults import DatabaseError
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class _StoppedError(Exception):
 class Backups:
     """The schedule of this process."""
 
-    def __init__(self, database: Database, config: Config) -> None:
+    def __init__(self, database: Database, config: Config, count: Count = uncounted) -> None:
         #: Whether there is a schedule.
         self.wanted = config.backup_folder is not None
         self._database = database
@@ -53,6 +54,7 @@ class Backups:
         #: When the last attempt failed, and why; the database has it, too, unless it cannot be written.
         self._failure: tuple[datetime, str] | None = None
         self._stopping = False
+        self._count = count
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -63,7 +65,7 @@ class Backups:
     def start(self) -> None:
         """Begins to take backups, if there is a schedule."""
         if self.wanted:
-            self._running = asyncio.create_task(self._run())
+            self._running = asyncio.create_task(keep_doing("backups", LOOK, self.look, self._count))
 
     async def close(self) -> None:
         """Ends a backup that is being taken; nothing is left of it."""
@@ -85,15 +87,6 @@ class Backups:
             "age": None if newest is None else max(0, int((now - newest.when).total_seconds())),
             "error": None if failure is None else failure[1],
         }
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except Exception as error:
-                if not is_unavailable(error):
-                    log.exception("Scheduled backups failed")
-            await asyncio.sleep(LOOK)
 
     async def look(self) -> None:
         """Takes a backup if one is due."""

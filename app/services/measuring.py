@@ -1,9 +1,7 @@
 """What the service looks at for its metrics: some of it every second, some only when it is asked."""
 
 import asyncio
-import logging
 import platform
-import time
 from collections import Counter
 from importlib.metadata import version
 from typing import Final
@@ -16,11 +14,9 @@ from postroom.storage.database import Database
 from postroom.storage.faults import is_unavailable
 from postroom.storage.migrations import latest
 
-log = logging.getLogger("postroom.metrics")
-
 #: Seconds between two looks; between two counts of the devices, and between two pieces of such a count.
-_EVERY: Final = 1.0
-_DEVICES_EVERY: Final = 300.0
+SAMPLED_EVERY: Final = 1.0
+DEVICES_EVERY: Final = 300.0
 _PAUSE: Final = 0.05
 #: Seconds within which the database has to answer.
 PATIENCE: Final = 2.0
@@ -36,22 +32,15 @@ _DEVICE_STATES: Final = {
 Readings = dict[Reading, list[tuple[tuple[str, ...], float]]]
 
 
-async def keep_measuring(context: Context) -> None:
-    """Goes on until it is cancelled. The first of several workers counts the devices for all."""
-    counted = -_DEVICES_EVERY
-    while context.config.metrics:
-        context.metrics.sample()
-        if context.metrics.place.worker == 0 and time.monotonic() - counted >= _DEVICES_EVERY:
-            counted = time.monotonic()
-            await _count_devices_or_log(context)
-        await asyncio.sleep(_EVERY)
+async def sample(context: Context) -> None:
+    """Notes for the other workers what this one does."""
+    context.metrics.sample()
 
 
-async def _count_devices_or_log(context: Context) -> None:
-    try:
+async def count_devices_for_all(context: Context) -> None:
+    """The first of several workers counts for all."""
+    if context.config.metrics and context.metrics.place.worker == 0:
         await count_devices(context)
-    except Exception as error:
-        log.warning("The devices could not be counted: %s", error, exc_info=None if is_unavailable(error) else error)
 
 
 async def count_devices(context: Context) -> None:
@@ -62,7 +51,6 @@ async def count_devices(context: Context) -> None:
         last, statuses = await figures.select_devices_by_status(context.database, last)
         for status, number in statuses.items():
             found[_DEVICE_STATES[status]] += number
-        context.metrics.sample()
         await asyncio.sleep(_PAUSE if last is not None else 0)
     for state, number in found.items():
         context.metrics.devices.set(state, to=number)

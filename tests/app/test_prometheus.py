@@ -80,6 +80,7 @@ CASES: Final[dict[str, list[tuple[str, str, str]]]] = {
     "PostroomWritesPileUp": [("postroom_write_queue", "101x60", "100x60")],
     "PostroomConnectionsRefused": [("postroom_connections_refused_total", "0+1x60", "5x60")],
     "PostroomWorkersDie": [("postroom_workers_ended_total", "0+1x60", "3x60")],
+    "PostroomJobFails": [('postroom_rounds_total{round="audit",outcome="failed"}', "0+1x60", "5x60")],
     "PostroomLoginsFail": [
         ('postroom_logins_total{by="password",outcome="failed"}', "0+61x60", "0+20x60"),
         ('postroom_logins_total{by="token",outcome="throttled"}', "0+1x60", "0+20x60"),

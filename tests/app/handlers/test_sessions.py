@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postroom.app.services import sessions
-from postroom.app.services.upkeep import Upkeep
+from postroom.app.services.upkeep import clear_expired
 from postroom.storage import sealed
 from postroom.storage import sessions as stored
 from tests.conftest import StartService
@@ -123,7 +123,7 @@ async def test_expired_logins_are_cleared_away(service: Service, admin: Api) -> 
 
     await database.write(age)
     assert len(await listed(admin)) == 1
-    await Upkeep(service.context).clear()
+    await clear_expired(service.context)
     assert await database.fetch_value("SELECT count(*) FROM sessions") == 1
     await admin.get("/profile")
 

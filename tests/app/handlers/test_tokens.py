@@ -11,7 +11,7 @@ import pytest
 from postroom.app.auth import uses
 from postroom.app.auth.api_tokens import hash_of
 from postroom.app.auth.tokens import csrf_token
-from postroom.app.services.upkeep import Upkeep
+from postroom.app.services.upkeep import clear_expired
 from postroom.app.transactions import api_tokens as rules
 from postroom.storage import api_tokens
 from tests.conftest import StartService
@@ -288,7 +288,7 @@ async def test_expired_tokens_are_forgotten_after_a_month(service: Service, admi
         connection.execute("UPDATE api_tokens SET expires = ? WHERE id = 2", (now - 29 * day,))
 
     await service.context.database.write(age)
-    await Upkeep(service.context).clear()
+    await clear_expired(service.context)
     assert [each["name"] for each in (await admin.get("/tokens"))["data"]] == ["lately", "for ever"]
 
 
