@@ -46,15 +46,8 @@ def test_typescript(tmp_path: Path) -> None:
     folder = tmp_path / "typescript"
     shutil.copytree(EXAMPLES / "typescript", folder)
     (folder / "node_modules").symlink_to(CLIENTS / "node_modules")
-    command = [
-        str(Path(sys.executable).with_name("postroom")),
-        "serve",
-        "--ephemeral",
-        "--port",
-        "0",
-        "--ready-fd",
-        "1",
-    ]
+    postroom = str(Path(sys.executable).with_name("postroom"))
+    command = [postroom, "serve", "--ephemeral", "--port", "0", "--ready-fd", "1"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as server:
         try:
             assert server.stdout is not None
