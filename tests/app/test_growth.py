@@ -398,6 +398,7 @@ def test_every_cache_has_a_size() -> None:
         # (by the number of rows, which is bounded)
         "postroom.storage.properties._insert",
         "postroom.storage.users._insert_addresses",
+        "postroom.storage.audit.record._insert",
         # (without an argument)
         "postroom.app.handlers.docs._folder",
         "postroom.storage.migrations.migrations",
