@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postroom.app.cli import ldap, ldap_commands
+from postroom.app.cli import ldap, output
 from postroom.app.directory.config import from_document
 from postroom.schemas.ldap import TEMPLATE_NAMES, LdapConfigSchema
 
@@ -29,6 +29,6 @@ def test_every_template_has_an_example() -> None:
 
 def test_exit_codes() -> None:
     """The page and --help list exactly the exit codes of the command."""
-    there = [getattr(ldap_commands, name) for name in ("FINE", "NOTICED", "REFUSED", "AWAY", "BROKEN", "INTERRUPTED")]
+    there = [getattr(output, name) for name in ("FINE", "NOTICED", "REFUSED", "AWAY", "BROKEN", "INTERRUPTED")]
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)] == there
     assert [int(code) for code in re.findall(r"^  (\d+) ", ldap._CODES, re.MULTILINE)] == there
