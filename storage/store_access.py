@@ -3,12 +3,11 @@
 import json
 from collections.abc import Sequence
 
+from postroom.schemas.values.proptags import DISPLAY_NAME
 from postroom.schemas.values.text import fold
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
 from postroom.storage.spelling import TEXTS
-
-DISPLAY_NAME = 0x3001001F
 
 _SELECT = f"""
     SELECT CAST(json_object('data', json((

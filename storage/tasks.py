@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from postroom.schemas.values.queries import TASK_SORT_FIELDS, TaskQuery
 from postroom.storage.database import Database
@@ -123,12 +122,6 @@ async def select_counts(database: Database, task_id: int) -> dict[str, int]:
     """Action -> number of items of a task."""
     found = await database.fetch_value(f"SELECT {_COUNTS} FROM tasks t WHERE t.id = ?", (task_id,))
     return dict(json.loads(found or "{}"))
-
-
-async def select_items(database: Database, task_id: int) -> list[dict[str, Any]]:
-    """The items of a task, in the format of the API."""
-    found = await database.fetch_value(f"SELECT {_RESULT} FROM tasks t WHERE t.id = ?", (task_id,))
-    return list(json.loads(found or "[]"))
 
 
 async def select_queued_count(database: Database) -> int:

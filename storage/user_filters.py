@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from postroom.schemas.values.proptags import DISPLAY_NAME
 from postroom.schemas.values.queries import UserQuery
 from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import STATUS_NORMAL, STATUSES
@@ -210,9 +211,9 @@ def _known(domain_id: int | None) -> list[int]:
 
 def _search_columns(query: UserQuery) -> list[str]:
     columns = [name for name, kind in _MATCH_KINDS.items() if name in query.match_fields]
-    if user_search.DISPLAY_NAME in query.match_tags:
+    if DISPLAY_NAME in query.match_tags:
         columns.append("displayname")
-    if set(query.match_tags) - {user_search.DISPLAY_NAME}:
+    if set(query.match_tags) - {DISPLAY_NAME}:
         columns.append("properties")
     return columns
 

@@ -8,11 +8,9 @@ the words of a search are, they are one expression for the index. The row ID is
 from collections.abc import Sequence
 from operator import add
 
+from postroom.schemas.values.proptags import DISPLAY_NAME
 from postroom.storage.engine import Connection
 from postroom.storage.spelling import pair
-
-#: The property that has a column of its own, because clients search it with the names: displayname.
-DISPLAY_NAME = 0x3001001F
 
 #: The row of a user, in a query with `users u`. A row ID keeps the ID of the user in its ID_BITS.
 ROW_ID = "(u.domain_id << 32) + u.id"

@@ -9,8 +9,7 @@ from postroom.app.directory.templates import OTHER_NAME, TEMPLATES
 from postroom.app.errors import InvalidError
 from postroom.schemas.ldap_text import ServerAddress, server_addresses
 from postroom.schemas.values import proptags
-
-DISPLAY_NAME = 0x3001001F
+from postroom.schemas.values.proptags import DISPLAY_NAME
 
 
 @dataclass(frozen=True, slots=True)

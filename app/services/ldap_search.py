@@ -2,7 +2,6 @@
 
 import base64
 
-from postroom.app.directory.config import DISPLAY_NAME
 from postroom.app.directory.mapping import Entry, map_entry
 from postroom.app.directory.object_id import escape_object_id, parse_object_id
 from postroom.app.directory.values import SMTP_ADDRESS
@@ -10,6 +9,7 @@ from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.services.context import Context
 from postroom.app.services.ldap_import import why_not
 from postroom.app.services.ldap_targets import SyncTarget, Target, is_shown, targets
+from postroom.schemas.values.proptags import DISPLAY_NAME
 
 #: Most entries that a search takes from a directory, including those that cannot be imported.
 _MOST = 500

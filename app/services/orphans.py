@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from postroom.app.auth.tokens import Caller
 from postroom.app.directory.client import Directory
-from postroom.app.directory.config import DISPLAY_NAME
 from postroom.app.directory.object_id import parse_object_id
 from postroom.app.directory.values import SMTP_ADDRESS
 from postroom.app.errors import ConflictError, ForbiddenError, NotFoundError
@@ -13,6 +12,7 @@ from postroom.app.services.context import Context
 from postroom.app.services.ldap_targets import SyncTarget, Target, is_concerned, targets
 from postroom.app.transactions import authority
 from postroom.app.transactions.users import remove_user
+from postroom.schemas.values.proptags import DISPLAY_NAME
 from postroom.storage import domains, ldap_users, users
 from postroom.storage.domains import DomainRow
 from postroom.storage.engine import Connection

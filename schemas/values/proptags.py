@@ -9,6 +9,9 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
+#: The tag of displayname.
+DISPLAY_NAME = 0x3001001F
+
 #: A value in the format of the API: one value of the property's kind, or a list of them.
 Value = int | str | bool | list[int] | list[str] | list[bool]
 
