@@ -56,10 +56,10 @@ test-cluster: install
 	@if sh .ci/packages $(CLUSTER_PACKAGES); then $(BIN)/pytest -m cluster --capture no tests/test_cluster.py; \
 	  else echo "The test of the cluster is left out"; fi
 
-# A minute or two of what `make torture` does, and kills of what a service stands on.
+# A minute or two of what `make torture` does, kills of what a service stands on, and kills at each step of what has many.
 test-torture: install
 	@sh .ci/packages $(BUILD_PACKAGES) $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) prometheus
-	$(BIN)/pytest -m torture --numprocesses 2 --dist loadfile tests/test_torture.py tests/app
+	$(BIN)/pytest -m torture --numprocesses 2 --dist loadfile tests/test_torture.py tests/app tests/storage
 
 # What takes minutes each.
 test-attack: install

@@ -4,6 +4,7 @@ import ast
 import configparser
 import re
 from collections.abc import Mapping, Set
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -87,6 +88,7 @@ def sources(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """The modules that a file imports, and each name that it imports from one."""
     return imported_by(ast.parse(path.read_text("utf-8")), path)

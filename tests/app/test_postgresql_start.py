@@ -171,6 +171,7 @@ def test_versions_and_packages(server: PostgreSQL, tmp_path: Path, change: str, 
     assert reason in line
 
 
+@pytest.mark.torture
 def test_a_replica(refused: Callable[..., str], tmp_path: Path) -> None:
     """A standby is named as one; given beside its primary, it is passed over."""
     with PostgreSQL(wal_level="replica", max_wal_senders="4") as primary, PostgreSQL(hot_standby="on") as standby:

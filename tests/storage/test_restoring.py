@@ -289,7 +289,7 @@ async def test_an_older_version(tmp_path: Path) -> None:
 _USES = """
 import sys
 from postroom.storage.sqlite import sqlite3
-connection = sqlite3.connect(sys.argv[1])
+connection = sqlite3.connect(sys.argv[1], timeout=0.1)
 connection.execute("SELECT count(*) FROM users").fetchall()
 print("open", flush=True)
 sys.stdin.read()
@@ -452,6 +452,7 @@ restoring.restore(restoring.Order(Path(sys.argv[1]), sys.argv[2]), lambda *_: No
 """
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("state", ["whole", "with a log", "damaged"])
 def test_killed_at_each_step(database: Path, taken: Taken, state: str) -> None:
     """There is the old database or the new one, and the next restore clears up."""

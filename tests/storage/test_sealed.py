@@ -183,6 +183,7 @@ def test_a_take_over_killed_anywhere(old: Path) -> None:
     assert line > 100
 
 
+@pytest.mark.torture
 def test_a_rotation_killed_anywhere(old: Path) -> None:
     """Whenever a rotation is killed, every secret can be read; one that ends leaves one new key in the file."""
     expected = known(old)

@@ -314,8 +314,9 @@ def test_a_search_index_that_contradicts_itself(file: Store) -> None:
     assert faults(file) == set()
 
 
-def test_a_repair_waits_for_nobody_for_long(file: Store) -> None:
+def test_a_repair_waits_for_nobody_for_long(file: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """While another program holds the lock, the repair fails and says so; it can be done later."""
+    monkeypatch.setattr("postroom.storage.connections.BUSY_TIMEOUT", 0.1)
     file.plant("UPDATE domains SET virtual_users = 7")
     with contextlib.closing(sqlite3.connect(file.name, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
