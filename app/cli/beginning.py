@@ -70,6 +70,9 @@ def begin(order: Beginning) -> None:
 
 
 async def _make_store(store: Path, order: Beginning) -> None:
+    # As asyncio does it for Ctrl+C: an exception in the middle of the loop would leave tasks behind.
+    if (current := asyncio.current_task()) is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
     # The environment is left out: a database or key file in it would be another one.
     config = load_config({"database": str(store), "ldap_ca_file": order.ca_file}, {})
     async with opened(config) as context:

@@ -58,6 +58,8 @@ def init(
 ) -> None:
     """Makes them."""
     # Imported here, so that --help and wrong options respond at once.
+    import asyncio
+
     from postroom.app.cli import beginning, init_answers
     from postroom.app.config import SettingError
     from postroom.app.errors import PostroomError
@@ -71,7 +73,7 @@ def init(
         beginning.check_free(settings, store)
         order = init_answers.order(given, settings, store)
         beginning.begin(order)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         output.fail("Interrupted. Nothing was made", output.INTERRUPTED, json=json)
     except (SettingError, PostroomError) as error:
         reason = error.message if isinstance(error, PostroomError) else str(error)
