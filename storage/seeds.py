@@ -63,9 +63,13 @@ _ANY: Final = "SELECT 1 FROM {table} WHERE id > 0 LIMIT 1"
 
 #: Kind of record -> section of a seed, in the order in which they are stored.
 SECTIONS: Final = {
-    "organisation": "organisations", "domain": "domains", "role": "roles", "user": "users", "token": "tokens",
+    "organisation": "organisations",
+    "domain": "domains",
+    "role": "roles",
+    "user": "users",
+    "token": "tokens",  # nosec B105 - the name of a section
     "settings": "settings",
-}  # fmt: skip
+}
 
 
 def list_records(connection: Connection, extent: Extent) -> Iterator[tuple[str, JSON]]:

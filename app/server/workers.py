@@ -42,6 +42,8 @@ _LATEST: Final = 10.0
 _LONG: Final = 30.0
 #: Seconds beyond the time of a shutdown after which a worker is killed.
 _PATIENCE: Final = 1.0
+#: The exit code of a worker that could not begin to serve: it has answered nobody, so a stop that meets one goes well.
+_NOT_STARTED: Final = 3
 
 
 def run_workers(config: Config, say: Callable[[str], None], systemd: Systemd = NOTHING) -> int:
@@ -185,7 +187,7 @@ class _Keeper:
         pid, worker.pid = worker.pid, None
         self._metrics.forget(self._workers.index(worker))
         if self._stopping:
-            self._failed = self._failed or code != 0
+            self._failed = self._failed or code not in (0, _NOT_STARTED)
             return
         self._metrics.ended.add()
         reason = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"has ended with code {code}"
@@ -216,6 +218,7 @@ class _Keeper:
             code = 0
         except (StartError, DatabaseError) as error:
             log.error("A worker cannot start: %s", error)  # noqa: TRY400 - no fault of the code
+            code = _NOT_STARTED
         except Exception:
             log.exception("A worker could not go on")
         finally:
