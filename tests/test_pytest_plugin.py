@@ -50,7 +50,7 @@ def test_a_failure_shows_the_requests() -> None:
     assert "200 PUT /api/v1/domains/1/users/1/password (setPassword, admin, " in section
     assert '{"new":"***"}' in section
     assert "\nfault 1 (operation='deleteUser', status=503) has struck 0 times\n" in section
-    assert "seed: users.0.colour (anna): Unknown field.\n" in done.stdout
+    assert "seed: users.0.colour (anna): Unknown field" in done.stdout
     assert "marshmallow" not in done.stdout
     said = done.stdout.split(" test_something_that_is_not_described ")[1].split("-- Requests to postroom --")[0]
     assert "Not as the API is described:\n200 GET /api/v1/domains/1/users?limt=10 (getUsers, admin, " in said

@@ -21,8 +21,8 @@ from tests.support.postgresql import PASSWORD, PostgreSQL
 
 pytestmark = pytest.mark.postgresql
 
-#: What a restore changes.
-_CHANGED = ("settings", "tasks")
+#: What a restore changes, or adds to.
+_CHANGED = ("audit", "settings", "tasks")
 
 
 @pytest.fixture

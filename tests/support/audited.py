@@ -9,6 +9,7 @@ from postroom.storage.audit.changes import _inside, _shown
 from postroom.storage.audit.recorded import SECRET, Recorded
 from postroom.storage.audit.tables import RECORDED
 from postroom.storage.audit.trimming import LONGEST_TEXT, MORE, MOST_MEMBERS
+from postroom.storage.checks.snapshots import snapshot
 
 #: (kind, ID) -> field -> value; a list is a set of its members.
 State = dict[tuple[str, int], dict[str, Any]]
@@ -19,10 +20,12 @@ MOST_ROWS = 3000
 
 def missing(connection: Any) -> list[str]:
     """What the record does not tell about what is stored in a database that nobody else has written to."""
-    ((rows,),) = connection.execute("SELECT count(*) FROM audit").fetchall()
-    if not 0 < rows <= MOST_ROWS:
-        return []
-    told, stored = _replayed(connection), _stored(connection)
+    # What is still at work, such as the task of a client that has just gone, may write meanwhile.
+    with snapshot(connection):
+        ((rows,),) = connection.execute("SELECT count(*) FROM audit").fetchall()
+        if not 0 < rows <= MOST_ROWS:
+            return []
+        told, stored = _replayed(connection), _stored(connection)
     found = []
     for key in told.keys() | stored.keys():
         one, other = told.get(key, {}), stored.get(key, {})
