@@ -264,6 +264,7 @@ READ_THE_TIME = {
     "app/testing/clock.py": "the clock of a test",
     "app/transactions/clock.py": "signs of life between processes of this machine",
     "app/server/protocol.py": "the order of request IDs",
+    "app/server/raw_responses.py": "the same",
     "app/server/tls.py": "whether a certificate has expired",
     "app/services/backups.py": "when backups were taken, which are files of the machine",
     "app/services/units.py": "when services of this machine began",

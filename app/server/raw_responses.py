@@ -1,6 +1,7 @@
 """Responses as raw bytes, for connections without a complete request: aiohttp sends responses to requests only."""
 
 import secrets
+import time
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import cast
@@ -16,7 +17,8 @@ def to_bytes(response: web.Response) -> bytes:
     headers = {
         **response.headers,
         **SECURITY_HEADERS,
-        "X-Request-ID": f"{secrets.token_hex(6)}-1",
+        # As those of requests: see protocol.py.
+        "X-Request-ID": f"{int(time.time() * 1000):x}{secrets.token_hex(3)}-1",
         "Content-Length": str(len(body)),
         "Date": formatdate(usegmt=True),
         "Connection": "close",
