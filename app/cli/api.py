@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import ClientConnectorCertificateError, ClientError, ClientSession, ClientTimeout, UnixConnector, web
 
-from postroom.app.cli.failures import Bugs, explained
+from postroom.app.cli.failures import Bugs, explained, log_taken_by
 from postroom.app.cli.output import AWAY, BROKEN, REFUSED, console, print_json
 from postroom.app.cli.places import Local, PlaceError, Remote
 from postroom.schemas.values.text import printable
@@ -182,7 +182,8 @@ async def connected(place: Local | Remote, bugs: Bugs) -> AsyncIterator[Api]:
     from postroom.app.routes import BASE
     from postroom.app.server.runner import make_runner
 
-    with bugs.taken(), tempfile.TemporaryDirectory(prefix="postroom-") as folder:  # which only its owner may enter
+    # Only its owner may enter the folder.
+    with log_taken_by(bugs), tempfile.TemporaryDirectory(prefix="postroom-") as folder:
         async with local_app(configured.load({"database": place.database})) as (app, token):
             runner = make_runner(app, 0)
             await runner.setup()

@@ -44,21 +44,22 @@ def place_of(error: BaseException) -> str:
     return f"{type(error).__name__} at {place}"
 
 
+@contextmanager
+def log_taken_by(handler: logging.Handler) -> Iterator[None]:
+    """Gives this handler the log of the process for as long as the block runs."""
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+
+
 class Bugs(logging.Handler):
     """Takes the log of the application inside this process: shows warnings, and keeps where a bug was."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.found = ""
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Takes the log for as long as the block runs."""
-        logging.root.addHandler(self)
-        try:
-            yield
-        finally:
-            logging.root.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a line."""

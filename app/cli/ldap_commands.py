@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from postroom.app.cli import configured
-from postroom.app.cli.failures import explained
+from postroom.app.cli.failures import explained, log_taken_by
 from postroom.app.cli.ldap_requests import Import, Plan, Search, Sync
 from postroom.app.cli.ldap_views import Outcome, View
 from postroom.app.cli.output import FINE, NOTICED
@@ -37,10 +37,9 @@ def run(command: Command, database: str | None, *, json: bool = False) -> int:
         # A terminal without umlauts must not stop the command.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     view = View(json=json)
-    logging.basicConfig(level=logging.WARNING, handlers=[_Warnings(view)], force=True)
     try:
-        config = configured.load({"database": database})
-        return asyncio.run(_run(config, command, view))
+        with log_taken_by(_Warnings(view)):
+            return asyncio.run(_run(configured.load({"database": database}), command, view))
     except BrokenPipeError:
         raise  # the reader of the pipe has gone; typer handles this
     except (Exception, KeyboardInterrupt, asyncio.CancelledError) as error:  # noqa: BLE001 - the last line of defence: a terminal is no place for a traceback
@@ -160,7 +159,7 @@ class _Warnings(logging.Handler):
     """Shows log records, except the exception of a failed task, which the command itself reports."""
 
     def __init__(self, view: View) -> None:
-        super().__init__()
+        super().__init__(logging.WARNING)
         self._view = view
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,14 +35,8 @@ class Ran:
 
 def ran(*arguments: str, given: str | bytes = "", environ: Mapping[str, str | None] | None = None) -> Ran:
     """Runs a command, with this input."""
-    root = logging.getLogger()
-    # A command takes over the log of its process, which is that of the tests here.
-    with patch.object(sys, "argv", ["postroom", *arguments]), patch.object(root, "handlers", [*root.handlers]):
-        level = root.level
-        try:
-            result = CliRunner().invoke(app, arguments, input=given, env=dict(environ or {}))
-        finally:
-            root.setLevel(level)
+    with patch.object(sys, "argv", ["postroom", *arguments]):
+        result = CliRunner().invoke(app, arguments, input=given, env=dict(environ or {}))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert "Traceback" not in result.stdout + result.stderr

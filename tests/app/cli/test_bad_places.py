@@ -1,5 +1,6 @@
 """Tokens without the right, services that are away, missing databases, bugs: one line, never a traceback."""
 
+import logging
 import socket
 import threading
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from typer.testing import CliRunner
 
 from postroom.app.cli import places
+from postroom.app.cli.main import app
 from postroom.app.routes import BASE
 from postroom.storage.sqlite import sqlite3
 from tests.support.commands import Command, ran
@@ -130,3 +133,12 @@ def _broken_table(*_args: Any) -> None:
 def test_the_base_path() -> None:
     """The commands know it without importing the application."""
     assert places._API == BASE
+
+
+def test_the_log_of_the_process_is_given_back(tmp_path: Path) -> None:
+    """A command inside another program takes the log only for as long as it runs."""
+    before = list(logging.root.handlers)
+    for line in (["ldap", "test"], ["user", "list"]):
+        result = CliRunner().invoke(app, [*line, "--database", str(tmp_path / "missing.sqlite3")])
+        assert result.exit_code != 0
+        assert logging.root.handlers == before
