@@ -75,7 +75,8 @@ class Config:
     access_log: bool = False
     #: For people (console) or for programs (json).
     log_format: str = "console"
-    #: Whether there is /metrics, and from which networks.
+    #: Whether there are a page for people at /, and /metrics, and from which networks the latter.
+    page: bool = True
     metrics: bool = True
     metrics_networks: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.1"), ipaddress.ip_network("::1"))
     #: Days for which the record of changes is kept; 0: for ever.
@@ -237,6 +238,7 @@ _PARSERS = {
     "shutdown_timeout": settings.seconds,
     "access_log": settings.flag,
     "log_format": settings.log_format,
+    "page": settings.flag,
     "metrics": settings.flag,
     "metrics_networks": settings.networks_or_none,
     "audit_days": lambda text: settings.whole(text, 0, 36_500, "a number of days up to 36500; 0: for ever"),

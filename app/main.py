@@ -23,6 +23,7 @@ from postroom.app.outside import (
     METRICS_PAGE,
     OPTIONS,
     OTHER_METHOD,
+    PAGE,
     PROBED,
     PROBES,
     UNKNOWN,
@@ -108,7 +109,8 @@ def make_app(config: Config, metrics: Metrics | None = None, beside: Sequence[Ro
     paths: dict[str, list[Route]] = {}
     for route in ROUTES:
         paths.setdefault(BASE + route.path, []).append(route)
-    for route in [*DOCS, *PROBES, *([METRICS_PAGE] if config.metrics else []), *beside]:
+    optional = [*(PAGE if config.page else []), *([METRICS_PAGE] if config.metrics else [])]
+    for route in [*DOCS, *PROBES, *optional, *beside]:
         paths.setdefault(route.path, []).append(route)
     for path, routes in paths.items():
         # An address may hold braces, but aiohttp's default pattern for a part of a path does not match them.

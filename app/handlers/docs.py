@@ -9,6 +9,7 @@ from aiohttp import web
 
 from postroom.app.errors import NotFoundError
 from postroom.app.openapi.decorators import docs
+from postroom.app.web.browsers import PAGE_HEADERS
 from postroom.app.web.responses import json_document
 from postroom.schemas.fields import ADDITION
 
@@ -39,17 +40,6 @@ _START = """window.onload = () => SwaggerUIBundle({
 });
 """
 
-# Swagger UI's style sheet has images as data: URLs. Everything else comes from this service, and the page has no inline
-# script or style. People log in on this page, so no other page may put it into a frame.
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    # A newer postroom may need a newer page. The large parts are static files, which browsers may cache.
-    "Cache-Control": "no-cache",
-}
-
 _FILES = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-16x16.png", "favicon-32x32.png")
 
 _OPENAPI = {"description": "The document", "schema": {"type": "object", "additionalProperties": True}}
@@ -69,12 +59,12 @@ async def get_openapi(request: web.Request) -> web.Response:
 
 async def get_page(_request: web.Request) -> web.Response:
     """The page that shows the description and can call the operations."""
-    return web.Response(text=_PAGE, content_type="text/html", headers=_HEADERS)
+    return web.Response(text=_PAGE, content_type="text/html", headers=PAGE_HEADERS)
 
 
 async def get_start(_request: web.Request) -> web.Response:
     """The script that starts Swagger UI on the page."""
-    return web.Response(text=_START, content_type="text/javascript", headers=_HEADERS)
+    return web.Response(text=_START, content_type="text/javascript", headers=PAGE_HEADERS)
 
 
 async def get_file(request: web.Request) -> web.StreamResponse:

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import ClientSession, web
 
-from tests.app.test_docs_page import browser, profile
+from tests.app.test_docs_page import browser
 from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 from tests.test_clients import caddy, free_port, nginx
 
 pytestmark = pytest.mark.attack
 
-__all__ = ["browser", "profile"]
+__all__ = ["browser"]
 
 _PYTHON = [sys.executable, "-W", "ignore", "-c"]
 _PHP_POST = """['http' => ['method' => 'POST', 'header' => 'Content-Type: application/json', 'ignore_errors' => true,

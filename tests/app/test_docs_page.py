@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import ClientSession, web
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import presence_of_element_located
 from selenium.webdriver.support.wait import WebDriverWait
@@ -20,19 +18,7 @@ from postroom.app.config import Config
 from postroom.app.main import create_app
 from postroom.app.routes import ROUTES
 from postroom.app.server.runner import make_runner
-
-CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
-OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",  # tests may run as root, for whom Chromium has none
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1200,2000",
-)
+from tests.support.browser import chromium, complaints, network
 
 
 @pytest.fixture
@@ -49,30 +35,14 @@ async def url() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-def profile(tmp_path: Path) -> Path:
-    """An empty directory for a browser's profile; without a browser the test is skipped, and fails where CI is set."""
-    missing = [str(path) for path in (CHROMIUM, DRIVER) if not path.exists()]
-    if missing:
-        reason = f"{' and '.join(missing)} missing: apt-get install chromium chromium-driver"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return tmp_path / "profile"
-
-
-@pytest.fixture
-async def browser(profile: Path) -> AsyncIterator[Chrome]:
-    """A Chromium without a window, which writes down what pages complain about and what they fetch."""
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for option in (*OPTIONS, f"--user-data-dir={profile}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = await asyncio.to_thread(Chrome, options=options, service=Service(str(DRIVER)))
+async def browser(tmp_path: Path) -> AsyncIterator[Chrome]:
+    """A browser of the test's own."""
+    started = chromium(tmp_path / "profile")
+    opened = await asyncio.to_thread(started.__enter__)
     try:
-        yield started
+        yield opened
     finally:
-        await asyncio.to_thread(started.quit)
+        await asyncio.to_thread(started.__exit__, None, None, None)
 
 
 def open_page(browser: Chrome, url: str) -> list[str]:
@@ -94,9 +64,7 @@ def show_operation(browser: Chrome, operation_id: str) -> str:
 
 def fetched(browser: Chrome, page: str) -> list[str]:
     """Every address that the page made the browser ask for, data: URLs left out."""
-    entries = browser.get_log("performance")  # type: ignore[no-untyped-call]
-    events = [json.loads(entry["message"])["message"] for entry in entries]
-    requests = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    requests = [params for method, params in network(browser) if method == "Network.requestWillBeSent"]
     # The page that a new window begins with fetches things too.
     addresses = [request["request"]["url"] for request in requests if request["documentURL"] == page]
     return [address for address in addresses if not address.startswith("data:")]
@@ -106,7 +74,7 @@ def fetched(browser: Chrome, page: str) -> list[str]:
 async def test_page_shows_the_operations(browser: Chrome, url: str) -> None:
     """The page shows every operation, complains about nothing, and fetches everything from the service itself."""
     shown = await asyncio.to_thread(open_page, browser, f"{url}/docs")
-    log = await asyncio.to_thread(browser.get_log, "browser")
+    log = await asyncio.to_thread(complaints, browser)
     addresses = await asyncio.to_thread(fetched, browser, f"{url}/docs")
 
     paths = {path.replace("\u200b", "") for path in shown}
@@ -123,7 +91,7 @@ async def test_page_unfolds_an_operation(browser: Chrome, url: str) -> None:
     """An operation unfolds to its description and its parameters, without a complaint."""
     await asyncio.to_thread(open_page, browser, f"{url}/docs")
     text = await asyncio.to_thread(show_operation, browser, "patchUser")
-    log = await asyncio.to_thread(browser.get_log, "browser")
+    log = await asyncio.to_thread(complaints, browser)
 
     assert "Changes the fields that the request names and leaves the others" in text
     assert "X-Csrf-Token" in text

@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 
 from postroom.app.config import wants_colours
 from postroom.app.logs import REQUEST_ID, JsonFormatter, LineFormatter, one_line
-from postroom.app.outside import DOCS
+from postroom.app.outside import DOCS, PAGE
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.server.runner import make_runner
 from postroom.storage import orgs
@@ -29,7 +29,7 @@ from tests.support.eavesdropper import header_faults
 from tests.support.raw import connect, parse, talk
 from tests.support.service import ADMIN_PASSWORD, Service
 
-PATHS = sorted({BASE + route.path for route in ROUTES} | {route.path for route in DOCS} | {"/", "/nowhere"})
+PATHS = sorted({BASE + route.path for route in ROUTES} | {route.path for route in [*DOCS, *PAGE]} | {"/nowhere"})
 
 
 async def test_every_answer_has_the_headers(service: Service) -> None:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from functools import partial
 
-from postroom.app.outside import DOCS
+from postroom.app.outside import DOCS, PAGE
 from postroom.app.routes import BASE, ROUTES
 from tests.support.raw import assert_shape
 from tests.support.raw import talk as talk_until_quiet
@@ -13,7 +13,7 @@ from tests.support.service import Api, Service
 METHODS: dict[str, set[str]] = defaultdict(set)
 for _route in ROUTES:
     METHODS[BASE + _route.path].add(_route.method)
-for _route in DOCS:
+for _route in [*DOCS, *PAGE]:
     METHODS[_route.path].add(_route.method)
 
 #: Path -> what makes its GET a success, where that takes more than a user and a domain.
@@ -121,7 +121,7 @@ async def test_methods_that_are_not_there(service: Service, admin: Api) -> None:
 
 async def test_options_where_there_is_nothing(service: Service) -> None:
     """A path that leads nowhere has no methods."""
-    for path in ("/", "/nope", f"{BASE}/nope", "/docs/nope"):
+    for path in ("//", "/nope", f"{BASE}/nope", "/docs/nope"):
         (answer,) = (await talk(service, request("OPTIONS", path, {}))).answers
         assert answer.status == 404
         assert_shape(answer)

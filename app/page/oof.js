@@ -1,0 +1,39 @@
+/** Out of office, with what a sender would see. */
+
+import { el, stored } from "./elements.js";
+import { editor, field } from "./forms.js";
+import { T } from "./texts.js";
+
+const choices = (texts) => Object.entries(texts).map(([value, label]) => [Number(value), label]);
+/** The API has "2026-08-01 00:00:00", the field "2026-08-01T00:00:00". */
+const toField = (text) => (text ? text.replace(" ", "T") : "");
+const fromField = (text) => (text ? `${text.replace("T", " ")}${text.length === 16 ? ":00" : ""}` : null);
+const WINDOW = ["startTime", "endTime"];
+
+export function oof(path) {
+  const preview = el("div", { class: "paper" });
+  const draw = (document) => preview.replaceChildren(el("div", {},
+    el("h2", {}, T.oof.preview),
+    el("p", {}, document.state === 0 ? T.oof.off : document.state === 1 ? T.oof.inForce : `${T.oof.from} ${document.startTime} – ${T.oof.until} ${document.endTime}`),
+    document.state ? ["internal", "external"].map((side) => [
+      el("h3", {}, T.oof[side]), el("p", {}, el("strong", {}, stored(document[`${side}Subject`] ?? T.none))), el("pre", {}, stored(document[`${side}Reply`] ?? T.none))]) : null));
+
+  const form = editor({
+    path: `${path}/oof`,
+    method: "PUT",
+    groups: (document) => {
+      draw(document);
+      const text = (name, label, kind = "text") => field(name, label, kind, { value: document[name] });
+      const when = (name, label) => field(name, label, "datetime-local", { value: toField(document[name]), hint: T.oof.zone, step: 1 });
+      return [
+        [T.oof.title, [field("state", T.oof.state, "choice", { value: document.state, options: choices(T.oof.states) }), when("startTime", T.oof.from), when("endTime", T.oof.until)]],
+        [T.oof.internal, [text("internalSubject", T.oof.subject), text("internalReply", T.oof.text, "multiline")]],
+        [T.oof.external, [field("externalAudience", T.oof.audience, "choice", { value: document.externalAudience, options: choices(T.oof.audiences) }), text("externalSubject", T.oof.subject), text("externalReply", T.oof.text, "multiline")]],
+      ];
+    },
+    valueOf: (document, name) => (WINDOW.includes(name) ? toField(document[name]) : document[name] ?? ""),
+    body: (values) => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, WINDOW.includes(name) ? fromField(value) : value])),
+    stored: draw,
+  });
+  return [form.element, preview];
+}
