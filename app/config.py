@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 from datetime import time, timedelta
 from typing import Any
 
-from postroom.app import settings, sources
+from postroom.app import sources
+from postroom.app.parsers import PARSERS
 from postroom.app.settings import Network, Server
 from postroom.app.sources import PREFIX, Text
 
@@ -54,6 +55,11 @@ class Config:
     service_socket: str | None = None
     #: ID of the group that may also use the socket; None: only its owner may.
     service_socket_group: int | None = None
+    #: A folder for the sockets that Postfix and Dovecot ask; None: there are none.
+    mail_sockets: str | None = None
+    #: IDs of the groups that may open those sockets; None: the group of the process.
+    mail_postfix_group: int | None = None
+    mail_dovecot_group: int | None = None
     #: Seconds that a directory server may take to answer.
     ldap_timeout: float = 5.0
     #: A PEM file with the CA of the directory servers; None: the system's.
@@ -178,7 +184,7 @@ def _parsed(name: str, given: Text | None, faults: list[str]) -> Setting:
     if given is None:
         return Setting(name, getattr(_DEFAULTS, name))
     try:
-        return Setting(name, _PARSERS.get(name, str)(given.text), given.source, given.text)
+        return Setting(name, PARSERS.get(name, str)(given.text), given.source, given.text)
     except ValueError as error:
         faults.append(f"{given.label}: {error}")
         return Setting(name, getattr(_DEFAULTS, name), given.source, given.text)
@@ -192,6 +198,8 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "POSTROOM_DATABASE names a server, so POSTROOM_KEY_FILE has to name the file with the keys"
     if config.backup_folder is not None and config.database == ":memory:":
         yield "POSTROOM_BACKUP_FOLDER: a database in memory cannot be backed up"
+    if config.mail_sockets is not None and config.database == ":memory:":
+        yield "POSTROOM_MAIL_SOCKETS: a database in memory has one process, and mail needs one that keeps the sockets"
     if (config.tls_cert is None) != (config.tls_key is None):
         given, missing = ("CERT", "KEY") if config.tls_key is None else ("KEY", "CERT")
         yield f"POSTROOM_TLS_{given} needs POSTROOM_TLS_{missing} beside it"
@@ -208,43 +216,3 @@ _DEFAULTS = Config()
 _OF_COMMANDS = ("POSTROOM_URL", "POSTROOM_TOKEN")
 #: Setting -> its type; POSTROOM_DATABASE_FILE is another way to give one.
 _KINDS: Mapping[str, object] = {**{each.name: each.type for each in fields(Config)}, "database_file": str}
-
-_PARSERS = {
-    "host": settings.hosts,
-    "port": lambda text: settings.whole(text, 0, 65535, "a port number between 0 and 65535"),
-    "database": settings.database,
-    "database_replicas": settings.databases,
-    "tls_cert": settings.readable_file,
-    "tls_key": settings.readable_file,
-    "admin_password": settings.password,
-    "timezone": settings.timezone,
-    "token_lifetime": lambda text: settings.whole(text, 1, 10 * 366 * 24 * 3600, "a number of seconds up to ten years"),
-    "password_min_length": lambda text: settings.whole(text, 1, 512, "a number of characters between 1 and 512"),
-    "login_failures": lambda text: settings.whole(text, 0, 1000, "a number of failures between 0 and 1000"),
-    "login_delay": lambda text: settings.number(text, 1, 3600, "a number of seconds between 1 and 3600"),
-    "service_networks": settings.networks_or_none,
-    "trusted_proxies": settings.networks,
-    "service_hosts": settings.names,
-    "service_socket": settings.socket_path,
-    "service_socket_group": settings.group,
-    "ldap_timeout": settings.seconds,
-    "ldap_ca_file": settings.readable_file,
-    "ldap_grace": lambda text: settings.number(text, 0, 31 * 24 * 3600, "a number of seconds up to 31 days"),
-    "ldap_orphan_share": lambda text: settings.number(text, 0, 100, "a share between 0 and 100 percent"),
-    "dns_servers": settings.servers,
-    "dns_external": settings.servers,
-    "dns_timeout": lambda text: settings.number(text, 0.1, 60, "a number of seconds between 0.1 and 60"),
-    "search_timeout": settings.seconds,
-    "shutdown_timeout": settings.seconds,
-    "access_log": settings.flag,
-    "log_format": settings.log_format,
-    "page": settings.flag,
-    "metrics": settings.flag,
-    "metrics_networks": settings.networks_or_none,
-    "audit_days": lambda text: settings.whole(text, 0, 36_500, "a number of days up to 36500; 0: for ever"),
-    "max_connections": settings.connections,
-    "max_connections_per_source": settings.connections,
-    "backup_every": settings.every,
-    "backup_keep": settings.keep,
-    "workers": settings.workers,
-}

@@ -72,6 +72,13 @@ def socket_path(text: str) -> str:
     return text
 
 
+def sockets_folder(text: str) -> str:
+    """The path of a folder for Unix sockets, with room for the longest of their names."""
+    if "\0" in text or len(os.fsencode(text)) > 99:
+        raise ValueError("the path of a folder for sockets has at most 99 bytes and no NUL")
+    return text
+
+
 def group(text: str) -> int:
     """The ID of a group."""
     try:

@@ -21,7 +21,8 @@ PACKAGES: dict[str, set[str]] = {
     "app.clock": set(),
     "app.settings": set(),
     "app.sources": {"app.settings"},
-    "app.config": {"app.settings", "app.sources"},
+    "app.parsers": {"app.settings"},
+    "app.config": {"app.parsers", "app.settings", "app.sources"},
     "app.limits": {"app.errors", "app.config", "app.settings"},
     "app.metrics": {"app.errors"},
     "app.auth": {"app.clock", "app.errors", "app.limits", "schemas", "schemas.values", "storage"},
@@ -35,6 +36,7 @@ PACKAGES: dict[str, set[str]] = {
         "app.errors", "app.auth", "app.settings", "app.limits", "app.logs", "app.metrics", "app.services",
         "app.transactions", "schemas", "schemas.values", "storage",
     },
+    "app.mail": set(),
     "app.exchange": {
         "app.errors", "app.services", "app.transactions", "app.web", "schemas", "schemas.values", "storage"
     },

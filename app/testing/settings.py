@@ -11,8 +11,8 @@ from postroom.testing.passwords import PASSWORD
 
 #: What makes it a server of a test: where it listens, and where its data is.
 FIXED: Final = frozenset({
-    "backup_folder", "database", "database_replicas", "host", "key_file", "port", "service_socket",
-    "service_socket_group", "tls_cert", "tls_key", "workers",
+    "backup_folder", "database", "database_replicas", "host", "key_file", "mail_dovecot_group", "mail_postfix_group",
+    "mail_sockets", "port", "service_socket", "service_socket_group", "tls_cert", "tls_key", "workers",
 })  # fmt: skip
 
 
