@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from postroom.app.errors import LoginFailedError, ThrottledError
@@ -41,6 +42,18 @@ class LoginSource:
     key: bytes
     shown: str
     shared: bool
+
+
+def counted_source(address: IPv4Address | IPv6Address | None, *, shared: bool) -> LoginSource:
+    """The source by which logins from an address are counted: of an IPv6 address the /64, in which hosts choose freely.
+
+    A loopback address is always shared: all users of a program on this machine come from it.
+    """
+    if address is None:
+        return LoginSource(b"", "-", shared=True)
+    key = address.packed if isinstance(address, IPv4Address) else address.packed[:8]
+    # The zone of a link-local address can be any text, so it is cut off.
+    return LoginSource(key, str(address).partition("%")[0], shared or address.is_loopback)
 
 
 class Tried:

@@ -24,10 +24,15 @@ async def log_in(context: Context, source: LoginSource, name: str, password: str
     account = await authenticate(
         context, source, name, password, lambda: auth.select_login(context.database, name), may_log_in
     )
+    await renew_hash(context, account, password)
+    return account
+
+
+async def renew_hash(context: Context, account: Account, password: str) -> None:
+    """Stores a stronger hash of the password with which somebody has just logged in, if there is one."""
     if account.ldap_id is None and account.password is not None and context.passwords.needs_rehash(account.password):
         renewed = await context.passwords.hash(password, account.id)
         await context.database.write(auth.replace_hash, account.id, account.password, renewed)
-    return account
 
 
 async def authenticate_user(

@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import HttpVersion11, web
 
-from postroom.app.auth.throttle import LoginSource
+from postroom.app.auth.throttle import LoginSource, counted_source
 from postroom.app.errors import ForbiddenError
 from postroom.app.settings import Network
 from postroom.app.web.keys import context_of
@@ -173,20 +173,14 @@ def _is_addressed_here(request: web.Request, names: Container[str]) -> bool:
 
 
 def login_source(request: web.Request) -> LoginSource:
-    """The source by which failed logins are counted: of an IPv6 address the /64, in which hosts choose freely.
+    """The source by which failed logins are counted.
 
     A loopback address may be a proxy that is not configured, with all clients behind it, so it is not throttled as a
     whole. Neither are the addresses in POSTROOM_SERVICE_NETWORKS: all users of such a server share its address.
     """
     source = source_of(request)
     # Counted even if it is not certain: otherwise any extra header would bypass the throttle.
-    address = source.address
-    if address is None:
-        return LoginSource(b"", "-", shared=True)
-    key = address.packed if isinstance(address, IPv4Address) else address.packed[:8]
-    shared = address.is_loopback or source.is_in(context_of(request).config.service_networks)
-    # The zone of a link-local address can be any text, so it is cut off.
-    return LoginSource(key, str(address).partition("%")[0], shared)
+    return counted_source(source.address, shared=source.is_in(context_of(request).config.service_networks))
 
 
 def parse_address(text: str) -> Address | None:
