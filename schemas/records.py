@@ -22,10 +22,12 @@ from postroom.schemas.values.users import LONGEST_ADDRESS
 
 #: Most changes of wipe statuses that a store keeps of a user.
 _MOST_EVENTS: Final = 1000
+#: Every client counts up to here, and further IDs follow; after the largest of 64 bits, a database has no next one.
+LARGEST_ID: Final = 2**53 - 1
 
 
 def _id() -> Int:
-    return Int(validate=validate.Range(1))
+    return Int(validate=validate.Range(1, LARGEST_ID))
 
 
 def _unix_time() -> Int:

@@ -5,15 +5,18 @@ from postroom.storage.spelling import pair
 
 _FORGET = pair("DELETE FROM sqlite_sequence WHERE name = ? /* the last ID */", "SELECT 1 WHERE CAST(? AS text) IS NULL")
 _SET = pair(
-    "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?) /* the last ID */",
-    "SELECT setval(pg_get_serial_sequence(?, 'id'), ?)",
+    "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ? - 1) /* the last ID */",
+    "SELECT setval(pg_get_serial_sequence(?, 'id'), ?, false) /* the next ID */",
 )
 
 
-def set_last_id(connection: Connection, table: str, last: int) -> None:
-    """The next new row of a table gets the ID after `last`, which is positive.
+def set_next_id(connection: Connection, table: str, following: int) -> None:
+    """The next new row of a table gets this ID, unless there is a row with this or a larger one: a sequence that goes
+    back would give IDs that are taken.
 
-    Only for tables whose IDs come from a sequence, and only when no row has a larger ID.
+    Only for tables whose IDs come from a sequence.
     """
+    if connection.execute(f"SELECT EXISTS (SELECT 1 FROM {table} WHERE id >= ?)", (following,)).fetchone()[0]:
+        return
     connection.execute(_FORGET, (table,))
-    connection.execute(_SET, (table, last))
+    connection.execute(_SET, (table, following))

@@ -66,15 +66,16 @@ class _Work:
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
         with ExitStack() as stack:
             source = await self._source(stack, report)
-            self._rejects = Rejects(self._order.rejected or _beside(self._order), source)
-            stack.callback(self._rejects.close)
+            if not self._order.dry_run:
+                self._rejects = Rejects(self._order.rejected, _beside(self._order), source)
+                stack.callback(self._rejects.close)
             async with opened(config, create=False) as context:
                 self.job = Import(context, self._refuse, lambda done: report("records", done, source.total))
                 await (self.job.try_out if self._order.dry_run else self.job.run)(source.records())
 
     def _refuse(self, what: Refused, reasons: Sequence[str]) -> None:
         typer.echo(printable(f"{name_of(what)}: {'; '.join(reasons)}"), err=True)
-        if self._rejects is not None and not self._order.dry_run:
+        if self._rejects is not None:
             self._rejects.keep(what)
 
     async def _source(self, stack: ExitStack, report: Report) -> Source:
@@ -115,7 +116,7 @@ class _Work:
             text += f". {people} cannot log in yet: postroom user passwd sets a password"
         if self.missing:
             text += f". Not shown there: {', '.join(sorted(self.missing))}"
-        if job.refused and not self._order.dry_run and self._rejects is not None:
+        if job.refused and self._rejects is not None:
             text += f". What was refused is in {self._rejects.path}: correct it, and import that"
         return text
 
@@ -124,7 +125,7 @@ class _Work:
         job = self.job
         if job is None:
             return None
-        kept = str(self._rejects.path) if job.refused and self._rejects and not self._order.dry_run else None
+        kept = str(self._rejects.path) if job.refused and self._rejects else None
         return {
             "stored": dict(job.stored),
             "refused": job.refused,
@@ -160,10 +161,10 @@ def _explained(error: BaseException) -> tuple[str, int]:
     match error:
         case UnreadableFileError() | places.PlaceError():
             return str(error), output.REFUSED
-        case LookupError() if str(error).startswith("unknown encoding"):
-            return f"There is no such encoding; {error}", output.REFUSED
         case OSError() if error.filename is not None:
             return f"{error.filename}: {error.strerror}", output.REFUSED
+        case OSError() if error.strerror:
+            return f"A file cannot be read or written: {error.strerror}", output.REFUSED
         case remote.RemoteError():
             return str(error), output.AWAY
     return explained(error)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import orjson
 from marshmallow import Schema, fields
 
 from postroom.schemas.properties import Properties
@@ -17,11 +18,15 @@ from postroom.schemas.values.proptags import Kind
 
 #: Texts that begin so would be read as JSON, or computed by a spreadsheet (OWASP, CSV Injection).
 _TO_QUOTE: Final = ('"', "[", "{", "=", "+", "-", "@", "\t", "\r", "\n")
+#: Where a spreadsheet divides at semicolons, tabs or line ends, a cell begins inside of a text.
+_INNER_CELL: Final = re.compile(r"[;\t\n][\s\"']*[=+\-@]")
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _FIELDS: Final[Mapping[Kind | None, fields.Field[Any]]] = {
     Kind.BOOLEAN: fields.Boolean(), Kind.INTEGER: fields.Integer()
 }  # fmt: skip
+#: More than any column has.
+_MOST_DOTS: Final = 8
 _TRUTH: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -43,7 +48,11 @@ def _cell(value: Any) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    return text not in ("", "null") and not text.startswith(_TO_QUOTE) and text == text.strip() and "\r" not in text
+    return text not in ("", "null") and not text.startswith(_TO_QUOTE) and text == text.strip() and _is_one_cell(text)
+
+
+def _is_one_cell(text: str) -> bool:
+    return "\r" not in text and not _INNER_CELL.search(text)
 
 
 def _is_word(text: str) -> bool:
@@ -51,7 +60,8 @@ def _is_word(text: str) -> bool:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    # Escaped, a semicolon divides nothing; JSON has them in texts only.
+    return json.dumps(value, ensure_ascii=False).replace(";", "\\u003b")
 
 
 def parse_cell(text: str, field: fields.Field[Any] | None) -> Any:
@@ -63,7 +73,8 @@ def parse_cell(text: str, field: fields.Field[Any] | None) -> Any:
         return None
     if text.startswith(('"', "[", "{")):
         try:
-            return json.loads(text)
+            # Not json.loads(): it knows NaN, and no end of nesting.
+            return orjson.loads(text)
         except ValueError:
             return text
     match field:
@@ -93,7 +104,7 @@ class Columns:
 
     def knows(self, column: str) -> bool:
         """Whether such a column can exist."""
-        return column.partition(".")[0] in self._schema.fields
+        return column.count(".") <= _MOST_DOTS and column.partition(".")[0] in self._schema.fields
 
     def parse(self, column: str, text: str) -> Any:
         """The value of a cell that is not empty."""

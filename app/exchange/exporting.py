@@ -43,30 +43,34 @@ def write_tables(records: Records, folder: Path) -> None:
 
 
 def private_file(path: Path) -> BinaryIO:
-    """Opens a file that only its owner may read, to write it anew. Raises OSError."""
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # noqa: PTH123
+    """Makes a file that only its owner may read. Raises OSError, also when there is one already."""
+    # O_EXCL follows no link: in a shared folder, another user may have put one there that leads elsewhere.
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")  # noqa: PTH123
+
+
+def check_free(path: Path) -> None:
+    """Raises UnreadableFileError when there is something already: nothing is ever overwritten."""
+    if os.path.lexists(path):
+        raise UnreadableFileError(f"There is {path} already; name another, or move it away")
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A file for its owner alone, which has its name when it is complete. Raises UnreadableFileError, OSError."""
-    if os.path.lexists(path):
-        raise UnreadableFileError(f"There is a file {path} already; name another, or remove it")
-    part = path.with_name(f"{path.name}.part")
-    try:
+    check_free(path)
+    # Not below a name that others know: whoever makes that file first would own what is written into it.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as made:
+        part = Path(made, path.name)
         with private_file(part) as stream:
             yield stream
         flush(part)
         part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A folder for its owner alone, which has its name when it is complete. Raises UnreadableFileError, OSError."""
-    if os.path.lexists(path):
-        raise UnreadableFileError(f"There is {path} already; name another folder, which is made")
+    check_free(path)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as made:
         part = Path(made, path.name)
         part.mkdir(mode=0o700)

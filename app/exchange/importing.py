@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from postroom.app.errors import InvalidError
-from postroom.app.exchange.exporting import private_file
+from postroom.app.exchange.exporting import check_free, private_file
 from postroom.app.exchange.lines import line_of, read_lines
 from postroom.app.exchange.records import Record, UnreadableFileError
 from postroom.app.exchange.tables import Table
@@ -108,8 +109,13 @@ class Rejects:
     Of lines it is a file of lines; of tables a folder with tables of the same columns. Close it at the end.
     """
 
-    def __init__(self, path: Path, source: Source) -> None:
-        self.path = path
+    def __init__(self, path: Path | None, usual: Path, source: Source) -> None:
+        """`path` None: `usual`, or if that is there already, the first free name like it. Nothing is ever overwritten:
+        it may be what is read now, or what somebody is correcting. Raises UnreadableFileError.
+        """
+        if path is not None:
+            check_free(path)
+        self.path = path or _free(usual)
         self._tables = {table.kind: table for table in source.tables}
         self._open: dict[str, Any] = {}
         self._stack = ExitStack()
@@ -144,7 +150,8 @@ class Rejects:
 
     def _rows(self, kind: str, header: Sequence[str]) -> Any:
         if kind not in self._open:
-            self.path.mkdir(mode=0o700, exist_ok=True)
+            if not self._open:
+                self.path.mkdir(mode=0o700)
             name = next(name for name, each in _TABLES.items() if each == kind)
             # Bytes that were no text are written as they were.
             raw = self._stack.enter_context(private_file(self.path / f"{name}.csv"))
@@ -152,3 +159,12 @@ class Rejects:
             self._open[kind] = csv.writer(text)
             self._open[kind].writerow(header)
         return self._open[kind]
+
+
+def _free(usual: Path) -> Path:
+    """`people.rejected.ndjson`, or `people.rejected-2.ndjson` and so on."""
+    found, number = usual, 1
+    while os.path.lexists(found):
+        number += 1
+        found = usual.with_name(f"{usual.stem}-{number}{usual.suffix}")
+    return found

@@ -1,7 +1,9 @@
 """CSV: a file for each kind of record, with a column for each field, as RFC 4180 and spreadsheets write it."""
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, Final, TextIO
 
@@ -25,11 +27,14 @@ class Table:
     def __init__(self, stream: BinaryIO, name: str, kind: str, schema: Schema, encoding: str = "utf-8") -> None:
         self.name, self.kind = name, kind
         self._columns = Columns(schema)
+        self._encoding = _checked(encoding)
         # Bytes that are no text become lone surrogates, so that their row can be named.
-        codec = "utf-8-sig" if encoding == "utf-8" else encoding
-        self._text = io.TextIOWrapper(stream, codec, "surrogateescape", newline="")
+        self._text = io.TextIOWrapper(stream, self._encoding, "surrogateescape", newline="")
         csv.field_size_limit(LONGEST_LINE)
-        head = self._text.readline(LONGEST_LINE)
+        try:
+            head = self._text.readline(LONGEST_LINE)
+        except UnicodeError:
+            raise self._undecodable() from None
         self._separator = max(",;\t", key=head.count)
         self.header = [column.strip() for column in next(csv.reader([head], delimiter=self._separator), [])]
         self._check_header()
@@ -47,6 +52,8 @@ class Table:
             except csv.Error as error:
                 # What follows may be the inside of a text as well as a row.
                 raise UnreadableFileError(f"{place}: {error}. Is there a quotation mark without its partner?") from None
+            except UnicodeError:
+                raise self._undecodable() from None
             if row is None:
                 return
             begin = rows.line_num + 2
@@ -63,9 +70,14 @@ class Table:
         if wrong:
             told = ", ".join(f'"{column[:60]}"{nearest(column, columns.known)}' for column in wrong[:5])
             raise UnreadableFileError(f"{name}, line 1: unknown column {told}. Known are {', '.join(columns.known)}")
+        taken: set[str] = {column[: dot.start()] for column in header for dot in re.finditer(r"\.", column)}
         for column in header:
-            if header.count(column) > 1 or any(other.startswith(f"{column}.") for other in header):
+            if column in taken:
                 raise UnreadableFileError(f"{name}, line 1: two columns are about {column}")
+            taken.add(column)
+
+    def _undecodable(self) -> UnreadableFileError:
+        return UnreadableFileError(f"{self.name} is not in the encoding {self._encoding}; name its --encoding")
 
     def _record(self, row: Sequence[str], place: str) -> Record:
         kind, header = self.kind, self.header
@@ -78,6 +90,22 @@ class Table:
             if cell.strip():
                 put(data, column, self._columns.parse(column, cell))
         return Record(kind, data, place, (), row)
+
+
+#: Names of Python that stand for no encoding of tables: what they make of bytes need not be whole characters.
+_UNFIT: Final = frozenset({"raw-unicode-escape", "unicode-escape", "utf-7", "idna", "punycode", "undefined"})
+
+
+def _checked(encoding: str) -> str:
+    """The name of an encoding, for UTF-8 that with a mark of the byte order. Raises UnreadableFileError."""
+    try:
+        name = codecs.lookup(encoding).name
+        "".encode(name)  # not of what is no encoding of texts, such as hex
+    except (LookupError, UnicodeError):
+        name = ""
+    if not name or name.replace("_", "-") in _UNFIT:
+        raise UnreadableFileError(f"There is no such encoding of tables: {encoding[:60]}")
+    return "utf-8-sig" if name == "utf-8" else name
 
 
 _NOT_UTF8: Final = "Not UTF-8. Save the file as UTF-8, or name its --encoding."

@@ -12,10 +12,11 @@ from postroom.app.transactions.record_names import Place, find_place
 from postroom.app.transactions.records import Moment
 from postroom.app.transactions.wipe import UNKNOWN
 from postroom.schemas.domains import LARGEST_MAX_USER
+from postroom.schemas.records import LARGEST_ID
 from postroom.schemas.values.text import fold
 from postroom.storage import api_tokens, device_states
 from postroom.storage.engine import Connection
-from postroom.storage.ids import set_last_id
+from postroom.storage.ids import set_next_id
 
 JSON = Mapping[str, Any]
 
@@ -67,7 +68,7 @@ class Importer:
         """
         try:
             if kind in _TABLES:
-                self._set_last_id(connection, _TABLES[kind], data.get("ID"))
+                self._set_next_id(connection, _TABLES[kind], data.get("ID"))
             return self._add[kind](connection, data, secret)
         except Exception:
             # What was set for this record is undone with it.
@@ -145,7 +146,7 @@ class Importer:
         user = find_user_or_raise(connection, place.domain_id, place.user_id)
         own = {fold(address) for address in names.list_own(connection, user)}
         for number, entry in enumerate(entries):
-            self._set_last_id(connection, "fetchmail", entry.get("ID"))
+            self._set_next_id(connection, "fetchmail", entry.get("ID"))
             given = _without(entry, "ID", "date")
             fetchmail.add_entry(connection, user, own, number, given, entry.get("date") or self._moment.now)
 
@@ -155,11 +156,11 @@ class Importer:
                 connection, place.user_id, event["deviceID"], event["status"], event["time"], event["remoteIP"]
             )
 
-    def _set_last_id(self, connection: Connection, table: str, number: int | None) -> None:
-        if not self._keep or number is None:
+    def _set_next_id(self, connection: Connection, table: str, number: int | None) -> None:
+        if not self._keep or number is None or not 1 <= number <= LARGEST_ID:
             return
-        if number > 1 and self._last.get(table) != number - 1:
-            set_last_id(connection, table, number - 1)
+        if self._last.get(table) != number - 1:
+            set_next_id(connection, table, number)
         self._last[table] = number
 
 

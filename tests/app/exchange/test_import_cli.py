@@ -140,6 +140,31 @@ def test_a_table(folder: Path) -> None:
     assert '"storeAccess":["paul@example.org"]' in ran("export").out
 
 
+def test_nothing_is_overwritten(folder: Path) -> None:
+    """What was refused before is being corrected, or is what is read now: it stays as it is."""
+    write("domain.ndjson", LINES[1:2])
+    before = [{"user": {"username": f"u{number}@elsewhere.example"}} for number in range(400)]
+    write("rejected.ndjson", before)
+    with Path("rejected.ndjson").open() as lines, subprocess.Popen(
+        [POSTROOM, "import", "-"], env={"PATH": os.environ["PATH"]}, stdin=lines, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        told, _ = process.communicate(timeout=60)
+    assert "400 refused. What was refused is in rejected-2.ndjson" in told
+    assert Path("rejected.ndjson").read_text() == Path("rejected-2.ndjson").read_text()
+    Path("staff.csv").write_text("username\nanna@elsewhere.example\n")
+    for name in ("staff.rejected", "staff-2.rejected"):
+        assert f"is in {name}:" in ran("import", "staff.csv").out
+    for taken in ("staff.csv", "rejected.ndjson", "staff.rejected"):
+        done = ran("import", "staff.csv", "--rejected", taken)
+        assert (done.code, done.err) == (
+            2, f"postroom: There is {taken} already; name another, or move it away\n",
+        )  # fmt: skip
+    Path("link.ndjson").symlink_to("elsewhere.ndjson")
+    assert ran("import", "rejected.ndjson", "--rejected", "link.ndjson").code == 2
+    assert not Path("elsewhere.ndjson").exists()
+
+
 def test_a_dry_run_keeps_nothing(folder: Path) -> None:
     """It sees what earlier lines would have stored, names what would be refused, and leaves everything as it was."""
     write("people.ndjson", [*LINES, {"user": "anna@example.org"}])

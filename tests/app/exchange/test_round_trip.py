@@ -1,6 +1,7 @@
 """Everything is exported, imported into an empty store, and is the same there."""
 
 import io
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,29 @@ async def test_the_same_documents(start_service: StartService, tmp_path: Path, f
         if not path.startswith(_NOT_EXPORTED):
             assert there[path] == shown, path
     await second.login("jane@example.org", USER_PASSWORD)
+
+
+async def test_ids_that_go_back(start_service: StartService, tmp_path: Path) -> None:
+    """IDs keep ascending, whatever order a file has, and the service still has IDs for whoever comes next."""
+    service = await start_service(database=str(tmp_path / "here.sqlite3"))
+    mail = {"srcServer": "x.example", "srcUser": "x", "srcPassword": "secret"}
+    lines = [
+        {"domain": {"ID": 9, "domainname": "example.org"}},
+        {"domain": {"ID": 5, "domainname": "example.com"}},
+        {"user": {"ID": 2**63 - 1, "username": "a@example.org"}},
+        {"user": {"ID": 30, "username": "b@example.org"}},
+        {"user": {"ID": 30, "username": "c@example.org", "fetchmail": [{**mail, "ID": 2**63 - 1}]}},
+        {"user": {"ID": 28, "username": "d@example.org"}},
+    ]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines)
+    job, refused = await imported(service, Source(None, io.BytesIO(text.encode())))
+    assert dict(job.stored) == {"domain": 2, "user": 3}
+    assert len(refused) == 1
+    assert "less than or equal to 9007199254740991" in refused[0]
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    ids = {user["username"]: user["ID"] for user in (await admin.get("/domains/9/users"))["data"]}
+    assert ids["b@example.org"] == 30 < ids["c@example.org"] < ids["d@example.org"]
+    for number in range(5):
+        await admin.make_user(9, f"new{number}")
+        new = {"fetchmail": [{**mail, "srcUser": f"x{number}"}]}
+        await admin.patch(f"/domains/9/users/{ids['c@example.org']}", new)

@@ -1,5 +1,6 @@
 """Tables: what spreadsheets make of them is read, and what is wrong is named with its line."""
 
+import csv
 import io
 from typing import Any
 
@@ -111,3 +112,51 @@ def test_every_value_comes_back() -> None:
     (record,) = read(text.getvalue())
     assert record.data == VALUES
     assert not any(cell.startswith(("=", "+", "@")) for _, cell in cells(VALUES))
+
+
+@pytest.mark.parametrize(
+    "encoding", ["rot13", "hex", "idna", "punycode", "undefined", "utf-7", "raw_unicode_escape", "latin-99"]
+)
+def test_what_is_no_encoding_of_tables(encoding: str) -> None:
+    """Python has names of more than encodings; none of them ends in a bug."""
+    with pytest.raises(UnreadableFileError, match="There is no such encoding of tables"):
+        read("username\nanna\n", encoding)
+
+
+def test_another_encoding_than_named() -> None:
+    """Where the file as a whole cannot be read so, it says so."""
+    with pytest.raises(UnreadableFileError, match=r"users\.csv is not in the encoding utf-16"):
+        read("username\nanna\n", "utf-16")
+
+
+@pytest.mark.parametrize(
+    "cell", ["[" * 100_000, "[NaN]", "[1e999]", '[""\\ud800""]', '{""a"": Infinity}'], ids=lambda cell: cell[:20]
+)
+def test_json_that_no_request_could_have(cell: str) -> None:
+    """Is no JSON in a cell either: it stays a text, which the schema refuses."""
+    (record,) = read(f'username,altnames\nanna,"{cell}"\n')
+    assert record.data["altnames"] == cell.replace('""', '"')
+
+
+def test_a_header_of_many_columns() -> None:
+    """Each is looked at once: the time that a header takes grows with its length, and does not explode."""
+    columns = ",".join(f"properties.x{number}" for number in range(50_000))
+    with pytest.raises(UnreadableFileError, match="two columns are about properties"):
+        read(f"username,{columns},properties\n")
+    with pytest.raises(UnreadableFileError, match="unknown column"):
+        read(f"username,properties{'.a' * 100_000}\n")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "text", ["Anna;=1+1", 'a;"=1+1', "a;  @SUM(1)", "a\n=1+1", "a\t+1", 'a";=1+1;"', "=1+1", "Mo; Tu", "a\r=1"]
+)
+def test_no_cell_is_a_formula(text: str, separator: str) -> None:
+    """Wherever a spreadsheet divides: that of a German Excel takes a semicolon for the end of a cell."""
+    for data in ({"properties": {"comment": text}}, {"altnames": [{"altname": text}]}):
+        stream = io.StringIO()
+        columns = [column for column, _ in cells(data)]
+        write_table(stream, ["username", *columns], [{"username": "anna", **data}])
+        rows = csv.reader(io.StringIO(stream.getvalue(), newline=""), delimiter=separator)
+        assert not [cell for row in rows for cell in row if cell.strip().startswith(("=", "+", "-", "@"))]
+        assert read(stream.getvalue())[0].data == {"username": "anna", **data}
