@@ -1,9 +1,12 @@
 """The application inside of a command: on the local database, and for this command alone."""
 
+import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 
@@ -13,6 +16,15 @@ from postroom.app.main import make_app
 from postroom.app.web.keys import CURRENT, Current
 from postroom.app.wiring import opened
 from postroom.storage.writing import AUTHOR
+
+#: Bytes; with the name of a new folder and that of a socket in it, a path may have 107.
+_LONGEST_FOLDER: Final = 80
+
+
+def folder_for_socket() -> tempfile.TemporaryDirectory[str]:
+    """A folder that only its owner may enter, whose path is short enough for that of a socket in it."""
+    is_long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER
+    return tempfile.TemporaryDirectory(prefix="postroom-", dir="/tmp" if is_long else None)  # noqa: S108 - the folder in it is new
 
 
 @asynccontextmanager

@@ -103,7 +103,9 @@ def _pbkdf2_of_dovecot(text: str, _encoding: str) -> SaltedHash:
 def _pbkdf2_of_389(text: str, _encoding: str) -> SaltedHash:
     """Four bytes with the rounds, 64 with the salt, 256 with the key."""
     found = _whole(base64.b64decode(text, validate=True), 4 + 64 + 256)
-    return SaltedHash("sha256", found[4:68], found[68:], _rounds(str(int.from_bytes(found[:4], "big"))))
+    # Each 32 bytes of the key are computed by themselves, with all rounds. The first are as strong as all of them, and
+    # a login takes an eighth of the time.
+    return SaltedHash("sha256", found[4:68], found[68:100], _rounds(str(int.from_bytes(found[:4], "big"))))
 
 
 def _whole(found: bytes, size: int) -> bytes:

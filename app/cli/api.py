@@ -7,7 +7,6 @@ import asyncio
 import gc
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
@@ -178,12 +177,11 @@ async def connected(place: Local | Remote, bugs: Bugs) -> AsyncIterator[Api]:
         return
     # Not needed for a service, and large.
     from postroom.app.cli import configured
-    from postroom.app.local import local_app
+    from postroom.app.local import folder_for_socket, local_app
     from postroom.app.routes import BASE
     from postroom.app.server.runner import make_runner
 
-    # Only its owner may enter the folder.
-    with log_taken_by(bugs), tempfile.TemporaryDirectory(prefix="postroom-") as folder:
+    with log_taken_by(bugs), folder_for_socket() as folder:
         async with local_app(configured.load({"database": place.database})) as (app, token):
             runner = make_runner(app, 0)
             await runner.setup()

@@ -19,7 +19,6 @@ from postroom.app.cli.failures import explained
 from postroom.app.config import Config
 from postroom.app.exchange import remote
 from postroom.app.exchange.importing import Rejects, Source, name_of
-from postroom.app.exchange.lines import line_of
 from postroom.app.exchange.records import UnreadableFileError
 from postroom.app.services.imports import Import, Refused
 from postroom.app.wiring import opened
@@ -92,6 +91,8 @@ class _Work:
 
     async def _fetch(self, url: str, stream: BinaryIO, report: Report) -> None:
         base = places.api_of(url)
+        if places.is_readable_on_the_way(base):
+            typer.echo(places.READABLE, err=True)
         async with remote.new_session() as session:
             token = places.given_token()
             if self._order.user:
@@ -100,8 +101,7 @@ class _Work:
             if not token:
                 raise remote.RemoteError(f"There is no login for {url}: give --user, or set POSTROOM_TOKEN")
             there = remote.Remote(session, base, token)
-            async for kind, data in there.records(report):
-                stream.write(line_of(kind, data))
+            await there.write_lines(stream, report)
             self.missing = there.missing
 
     def summary(self) -> str:

@@ -1,7 +1,6 @@
 """The commands `postroom login` and `postroom logout`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -30,8 +29,6 @@ Examples:
   postroom logout
 {CODES}"""
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 
 def login(
     url: Annotated[str, typer.Argument(metavar="URL", show_default=False)],
@@ -46,8 +43,8 @@ def login(
     except places.PlaceError as error:
         output.fail(str(error), output.REFUSED, json=json)
     job = work.Job(places.Remote(base, ""), json=json)
-    if urlsplit(base).scheme == "http" and urlsplit(base).hostname not in _LOOPBACK:
-        job.note("Without https, everybody on the way can read the login")
+    if places.is_readable_on_the_way(base):
+        job.note(places.READABLE)
     if password_stdin and token_stdin:
         job.fail("Give --password-stdin or --token-stdin, not both")
     prompt = f"Password of {user}"

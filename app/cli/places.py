@@ -19,6 +19,8 @@ Url = Annotated[
 ]
 
 _API: Final = "/api/v1"
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+READABLE: Final = "Without https, everybody on the way can read the login"
 
 
 class PlaceError(Exception):
@@ -58,19 +60,23 @@ def chosen(
         if url is None and not named:
             stored = read_login(environ)
             if stored is not None:
-                return stored
+                return Remote(stored.url, _checked_token(given_token(environ) or stored.token))
     if url is None:
         return Local(database)
     base = api_of(url)
-    token = environ.get("POSTROOM_TOKEN")
-    if not token:
+    token = given_token(environ)
+    if token is None:
         stored = read_login(environ)
         if stored is None or stored.url != base:
             raise PlaceError(f"There is no token for {url}: set POSTROOM_TOKEN, or use postroom login {url}")
         token = stored.token
+    return Remote(base, _checked_token(token))
+
+
+def _checked_token(token: str) -> str:
     if not token.isascii() or not token.isprintable():
         raise PlaceError("POSTROOM_TOKEN is no token: those are one line of ASCII characters")
-    return Remote(base, token)
+    return token
 
 
 def given_token(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -91,6 +97,12 @@ def api_of(url: str) -> str:
     return base if base.endswith(_API) else f"{base}{_API}"
 
 
+def is_readable_on_the_way(base: str) -> bool:
+    """Whether others may read what is sent to this URL."""
+    parts = urlsplit(base)
+    return parts.scheme == "http" and parts.hostname not in _LOOPBACK
+
+
 def login_file(environ: Mapping[str, str] = os.environ) -> Path:
     """The file of `postroom login`."""
     folder = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or Path.home(), ".config")
@@ -104,13 +116,14 @@ def read_login(environ: Mapping[str, str] = os.environ) -> Remote | None:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             stored: Any = json_module.load(file)
-        if mode & 0o077:
-            raise PlaceError(f"Others may read {path}, which holds a token: chmod 600 {path}")
-        return Remote(str(stored["url"]), str(stored["token"]))
+        place = Remote(api_of(str(stored["url"])), _checked_token(str(stored["token"])))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, PlaceError) as error:
         raise PlaceError(f"{path} cannot be used ({type(error).__name__}); use postroom login again") from None
+    if mode & 0o077:
+        raise PlaceError(f"Others may read {path}, which holds a token: chmod 600 {path}")
+    return place
 
 
 def write_login(place: Remote, environ: Mapping[str, str] = os.environ) -> None:

@@ -1,27 +1,39 @@
 """Everything that another installation tells over the same API, as records.
 
 Passwords are not told. A part that the installation does not have, or does not show to this login, is left out.
+
+What responds there may be anything: no response may be larger than fits into memory or lead elsewhere with the login,
+and none of them makes this go on for ever.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+import orjson
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 
+from postroom.app.exchange.lines import line_of
 from postroom.schemas.values.users import STATUS_CONTACT
 from postroom.storage.progress import Report
 
 JSON = dict[str, Any]
 
 _API: Final = "/api/v1"
-_TIMEOUT: Final = ClientTimeout(total=None, sock_connect=15, sock_read=120)
+_TIMEOUT: Final = ClientTimeout(total=900, sock_connect=15, sock_read=120)
+#: Bytes of a response, unpacked. A page of users with a hundred properties each has a few MiB.
+_LARGEST: Final = 64 * 1024 * 1024
+#: Users of a domain.
+_MOST_USERS: Final = 10_000_000
 _PAGE: Final = 500
 #: Users that are asked about at the same time.
 _AT_ONCE: Final = 8
 #: Of a response: there is no such thing, or not for this login.
 _NOT_SHOWN: Final = (403, 404, 405, 501)
 _OK: Final = 200
+_ELSEWHERE: Final = range(300, 400)
+#: Of the response to a login.
+_REFUSED: Final = (400, 401, 403, 429)
 
 #: What a store sets itself, or counts.
 _LEFT_OUT: Final = frozenset({
@@ -46,8 +58,16 @@ class Remote:
         #: What was not shown.
         self.missing: set[str] = set()
 
-    async def records(self, report: Report) -> AsyncIterator[tuple[str, JSON]]:
-        """(kind, data) of everything. Raises RemoteError."""
+    async def write_lines(self, stream: BinaryIO, report: Report) -> None:
+        """Writes a line for everything. Raises RemoteError, OSError."""
+        try:
+            async for kind, data in self._records(report):
+                stream.write(line_of(kind, data))
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"[:200]
+            raise RemoteError(f"{self._base} responds with something else than this API has ({reason})") from None
+
+    async def _records(self, report: Report) -> AsyncIterator[tuple[str, JSON]]:
         orgs = await self._list("/system/orgs")
         for org in orgs:
             yield "organisation", _picked(org, ("name", "description"))
@@ -70,17 +90,24 @@ class Remote:
 
     async def _users(self, domain: JSON, report: Report) -> AsyncIterator[JSON]:
         path, offset = f"/domains/{domain['ID']}/users", 0
-        while True:
+        seen: set[int] = set()
+        while len(seen) <= _MOST_USERS:
             page = await self._get(path, level=2, limit=_PAGE, offset=offset)
-            users = page["data"]
+            told = page["data"]
+            # One that knows no offset shows the same users again.
+            users = [user for user in told if user["ID"] not in seen]
+            if not users:
+                return
+            seen.update(user["ID"] for user in users)
             for start in range(0, len(users), _AT_ONCE):
                 some = users[start : start + _AT_ONCE]
                 for user in await asyncio.gather(*(self._user(path, domain["domainname"], each) for each in some)):
                     yield user
-                offset += len(some)
-                report(domain["domainname"], offset, page.get("count", 0))
-            if len(users) < _PAGE:
+                report(domain["domainname"], offset + start + len(some), int(page.get("count", 0)))
+            offset += len(told)
+            if len(told) < _PAGE:
                 return
+        raise RemoteError(f"{self._base}{path} has no end")
 
     async def _user(self, path: str, domainname: str, found: JSON) -> JSON:
         user = _told(found)
@@ -106,7 +133,7 @@ class Remote:
 
     async def _list(self, path: str) -> list[JSON]:
         found = await self._find(path, level=2, limit=1_000_000)
-        return list(found["data"]) if found else []
+        return [] if found is None else list(found["data"])
 
     async def _find(self, path: str, **params: Any) -> JSON | None:
         """The response; None when there is no such thing, or not for this login."""
@@ -119,12 +146,10 @@ class Remote:
     async def _get(self, path: str, **params: Any) -> JSON:
         url = f"{self._base}{path}"
         try:
-            async with self._session.get(url, params=params, headers=self._headers) as response:
+            async with self._session.get(url, params=params, headers=self._headers, allow_redirects=False) as response:
                 if response.status in _NOT_SHOWN:
                     raise _NotShownError(f"{url} responds with {response.status}")
-                if response.status != _OK:
-                    raise RemoteError(f"{url} responds with {response.status}")
-                found = await response.json(content_type=None)
+                found = await _document(url, response)
         except (ClientError, TimeoutError, ValueError) as error:
             raise RemoteError(f"{url}: {str(error) or type(error).__name__}") from None
         if not isinstance(found, dict):
@@ -139,17 +164,35 @@ class _NotShownError(RemoteError):
 async def log_in(session: ClientSession, url: str, user: str, password: str) -> str:
     """The token of a login. Raises RemoteError."""
     try:
-        async with session.post(f"{url}/login", data={"user": user, "pass": password}) as response:
-            if response.status != _OK:
+        given = {"user": user, "pass": password}
+        async with session.post(f"{url}/login", data=given, allow_redirects=False) as response:
+            if response.status in _REFUSED:
                 raise RemoteError(f"{url} refuses the login of {user} ({response.status})")
-            return str((await response.json(content_type=None))["grommunioAuthJwt"])
-    except (ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            return str((await _document(f"{url}/login", response))["grommunioAuthJwt"])
+    except (ClientError, TimeoutError, ValueError, LookupError, TypeError) as error:
         raise RemoteError(f"{url}/login: {str(error) or type(error).__name__}") from None
 
 
 def new_session() -> ClientSession:
     """For requests to installations; close it at the end."""
-    return ClientSession(timeout=_TIMEOUT)
+    return ClientSession(timeout=_TIMEOUT, cookie_jar=DummyCookieJar())
+
+
+async def _document(url: str, response: ClientResponse) -> Any:
+    """The body of a response. Raises RemoteError, ValueError."""
+    if "Location" in response.headers:
+        # Nobody else gets the login. The password in the body would be sent as well.
+        raise RemoteError(
+            f"{url} leads to {response.headers['Location'][:200]}; name that in its place, if it is right"
+        )
+    if response.status != _OK:
+        raise RemoteError(f"{url} responds with {response.status}")
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _LARGEST:
+            raise RemoteError(f"{url} responds with more than {_LARGEST:,} bytes")
+    return orjson.loads(body)
 
 
 def _told(fields: Mapping[str, Any]) -> JSON:

@@ -1,9 +1,12 @@
 """Hashes of passwords from elsewhere: exactly those are accepted that a login can check, at a bounded cost."""
 
+import hashlib
+
 import pytest
 
 from postroom.app.auth.given_hashes import check_given_hash
 from postroom.app.auth.passwords import verify_hash
+from postroom.app.auth.salted_hashes import read_salted_hash
 from postroom.app.errors import InvalidError
 from tests.support.bulk import bulk
 from tests.support.service import USER_PASSWORD, Api, Service
@@ -126,6 +129,12 @@ THEIRS = [
         "NH0ARvLlbjUjOL/"
     ),
 ]
+
+
+def test_a_login_computes_one_block() -> None:
+    """Whatever a form keeps: 389 Directory Server keeps eight blocks, each of which takes all rounds."""
+    found = [read_salted_hash(text) for text in THEIRS]
+    assert {len(each.key) <= hashlib.new(each.digest).digest_size for each in found if each is not None} == {True}
 
 
 @pytest.mark.parametrize("text", THEIRS, ids=lambda text: text[1:].partition("}")[0])

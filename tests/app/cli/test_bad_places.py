@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,16 @@ def test_a_database_that_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.sqlite
+async def test_a_long_path_for_temporary_files(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket cannot have it, and a command on the local database does not need it."""
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    await (await Command.at(service, "local"))("org", "list")
+
+
 async def test_a_locked_database(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another program that holds the lock for long is code 3, and nothing is stored."""
     monkeypatch.setattr("postroom.storage.connections.BUSY_TIMEOUT", 0.1)

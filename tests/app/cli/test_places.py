@@ -26,12 +26,15 @@ def test_what_decides(tmp_path: Path) -> None:
     write_login(Remote(f"{URL}/api/v1", "stored"), home)
     assert chosen(None, None, home) == Remote(f"{URL}/api/v1", "stored")
     assert chosen(f"{URL}/api/v1", None, home) == Remote(f"{URL}/api/v1", "stored")
+    assert chosen(None, None, token) == there
     assert chosen(None, None, {"POSTROOM_DATABASE": "x", **home}) == Local(None)
     assert chosen(None, None, home, by_file=True) == Local(None)
     with pytest.raises(PlaceError, match="no token"):
         chosen("https://elsewhere.example.org", None, home)
     with pytest.raises(PlaceError, match="no token: those"):
         chosen(URL, None, {"POSTROOM_TOKEN": "a\nb", **home})
+    with pytest.raises(PlaceError, match="no token: those"):
+        chosen(None, None, {"POSTROOM_TOKEN": "a\nb", **home})
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,11 @@ def test_what_is_no_url(url: str) -> None:
         api_of(url)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"url": 1}', b"\xff"])
+@pytest.mark.parametrize("content", [
+        b"", b"[]", b"{}", b'{"url": 1}', b"\xff", b"[" * 100_000, b'{"url": "file:///etc/passwd", "token": "t"}',
+        b'{"url": "http://x", "token": "a\\nb"}', b'{"url": "http://x/\\n", "token": "t"}',
+    ],
+)  # fmt: skip
 def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:
     """It is named, and what helps."""
     home = {"XDG_CONFIG_HOME": str(tmp_path)}
