@@ -19,12 +19,14 @@ from postroom.storage.writing import AUTHOR
 
 #: Bytes; with the name of a new folder and that of a socket in it, a path may have 107.
 _LONGEST_FOLDER: Final = 80
+#: Folders in it have names that nobody can guess.
+_SHORT: Final = "/tmp"  # noqa: S108  # nosec B108
 
 
 def folder_for_socket() -> tempfile.TemporaryDirectory[str]:
     """A folder that only its owner may enter, whose path is short enough for that of a socket in it."""
     is_long = len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER
-    return tempfile.TemporaryDirectory(prefix="postroom-", dir="/tmp" if is_long else None)  # noqa: S108 - the folder in it is new
+    return tempfile.TemporaryDirectory(prefix="postroom-", dir=_SHORT if is_long else None)
 
 
 @asynccontextmanager
