@@ -1,7 +1,7 @@
 """Operations by their ID, and which requests a pattern of paths can mean."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -40,13 +40,29 @@ def can_be(pattern: Sequence[str], path: Sequence[str]) -> bool:
 
     `*` is any text within a part, `**` any number of parts.
     """
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(can_be(pattern[1:], path[begin:]) for begin in range(len(path) + 1))
-    if not path or not (path[0].startswith("{") or fnmatchcase(path[0], pattern[0])):
+    # All places of the pattern at once, part by part: trying one after the other takes for ever with several `**`.
+    places = _without_any(pattern, {0})
+    for part in path:
+        after = {place if pattern[place] == "**" else place + 1 for place in places if _is_like(pattern, place, part)}
+        places = _without_any(pattern, after)
+    return len(pattern) in places
+
+
+def _is_like(pattern: Sequence[str], place: int, part: str) -> bool:
+    if place == len(pattern):
         return False
-    return can_be(pattern[1:], path[1:])
+    return pattern[place] == "**" or part.startswith("{") or fnmatchcase(part, pattern[place])
+
+
+def _without_any(pattern: Sequence[str], places: Iterable[int]) -> set[int]:
+    """These places of a pattern, and those behind each `**`, which may stand for no part."""
+    found: set[int] = set()
+    for place in places:
+        while place not in found:
+            found.add(place)
+            if place < len(pattern) and pattern[place] == "**":
+                place += 1
+    return found
 
 
 def reached(operation: str | None, method: str | None, path: str | None) -> frozenset[str]:
