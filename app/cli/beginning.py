@@ -44,7 +44,10 @@ class Beginning:
 
 def check_free(settings: Path, database: Path) -> None:
     """Raises SettingError when something is there already: nothing is ever overwritten."""
-    for path in (settings, database, Path(f"{database}.key"), Path(f"{database}-wal")):
+    made = (settings, database, Path(f"{database}.key"), Path(f"{database}-wal"))
+    if len({*made}) < len(made):
+        raise SettingError(f"{settings} cannot be the settings file as well; give that another name")
+    for path in made:
         if path.is_symlink() or path.exists():
             raise SettingError(f"{path} is there already, and is not overwritten; choose another, or move it away")
 
@@ -94,11 +97,9 @@ def _settings_text(order: Beginning) -> str:
 
 def _write_settings(path: Path, text: str, folder: Path) -> None:
     """Root keeps the file and lets the group of the service read it; anybody else is its only reader."""
-    write_private(path, text.encode(), owner_of=path.parent, replace=False)
     owner = folder.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        os.chown(path, 0, owner.st_gid)
-        path.chmod(0o640)
+    readers = owner.st_gid if os.geteuid() == 0 and owner.st_uid != 0 else None
+    write_private(path, text.encode(), owner_of=path.parent, replace=False, readers=readers)
 
 
 def _made_folder(folder: Path, undo: contextlib.ExitStack, mode: int = 0o755) -> Path:
@@ -110,7 +111,7 @@ def _made_folder(folder: Path, undo: contextlib.ExitStack, mode: int = 0o755) ->
     if missing and mode == _PRIVATE and os.geteuid() == 0:
         with contextlib.suppress(KeyError):
             user = pwd.getpwnam(SERVICE_USER)
-            os.chown(folder, user.pw_uid, user.pw_gid)
+            os.lchown(folder, user.pw_uid, user.pw_gid)
     return folder
 
 

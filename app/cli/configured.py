@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from postroom.app.cli import output
+
 if TYPE_CHECKING:
     from postroom.app.config import Config
 
@@ -19,6 +21,9 @@ _GIVEN: ContextVar[str | None] = ContextVar("_GIVEN", default=None)
 
 def use_file(given: str | None) -> None:
     """What this process loads from now on comes from this file; None: from the usual one."""
+    if given == "":
+        # More likely a variable without a value than the wish for the usual file.
+        output.fail("--config: name a file", output.REFUSED)
     _GIVEN.set(given)
 
 

@@ -79,8 +79,10 @@ def init(
         reason = error.message if isinstance(error, PostroomError) else str(error)
         output.fail(f"{reason}. Nothing was made", output.REFUSED, json=json)
     except (DatabaseError, OSError) as error:
-        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        output.fail(f"{reason}. Nothing was made", output.AWAY, json=json)
+        path = (error.filename2 or error.filename) if isinstance(error, OSError) else None
+        reason = f"{path}: {error.strerror}" if isinstance(error, OSError) and path else str(error)
+        code = output.REFUSED if isinstance(error, FileExistsError) else output.AWAY
+        output.fail(f"{reason}. Nothing was made", code, json=json)
     _show(order, json=json)
 
 
@@ -91,6 +93,8 @@ def _places(config: str | None, database: str | None) -> tuple[Path, Path]:
 
     if database is not None and ("://" in database or database in ("", ":memory:")):
         raise SettingError("--database: only a file can be made; for PostgreSQL, see docs/configuration.md")
+    if config == "":
+        raise SettingError("--config: name a file")
     root = os.geteuid() == 0
     settings = config or configured.given() or (USUAL_FILE if root else "postroom.toml")
     usual = "/var/lib/postroom/postroom.sqlite3" if root and settings == USUAL_FILE else "postroom.sqlite3"

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def work_folder(path: Path, busy: str) -> Iterator[Path]:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         _lock(path, descriptor, busy)
-        _empty(path)
+        _empty(descriptor)
         try:
             yield path
         finally:
@@ -49,10 +50,11 @@ def _lock(path: Path, descriptor: int, busy: str) -> None:
         raise BusyError(busy)
 
 
-def _empty(path: Path) -> None:
-    path.chmod(0o700)
-    for entry in path.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+def _empty(descriptor: int) -> None:
+    # By the descriptor: whoever may write beside the folder could put a link to another one in its place.
+    os.fchmod(descriptor, 0o700)
+    for name in os.listdir(descriptor):
+        if stat.S_ISDIR(os.lstat(name, dir_fd=descriptor).st_mode):
+            shutil.rmtree(name, dir_fd=descriptor)
         else:
-            entry.unlink()
+            os.unlink(name, dir_fd=descriptor)

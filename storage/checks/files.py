@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from postroom.storage.checks.findings import Check, State
+from postroom.storage.files import OTHERS, close_to_others
 from postroom.storage.migration_copy import plain_text_copies
 from postroom.storage.urls import is_url
 
 _GROUP: Final = "Files"
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 #: What stands beside a database that is in use.
 _PARTS: Final = ("-wal", "-shm", "-journal", ".lock")
@@ -68,15 +68,13 @@ def _copies(path: Path) -> list[Path]:
 def _find_open_files(files: Files) -> Iterator[str]:
     for path in files.private():
         mode = path.stat().st_mode
-        if mode & _OTHERS:
+        if mode & OTHERS:
             yield f"{path} (mode {stat.S_IMODE(mode):04o})"
 
 
 def _close_files(files: Files) -> None:
     for path in files.private():
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & _OTHERS:
-            path.chmod(mode & ~_OTHERS)
+        close_to_others(path)
 
 
 def _find_foreign_files(files: Files) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from postroom.app.cli import init
 from postroom.app.cli.main import app
 from postroom.app.config import Config, SettingError, load_config, read_settings, settings_file
 from tests.support import example_settings
@@ -180,6 +181,14 @@ def test_which_file(tmp_path: Path) -> None:
     assert settings_file(None, {"POSTROOM_CONFIG": "b"}) == "b"
     usual = Path("/etc/postroom/postroom.toml")
     assert settings_file(None, {}) == (str(usual) if usual.exists() else None)
+
+
+def test_an_empty_name_is_none_of_a_file() -> None:
+    """A variable without a value is not the usual file, which a command of root would make or change."""
+    done = run("--config", "", "config", "check")
+    assert (done.exit_code, done.stderr) == (2, "postroom: --config: name a file\n")
+    with pytest.raises(SettingError, match="--config: name a file"):
+        init._places("", None)
 
 
 def test_check_shows_where_values_come_from(tmp_path: Path) -> None:

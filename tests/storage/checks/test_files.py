@@ -77,6 +77,14 @@ def test_rights_are_taken_away(folder: Path) -> None:
     assert {(folder / name).stat().st_mode & 0o777 for name in (NAME, f"{NAME}-wal", f"{NAME}.key")} == {0o600}
 
 
+def test_a_repair_follows_no_link(folder: Path) -> None:
+    """Whoever may write beside the database could name any file of root, who repairs."""
+    (folder / "another").touch(0o644)
+    (folder / f"{NAME}.schema-1.backup").symlink_to("another")
+    assert "modes" in found(files_of(folder), repair=True)
+    assert (folder / "another").stat().st_mode & 0o777 == 0o644
+
+
 def test_files_of_somebody_else(folder: Path) -> None:
     """A log that root has made would lock the service out."""
     if os.geteuid() != 0:
