@@ -13,6 +13,7 @@ from postroom.app.transactions.records import Moment
 from postroom.app.transactions.wipe import UNKNOWN
 from postroom.schemas.domains import LARGEST_MAX_USER
 from postroom.schemas.records import LARGEST_ID
+from postroom.schemas.values.domains import STATUS_SUSPENDED
 from postroom.schemas.values.text import fold
 from postroom.storage import api_tokens, device_states
 from postroom.storage.engine import Connection
@@ -96,9 +97,12 @@ class Importer:
         # More users than may be created are possible: those of before the limit.
         most = LARGEST_MAX_USER if self._keep else data["maxUser"]
         records.add_domain(connection, {**_without(data, "ID"), "maxUser": most})
+        name = data["domainname"][0]
+        if data.get("domainStatus"):
+            # Nobody logs in there, also when the import ends half-way.
+            records.set_of_domain(connection, name, "domainStatus", STATUS_SUSPENDED)
         # In this order: the last one may forbid the others.
         due = [("maxUser", self._keep), ("createDefaults", True), ("domainStatus", True)]
-        name = data["domainname"][0]
         return [Later(what, (), data[what], name) for what, wanted in due if wanted and data.get(what) is not None]
 
     def _add_role(self, connection: Connection, data: JSON, _secret: None) -> list[Later]:

@@ -3,4 +3,5 @@
 from typing import Final
 
 #: Marked as deleted: its users cannot log in, but all its data still exists.
+STATUS_SUSPENDED: Final = 1
 STATUS_DELETED: Final = 3

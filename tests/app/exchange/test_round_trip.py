@@ -11,6 +11,9 @@ import pytest
 from postroom.app.exchange.exporting import write_lines, write_tables
 from postroom.app.exchange.importing import Source
 from postroom.app.services.imports import Import
+from postroom.app.transactions.imports import Importer
+from postroom.app.transactions.records import Moment
+from postroom.schemas.records import KINDS
 from postroom.storage.seed_extent import Extent
 from postroom.storage.seeds import list_records
 from tests.conftest import StartService
@@ -86,3 +89,16 @@ async def test_ids_that_go_back(start_service: StartService, tmp_path: Path) -> 
         await admin.make_user(9, f"new{number}")
         new = {"fetchmail": [{**mail, "srcUser": f"x{number}"}]}
         await admin.patch(f"/domains/9/users/{ids['c@example.org']}", new)
+
+
+@pytest.mark.parametrize("status", [1, 2, 3])
+async def test_a_kill_half_way(start_service: StartService, tmp_path: Path, status: int) -> None:
+    """Leaves no domain open that is closed in the file: what is due at the end never comes."""
+    service = await start_service(database=str(tmp_path / "here.sqlite3"))
+    importer = Importer(Moment("2026-01-01 00:00:00", UTC, 0), keep=True)
+    domain = KINDS["domain"].load({"domainname": "example.org", "domainStatus": status})
+    due = await service.context.database.write(importer.add, "domain", domain, None)
+    assert [later.value for later in due if later.what == "domainStatus"] == [status]
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    assert (await admin.get("/system/domains/1"))["domainStatus"] == 1
+    await admin.make_user(1, "late")
