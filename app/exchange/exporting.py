@@ -1,5 +1,6 @@
 """Writes records into files: all into one of lines, or each kind into a table of its own."""
 
+import io
 import json
 import os
 import tempfile
@@ -36,7 +37,8 @@ def write_tables(records: Records, folder: Path) -> None:
             columns.update(dict.fromkeys(column for column, _ in cells(data)))
         for kind, (stream, columns) in kept.items():
             stream.seek(0)
-            with (folder / f"{SECTIONS[kind]}.csv").open("w", encoding="utf-8", newline="") as table:
+            raw = private_file(folder / f"{SECTIONS[kind]}.csv")
+            with io.TextIOWrapper(raw, encoding="utf-8", newline="") as table:
                 write_table(table, [*columns], (json.loads(line)[kind] for line in stream))
                 table.flush()
                 os.fsync(table.fileno())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from postroom.app.exchange.exporting import new_file, private_file
+from postroom.app.exchange.exporting import new_file, private_file, write_tables
 from postroom.app.exchange.records import UnreadableFileError
 
 
@@ -40,3 +40,11 @@ def test_a_failure_half_way(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"):
         fail()
     assert not [*tmp_path.iterdir()]
+
+
+def test_tables(tmp_path: Path) -> None:
+    """Are for their owner alone wherever they are moved, not only inside of their folder."""
+    write_tables([("organisation", {"name": "Grün"})], tmp_path)
+    (table,) = tmp_path.iterdir()
+    assert (table.name, table.read_text("utf-8")) == ("organisations.csv", "name\nGrün\n")
+    assert stat.S_IMODE(table.stat().st_mode) == 0o600
