@@ -37,12 +37,12 @@ def test_recipes_work(tmp_path: Path) -> None:
 
 
 async def test_the_file_can_be_planted(tmp_path: Path) -> None:
-    """The seed of the page makes what it says."""
+    """The seed of the page makes what it says, also with the settings of the page."""
     (seed,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "seed.yaml").write_text(seed, "utf-8")
-    async with running(tmp_path / "seed.yaml") as server:
+    async with running(tmp_path / "seed.yaml", settings={"password_min_length": 12}) as server:
         assert (await server.admin.get("/system/users"))["count"] == 5
-        await server.login("anna@example.org", "her own one")
+        await server.login("anna@example.org", "her own phrase")
         for token in ("postroom_nightly", "postroom_for-reports"):
             assert await status_of(server, token, "/domains") == 200
 
