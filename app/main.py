@@ -160,11 +160,11 @@ async def _store_uses(context: Context) -> None:
 
 
 async def prepare(config: Config) -> tuple[str | None, str]:
-    """Brings the database up to date before the first of several workers uses it; (first password, engine).
+    """Brings the database up to date before the first worker uses it; (first password, engine).
 
     Raises DatabaseError.
     """
-    if has_wal_reset_bug() and not is_url(config.database):
+    if config.workers > 1 and has_wal_reset_bug() and not is_url(config.database):
         raise DatabaseError(
             f"SQLite {VERSION} can damage a database that several workers use; install a newer one "
             "(pip install pysqlite3), or serve with one worker"

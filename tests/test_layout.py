@@ -36,7 +36,7 @@ PACKAGES: dict[str, set[str]] = {
         "app.errors", "app.auth", "app.settings", "app.limits", "app.logs", "app.metrics", "app.services",
         "app.transactions", "schemas", "schemas.values", "storage",
     },
-    "app.mail": set(),
+    "app.mail": {"app.limits", "app.services", "storage"},
     "app.exchange": {
         "app.errors", "app.services", "app.transactions", "app.web", "schemas", "schemas.values", "storage"
     },
@@ -49,7 +49,10 @@ PACKAGES: dict[str, set[str]] = {
         "app.auth", "app.clock", "app.config", "app.directory", "app.handlers", "app.limits", "app.metrics",
         "app.openapi", "app.services", "app.web", "storage",
     },
-    "app.server": {"app", "app.config", "app.errors", "app.limits", "app.logs", "app.metrics", "app.web", "storage"},
+    "app.server": {
+        "app", "app.config", "app.errors", "app.limits", "app.logs", "app.mail", "app.metrics", "app.services",
+        "app.web", "storage",
+    },
     "app.testing": {
         "app", "app.auth", "app.clock", "app.config", "app.directory", "app.errors", "app.limits", "app.openapi",
         "app.server", "app.services", "app.transactions", "app.web", "schemas", "storage",

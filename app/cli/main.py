@@ -207,7 +207,8 @@ def serve(
     logs.set_up(logging.INFO, loaded.log_format, coloured=wants_colours())
     try:
         systemd = of_this_process()
-        if loaded.workers > 1:
+        # What mail servers ask must wait while a worker is replaced, so somebody has to keep the sockets.
+        if loaded.workers > 1 or loaded.mail_sockets is not None or systemd.mail:
             from postroom.app.server.workers import run_workers
 
             raise typer.Exit(run_workers(loaded, _say, systemd))

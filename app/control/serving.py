@@ -48,7 +48,7 @@ async def run(config: Config, options: Options, say: Callable[[str], None]) -> N
     ready = Ready(options.ready_fd, options.ready_file)
     seed, clock = ReadSeed(options.seed), MovableClock(config.timezone)
     with (
-        bound(replace(config, host=hosts)) as ((sockets, _),),
+        bound(replace(config, host=hosts)) as (listening,),
         ready.file(),
         ending_of(config, _STDIN if options.exit_with_stdin else None) as (stop, _),
     ):
@@ -56,13 +56,13 @@ async def run(config: Config, options: Options, say: Callable[[str], None]) -> N
         server = Server(config, image, clock, strict=options.strict, beside=BESIDE)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(server.close)
-            await server.start(OnSockets(sockets))
+            await server.start(OnSockets(listening.sockets))
             if ready:
                 ready.tell(described(server, config))
             else:
                 say("For tests: everything is gone at the end, and whoever reaches this can control it")
                 say(f"Controls below {server.url}{CONTROLS}, their description at {server.url}{CONTROLS}/openapi.json")
-                greet(config, (sockets, None), config.admin_password, server.context.database.engine, say)
+                greet(config, listening, config.admin_password, server.context.database.engine, say)
             await stop.wait()
 
 

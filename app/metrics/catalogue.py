@@ -20,6 +20,12 @@ _PLACES: Final = {status: number for number, status in enumerate(_STATUSES)}
 INVALID: Final = "invalid"
 #: What is done again and again.
 ROUNDS: Final = ("watch", "uses", "expired", "audit", "backups", "sample", "devices")
+#: What mail servers ask, and what becomes of it.
+MAIL_QUESTIONS: Final = (
+    "postfix_domains", "postfix_mailboxes", "postfix_aliases", "postfix_senders", "postfix_unknown",
+    "dovecot_login", "dovecot_user", "dovecot_users", "dovecot_unknown",
+)  # fmt: skip
+MAIL_OUTCOMES: Final = ("found", "not_found", "ok", "unknown", "mismatch", "temporary", "refused")
 #: Most servers of directories that are told apart.
 _MOST_SERVERS: Final = 64
 
@@ -101,6 +107,11 @@ class Metrics:
         self.directory_durations = Histogram(
             place, "postroom_ldap_request_duration_seconds", "How long these took.", _BOUNDS,
             {"server": servers, "step": ("connect", "request")}, sparse=True,
+        )  # fmt: skip
+        self.mail = Counter(
+            place, "postroom_mail_questions_total",
+            "Questions of mail servers; refused: they were none that postroom knows.",
+            {"question": MAIL_QUESTIONS, "outcome": MAIL_OUTCOMES}, sparse=True,
         )  # fmt: skip
         self.devices = Gauge(
             place, "postroom_devices", "Devices by state, counted every few minutes.",

@@ -4,12 +4,14 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from postroom.app.config import Config
 from postroom.app.limits.clients import BACKLOG
+from postroom.app.server import mail_sockets
 from postroom.app.server.service_socket import ServiceSocket, ServiceSocketError
 
 
@@ -17,12 +19,24 @@ class StartError(Exception):
     """The service cannot start; the text is one line for the person who started it."""
 
 
-#: What one process listens on: a socket for each address, and the Unix socket.
-Listening = tuple[list[socket.socket], ServiceSocket | None]
+class Listening(NamedTuple):
+    """What one process listens on: a socket for each address, and Unix sockets."""
+
+    sockets: list[socket.socket]
+    service_socket: ServiceSocket | None = None
+    #: By name.
+    mail: Mapping[str, ServiceSocket] = MappingProxyType({})
+
+    @property
+    def files(self) -> list[ServiceSocket]:
+        """The sockets that have files."""
+        return [*([self.service_socket] if self.service_socket is not None else []), *self.mail.values()]
 
 
 @contextlib.contextmanager
-def bound(config: Config, given: Sequence[socket.socket] = ()) -> Iterator[list[Listening]]:
+def bound(
+    config: Config, given: Sequence[socket.socket] = (), mail: Mapping[str, socket.socket] = MappingProxyType({})
+) -> Iterator[list[Listening]]:
     """What each worker listens on, as long as the block runs: what the settings say, unless systemd has given sockets
     of that kind. Raises StartError.
     """
@@ -34,10 +48,14 @@ def bound(config: Config, given: Sequence[socket.socket] = ()) -> Iterator[list[
         for sockets in groups:
             for listening in sockets:
                 stack.callback(listening.close)
-        service_socket = _service_socket(config, [each for each in given if each.family == socket.AF_UNIX])
-        if service_socket is not None:
-            stack.callback(service_socket.close)
-        yield [(sockets, service_socket) for sockets in groups]
+        try:
+            service_socket = _service_socket(config, [each for each in given if each.family == socket.AF_UNIX])
+            if service_socket is not None:
+                stack.callback(service_socket.close)
+            asked = stack.enter_context(mail_sockets.opened(config, mail))
+        except ServiceSocketError as error:
+            raise StartError(str(error)) from None
+        yield [Listening(sockets, service_socket, asked) for sockets in groups]
 
 
 def _service_socket(config: Config, given: Sequence[socket.socket]) -> ServiceSocket | None:
@@ -48,10 +66,7 @@ def _service_socket(config: Config, given: Sequence[socket.socket]) -> ServiceSo
         return ServiceSocket(Path(str(given[0].getsockname())), given[0])
     if config.service_socket is None:
         return None
-    try:
-        return ServiceSocket.open(config.service_socket, config.service_socket_group)
-    except ServiceSocketError as error:
-        raise StartError(str(error)) from None
+    return ServiceSocket.open(config.service_socket, config.service_socket_group)
 
 
 def bind(hosts: tuple[str, ...], port: int, workers: int) -> list[list[socket.socket]]:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -23,6 +24,10 @@ from postroom.app.server.systemd import NOTHING, Systemd
 from postroom.app.server.tls import Tls, TlsError, TlsSite
 from postroom.app.web.keys import CURRENT
 from postroom.storage.urls import shown
+
+if TYPE_CHECKING:
+    from postroom.app.mail.serving import Server
+    from postroom.app.services.context import Context
 
 log = logging.getLogger("postroom")
 
@@ -65,7 +70,7 @@ async def _serve(
     if config.database == ":memory:" and config.admin_password is None and not sys.stdout.isatty():
         raise StartError("There is no terminal to show a first password on, and no file: set POSTROOM_ADMIN_PASSWORD")
     # Bind before anything else: with a port in use, the start must neither migrate the database nor print a password.
-    with bound(config, systemd.sockets) as (listening,):
+    with bound(config, systemd.sockets, systemd.mail) as (listening,):
         app = create_app(config)
 
         def started() -> None:
@@ -88,15 +93,16 @@ async def serve_on(
     limits = check_limits(config)
     if tls is not None or systemd.send is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload, tls, systemd)
-    sockets, service_socket = listening
     cut_off = min(_CUT_OFF, _CUT_OFF_SHARE * config.shutdown_timeout)
     runner = make_runner(app, cut_off, limits)
+    mail: list[Server] = []
     try:
         await runner.setup()
-        for each in sockets:
+        for each in listening.sockets:
             await _site(runner, each, tls).start()
-        if service_socket is not None:
-            await ServiceSocketSite(runner, service_socket.listening).start()
+        if listening.service_socket is not None:
+            await ServiceSocketSite(runner, listening.service_socket.listening).start()
+        mail = start_mail(listening, app[CURRENT].context)
         started()
         systemd.tell("READY=1")
         living = asyncio.create_task(keep_telling(systemd, app[CURRENT].context.database))
@@ -104,13 +110,29 @@ async def serve_on(
         log.info("Stopping")
         systemd.tell("STOPPING=1")
         living.cancel()
-        if service_socket is not None:
-            service_socket.remove()
-        await _finish(runner, ending.left_for_requests())
+        for file in listening.files:
+            file.remove()
+        seconds = ending.left_for_requests()
+        await asyncio.gather(_finish(runner, seconds), *(each.stop(seconds) for each in mail))
     finally:
-        if service_socket is not None:
-            service_socket.remove()
+        for file in listening.files:
+            file.remove()
+        for server in mail:
+            await server.stop(0)
         await runner.cleanup()
+
+
+def start_mail(listening: Listening, context: "Context") -> "list[Server]":
+    """Answers over the sockets that mail servers ask, if there are any."""
+    if not listening.mail:
+        return []
+    # Imported here: without mail, nothing of it is needed.
+    from postroom.app.mail.servers import servers_of
+
+    servers = servers_of({name: each.listening for name, each in listening.mail.items()}, context)
+    for each in servers:
+        each.start()
+    return servers
 
 
 def reload(tls: Tls | None, systemd: Systemd) -> None:
@@ -162,14 +184,15 @@ def check_limits(config: Config) -> Limits:
 
 def greet(config: Config, listening: Listening, told: str | None, engine: str, say: Callable[[str], None]) -> None:
     """Says where the service is, and how to log in for the first time."""
-    sockets, service_socket = listening
-    for each in sockets:
+    for each in listening.sockets:
         host, port = each.getsockname()[:2]
         scheme = "https" if config.tls_cert else "http"
         url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         say(f"postroom listens on {url} - API below {url}/api/v1, its description at {url}/docs")
-    if service_socket is not None:
-        say(f"Without a login, /api/v1/service on the socket {service_socket.path}")
+    if listening.service_socket is not None:
+        say(f"Without a login, /api/v1/service on the socket {listening.service_socket.path}")
+    if listening.mail:
+        say(f"For Postfix and Dovecot, the sockets {', '.join(str(each.path) for each in listening.mail.values())}")
     if told is not None:
         say(f"First start: log in as admin with the password {told}")
     say(f"Database: {shown(config.database)} ({engine}). Stop with Ctrl+C.")

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import grp
 import os
 import socket
 import stat
@@ -32,8 +33,8 @@ class ServiceSocket:
         self._file = file
 
     @classmethod
-    def open(cls, path: str, group_id: int | None) -> "ServiceSocket":
-        """Listens at the path. Its owner may connect, and the group if one is given.
+    def open(cls, path: str, group_id: int | None, *, shared: bool = False) -> "ServiceSocket":
+        """Listens at the path. Its owner may connect, and the group if one is given; that of the process if `shared`.
 
         Replaces the socket file that a crash has left, but never one on which another process listens, nor any other
         kind of file. Raises ServiceSocketError.
@@ -42,7 +43,7 @@ class ServiceSocket:
         try:
             with _alone_in(where.absolute().parent):
                 _make_room(where)
-                return cls(where, _listen(where, group_id), _identity(where))
+                return cls(where, _listen(where, group_id, shared=shared), _identity(where))
         except OSError as error:
             raise ServiceSocketError(f"Cannot listen on {path}: {error.strerror or error}") from None
 
@@ -138,7 +139,7 @@ def _is_left_over(path: Path) -> bool:
     return False
 
 
-def _listen(path: Path, group_id: int | None) -> socket.socket:
+def _listen(path: Path, group_id: int | None, *, shared: bool) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # From the first moment only the owner may connect.
     mask = os.umask(0o177)
@@ -151,7 +152,8 @@ def _listen(path: Path, group_id: int | None) -> socket.socket:
         os.umask(mask)
     try:
         if group_id is not None:
-            os.chown(path, -1, group_id)
+            _give(path, group_id)
+        if shared or group_id is not None:
             path.chmod(0o660)
         listening.listen(BACKLOG)
     except BaseException:
@@ -159,6 +161,14 @@ def _listen(path: Path, group_id: int | None) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def _give(path: Path, group_id: int) -> None:
+    try:
+        os.chown(path, -1, group_id)
+    except PermissionError:
+        reason = f"the user that postroom runs as is not in the group {grp.getgrgid(group_id).gr_name}"
+        raise ServiceSocketError(f"Cannot listen on {path}: {reason}") from None
 
 
 def _identity(path: Path) -> tuple[int, int]:

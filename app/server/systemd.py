@@ -14,6 +14,7 @@ from typing import Final
 
 from postroom.app.config import taken_from_environment
 from postroom.app.server.binding import StartError
+from postroom.app.server.mail_sockets import NAMES
 
 log = logging.getLogger("postroom")
 
@@ -28,12 +29,14 @@ _SHARE: Final = 3
 class Systemd:
     """The defaults are those without systemd: nothing is given, and nobody is told."""
 
-    #: Listening sockets that it has opened.
+    #: Listening sockets that it has opened, besides those for mail.
     sockets: list[socket.socket] = field(default_factory=list)
     #: Sends a message; None: nobody listens.
     send: Callable[[bytes], object] | None = None
     #: Seconds until the next sign of life is due; None: there is no watchdog.
     interval: float | None = None
+    #: The sockets that mail servers ask, by their FileDescriptorName=.
+    mail: Mapping[str, socket.socket] = field(default_factory=dict)
 
     def tell(self, *lines: str) -> None:
         """Sends a message, such as READY=1."""
@@ -64,11 +67,27 @@ def of_this_process() -> Systemd:
 def from_variables(given: Mapping[str, str], pid: int) -> Systemd:
     """The same, from these variables."""
     address = given.get("NOTIFY_SOCKET", "")
+    sockets, mail = _sorted(given, _count(given, pid))
     return Systemd(
-        [_listening(_FIRST + number) for number in range(_count(given, pid))],
-        partial(_send, address) if address else None,
-        _interval(given, pid) if address else None,
+        sockets, partial(_send, address) if address else None, _interval(given, pid) if address else None, mail
     )
+
+
+def _sorted(given: Mapping[str, str], count: int) -> tuple[list[socket.socket], dict[str, socket.socket]]:
+    """(all but those for mail, those for mail by name). Raises StartError."""
+    # Without FileDescriptorName= the name is that of the unit.
+    names = given.get("LISTEN_FDNAMES", "").split(":")
+    sockets: list[socket.socket] = []
+    mail: dict[str, socket.socket] = {}
+    for number in range(count):
+        found, name = _listening(_FIRST + number), names[number] if number < len(names) else ""
+        if name not in NAMES:
+            sockets.append(found)
+        elif name in mail or found.family != socket.AF_UNIX:
+            raise StartError(f"systemd has given a socket named {name} that is not a single Unix socket")
+        else:
+            mail[name] = found
+    return sockets, mail
 
 
 def _send(address: str, message: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Several processes that serve the same addresses from the same database, and the one that keeps them.
+"""Processes that serve the same addresses from the same database, and the one that keeps them.
 
 The keeper binds, brings the database up to date once, and starts the workers. It has no thread and no event loop, so it
 can fork at any time. It starts another worker for one that dies, and tells all to end by closing a pipe, which they
@@ -47,16 +47,16 @@ _NOT_STARTED: Final = 3
 
 
 def run_workers(config: Config, say: Callable[[str], None], systemd: Systemd = NOTHING) -> int:
-    """Serves with so many workers until SIGINT or SIGTERM; returns the exit code. Raises StartError."""
+    """Serves with so many workers (one or more) until SIGINT or SIGTERM; returns the exit code. Raises StartError."""
     if config.database == ":memory:":
-        raise StartError("Several workers need a database in a file; a database in memory has one process")
+        raise StartError("Several workers, and sockets for mail, need a database in a file, not in memory")
     limits, tls = check_limits(config), load_tls(config)
     # Where it is ignored, as some starters do, the kernel buries the dead without telling.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     if tls is not None or systemd.send is not None:
         # One that comes before the keeper listens to it is nothing to end for: what was just loaded is current.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with bound(config, systemd.sockets) as groups:
+    with bound(config, systemd.sockets, systemd.mail) as groups:
         told, engine = in_child(lambda: asyncio.run(prepare(config)))
         keeper = _Keeper(share_of(config, limits), groups, tls, make_metrics(config), systemd)
         try:
@@ -148,9 +148,8 @@ class _Keeper:
         self._kill_at = time.monotonic() + self._config.shutdown_timeout + _PATIENCE
         self._stopping = True
         self._systemd.tell("STOPPING=1")
-        service_socket = self._workers[0].listening[1]
-        if service_socket is not None:
-            service_socket.remove()
+        for file in self._workers[0].listening.files:
+            file.remove()
         # Not by a signal: systemd sends one to each process of a service, and a second one would cut requests off.
         self._let_go()
 
@@ -209,7 +208,7 @@ class _Keeper:
             os.setpgid(0, 0)
             for other in self._workers:
                 if other is not worker:
-                    for listening in other.listening[0]:
+                    for listening in other.listening.sockets:
                         listening.close()
             self._metrics.begin(self._workers.index(worker), os.getpid())
             app = create_app(self._config, self._identity, self._metrics)
@@ -240,8 +239,7 @@ async def _serve(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         # Not before: a signal that came meanwhile would end the process at once.
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        service_socket = listening[1]
-        if service_socket is not None:
+        for file in listening.files:
             # The keeper's to remove: others go on listening.
-            service_socket.forget()
+            file.forget()
         await serve_on(config, listening, tls, app, stop, ending, systemd=systemd)

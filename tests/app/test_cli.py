@@ -31,8 +31,15 @@ POSTROOM = Path(sys.executable).with_name("postroom")
 class Running:
     """A `postroom serve` of its own process."""
 
+    #: Descriptors that it gets besides the usual three.
+    inherited: Sequence[int] = ()
+
     def __init__(
-        self, folder: Path, *options: str, command: Sequence[str | Path] = (POSTROOM,), **environ: str
+        self,
+        folder: Path,
+        *options: str,
+        command: Sequence[str | Path] = (POSTROOM,),
+        **environ: str,
     ) -> None:
         self.process = subprocess.Popen(
             [*command, "serve", "--port", "0", *options],
@@ -41,6 +48,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=self.inherited,
         )
         self.lines: list[str] = []
         assert self.process.stdout is not None
