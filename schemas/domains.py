@@ -6,10 +6,12 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from postroom.schemas.addresses import parse_domain
 from postroom.schemas.fields import (
+    ADDITION,
     Bool,
     CommaSeparated,
     Input,
     Int,
+    Listed,
     QueryBool,
     QueryInt,
     Text,
@@ -18,6 +20,7 @@ from postroom.schemas.fields import (
 from postroom.schemas.pages import MOST_NAMES, PageQuerySchema, known_fields, known_sort, page_arguments
 from postroom.schemas.sync_policy import SyncPolicySchema
 from postroom.schemas.values.queries import DOMAIN_MATCH_FIELDS, DOMAIN_SORT_FIELDS, DomainQuery
+from postroom.schemas.values.self_service import SUBJECTS
 
 LONGEST_NAME = 64
 
@@ -45,6 +48,23 @@ class DomainName(Text):
         return name
 
 
+class SelfService(Listed):
+    """What users may change of their own; null: what is usual. Loads in the order of SUBJECTS."""
+
+    def __init__(self) -> None:
+        described = "What the users of the domain may change of their own"
+        super().__init__(
+            fields.String(validate=validate.OneOf(SUBJECTS)),
+            validate=validate.Length(max=len(SUBJECTS)),
+            allow_none=True,
+            metadata={**ADDITION, "description": described},
+        )
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        given = super()._deserialize(value, attr, data, **kwargs)
+        return [subject for subject in SUBJECTS if subject in given]
+
+
 class DomainCommonSchema(Input):
     """The fields of a domain that requests and responses share."""
 
@@ -57,6 +77,7 @@ class DomainCommonSchema(Input):
     domainStatus = Int(validate=validate.OneOf((0, 1, 2, 3)))  # 0 normal, 1 suspended, 2 out of date, 3 deleted
     chat = Bool()
     syncPolicy = fields.Nested(SyncPolicySchema, allow_none=True)
+    selfService = SelfService()
 
 
 class DomainCreateSchema(DomainCommonSchema):

@@ -1,9 +1,11 @@
 """Mail domains: JSON documents for responses, rows for transactions."""
 
+import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from postroom.schemas.values.queries import DomainQuery
+from postroom.schemas.values.self_service import DEFAULT
 from postroom.storage.database import Database
 from postroom.storage.engine import Connection
 from postroom.storage.lists import among_any, list_statement
@@ -22,6 +24,7 @@ COLUMNS = {
     "domainStatus": "domain_status",
     "chat": "chat",
     "syncPolicy": "sync_policy",
+    "selfService": "self_service",
 }
 #: Field -> SQL expression to sort by.
 SORT_COLUMNS = {
@@ -56,7 +59,12 @@ _LEVELS = (
         "'endDay', d.end_day",
         "'domainStatus', d.domain_status",
     ],
-    ["'syncPolicy', json(d.sync_policy)", f"'chat', {boolean('d.chat')}", "'homeserver', NULL"],
+    [
+        "'syncPolicy', json(d.sync_policy)",
+        f"'chat', {boolean('d.chat')}",
+        "'homeserver', NULL",
+        f"'selfService', json(coalesce(d.self_service, '{json.dumps(DEFAULT)}'))",
+    ],
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
+from postroom.schemas.values.self_service import DEFAULT
 from postroom.storage import domains
 from postroom.storage.auth import AUTH_BACKEND, find_setting
 from postroom.storage.create_defaults import read_defaults
@@ -125,7 +126,7 @@ def _domain(connection: Connection, extent: Extent, domain_id: int, found: str, 
         "disabledPlugins": json.loads(plugins),
         "createDefaults": _create_defaults(connection, domain_id),
     }
-    return told(fields, extent, {"domainStatus": 0, "chat": False, "endDay": _NO_END})
+    return told(fields, extent, {"domainStatus": 0, "chat": False, "endDay": _NO_END, "selfService": [*DEFAULT]})
 
 
 def _permissions(connection: Connection, table: str, holder: str) -> dict[int, list[JSON | str]]:

@@ -26,6 +26,15 @@ _Title = Annotated[str | None, typer.Option("--title", help="What the domain is 
 _Address = Annotated[str | None, typer.Option("--address", help="The postal address.")]
 _Admin = Annotated[str | None, typer.Option("--admin", help="Who is responsible.")]
 _Tel = Annotated[str | None, typer.Option("--tel", help="Their telephone number.")]
+_SelfService = Annotated[
+    str | None,
+    typer.Option(
+        "--self-service",
+        metavar="WHAT",
+        help="What users may change of their own: oof, devices, forward, delegates, sendas, with commas between;"
+        ' "": nothing; default: what is usual.',
+    ),
+]
 _End = Annotated[str | None, typer.Option("--end", metavar="YYYY-MM-DD", help="The last day.")]
 
 
@@ -84,6 +93,7 @@ def show(domain: _Domain, json: output.Json = False, url: work.Url = None, datab
                 "Responsible": document["adminName"],
                 "Telephone": document["tel"],
                 "Last day": document["endDay"],
+                "Self-service": ", ".join(document["selfService"]) or None,
                 "Chat": document["chat"],
                 "Devices": document["syncPolicy"],
             }
@@ -103,13 +113,14 @@ def create(
     admin: _Admin = None,
     tel: _Tel = None,
     end: _End = None,
+    self_service: _SelfService = None,
     json: output.Json = False,
     url: work.Url = None,
     database: output.Database = None,
 ) -> None:
     """Creates a domain."""
     job = work.job_at(url, database, json=json)
-    body = {"domainname": domain, **_fields(max_users, title, address, admin, tel, end)}
+    body = {"domainname": domain, **_fields(max_users, title, address, admin, tel, end, self_service)}
 
     async def do(api: "Api") -> None:
         await _resolve_org(api, body, org)
@@ -130,13 +141,14 @@ def change(
     admin: _Admin = None,
     tel: _Tel = None,
     end: _End = None,
+    self_service: _SelfService = None,
     json: output.Json = False,
     url: work.Url = None,
     database: output.Database = None,
 ) -> None:
     """Changes domains."""
     job = work.job_at(url, database, json=json)
-    body = _fields(max_users, title, address, admin, tel, end)
+    body = _fields(max_users, title, address, admin, tel, end, self_service)
     if status is not None:
         if status.lower() not in STATUSES or status.lower() == "deleted":
             job.fail(f"There is no status {status!r}; there are active, suspended and out of date")
@@ -152,12 +164,22 @@ def change(
 
 
 def _fields(
-    max_users: int | None, title: str | None, address: str | None, admin: str | None, tel: str | None, end: str | None
+    max_users: int | None,
+    title: str | None,
+    address: str | None,
+    admin: str | None,
+    tel: str | None,
+    end: str | None,
+    self_service: str | None,
 ) -> dict[str, Any]:
     given = {
         "maxUser": max_users, "title": title, "address": address, "adminName": admin, "tel": tel, "endDay": end
     }  # fmt: skip
-    return {name: value for name, value in given.items() if value is not None}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if self_service is not None:
+        named = [part.strip() for part in self_service.split(",") if part.strip()]
+        fields["selfService"] = None if named == ["default"] else named
+    return fields
 
 
 async def _resolve_org(api: "Api", body: dict[str, Any], org: str | None) -> None:

@@ -42,6 +42,7 @@ Examples:
   postroom domain set example.org example.com --org "Example Ltd"
   postroom domain set example.org --org ""
   postroom domain set example.org --status suspended
+  postroom domain set example.org --self-service oof,devices,forward
 {EACH}"""
 
 DELETE = f"""Mark domains as deleted: nobody of them logs in any more, and `restore` brings them back.

@@ -96,6 +96,7 @@ def _columns(connection: Connection, data: Mapping[str, Any]) -> dict[str, Any]:
         columns["orgID"] = columns["orgID"] or None
         if columns["orgID"] is not None and not orgs.is_org(connection, columns["orgID"]):
             raise InvalidError.missing("orgID", "organisation", columns["orgID"])
-    if columns.get("syncPolicy") is not None:
-        columns["syncPolicy"] = orjson.dumps(columns["syncPolicy"]).decode()
+    for name in ("syncPolicy", "selfService"):
+        if columns.get(name) is not None:
+            columns[name] = orjson.dumps(columns[name]).decode()
     return columns

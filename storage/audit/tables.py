@@ -32,8 +32,9 @@ RECORDED: Final[Mapping[str, Recorded]] = {
             "chat": "chat",
             "sync_policy": "syncPolicy",
             "disabled_plugins": "disabledPlugins",
+            "self_service": "selfService",
         },
-        documents=frozenset({"sync_policy", "disabled_plugins"}),
+        documents=frozenset({"sync_policy", "disabled_plugins", "self_service"}),
         flags=frozenset({"chat"}),
         at_ends={
             "active_users": "activeUsers",

@@ -17,6 +17,7 @@ _GROUP: Final = "Values"
 _DOCUMENTS: Final = (
     ("domains", "domainname", "sync_policy", "TRUE", dict),
     ("domains", "domainname", "disabled_plugins", "TRUE", list),
+    ("domains", "domainname", "self_service", "TRUE", list),
     ("users", "username", "sync_policy", "TRUE", dict),
     ("create_defaults", "id", "document", "TRUE", dict),
     ("ldap_configs", "id", "document", "TRUE", dict),

@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.sqlite, pytest.mark.genuine]
 
 #: What a document of an old schema may show otherwise: the last SQLite schema before the change, where, and why.
 DIFFERENT: Final = (
+    (17, r"/system/domains(/1|/2|\?level=2) (data\.\[\]\.)?selfService", "what users may change of their own is shown"),
     (999, r"/ldap ldapAvailable", "the directory of that time has gone"),
     (2, r"/ldap data\.(enableContacts|groups|users\.(altname|contactFilter|filters))", "all settings are shown"),
     (2, r"/defaults/createParams data\.user\.\w+", "what a new user really gets is shown"),

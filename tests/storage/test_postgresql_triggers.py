@@ -137,6 +137,7 @@ STATEMENTS = [
     "UPDATE domains SET domain_status = 3 WHERE id = 1",
     "UPDATE domains SET domain_status = 0 WHERE id = 1",
     "UPDATE domains SET org_id = 1 WHERE id = 2",
+    "UPDATE domains SET self_service = '[]' WHERE id = 2",
     "DELETE FROM orgs WHERE id = 1",
     # Secrets.
     "INSERT INTO settings (name, value) VALUES ('other', 'plain')",

@@ -189,6 +189,8 @@ def fill(client: Client, directory: Slapd) -> None:
     call("POST", "/system/domains", one)
     call("POST", "/system/domains", {"domainname": "bücher.example", "maxUser": 100, "orgID": org})
     call("POST", "/system/domains", {"domainname": "example.com", "maxUser": 100})
+    if "selfService" in call("GET", "/system/domains/1"):
+        call("PATCH", "/system/domains/1", {"selfService": ["forward", "sendas"]})
     _fill_people(client)
     _fill_mailbox(client)
     permissions = [{"permission": "ResetPasswd"}, {"permission": "DomainAdmin", "params": 1}]

@@ -56,7 +56,9 @@ _KNOWN: Final = {
 async def fill(service: Service, admin: Api) -> None:
     """Makes something in every table; some of what had the last IDs is deleted again."""
     org = (await admin.post("/system/orgs", {"name": "Älteste Org", "description": "the first"}))["ID"]
-    one = await admin.make_domain("example.org", orgID=org, syncPolicy={"allowcam": 0}, title="One", chat=True)
+    one = await admin.make_domain(
+        "example.org", orgID=org, syncPolicy={"allowcam": 0}, title="One", chat=True, selfService=["oof", "forward"]
+    )
     two = await admin.make_domain("bücher.example", orgID=org)
     await admin.put("/system/mconf/ldap?force=true", _DIRECTORY)
     await admin.put(f"/system/orgs/{org}/ldap?force=true", {**_DIRECTORY, "baseDn": "dc=y"})

@@ -23,6 +23,9 @@ async def test_a_whole_life(command: Command, admin: Api) -> None:
     domain = await admin.get(path)
     assert (domain["orgID"], domain["domainStatus"], domain["title"], domain["maxUser"]) == (0, 1, "T", 9)
     assert "--yes" in (await command("domain", "delete", "bücher.example", code=2)).err
+    for given, stored in (("oof, forward", ["oof", "forward"]), ("", []), ("default", ["oof", "devices"])):
+        await command("domain", "set", "bücher.example", "--self-service", given)
+        assert (await admin.get(path))["selfService"] == stored
     await command("domain", "delete", "bücher.example", "--yes")
     assert (await admin.get(path))["domainStatus"] == 3
     await command("domain", "restore", "bücher.example")
@@ -39,6 +42,7 @@ REFUSED = [
     (("set", "example.org", "--status", "deleted"), "There is no status"),
     (("set", "example.org"), "nothing to change"),
     (("set", "example.org", "--end", "soon"), "endDay"),
+    (("set", "example.org", "--self-service", "password"), "selfService"),
     (("show", "exmple.org"), "Did you mean example.org?"),
     (("show", "99"), "There is no domain '99'"),
 ]

@@ -12,7 +12,7 @@ LEVEL_1 = LEVEL_0 | {
     "orgID", "maxUser", "activeUsers", "inactiveUsers", "virtualUsers", "title", "address", "adminName", "tel",
     "endDay", "domainStatus",
 }  # fmt: skip
-LEVEL_2 = LEVEL_1 | {"syncPolicy", "chat", "homeserver"}
+LEVEL_2 = LEVEL_1 | {"syncPolicy", "chat", "homeserver", "selfService"}
 
 
 async def test_create_with_defaults(admin: Api) -> None:
@@ -25,6 +25,22 @@ async def test_create_with_defaults(admin: Api) -> None:
     assert set(await admin.get(f"/system/domains/{domain['ID']}?level=0")) == LEVEL_0
     assert set((await admin.get("/system/domains"))["data"][0]) == LEVEL_1
     assert set((await admin.get("/domains"))["data"][0]) == LEVEL_1
+
+
+async def test_self_service(admin: Api) -> None:
+    """What users may change is what is usual, or what a domain says: in one order, once each; null is usual again."""
+    domain = await admin.post("/system/domains", {"domainname": "example.org", "maxUser": 5})
+    assert domain["selfService"] == ["oof", "devices"]
+    path = f"/system/domains/{domain['ID']}"
+    changed = await admin.patch(path, {"selfService": ["sendas", "forward", "sendas"]})
+    assert changed["selfService"] == ["forward", "sendas"]
+    assert (await admin.patch(path, changed))["selfService"] == ["forward", "sendas"]
+    assert (await admin.patch(path, {"selfService": []}))["selfService"] == []
+    assert (await admin.patch(path, {"selfService": None}))["selfService"] == ["oof", "devices"]
+    other = {"domainname": "example.net", "maxUser": 5, "selfService": ["oof"]}
+    assert (await admin.post("/system/domains", other))["selfService"] == ["oof"]
+    (change,) = (await admin.get("/audit?name=example.net"))["data"]
+    assert change["changes"]["selfService"] == [None, ["oof"]]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +67,10 @@ async def test_create_with_defaults(admin: Api) -> None:
         ({"title": "two\nlines"}, "title"),
         ({"homeserver": 1}, "homeserver"),
         ({"syncPolicy": {"mindevpwlenngth": 17}}, "mindevpwlenngth"),
+        ({"selfService": "oof"}, "selfService"),
+        ({"selfService": ["oof", "password"]}, "selfService"),
+        ({"selfService": [None]}, "selfService"),
+        ({"selfService": ["oof"] * 6}, "selfService"),
         ({"surprise": 1}, "surprise"),
     ],
 )
