@@ -65,7 +65,7 @@ FIRST_LOGIN = web.AppKey[str | None]("first_login", str | None)  # type: ignore[
 
 #: Paths without a limit of requests in flight: the status, which must always be visible, and the login. The login
 #: handler reads its body itself, so slow clients would lock out others; password checks have their own queue.
-_UNLIMITED = ("/status", "/login", "/healthz", "/readyz", "/metrics")
+_UNLIMITED = ("/status", "/login", "/me/login", "/healthz", "/readyz", "/metrics")
 
 
 def create_app(config: Config, prepared: Identity = None, metrics: Metrics | None = None) -> web.Application:

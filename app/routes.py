@@ -20,6 +20,7 @@ from postroom.app.handlers import (
     ldap,
     ldap_config,
     ldap_sync,
+    me,
     oof,
     orgs,
     passwords,
@@ -36,7 +37,7 @@ from postroom.app.handlers import (
     tokens,
     users,
 )
-from postroom.app.web.admission import InPerson, in_person, logged_in
+from postroom.app.web.admission import InPerson, Own, in_person, logged_in, own
 from postroom.app.web.guards import (
     directory_read,
     directory_write,
@@ -104,6 +105,24 @@ ROUTES: Final = [
     Route("DELETE", "/sessions/{sessionID}", sessions.delete_session, in_person),
     Route("GET", f"{_USER}/sessions", sessions.get_user_sessions, InPerson(domain_read)),
     Route("DELETE", f"{_USER}/sessions", sessions.delete_user_sessions, InPerson(domain_write)),
+    # What users look after themselves, also those without a role, whom no other guard admits.
+    Route("POST", "/me/login", me.post_my_login, public),
+    Route("GET", "/me", me.get_me, own),
+    Route("GET", "/me/oof", me.get_my_oof, own),
+    Route("PUT", "/me/oof", me.put_my_oof, Own("oof")),
+    Route("GET", "/me/forward", me.get_my_forward, own),
+    Route("PUT", "/me/forward", me.put_my_forward, Own("forward")),
+    Route("GET", "/me/delegates", me.get_my_delegates, own),
+    Route("PUT", "/me/delegates", me.put_my_delegates, Own("delegates")),
+    Route("GET", "/me/sendas", me.get_my_sendas, own),
+    Route("PUT", "/me/sendas", me.put_my_sendas, Own("sendas")),
+    Route("GET", "/me/sync", me.list_my_devices, own),
+    Route("DELETE", "/me/sync/{deviceID}", me.delete_my_device, Own("devices")),
+    Route("PUT", "/me/sync/{deviceID}/resync", me.put_my_resync, Own("devices")),
+    Route("POST", "/me/sync/{deviceID}/wipe", me.post_my_wipe, Own("devices")),
+    Route("GET", "/me/sessions", me.get_my_sessions, own),
+    Route("DELETE", "/me/sessions", me.delete_my_sessions, own),
+    Route("DELETE", "/me/sessions/{sessionID}", me.delete_my_session, own),
     # The handlers check the owner.
     Route("GET", "/tokens", tokens.get_tokens, in_person),
     Route("POST", "/tokens", tokens.post_token, in_person),

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from postroom.schemas.values.self_service import DEFAULT
 from postroom.schemas.values.text import fold
 from postroom.storage import sealed
 from postroom.storage.audit.record import discard
@@ -32,6 +33,8 @@ class Account:
     permissions: list[tuple[str, int | None, int | None, bool]] | None
     #: organisation ID -> IDs of its domains, for the organisations in the permissions
     domains_of_org: dict[int, list[int]]
+    #: what the user's domain lets them change of their own
+    self_service: frozenset[str]
 
 
 _SELECT = """
@@ -45,7 +48,8 @@ _SELECT = """
               FROM user_roles x
               JOIN role_permissions p ON p.role_id = x.role_id AND p.permission = 'OrgAdmin'
               JOIN domains o ON o.org_id = p.org_id
-             WHERE x.user_id = u.id)
+             WHERE x.user_id = u.id),
+           d.self_service
       FROM users u
       LEFT JOIN domains d ON d.id = u.domain_id
 """
@@ -99,9 +103,11 @@ def _account(row: Any) -> Account | None:
         held = [(name, domain, org, bool(everything)) for name, domain, org, everything in json.loads(row[11])]
     kept_session = (row[9], row[10])
     domains_of_org = domains_by_org(row[12])
+    self_service = frozenset(DEFAULT if row[13] is None else json.loads(row[13]))
     return Account(
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], kept_session, held, domains_of_org
-    )
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8],
+        kept_session, held, domains_of_org, self_service,
+    )  # fmt: skip
 
 
 def set_password(connection: Connection, user_id: int, password: str) -> None:

@@ -26,12 +26,13 @@ _DOCUMENT = f"""json_patch(
     json_object({", ".join(f"'{name}', coalesce(o.{COLUMNS[name]}, {value})" for name, value in DEFAULTS.items())}),
     json_object({", ".join(f"'{name}', o.{column}" for name, column in COLUMNS.items() if name not in DEFAULTS)}))"""
 
-_SELECT = f"""
+_SELECT_BY_ID = f"""
     SELECT CAST({_DOCUMENT} AS BLOB)
       FROM users u
       LEFT JOIN oof o ON o.user_id = u.id
-     WHERE u.id = ? AND u.domain_id = ? AND u.status <> 5
+     WHERE u.id = ?
 """
+_SELECT = f"{_SELECT_BY_ID} AND u.domain_id = ? AND u.status <> 5"
 # The administrator and contacts have names, too, but no mailbox.
 _SELECT_BY_ADDRESS = f"""
     SELECT CAST({_DOCUMENT} AS BLOB)
@@ -51,6 +52,12 @@ async def select_oof(database: Database, domain_id: int, user_id: int) -> bytes 
 async def select_oof_of_address(database: Database, address: str) -> bytes | None:
     """The JSON document of the user with this username or alias, in any case, or None."""
     found: bytes | None = await database.fetch_by_key(_SELECT_BY_ADDRESS, (fold(address),))
+    return found
+
+
+def read_oof(connection: Connection, user_id: int) -> bytes:
+    """The JSON document of an existing user, inside a transaction."""
+    found: bytes = connection.execute(_SELECT_BY_ID, (user_id,)).fetchone()[0]
     return found
 
 

@@ -65,6 +65,9 @@ def _list(document: str, source: str) -> str:
 _FETCHMAIL = "'fetchmail', " + _list(
     f"json({FETCHMAIL_ENTRY})", "(SELECT * FROM fetchmail WHERE user_id = u.id ORDER BY id) f"
 )
+#: The member `forward`.
+FORWARD = """'forward', (SELECT json_object('forwardType', forward_type, 'destination', destination)
+                           FROM forwards WHERE user_id = u.id)"""
 _LEVEL_2 = [
     "'lang', u.lang",
     *(f"'{name}', {boolean('u.' + column)}" for name, column in FLAG_COLUMNS.items()),
@@ -80,8 +83,7 @@ _LEVEL_2 = [
         "json_object('ID', id, 'name', name)",
         "(SELECT r.id, r.name FROM user_roles x JOIN roles r ON r.id = x.role_id WHERE x.user_id = u.id ORDER BY r.id)",
     ),
-    """'forward', (SELECT json_object('forwardType', forward_type, 'destination', destination)
-                     FROM forwards WHERE user_id = u.id)""",
+    FORWARD,
     "'mlist', NULL",  # there are no mailing lists
     "'syncPolicy', json(u.sync_policy)",
     "'orgID', coalesce((SELECT org_id FROM domains WHERE id = u.domain_id), 0)",

@@ -39,6 +39,12 @@ class Caller:
     session_id: str | None = None
     token: ApiToken | None = None
     expires: float = inf
+    #: None: the administrator, who has no mailbox.
+    domain_id: int | None = None
+    #: Without a role nobody may do more than look after what is their own.
+    has_role: bool = True
+    #: What of that the domain lets them change.
+    self_service: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,9 @@ def is_active(account: Account) -> bool:
 
 
 def may_log_in(account: Account) -> bool:
-    """Whether the account may log in: the administrator always may, other users need a role and must be active."""
+    """Whether the account may log in to more than what is its own: the administrator always may, other users need a
+    role and must be active.
+    """
     return account.id == ADMIN_ID or (is_active(account) and account.permissions is not None)
 
 
@@ -193,7 +201,7 @@ def scope_of(row: TokenRow) -> Grants:
 
 def _counting(account: Account | None, claims: Claims) -> Account:
     """Returns the account if a token with these claims is valid for it. Raises UnauthenticatedError otherwise."""
-    if account is None or not may_log_in(account) or not _counts(account, claims.epoch, claims.session_id):
+    if account is None or not is_active(account) or not _counts(account, claims.epoch, claims.session_id):
         raise UnauthenticatedError("Access denied", ["The login has been revoked"])
     return account
 
@@ -207,7 +215,14 @@ def make_caller(account: Account) -> Caller:
     if account.id == ADMIN_ID:
         return Caller(account.id, account.username, permissions.ADMINISTRATOR)
     held = [Permission(*permission) for permission in account.permissions or ()]
-    return Caller(account.id, account.username, permissions.grants(held, account.domains_of_org))
+    return Caller(
+        account.id,
+        account.username,
+        permissions.grants(held, account.domains_of_org),
+        domain_id=account.domain_id,
+        has_role=account.permissions is not None,
+        self_service=account.self_service,
+    )
 
 
 def grants_now(connection: Connection, caller: Caller, now: float | None = None) -> Grants:

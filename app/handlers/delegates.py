@@ -8,8 +8,8 @@ from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions.delegates import replace_grants
 from postroom.app.web.etags import expected
 from postroom.app.web.keys import BODY, context_of
-from postroom.app.web.lookups import of_user
-from postroom.app.web.responses import json_document, message, path_id
+from postroom.app.web.lookups import of_user, place_of
+from postroom.app.web.responses import json_document, message
 from postroom.schemas.delegates import AddressListSchema
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.stores import AddressesSchema
@@ -54,11 +54,6 @@ async def _get_grants(request: web.Request, kind: str) -> web.Response:
 
 async def _put_grants(request: web.Request, kind: str) -> web.Response:
     document = await context_of(request).database.write(
-        replace_grants,
-        path_id(request, "domainID"),
-        path_id(request, "userID"),
-        kind,
-        request[BODY]["addresses"],
-        expected(request),
+        replace_grants, *place_of(request), kind, request[BODY]["addresses"], expected(request)
     )
     return message("The list has been stored", version_of=document)

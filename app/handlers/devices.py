@@ -11,8 +11,8 @@ from postroom.app.transactions.lookups import user_not_found
 from postroom.app.transactions.wipe import Event, Kind
 from postroom.app.web.inputs import load
 from postroom.app.web.keys import BODY, CALLER, context_of
-from postroom.app.web.lookups import of_user
-from postroom.app.web.responses import json_document, message, path_id
+from postroom.app.web.lookups import of_user, place_of
+from postroom.app.web.responses import json_document, message
 from postroom.app.web.trust import login_source, source_of
 from postroom.schemas.devices import DevicePathSchema, WipeRequestSchema
 from postroom.schemas.responses.common import MessageSchema
@@ -36,8 +36,7 @@ async def list_devices(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="The states are removed")
 async def delete_devices(request: web.Request) -> web.Response:
     """Each device starts over at its next contact. Pending wipes continue."""
-    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
-    await context_of(request).database.write(devices.remove_all, domain_id, user_id, _origin(request))
+    await context_of(request).database.write(devices.remove_all, *place_of(request), origin_of(request))
     return message("The states of all devices have been removed")
 
 
@@ -45,8 +44,8 @@ async def delete_devices(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="The device is removed")
 async def delete_device(request: web.Request) -> web.Response:
     """Removes the device and its state, even during a pending wipe. If the device connects again, it starts over."""
-    place = _place(request)
-    await context_of(request).database.write(devices.remove_device, *place, _origin(request))
+    place = device_of(request)
+    await context_of(request).database.write(devices.remove_device, *place, origin_of(request))
     return message(f"The device {place[2]} has been removed")
 
 
@@ -54,7 +53,7 @@ async def delete_device(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="The device starts over at its next contact")
 async def put_resync(request: web.Request) -> web.Response:
     """The device synchronises from the beginning at its next contact. It stays in the list."""
-    place = _place(request)
+    place = device_of(request)
     await context_of(request).database.write(devices.request_resync, *place)
     return message(f"The device {place[2]} starts over at its next contact")
 
@@ -66,7 +65,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     """Wipes the device at its next contact, even one that was never seen. Needs the caller's own password. Changes
     nothing if a wipe is pending already.
     """
-    context, data, place = context_of(request), request[BODY], _place(request)
+    context, data, place = context_of(request), request[BODY], device_of(request)
     # Before the password: an unknown user is a 404 even if the password is wrong.
     if await select_user_row(context.database, *place[:2]) is None:
         raise user_not_found(*place[:2])
@@ -75,7 +74,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     if not isinstance(caller, Operator):
         await wipes.check_password(context, login_source(request), caller.user_id, data.get("password"))
     event = Event(Kind.REQUEST, data["status"])
-    await context.database.write(devices.change_wipe, *place, event, _origin(request))
+    await context.database.write(devices.change_wipe, *place, event, origin_of(request))
     return message(f"The device {place[2]} is going to be wiped")
 
 
@@ -83,14 +82,16 @@ async def post_wipe(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="The device is not to be wiped")
 async def delete_wipe(request: web.Request) -> web.Response:
     """Also lets a device that has been wiped be used again. Succeeds even if there is nothing to cancel."""
-    place = _place(request)
-    await context_of(request).database.write(devices.change_wipe, *place, Event(Kind.CANCEL), _origin(request))
+    place = device_of(request)
+    await context_of(request).database.write(devices.change_wipe, *place, Event(Kind.CANCEL), origin_of(request))
     return message(f"The device {place[2]} is not going to be wiped")
 
 
-def _origin(request: web.Request) -> Origin:
+def origin_of(request: web.Request) -> Origin:
+    """When and from where the request came."""
     return Origin(context_of(request).clock.unix(), str(source_of(request)))
 
 
-def _place(request: web.Request) -> tuple[int, int, str]:
-    return path_id(request, "domainID"), path_id(request, "userID"), load(_PATH, request.match_info)["deviceID"]
+def device_of(request: web.Request) -> tuple[int, int, str]:
+    """(domain ID, user ID, device ID) of the device in the path."""
+    return *place_of(request), load(_PATH, request.match_info)["deviceID"]

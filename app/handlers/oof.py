@@ -6,9 +6,10 @@ from aiohttp import web
 from postroom.app.openapi.decorators import docs, json_schema, response_schema
 from postroom.app.transactions import oof
 from postroom.app.transactions.lookups import username_not_found
+from postroom.app.web.etags import expected
 from postroom.app.web.keys import BODY, context_of
-from postroom.app.web.lookups import of_user
-from postroom.app.web.responses import json_document, json_response, message, path_id
+from postroom.app.web.lookups import of_user, place_of
+from postroom.app.web.responses import json_document, json_response, message
 from postroom.schemas.fields import ADDITION
 from postroom.schemas.oof import OofSchema
 from postroom.schemas.responses.common import MessageSchema
@@ -22,7 +23,7 @@ TAGS = ["Domain Admin/Users"]
 @response_schema(OofSchema(), 200, description="The settings as they are stored")
 async def get_oof(request: web.Request) -> web.Response:
     """Leaves out times, subjects and replies that are not set."""
-    return json_document(await of_user(request, select_oof))
+    return json_document(await of_user(request, select_oof), version=True)
 
 
 @docs(tags=TAGS, summary="Change a user's out of office settings", operationId="setOofSize")
@@ -30,9 +31,11 @@ async def get_oof(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="The settings are stored")
 async def put_oof(request: web.Request) -> web.Response:
     """Changes the fields that the request names and leaves the others; null removes a field. Ignores unknown fields."""
-    context, place = context_of(request), (path_id(request, "domainID"), path_id(request, "userID"))
-    username = await context.database.write(oof.change_oof, *place, request[BODY], context.config.timezone)
-    return message(f"The out of office state of {username} has been set")
+    context = context_of(request)
+    username, document = await context.database.write(
+        oof.change_oof, *place_of(request), request[BODY], context.config.timezone, expected(request)
+    )
+    return message(f"The out of office state of {username} has been set", version_of=document)
 
 
 @docs(tags=["Service"], summary="Whether a user is out of office now", operationId="getServiceOof", **ADDITION)

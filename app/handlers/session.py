@@ -1,13 +1,15 @@
 """Login, profile, and the caller's own password."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
 
+from postroom.app.auth.tokens import may_log_in
 from postroom.app.errors import InvalidError, UnauthenticatedError
 from postroom.app.openapi.decorators import docs, form_schema, json_schema, response_schema
 from postroom.app.services import session, sessions
-from postroom.app.web.admission import admit, in_person
+from postroom.app.web.admission import admit, own
 from postroom.app.web.authentication import token_of
 from postroom.app.web.forms import is_form, parse_form
 from postroom.app.web.inputs import content_type_of, load, receive
@@ -18,15 +20,16 @@ from postroom.app.web.trust import login_source
 from postroom.schemas.responses.common import MessageSchema
 from postroom.schemas.responses.session import LoginAnswerSchema, ProfileSchema
 from postroom.schemas.session import ChangePasswordSchema, LoginSchema
+from postroom.storage.auth import Account
 from postroom.storage.users import select_profile
 
-_LOGIN = LoginSchema(unknown="exclude")
+LOGIN: Final = LoginSchema(unknown="exclude")
 #: Largest body of a login, in bytes; anybody may send one. Four times the longest name and password, fully encoded.
 LARGEST_LOGIN: Final = 16 * 1024
 
 
 @docs(tags=["Misc"], summary="Log in, or renew a login", operationId="postLogin")
-@form_schema(_LOGIN)
+@form_schema(LOGIN)
 @response_schema(LoginAnswerSchema(), 200, description="The token, and the value for X-Csrf-Token")
 async def post_login(request: web.Request) -> web.Response:
     """Takes name and password, as a form or as JSON. Without either, renews the login of the cookie.
@@ -36,15 +39,22 @@ async def post_login(request: web.Request) -> web.Response:
     A user of a directory can renew a login as long as the directory has the user. While the directory is unreachable,
     renewal works for a limited time.
     """
+    return await log_in(request, may_log_in)
+
+
+async def log_in(request: web.Request, admits: Callable[[Account], bool]) -> web.Response:
+    """The response to a login by name and password or, without either, to the renewal of one, if `admits` accepts the
+    account.
+    """
     context, source = context_of(request), login_source(request)
-    given = load(_LOGIN, await _form(request))
+    given = load(LOGIN, await _form(request))
     if "user" in given and "pass" in given:
-        account = await session.log_in(context, source, given["user"], given["pass"])
+        account = await session.log_in(context, source, given["user"], given["pass"], admits)
         return json_response(await sessions.begin(context, account, source, request.headers.get("User-Agent", "")))
     token, _ = token_of(request)
     if given or token is None:
         raise InvalidError("A login needs user and pass, or a valid cookie to renew")
-    return json_response(await sessions.renew(context, source, token))
+    return json_response(await sessions.renew(context, source, token, admits))
 
 
 @docs(tags=["Misc"], summary="The caller's own user and what they may do", operationId="getProfile")
@@ -72,7 +82,7 @@ async def put_passwd(request: web.Request) -> web.Response:
     if "user" in given:
         await session.change_password_of(context, source, given["user"], given["old"], given["new"])
     else:
-        caller = await admit(request, in_person)
+        caller = await admit(request, own)
         await session.change_own_password(context, source, caller, given["old"], given["new"])
     return message("The password has been changed")
 

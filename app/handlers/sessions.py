@@ -27,7 +27,8 @@ async def get_sessions(request: web.Request) -> web.Response:
 @response_schema(MessageSchema(), 200, description="Only the login that made this request is left")
 async def delete_sessions(request: web.Request) -> web.Response:
     """The other logins end at once, also for requests that are under way."""
-    await sessions.end_other_sessions(context_of(request), request[CALLER])
+    caller = request[CALLER]
+    await sessions.end_sessions(context_of(request), caller, caller.session_id)
     return message("All other logins have been ended")
 
 

@@ -37,6 +37,7 @@ _TAGS: Final = {
     "Domain Admin/Folders": "Public folders, of which postroom has none",
     "Domain Admin/MLists": "Mailing lists, of which postroom has none",
     "LDAP": "The directory that users are updated from",
+    "Me": "What users look after themselves, also those without a role",
     "Misc": "Logging in, the caller's own profile and password, the state of the service",
     "Service": "For the ActiveSync server and the mail server, which are trusted by address or log in",
     "System Admin/Dashboard": "This machine and its services",

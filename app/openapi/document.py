@@ -16,9 +16,8 @@ from marshmallow import Schema
 from postroom.app.openapi.about import API, About
 from postroom.app.openapi.example_calls import Examples
 from postroom.app.openapi.failures import ERRORS, OWN_ERRORS, RETRY_AFTER
-from postroom.app.web.admission import logged_in
 from postroom.app.web.ndjson import CONTENT_TYPE as NDJSON
-from postroom.app.web.routing import AddressOr, NoPages, Route
+from postroom.app.web.routing import AddressOr, NoPages, Route, public
 
 if TYPE_CHECKING:
     from apispec import APISpec
@@ -27,7 +26,10 @@ if TYPE_CHECKING:
 JSON = dict[str, Any]
 
 #: Operations that check If-Match: they refuse to overwrite a change that the client has not read.
-_VERSIONED: Final = frozenset({"patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser"})
+_VERSIONED: Final = frozenset({
+    "patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser", "setOofSize",
+    "putMyOof", "putMyForward", "putMyDelegates", "putMySendas",
+})  # fmt: skip
 _IF_MATCH: Final = {
     "name": "If-Match",
     "in": "header",
@@ -149,7 +151,7 @@ def _parameters(route: Route, about: About) -> list[Any]:
     names = re.findall(r"{(\w+)}", route.path)
     parameters: list[Any] = [name if name in about.ids else _path_text(name, about) for name in names]
     # At the login there is no token yet for which the header could be needed.
-    if route.method != "GET" and _decorations(route)["operationId"] != "postLogin":
+    if route.method != "GET" and _decorations(route)["operationId"] not in ("postLogin", "postMyLogin"):
         parameters += about.headers
     if _decorations(route)["operationId"] in _VERSIONED:
         parameters.append(_IF_MATCH)
@@ -165,8 +167,8 @@ def _path_text(name: str, about: About) -> JSON:
 def _error_statuses(route: Route, *, has_body: bool) -> list[int]:
     happens = {
         401: _needs_login(route),
-        # A caller may lose permissions before the write, and a token be used where a login is needed.
-        403: route.guard not in (None, logged_in) or (route.guard is logged_in and route.method != "GET"),
+        # Also where every login is enough: it may be one without a role, or become one before the write.
+        403: route.guard is not public,
         412: _decorations(route)["operationId"] in _VERSIONED,
         404: "{" in route.path and _decorations(route)["operationId"] != "getUserSyncPolicy",  # see its handler
         408: has_body,

@@ -33,6 +33,7 @@ ERRORS: Final[dict[int, tuple[str, type[Schema], str]]] = {
 #: identifies the caller; other operations name a domain or an object in the query.
 OWN_ERRORS: Final[dict[str, tuple[int, ...]]] = {
     "postLogin": (401, 429),
+    "postMyLogin": (401, 429),
     "putPasswd": (401, 403, 429),
     "searchLDAP": (404,),
     "dumpLDAP": (404,),

@@ -1,9 +1,11 @@
 """Logs users in and changes passwords: the caller's own and those of other users."""
 
+from collections.abc import Callable
+
 from postroom.app.auth.operator import Operator
 from postroom.app.auth.passwords import check_new_password
 from postroom.app.auth.throttle import LoginSource
-from postroom.app.auth.tokens import Caller, is_active, may_log_in
+from postroom.app.auth.tokens import Caller, is_active
 from postroom.app.errors import ForbiddenError, InvalidError, LoginFailedError, NotFoundError
 from postroom.app.services.context import Context
 from postroom.app.services.logins import authenticate
@@ -16,13 +18,15 @@ from postroom.storage.engine import Connection
 from postroom.storage.writing import act_as
 
 
-async def log_in(context: Context, source: LoginSource, name: str, password: str) -> Account:
-    """The account with this username or altname, if the password matches.
+async def log_in(
+    context: Context, source: LoginSource, name: str, password: str, admits: Callable[[Account], bool]
+) -> Account:
+    """The account with this username or altname, if the password matches and `admits` accepts the account.
 
     Raises LoginFailedError, ThrottledError, UnavailableError (LDAP).
     """
     account = await authenticate(
-        context, source, name, password, lambda: auth.select_login(context.database, name), may_log_in
+        context, source, name, password, lambda: auth.select_login(context.database, name), admits
     )
     await renew_hash(context, account, password)
     return account

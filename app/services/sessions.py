@@ -1,6 +1,7 @@
 """Logins: begun, renewed, listed and ended."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any, Final
 
 from postroom.app.auth.throttle import LoginSource
@@ -31,13 +32,15 @@ async def begin(context: Context, account: Account, source: LoginSource, user_ag
     return context.tokens.issue(account, row.id, context.presence.saw(account))
 
 
-async def renew(context: Context, source: LoginSource, token: str) -> dict[str, str]:
-    """A later token of the same login. Needs no throttling and no hash.
+async def renew(context: Context, source: LoginSource, token: str, admits: Callable[[Account], bool]) -> dict[str, str]:
+    """A later token of the same login, if `admits` accepts its account. Needs no throttling and no hash.
 
     Raises UnauthenticatedError, UnavailableError (the directory has been away for too long).
     """
     found = await context.tokens.session(token)
     account, row, now = found.account, found.row, context.clock.unix()
+    if not admits(account):
+        raise UnauthenticatedError("Access denied", ["A login without a role is renewed with POST /me/login"])
     seen = await context.presence.check(account, found.seen)
     context.throttle.recognise(account.username, source)
     context.tokens.uses.note_session(row.id)
@@ -80,6 +83,6 @@ async def end_session(context: Context, caller: Caller, session_id: str) -> None
         raise NotFoundError.of("login", repr(session_id[:40]))
 
 
-async def end_other_sessions(context: Context, caller: Caller) -> None:
-    """Ends all logins of the caller except the one that makes the request."""
-    await context.database.write(sessions.delete_other_sessions, caller.user_id, caller.session_id)
+async def end_sessions(context: Context, caller: Caller, kept: str | None) -> None:
+    """Ends all logins of the caller except one (None: all)."""
+    await context.database.write(sessions.delete_other_sessions, caller.user_id, kept)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from postroom.app.errors import InvalidError, NotFoundError
+from postroom.app.errors import ForbiddenError, InvalidError, NotFoundError
 from postroom.app.transactions.lookups import find_user_or_raise, username_not_found
 from postroom.app.transactions.wipe import (
     ACKNOWLEDGED,
@@ -54,6 +54,17 @@ def remove_all(connection: Connection, domain_id: int, user_id: int, origin: Ori
 def remove_device(connection: Connection, domain_id: int, user_id: int, device_id: str, origin: Origin) -> None:
     """Removes a device, even with a pending wipe. Raises NotFoundError."""
     _find_device_or_raise(connection, domain_id, user_id, device_id)
+    _remove(connection, user_id, device_id, origin)
+
+
+def remove_own_device(connection: Connection, domain_id: int, user_id: int, device_id: str, origin: Origin) -> None:
+    """The same for its owner, who must not undo a wipe that way: an administrator may have requested it because the
+    owner has left, or the device is in the hands of somebody who knows the password.
+
+    Raises NotFoundError, ForbiddenError.
+    """
+    if _find_device_or_raise(connection, domain_id, user_id, device_id) > FINE:
+        raise ForbiddenError(f"The device {device_id} is wiped or to be wiped; only an administrator removes it")
     _remove(connection, user_id, device_id, origin)
 
 
@@ -158,10 +169,13 @@ def _find_owner_or_raise(connection: Connection, username: str) -> int:
     return user_id
 
 
-def _find_device_or_raise(connection: Connection, domain_id: int, user_id: int, device_id: str) -> None:
+def _find_device_or_raise(connection: Connection, domain_id: int, user_id: int, device_id: str) -> int:
+    """The wipe status of the device."""
     user = find_user_or_raise(connection, domain_id, user_id)
-    if devices.find_status(connection, user_id, device_id) is None:
+    status = devices.find_status(connection, user_id, device_id)
+    if status is None:
         raise NotFoundError(f"The user {user.username} has no device {device_id}")
+    return status
 
 
 def _remove(connection: Connection, user_id: int, device_id: str, origin: Origin) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from postroom.app.errors import InvalidError
 from postroom.app.transactions.lookups import find_mailbox_or_raise
+from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.oof import STATE_OFF, STATE_SCHEDULED
 from postroom.storage import oof
 from postroom.storage.engine import Connection
@@ -14,18 +15,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def change_oof(
-    connection: Connection, domain_id: int, user_id: int, changes: Mapping[str, Any], timezone: tzinfo
-) -> str:
-    """Changes the fields given (a loaded OofSchema); None removes one. One transaction. Returns the username.
+    connection: Connection,
+    domain_id: int,
+    user_id: int,
+    changes: Mapping[str, Any],
+    timezone: tzinfo,
+    allowed: Expected = None,
+) -> tuple[str, bytes]:
+    """Changes the fields given (a loaded OofSchema); None removes one. One transaction. Returns the username, and the
+    document.
 
-    Raises NotFoundError, InvalidError (also for a contact).
+    Raises NotFoundError, InvalidError (also for a contact), PreconditionFailedError.
     """
     user = find_mailbox_or_raise(connection, domain_id, user_id)
+    check_match(allowed, oof.read_oof(connection, user_id))
     stored = oof.find_oof(connection, user_id)
     fields = {**stored, **changes}
     _check_times(stored, fields, timezone)
     oof.set_oof(connection, user_id, fields)
-    return user.username
+    return user.username, oof.read_oof(connection, user_id)
 
 
 def _check_times(stored: Mapping[str, Any], fields: Mapping[str, Any], timezone: tzinfo) -> None:

@@ -52,6 +52,26 @@ class InPerson:
 in_person: Final = InPerson(logged_in)
 
 
+class Own(InPerson):
+    """A guard for what is the caller's own: it also admits users without any role, whom no other guard admits.
+
+    `subject`: one of schemas/values/self_service.py, which the caller's domain must let its users change.
+    """
+
+    def __init__(self, subject: str | None = None) -> None:
+        super().__init__(logged_in)
+        self.subject = subject
+
+    def __call__(self, caller: Caller, request: web.Request) -> bool:
+        # Who is in no domain has no mailbox either: the handler says so.
+        allowed = self.subject is None or caller.domain_id is None or self.subject in caller.self_service
+        return allowed and super().__call__(caller, request)
+
+
+#: Every caller with a login, also without a role.
+own: Final = Own()
+
+
 async def admit(request: web.Request, guard: Guard) -> Caller:
     """Identifies the caller and checks the guard, now and again in every write of the request.
 
@@ -76,12 +96,20 @@ def _require(caller: Caller, request: web.Request, guard: Guard) -> None:
         raise ForbiddenError(f"The token {token.name} may only read")
     if isinstance(guard, InPerson) and token is not None:
         raise ForbiddenError("This needs a login: a token cannot be used for it")
+    if not caller.has_role and not isinstance(guard, Own):
+        raise ForbiddenError("You have no role, so you may use what is below /me and nothing else")
+    if isinstance(guard, Own) and not guard(caller, request):
+        raise ForbiddenError(f"The users of your domain may not change this themselves ({guard.subject})")
     if not guard(caller, request):
         raise ForbiddenError(
             "You do not have the permission for this"
             if token is None
             else f"The token {token.name} does not have the permission for this, or its owner has lost it"
         )
+
+
+def _passes(guard: Guard, caller: Caller, request: web.Request) -> bool:
+    return (caller.has_role or isinstance(guard, Own)) and guard(caller, request)
 
 
 def dismiss(request: web.Request) -> None:
@@ -164,7 +192,7 @@ class RequestCheck(_Check):
         self._require_no_less(context_of(self._request).tokens.caller_inside(connection, token or ""), _LOST)
 
     def _require_no_less(self, caller: Caller, reason: str) -> None:
-        if not self._guard(caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
+        if not _passes(self._guard, caller, self._request) or not covers(caller.grants, self._request[CALLER].grants):
             raise ForbiddenError(reason)
 
 
@@ -179,5 +207,5 @@ class TaskCheck(_Check):
     def _ask(self, connection: Connection) -> None:
         starter = self._request[CALLER]
         now = replace(starter, grants=grants_now(connection, starter, context_of(self._request).clock.now()))
-        if not self._guard(now, self._request):
+        if not _passes(self._guard, now, self._request):
             raise ForbiddenError("Stopped: the user who started this is no longer allowed to do it")

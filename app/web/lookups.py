@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from postroom.app.errors import NotFoundError
+from postroom.app.errors import InvalidError, NotFoundError
 from postroom.app.transactions.lookups import no_store, user_not_found, username_not_found
-from postroom.app.web.keys import context_of
+from postroom.app.web.keys import CALLER, context_of
 from postroom.app.web.responses import path_id
 from postroom.storage.database import Database
 from postroom.storage.devices import select_owner
@@ -50,9 +50,22 @@ async def _found(request: web.Request, thing: str, parameter: str, select: Selec
     return found
 
 
+def place_of(request: web.Request) -> tuple[int, int]:
+    """(domain ID, user ID) of whom the request is about: the user in the path, and where it names none the caller.
+
+    Raises InvalidError for a caller without a mailbox.
+    """
+    if "userID" in request.match_info:
+        return path_id(request, "domainID"), path_id(request, "userID")
+    caller = request[CALLER]
+    if caller.domain_id is None:
+        raise InvalidError(f"This is about a mailbox, and {caller.username} has none")
+    return caller.domain_id, caller.user_id
+
+
 async def of_user_row(request: web.Request) -> UserRow:
-    """The user that the path names. Raises NotFoundError when the domain has no such user."""
-    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
+    """The user that the request is about. Raises NotFoundError when the domain has no such user."""
+    domain_id, user_id = place_of(request)
     row = await select_user_row(context_of(request).database, domain_id, user_id)
     if row is None:
         raise user_not_found(domain_id, user_id)
@@ -66,7 +79,7 @@ async def of_user(request: web.Request, select: Callable[[Database, int, int], A
     user is a contact, which has none.
     """
     database = context_of(request).database
-    domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
+    domain_id, user_id = place_of(request)
     document = await select(database, domain_id, user_id)
     if document is None:
         exists = await select_user_row(database, domain_id, user_id) is not None

@@ -23,7 +23,6 @@ from postroom.app.main import create_app
 from postroom.app.openapi.document import build
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.server.runner import make_runner
-from postroom.app.web.admission import logged_in
 from postroom.app.web.routing import AddressOr, Route, public
 
 PASSWORD = "a long enough password"
@@ -379,7 +378,7 @@ def test_changes_take_the_header_against_forgery(document: dict[str, Any], route
     """X-Csrf-Token may be given wherever something changes, except for a login."""
     found = parameters(document, route.method.lower(), route.path)
 
-    assert ("X-Csrf-Token" in found) == (route.method != "GET" and route.path != "/login")
+    assert ("X-Csrf-Token" in found) == (route.method != "GET" and route.path not in ("/login", "/me/login"))
     assert not found.get("X-Csrf-Token", {}).get("required")
 
 
@@ -402,10 +401,10 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     """Every operation lists the errors that can happen to it, and no others: no 401 where everybody may, and so on."""
     found = operation(document, route)
     expected = {"400", "500", "503"}
-    expected |= {"401"} if route.guard is not public or route.path in ("/login", "/passwd") else set()
-    # A write is refused when its caller may do less than when they were let in, also where a login is enough.
-    read = route.guard is logged_in and route.method == "GET"
-    expected |= {"403"} if (route.guard is not public and not read) or route.path == "/passwd" else set()
+    checked = route.guard is not public or route.path in ("/login", "/me/login", "/passwd")
+    expected |= {"401"} if checked else set()
+    # Also where a login is enough, it needs a role, or has to be no token.
+    expected |= {"403"} if route.guard is not public or route.path == "/passwd" else set()
     # The ActiveSync server must never be told that there is no such user.
     expected |= {"404"} if "{" in route.path and route.path != "/service/syncPolicy/{username}" else set()
     # Domains and objects stand in the query.
@@ -415,13 +414,13 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     asking += [("PUT", "/downsync")]
     expected |= {"409"} if any(route.method == verb and route.path.endswith(name) for verb, name in asking) else set()
     versioned = route.handler in (users.patch_user, users.delete_user) or (
-        route.method == "PUT" and route.path.endswith(("/delegates", "/sendas", "/storeAccess"))
+        route.method == "PUT" and route.path.endswith(("/delegates", "/sendas", "/storeAccess", "/oof", "/forward"))
     )
     expected |= {"412"} if versioned else set()
     assert ("If-Match" in parameters(document, route.method.lower(), route.path)) == versioned
     expected |= {"408", "413", "415"} if "requestBody" in found else set()
     # Passwords and tokens are checked.
-    expected |= {"429"} if route.guard is not public or route.path in ("/login", "/passwd") else set()
+    expected |= {"429"} if checked else set()
 
     assert {code for code in found["responses"] if code >= "400"} == expected
 

@@ -21,11 +21,12 @@ from postroom.app.openapi.example_calls import load
 from postroom.app.routes import BASE, ROUTES
 from postroom.app.services.api_tokens import create_token
 from postroom.app.services.sessions import begin
-from postroom.app.web.admission import InPerson
+from postroom.app.web.admission import InPerson, Own
+from postroom.schemas.values.self_service import SUBJECTS
 from postroom.storage import auth, role_holders, roles, sessions, tasks, users
 from postroom.storage.sessions import SessionRow
 from postroom.storage.sqlite import sqlite3
-from tests.conformance.examples import ANNA, SERVER, SESSION_ID, content_of, method_of
+from tests.conformance.examples import ANNA, SERVER, SESSION_ID, caller_of, content_of, method_of
 from tests.conftest import StartService
 from tests.support.owners import elsewhere
 from tests.support.people import CONFIG, document
@@ -50,16 +51,18 @@ REVOCATIONS: dict[str, Callable[[sqlite3.Connection], object]] = {
 }
 
 #: Operations that change nothing in the database, or need no login of anybody.
-STORES_NOTHING = {"postLogin", "startTaskq", "stopTaskq"}
-
-#: Operations with a body that every login may use.
-NEED_NO_ROLE = {"putPasswd", "postToken"}
+STORES_NOTHING = {"postLogin", "postMyLogin", "startTaskq", "stopTaskq"}
 
 
 def operation_id(handler: object) -> str:
     """What the description calls a handler's operation."""
     return str(vars(handler)["__apispec__"]["operationId"])
 
+
+#: Operations about what is the caller's own, and those of them that their domain has to let them.
+OWN = {operation_id(route.handler): route.guard.subject for route in ROUTES if isinstance(route.guard, Own)}
+#: Operations with a body that every login may use.
+NEED_NO_ROLE = {"putPasswd", "postToken", *OWN}
 
 WRITING = {operation_id(route.handler) for route in ROUTES if route.method != "GET"} - STORES_NOTHING
 
@@ -73,8 +76,9 @@ def insert_caller(connection: sqlite3.Connection) -> list[Any]:
     """A system administrator who has the password of `admin`; returns what to give back to remove_caller."""
     sequences = connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall()
     connection.execute(
-        "INSERT INTO domains (id, domainname, displayname, max_user) VALUES (?, 'staff.test', 'staff.test', 9)",
-        (CALLER,),
+        "INSERT INTO domains (id, domainname, displayname, max_user, self_service) "
+        "VALUES (?, 'staff.test', 'staff.test', 9, ?)",
+        (CALLER, json.dumps(SUBJECTS)),
     )
     connection.execute(
         "INSERT INTO users (id, domain_id, username, password) "
@@ -215,8 +219,8 @@ async def prepare(service: Service, entry: dict[str, Any]) -> dict[str, Any]:
     if entry["operation"] == "cancelTask":
         task_id = await database.write(tasks.insert_task, "ldapSync", {}, 0, elsewhere(), 0, "2026-01-01 00:00:00")
         return {**entry, "at": f"/tasq/tasks/{task_id}/cancel"}
-    if entry["operation"] == "deleteSession":
-        row = SessionRow(SESSION_ID, 0, 0, 0, 0, 1 << 40, "", "")
+    if entry["operation"] in ("deleteSession", "deleteMySession"):
+        row = SessionRow(SESSION_ID, int("by" in entry), 0, 0, 0, 1 << 40, "", "")
         await database.write(sessions.insert_session, row, 1000)
     return entry
 
@@ -239,11 +243,12 @@ async def refused_meanwhile(
             entry = await prepare(service, entry)
             if entry["operation"] in writing - tried:
                 tried.add(entry["operation"])
-                for attack in attacks_on(entry):
+                own = {"body": {"password": ADMIN_PASSWORD}} if entry["operation"] == "postMyDeviceWipe" else {}
+                for attack in attacks_on({**entry, **own}):
                     assert await attack() in (401, 403), (attack, entry["operation"])
             if entry["operation"] not in STORES_NOTHING:
-                admin = await service.login("admin", ADMIN_PASSWORD)
-                answer = await admin.call(method_of(entry["operation"]), entry["at"], **content_of(entry))
+                other = await caller_of(service, entry.get("by", "admin"))
+                answer = await other.call(method_of(entry["operation"]), entry["at"], **content_of(entry))
                 assert answer.status == entry["status"], (entry["operation"], answer.body)
     assert tried == writing
 
@@ -264,6 +269,22 @@ async def test_writes_of_whoever_is_revoked_meanwhile(start_service: StartServic
             yield partial(half_sent, service, REVOCATIONS[kind], entry)
 
     await refused_meanwhile(service, attacks_on, WRITING)
+
+
+@pytest.mark.slapd
+async def test_own_writes_that_the_domain_lets_them_no_more(start_service: StartService, tmp_path: Path) -> None:
+    """The same when an administrator takes back what users of the domain may change of their own."""
+    service = await start_service(database=str(tmp_path / "postroom.sqlite3"), service_networks=())
+
+    def take_back(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE domains SET self_service = '[]' WHERE id = ?", (CALLER,))
+
+    def attacks_on(entry: dict[str, Any]) -> Iterator[Attack]:
+        yield partial(overtaken, service, take_back, entry)
+        if entry.get("body") is not None:
+            yield partial(half_sent, service, take_back, entry)
+
+    await refused_meanwhile(service, attacks_on, {operation for operation, subject in OWN.items() if subject})
 
 
 @pytest.mark.slapd

@@ -3,9 +3,10 @@
 `python -m tests.conformance.examples` writes the responses into the files.
 
 A file has the name of an operation ID. Each of its entries is a call: `step` (its place among the entries of all
-files), `at` (path and query), `body`, `form` or `lines`, `headers`, `by` ("nobody": without a login), `size` (a body
-of so many bytes), `times` (number of repetitions; the last response counts), then `status` and `answer`. To describe a
-new operation, add a file with an entry without an answer, choose a step between two existing ones, and run this.
+files), `at` (path and query), `body`, `form` or `lines`, `headers`, `by` ("nobody": without a login; or a user), `size`
+(a body of so many bytes), `times` (number of repetitions; the last response counts), then `status` and `answer`. To
+describe a new operation, add a file with an entry without an answer, choose a step between two existing ones, and run
+this.
 
 `cut` names the only parts of a response to show, `data[:2]` the first two items of a list. `played: false` keeps an
 entry unchanged, for a case that cannot be produced. `shape: true` keeps the answer while the response has the same
@@ -42,6 +43,7 @@ VOLATILE: Final[dict[str, Any]] = {
     "requestID": "5f0c9d3ab1e84c27",
     "expires": "2027-07-01 09:10:00",
     "lastUsed": "2026-07-01 09:15:00",
+    "now": "2026-07-01 09:15:00",
     "token": "postroom_kQ3v7yT0wM5rX2nB8cZ1aL6sD9fG4hJpKuEiOyAqRtU",
     "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
 }
@@ -49,6 +51,8 @@ VOLATILE: Final[dict[str, Any]] = {
 SESSION_ID: Final = "8d1f2c7a90b34e5f8d1f2c7a90b34e5f"
 #: Stands for the current UNIX time.
 _NOW: Final = 1785661200
+#: The password of users, where they call.
+PASSWORD: Final = "a better one"
 SERVER: Final = "ldap://directory.example.com"
 
 ANNA: Final = f"""\
@@ -91,12 +95,19 @@ async def stage() -> AsyncIterator[tuple[Service, Slapd]]:
 
 async def play(service: Service, directory: Slapd, entry: dict[str, Any]) -> tuple[int, Any]:
     """(status, response in the form of the file) of one entry."""
-    api = service.api if entry.get("by") == "nobody" else await service.login("admin", ADMIN_PASSWORD)
+    api = await caller_of(service, entry.get("by", "admin"))
     status, answer = await _call(api, json.loads(json.dumps(entry).replace(SERVER, directory.url)))
     answer = json.loads(json.dumps(answer).replace(directory.url, SERVER))
     if entry.get("shape") and "answer" in entry and _shape(answer) == _shape(entry["answer"]):
         return status, entry["answer"]
     return status, _steady(_cut(answer, entry["cut"]) if "cut" in entry else answer)
+
+
+async def caller_of(service: Service, name: str) -> Api:
+    """Who makes the call of an entry."""
+    if name == "nobody":
+        return service.api
+    return await service.login("admin", ADMIN_PASSWORD) if name == "admin" else await service.log_in_own(name, PASSWORD)
 
 
 async def _call(api: Api, entry: dict[str, Any]) -> tuple[int, Any]:

@@ -30,9 +30,11 @@ PLACES: Final = ("own", "beside", "foreign", "none")
 NOBODY: Final = 999_999
 
 #: Caller -> (permission, its scope: the own domain or organisation) of their role; None: without a login.
+#: "roleless" has no role, "bare" one without permissions.
 CALLERS: Final[Mapping[str, Sequence[tuple[str, str | None]] | None]] = {
     "anonymous": None,
     "local": None,
+    "roleless": (),
     "bare": (),
     "resetpasswd": (("ResetPasswd", None),),
     "purge": (("DomainPurge", "domain_id"),),
@@ -106,6 +108,12 @@ BODIES: Final[Mapping[str, Any]] = {
     "PATCH /defaults/createParams/{domainID}": {"user": {"smtp": True}},
     "PUT /domains/{domainID}/disabledPlugins": [],
     "POST /tokens": {"name": "made"},
+    "POST /me/login": {"user": "admin", "pass": ADMIN_PASSWORD},
+    "PUT /me/oof": {"state": 0},
+    "PUT /me/forward": {"forward": None},
+    "PUT /me/delegates": [],
+    "PUT /me/sendas": [],
+    "POST /me/sync/{deviceID}/wipe": {"password": USER_PASSWORD},
 }
 #: Operations that take lines: their body is the only one.
 LINES: Final = frozenset({"POST /domains/{domainID}/users/bulk"})
@@ -131,6 +139,8 @@ class World:
     admin: Api
     caller: Api
     callers_id: int
+    #: Of a caller by a login.
+    callers_name: str | None
     domains: Mapping[str, int]
     orgs: Mapping[str, int]
     #: A user in each domain.
@@ -158,13 +168,16 @@ class World:
                 place: await admin.make_domain(f"{place}.example", orgID=orgs[place])
                 for place in ("own", "beside", "foreign")
             }
+            # What users may change: the rest of it is refused to all callers.
+            await admin.patch(f"/system/domains/{domains['own']}", {"selfService": ["oof", "devices", "forward"]})
             users = {place: await admin.make_user(domain, "user") for place, domain in domains.items()}
             users["none"] = {"ID": NOBODY, "username": "user@none.example"}
             if token is None:
                 caller, callers_id = await _log_in(service, role, domains["own"], orgs["own"])
             else:
                 caller, callers_id = await _take_token(service, token, _scope(role, domains["own"], orgs["own"]))
-            yield cls(service, admin, caller, callers_id, {**domains, "none": NOBODY}, orgs, users)
+            name = None if token is not None or CALLERS[role] is None else "helper@own.example"
+            yield cls(service, admin, caller, callers_id, name, {**domains, "none": NOBODY}, orgs, users)
 
     async def ask(self, operation: str, place: str) -> Answer:
         """The response to the caller at that place."""
@@ -181,7 +194,9 @@ class World:
         domain, user = self.domains[place], self.users[place]
         if method == "DELETE" and path.endswith("{userID}") and place != "none":
             user = await self.admin.make_user(domain, f"gone{next(_NEW_NUMBERS)}", status=4)
-        if ("{deviceID}" in path or "devices=" in path) and place != "none":
+        if path.startswith("/me/sync") and self.callers_name is not None:
+            await self._contact(self.callers_name)
+        elif ("{deviceID}" in path or "devices=" in path) and place != "none":
             await self._contact(user["username"])
         if "devices=" in path and place != "none":
             # Only what has been asked for can be reported.
@@ -247,7 +262,11 @@ async def _log_in(service: Service, role: str, domain_id: int, org_id: int) -> t
         return service.api, 0
     about = {"domain_id": domain_id, "org_id": org_id}
     permissions = [(name, {what: about[what]} if what else {}) for name, what in held]
-    caller = await service.login_with(domain_id, *permissions)
+    if role == "roleless":
+        await (await service.login("admin", ADMIN_PASSWORD)).make_user(domain_id, "helper")
+        caller = await service.log_in_own("helper@own.example")
+    else:
+        caller = await service.login_with(domain_id, *permissions)
     return caller, await _callers_id(service, domain_id)
 
 
@@ -281,7 +300,8 @@ def _filled(value: Any, fields: Mapping[str, Any]) -> Any:
 
 def removes_ground(operation: str) -> bool:
     """Whether it removes what other operations need."""
-    return operation.startswith(("DELETE /system/domains", "DELETE /system/orgs"))
+    ends_login = operation == "DELETE /me/sessions"
+    return ends_login or operation.startswith(("DELETE /system/domains", "DELETE /system/orgs"))
 
 
 async def play(role: str, token: Mapping[str, Any] | None = None) -> dict[str, str]:

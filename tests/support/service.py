@@ -88,6 +88,13 @@ class Service:
         assert answer.status == 200, answer.body
         return Api(self, {"Authorization": f"Bearer {answer.body['grommunioAuthJwt']}"})
 
+    async def log_in_own(self, name: str, password: str = "") -> "Api":
+        """The API with a login to what is the user's own, which needs no role."""
+        body = {"user": name, "pass": password or USER_PASSWORD}
+        answer = await self.api.call("POST", "/me/login", body)
+        assert answer.status == 200, answer.body
+        return Api(self, {"Authorization": f"Bearer {answer.body['grommunioAuthJwt']}"})
+
     async def login_with(self, domain_id: int, *permissions: tuple[str, Any], name: str = "helper") -> "Api":
         """The API with the login of a new user of the domain with a role of these (permission, scope)."""
         admin = await self.login("admin", ADMIN_PASSWORD)

@@ -385,12 +385,13 @@ async def test_who_hangs_up_is_not_hashed_for(service: Service, monkeypatch: pyt
     monkeypatch.setattr(passwords, "verify_hash", count)
     context = service.context
     from postroom.app.auth.throttle import LoginSource
+    from postroom.app.auth.tokens import is_active
     from postroom.app.services.session import log_in as attempt
 
     source = LoginSource(b"x", "192.0.2.1", shared=False)
     async with context.passwords.turn("busy"):
         others = await fill(context)
-        waiting = [asyncio.create_task(attempt(context, source, f"user{n}", "wrong")) for n in range(20)]
+        waiting = [asyncio.create_task(attempt(context, source, f"user{n}", "wrong", is_active)) for n in range(20)]
         await asyncio.sleep(0.05)
         for each in waiting:
             each.cancel()
