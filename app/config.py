@@ -115,6 +115,17 @@ class Setting:
     source: str = "default"
     text: str | None = None
 
+    def is_secret(self, text: str) -> bool:
+        """Whether this text of it must not be shown."""
+        return sources.is_secret(self.name, text)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConfig(Config):
+    """Settings that were read from somewhere, with where each comes from."""
+
+    read: tuple[Setting, ...] = field(default=(), repr=False, compare=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -129,7 +140,7 @@ class Settings:
         if self.faults:
             raise SettingError(self.faults[0])
         values: dict[str, Any] = {each.name: each.value for each in self.settings}
-        return Config(**values)
+        return ReadConfig(**values, read=tuple(self.settings))
 
 
 def forget_environment() -> None:

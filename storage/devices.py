@@ -23,6 +23,15 @@ _SELECT_DEVICES = f"""
      WHERE u.id = ? AND u.domain_id = ?
 """
 
+_SELECT_HISTORY = """
+    SELECT CAST('{"data":[' || coalesce((
+           SELECT group_concat(document)
+             FROM (SELECT json_object('time', time, 'status', status, 'remoteIP', remote_ip) AS document
+                     FROM wipe_history WHERE user_id = u.id AND device_id = ? ORDER BY id DESC)), '') || ']}' AS BLOB)
+      FROM users u
+     WHERE u.id = ? AND u.domain_id = ?
+"""
+
 # The API shows live connections here. The fields that nobody reports to us are empty: process, address, command and the
 # end of the contact.
 _SELECT_SEEN_LAST = """
@@ -77,6 +86,12 @@ _CONTACT = "json_object('status', coalesce(d.last_connect_time, 0), 'lastconnect
 async def select_devices(database: Database, domain_id: int, user_id: int) -> bytes | None:
     """The response `{"data": [...]}` as JSON, by device ID; None when the domain has no such user."""
     found: bytes | None = await database.fetch_by_key(_SELECT_DEVICES, (user_id, domain_id))
+    return found
+
+
+async def select_wipe_history(database: Database, domain_id: int, user_id: int, *, device_id: str) -> bytes | None:
+    """The response `{"data": [...]}` as JSON, the latest change first; None when the domain has no such user."""
+    found: bytes | None = await database.fetch_by_key(_SELECT_HISTORY, (device_id, user_id, domain_id))
     return found
 
 

@@ -6,11 +6,14 @@ import orjson
 from aiohttp import web
 
 from postroom.app.openapi.decorators import docs, querystring_schema, response_schema
+from postroom.app.services import health
 from postroom.app.web.keys import CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_response
 from postroom.schemas.dashboard import SeenLastQuerySchema
+from postroom.schemas.fields import ADDITION
 from postroom.schemas.responses.dashboard import DashboardSchema, DnsCheckSchema, SeenLastSchema, ServicesSchema
+from postroom.schemas.responses.status import HealthSchema
 from postroom.storage.devices import select_seen_last
 from postroom.storage.domains import select_domainname
 
@@ -32,6 +35,15 @@ async def get_dashboard(request: web.Request) -> web.Response:
 async def list_services(request: web.Request) -> web.Response:
     """postroom itself, and Postfix, Dovecot and slapd where systemd has them."""
     return json_response({"services": await context_of(request).units.services()})
+
+
+@docs(tags=TAGS, summary="Whether each part of the service works", operationId="getHealth", **ADDITION)
+@response_schema(HealthSchema(), 200, description="The parts, and whether all of them work")
+async def get_health(request: web.Request) -> web.Response:
+    """Asks the database, the task queue and the directories that are in use (at most 20) at this moment, and looks at
+    the newest backup where such are configured.
+    """
+    return json_response(await health.describe(context_of(request)))
 
 
 @docs(tags=["Misc"], summary="The devices that were seen last", operationId="syncTop")

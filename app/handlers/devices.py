@@ -1,5 +1,7 @@
 """The ActiveSync devices of a user."""
 
+from functools import partial
+
 from aiohttp import web
 
 from postroom.app.auth.operator import Operator
@@ -15,9 +17,10 @@ from postroom.app.web.lookups import of_user, place_of
 from postroom.app.web.responses import json_document, message
 from postroom.app.web.trust import login_source, source_of
 from postroom.schemas.devices import DevicePathSchema, WipeRequestSchema
+from postroom.schemas.fields import ADDITION
 from postroom.schemas.responses.common import MessageSchema
-from postroom.schemas.responses.devices import DeviceListSchema
-from postroom.storage.devices import select_devices
+from postroom.schemas.responses.devices import DeviceListSchema, WipeHistorySchema
+from postroom.storage.devices import select_devices, select_wipe_history
 from postroom.storage.users import select_user_row
 
 TAGS = ["Domain Admin/Users"]
@@ -85,6 +88,14 @@ async def delete_wipe(request: web.Request) -> web.Response:
     place = device_of(request)
     await context_of(request).database.write(devices.change_wipe, *place, Event(Kind.CANCEL), origin_of(request))
     return message(f"The device {place[2]} is not going to be wiped")
+
+
+@docs(tags=["Misc"], summary="What has become of the wipes of a device", operationId="getWipeHistory", **ADDITION)
+@response_schema(WipeHistorySchema(), 200, description="The changes of the status, the latest first")
+async def get_wipe_history(request: web.Request) -> web.Response:
+    """Shows at most the last 100, also of a device that was removed; nothing for one that never had a wipe."""
+    device_id = device_of(request)[2]
+    return json_document(await of_user(request, partial(select_wipe_history, device_id=device_id)))
 
 
 def origin_of(request: web.Request) -> Origin:

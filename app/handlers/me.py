@@ -19,7 +19,7 @@ from postroom.schemas.fields import ADDITION
 from postroom.schemas.me import EndSessionsQuerySchema, OwnForwardSchema
 from postroom.schemas.oof import OofSchema
 from postroom.schemas.responses.common import MessageSchema
-from postroom.schemas.responses.devices import DeviceListSchema
+from postroom.schemas.responses.devices import DeviceListSchema, WipeHistorySchema
 from postroom.schemas.responses.me import MeSchema
 from postroom.schemas.responses.session import LoginAnswerSchema
 from postroom.schemas.responses.stores import AddressesSchema
@@ -142,6 +142,13 @@ async def post_my_wipe(request: web.Request) -> web.StreamResponse:
     take it back.
     """
     return await devices.post_wipe(request)
+
+
+@docs(tags=TAGS, summary="What has become of the wipes of a device of one's own", operationId="getMyWipes", **ADDITION)
+@response_schema(WipeHistorySchema(), 200, description="The changes of the status, the latest first")
+async def get_my_wipes(request: web.Request) -> web.StreamResponse:
+    """Shows at most the last 100, also of a device that was removed; nothing for one that never had a wipe."""
+    return await devices.get_wipe_history(request)
 
 
 @docs(tags=TAGS, summary="One's own logins", operationId="getMySessions", **ADDITION)

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
 from aiohttp import web
 
+from postroom.app.auth.permissions import Grants
 from postroom.app.auth.tokens import may_log_in
 from postroom.app.errors import InvalidError, UnauthenticatedError
 from postroom.app.openapi.decorators import docs, form_schema, json_schema, response_schema
@@ -60,13 +62,29 @@ async def log_in(request: web.Request, admits: Callable[[Account], bool]) -> web
 @docs(tags=["Misc"], summary="The caller's own user and what they may do", operationId="getProfile")
 @response_schema(ProfileSchema(), 200, description="The caller's user and capabilities")
 async def get_profile(request: web.Request) -> web.Response:
-    """Shows the user at level 2, without `fetchmail`. `capabilities` sums up what the user's roles allow."""
+    """Shows the user at level 2, without `fetchmail`. `capabilities` sums up what the user's roles allow, or what of
+    that the token does, and `scopes` says where.
+    """
     caller = request[CALLER]
     user = await select_profile(context_of(request).database, caller.user_id)
     if user is None:
         raise UnauthenticatedError("Access denied", ["The login has been revoked"])
-    capabilities = ",".join(f'"{capability}"' for capability in caller.grants.capabilities)
-    return json_document(b'{"user":%b,"capabilities":[%b]}' % (user, capabilities.encode()))
+    about = orjson.dumps({"capabilities": caller.grants.capabilities, "scopes": _scopes(caller.grants)})
+    return json_document(b'{"user":%b,%b' % (user, about[1:]))
+
+
+def _scopes(allowed: Grants) -> list[dict[str, Any]]:
+    scopes = {
+        "DomainAdminRead": allowed.read,
+        "DomainAdminWrite": allowed.write,
+        "DomainPurge": allowed.purge,
+        "OrgAdmin": allowed.orgs,
+    }
+    return [
+        {"capability": capability, "all": scope.everything, "IDs": sorted(scope.ids)}
+        for capability, scope in scopes.items()
+        if capability in allowed.capabilities
+    ]
 
 
 @docs(tags=["Misc", "Service"], summary="Change one's own password", operationId="putPasswd")

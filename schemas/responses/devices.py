@@ -41,6 +41,19 @@ class DeviceStatusSchema(Input):
     status = Int(required=True, validate=validate.OneOf(WIPE_STATUSES))
 
 
+class WipeChangeSchema(DeviceStatusSchema):
+    """A change of the status of a wipe: the new one, when (UNIX time), and from where."""
+
+    time = Int(required=True)
+    remoteIP = fields.String(required=True)
+
+
+class WipeHistorySchema(Input):
+    """The changes of the status of a device's wipe, the latest first."""
+
+    data = fields.List(fields.Nested(WipeChangeSchema), required=True)
+
+
 class DeviceStatusesSchema(Input):
     """The status of wipes by device ID."""
 

@@ -1,6 +1,6 @@
 """Responses about the service itself."""
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from postroom.schemas.fields import ADDITION, Input, Int
 
@@ -21,6 +21,24 @@ class StatusSchema(Input):
     tasq = fields.Boolean(required=True)
     engine = fields.String(required=True, metadata=ADDITION)
     backup = fields.Nested(BackupStateSchema(), metadata=ADDITION)
+
+
+class PartSchema(Input):
+    """A part of the service. `detail`: the engine, the servers of a directory, the time of the newest backup or why
+    the last one failed. `orgID`: the organisation of a directory; null: of all others.
+    """
+
+    part = fields.String(required=True, validate=validate.OneOf(["database", "tasks", "directory", "backup"]))
+    works = fields.Boolean(required=True)
+    detail = fields.String(required=True)
+    orgID = Int(required=True, allow_none=True)
+
+
+class HealthSchema(Input):
+    """The parts that there are; `works`: all of them do."""
+
+    works = fields.Boolean(required=True)
+    data = fields.List(fields.Nested(PartSchema), required=True)
 
 
 class AboutSchema(Input):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from postroom.app.config import Config, SettingError, load_config
+from tests.support.example_settings import values_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def test_defaults_listen_on_loopback_alone() -> None:
     """Nothing set means loopback of both kinds, port 8080, and a file."""
     config = load_config(environ={})
-    assert config == Config()
+    assert values_of(config) == values_of(Config())
     assert (config.host, config.port) == (("127.0.0.1", "::1"), 8080)
 
 

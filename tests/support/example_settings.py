@@ -22,6 +22,11 @@ HEAD = """\
 """
 
 
+def values_of(config: Config) -> dict[str, object]:
+    """The settings without where they come from."""
+    return {each.name: getattr(config, each.name) for each in fields(Config)}
+
+
 def write() -> None:
     """Writes the file anew."""
     FILE.write_text(example(), "utf-8")

@@ -34,7 +34,8 @@ PROPERTIES: Final = {
 #: What is not about the store, or tells about the machine.
 _ELSEWHERE: Final = (
     "/status", "/about", "/openapi.json", "/tasq/status", "/chkFormat", "/domains/ldap", "/system/dashboard",
-    "/domains/{domainID}/dnsCheck", "/profile", "/sessions",
+    "/domains/{domainID}/dnsCheck", "/profile", "/sessions", "/me",
+    "/system/settings", "/system/health",
 )  # fmt: skip
 _LISTS: Final = (
     "/domains/1/users?level=2&sort=username,desc",
@@ -49,6 +50,7 @@ _KNOWN: Final = {
     "domainID": ("1", "2", "3"),
     "userID": tuple(map(str, range(10))),
     "ID": ("0", "1", "2", "3", "4"),
+    "deviceID": ("phone", "tablet", "nothing"),
     "username": ("jane@example.org", "j.doe@example.org", "hall@example.org", "old@example.org"),
 }
 

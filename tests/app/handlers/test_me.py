@@ -7,7 +7,10 @@ import pytest
 from postroom.app.routes import ROUTES
 from postroom.app.web.admission import Own
 from postroom.schemas.values.self_service import DEFAULT, SUBJECTS
+from tests.support.people import CONFIG, add_person, document
 from tests.support.service import USER_PASSWORD, Api, Service
+from tests.support.slapd import USER_PASSWORD as OF_DIRECTORY
+from tests.support.slapd import Slapd
 
 #: What is put under a subject, and the document that shows it.
 PUT: dict[str, tuple[str, Any]] = {
@@ -234,7 +237,12 @@ async def test_devices(service: Service, admin: Api, domain: int, anna: dict[str
     assert "only an administrator" in await own.refused(403, "DELETE", "/me/sync/phone")
     await own.refused(405, "DELETE", "/me/sync/phone/wipe")
     await admin.delete(f"/domains/{domain}/users/{anna['ID']}/sync/phone/wipe")
+    history = (await own.get("/me/sync/phone/wipe"))["data"]
+    assert [each["status"] for each in history] == [1, 2]
+    assert history == (await admin.get(f"/domains/{domain}/users/{anna['ID']}/sync/phone/wipe"))["data"]
     await own.delete("/me/sync/phone")
+    assert len((await own.get("/me/sync/phone/wipe"))["data"]) == 3
+    assert (await own.get("/me/sync/bertphone/wipe"))["data"] == []
     assert len((await admin.get(f"/domains/{domain}/users/{bert['ID']}/sync"))["data"]) == 1
     await admin.patch(f"/system/domains/{domain}", {"selfService": []})
     for method, path in (("DELETE", ""), ("PUT", "/resync"), ("POST", "/wipe")):
@@ -333,3 +341,19 @@ async def test_failures_at_both_logins_count_together(start_service: Any) -> Non
     for path in ("/login", "/me/login"):
         answer = await service.api.call("POST", path, {"user": "anna@example.org", "pass": USER_PASSWORD})
         assert answer.status == 429
+
+
+@pytest.mark.slapd
+async def test_users_of_a_directory(service: Service, admin: Api, domain: int) -> None:
+    """They log in with the password that the directory has, and change it there."""
+    with Slapd() as directory:
+        add_person(directory, "anna", f"userPassword: {OF_DIRECTORY}", mail="anna@example.org")
+        await admin.put(CONFIG, document(directory))
+        await admin.call("POST", f"/domains/{domain}/ldap/downsync?import=true&timeout=60")
+        own = await service.log_in_own("anna@example.org", OF_DIRECTORY)
+        assert (await own.get("/me"))["ldap"]
+        await own.put("/me/oof", {"state": 1})
+        reason = await own.refused(400, "PUT", "/passwd", {"old": OF_DIRECTORY, "new": "a new password"})
+        assert "kept in LDAP" in reason
+        await own.call("POST", "/me/login")
+        await service.api.refused(401, "POST", "/login", {"user": "anna@example.org", "pass": OF_DIRECTORY})

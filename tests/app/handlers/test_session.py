@@ -252,7 +252,9 @@ async def test_profile(service: Service, admin: Api, domain: int) -> None:
         "ResetPasswd",
     }  # fmt: skip
     helper = await service.login_with(domain, ("DomainAdminRO", {"domain_id": domain}))
-    assert (await helper.get("/profile"))["capabilities"] == ["DomainAdminRead"]
+    profile = await helper.get("/profile")
+    assert profile["capabilities"] == ["DomainAdminRead"]
+    assert profile["scopes"] == [{"capability": "DomainAdminRead", "all": False, "IDs": [domain]}]
 
 
 async def test_change_own_password(service: Service, admin: Api) -> None:
