@@ -8,6 +8,7 @@ from aiohttp import web
 from postroom.app.errors import ForbiddenError
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import domains
+from postroom.app.web.etags import expected
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_domain
 from postroom.app.web.responses import json_document, message, path_id
@@ -60,16 +61,19 @@ async def create_domain(request: web.Request) -> web.Response:
     document = await context_of(request).database.write(
         domains.create_domain, request[BODY], request[QUERY]["createRole"]
     )
-    return json_document(document, 201)
+    return json_document(document, 201, version=True, version_of=domains.versioned(document))
 
 
 @docs(tags=TAGS, summary="One domain", operationId="getDomainInfo")
 @querystring_schema(LevelQuerySchema())
 @response_schema(DomainSchema(), 200, description="The domain, as far as `level` asks")
 async def get_domain(request: web.Request) -> web.Response:
-    """Shows everything about the domain unless `level` asks for less."""
-    document = await of_domain(request, partial(select_domain, level=request[QUERY].get("level", 2)))
-    return json_document(document)
+    """Shows everything about the domain unless `level` asks for less. The ETag, which comes with level 2 only, does not
+    change with the numbers of users.
+    """
+    level = request[QUERY].get("level", 2)
+    document = await of_domain(request, partial(select_domain, level=level))
+    return json_document(document, version=level == 2, version_of=domains.versioned(document))
 
 
 @docs(tags=TAGS, summary="Change a domain", operationId="patchDomain")
@@ -86,8 +90,9 @@ async def patch_domain(request: web.Request) -> web.Response:
         request[BODY],
         caller.grants.system_write,
         caller,
+        expected(request),
     )
-    return json_document(document)
+    return json_document(document, version=True, version_of=domains.versioned(document))
 
 
 @docs(

@@ -7,6 +7,7 @@ from aiohttp import web
 from postroom.app.auth.permissions import PERMISSIONS
 from postroom.app.openapi.decorators import docs, json_schema, querystring_schema, response_schema
 from postroom.app.transactions import roles
+from postroom.app.web.etags import expected
 from postroom.app.web.keys import BODY, CALLER, QUERY, context_of
 from postroom.app.web.lookups import of_role
 from postroom.app.web.responses import json_document, json_response, message, path_id
@@ -41,16 +42,17 @@ async def list_roles(request: web.Request) -> web.Response:
 @response_schema(RoleSchema(), 201, description="The new role as it is stored")
 async def create_role(request: web.Request) -> web.Response:
     """Creates the role with its permissions and its holders."""
-    return json_document(await context_of(request).database.write(roles.create_role, request[BODY]), 201)
+    return json_document(await context_of(request).database.write(roles.create_role, request[BODY]), 201, version=True)
 
 
 @docs(tags=TAGS, summary="One role", operationId="getRole")
 @querystring_schema(LevelQuerySchema())
 @response_schema(RoleSchema(), 200, description="The role, as far as `level` asks")
 async def get_role(request: web.Request) -> web.Response:
-    """Shows the role with its permissions and holders unless `level` asks for less."""
+    """Shows the role with its permissions and holders, and has an ETag, unless `level` asks for less."""
     level, caller = request[QUERY].get("level", 2), request[CALLER].user_id
-    return json_document(await of_role(request, partial(select_role, level=level, caller=caller)))
+    document = await of_role(request, partial(select_role, level=level, caller=caller))
+    return json_document(document, version=level == 2)
 
 
 @docs(tags=TAGS, summary="Change a role", operationId="patchRole")
@@ -60,9 +62,10 @@ async def patch_role(request: web.Request) -> web.Response:
     """Changes the fields that the request names. `permissions` and `users` replace the whole list. The change takes
     effect at once for every holder.
     """
-    return json_document(
-        await context_of(request).database.write(roles.patch_role, path_id(request, "ID"), request[BODY])
+    document = await context_of(request).database.write(
+        roles.patch_role, path_id(request, "ID"), request[BODY], expected(request)
     )
+    return json_document(document, version=True)
 
 
 @docs(tags=TAGS, summary="Delete a role", operationId="deleteRole")

@@ -1,7 +1,7 @@
 """The rules of mail domains; each function is one transaction."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -9,10 +9,19 @@ from postroom.app.errors import InvalidError
 from postroom.app.transactions import authority, borders
 from postroom.app.transactions.authority import Actor
 from postroom.app.transactions.lookups import find_domain_or_raise
+from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.domains import READ_ONLY
 from postroom.schemas.values.domains import STATUS_DELETED
 from postroom.storage import create_defaults, disabled_plugins, domains, grants, orgs, roles
 from postroom.storage.engine import Connection
+
+#: Counters in the document of a domain.
+_COUNTERS: Final = ("activeUsers", "inactiveUsers", "virtualUsers")
+
+
+def versioned(document: bytes) -> bytes:
+    """What makes a version of a domain: its document without the numbers of its users, which nobody edits."""
+    return orjson.dumps({name: value for name, value in orjson.loads(document).items() if name not in _COUNTERS})
 
 
 def create_domain(connection: Connection, data: Mapping[str, Any], create_role: bool) -> bytes:
@@ -35,15 +44,22 @@ def create_domain(connection: Connection, data: Mapping[str, Any], create_role: 
 
 
 def patch_domain(
-    connection: Connection, domain_id: int, data: Mapping[str, Any], system_admin: bool, actor: Actor
+    connection: Connection,
+    domain_id: int,
+    data: Mapping[str, Any],
+    system_admin: bool,
+    actor: Actor,
+    allowed: Expected = None,
 ) -> bytes:
     """Changes the fields given; returns the document.
 
-    Raises NotFoundError, InvalidError, ForbiddenError (the status changes, and a user in the domain has more
-    permissions than the actor).
+    Raises NotFoundError, InvalidError, PreconditionFailedError, ForbiddenError (the status changes, and a user in the
+    domain has more permissions than the actor).
     """
     domain = find_domain_or_raise(connection, domain_id)
-    current = orjson.loads(domains.read_domain(connection, domain_id))
+    document = domains.read_domain(connection, domain_id)
+    check_match(allowed, versioned(document))
+    current = orjson.loads(document)
     for name in READ_ONLY:
         if name in data and data[name] != current[name]:
             raise InvalidError.field(name, "Cannot be changed.")

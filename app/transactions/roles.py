@@ -11,6 +11,7 @@ from postroom.app.auth.tokens import ADMIN_ID
 from postroom.app.errors import InvalidError
 from postroom.app.transactions.lookups import find_user_or_raise
 from postroom.app.transactions.named import ROLE, check_changes, check_exists, check_new
+from postroom.app.transactions.versions import Expected, check_match
 from postroom.schemas.roles import EVERYTHING
 from postroom.storage import domains, orgs, role_holders, roles, users
 from postroom.storage.engine import Connection
@@ -28,9 +29,10 @@ def create_role(connection: Connection, data: Mapping[str, Any], made_for: int |
     return roles.read_role(connection, role_id)
 
 
-def patch_role(connection: Connection, role_id: int, data: Mapping[str, Any]) -> bytes:
-    """Changes the fields given; returns the document. Raises NotFoundError, InvalidError."""
+def patch_role(connection: Connection, role_id: int, data: Mapping[str, Any], allowed: Expected = None) -> bytes:
+    """Changes the fields given; returns the document. Raises NotFoundError, InvalidError, PreconditionFailedError."""
     check_changes(connection, ROLE, role_id, data)
+    check_match(allowed, roles.read_role(connection, role_id))
     roles.update_role(connection, role_id, data)
     _set_lists(connection, role_id, data)
     return roles.read_role(connection, role_id)

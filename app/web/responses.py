@@ -46,11 +46,15 @@ def json_stream() -> web.StreamResponse:
     return response
 
 
-def json_document(document: bytes, status: int = 200, *, version: bool = False) -> web.Response:
-    """A response whose body is already JSON; with `version`, it has an ETag for a later If-Match."""
+def json_document(
+    document: bytes, status: int = 200, *, version: bool = False, version_of: bytes | None = None
+) -> web.Response:
+    """A response whose body is already JSON; with `version`, it has an ETag for a later If-Match. `version_of`: what
+    the ETag is made from, if that is not the whole document.
+    """
     response = web.Response(body=document, status=status, headers=_HEADERS)
     if version:
-        response.headers["ETag"] = f'"{etag(document)}"'
+        response.headers["ETag"] = f'"{etag(document if version_of is None else version_of)}"'
     return response
 
 

@@ -17,7 +17,7 @@ from openapi_schema_validator import OAS30ReadValidator, OAS30Validator
 from openapi_spec_validator import validate
 
 from postroom.app.config import Config
-from postroom.app.handlers import users
+from postroom.app.handlers import domains, roles, users
 from postroom.app.handlers.docs import DOCUMENT
 from postroom.app.main import create_app
 from postroom.app.openapi.document import build
@@ -413,7 +413,7 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     asking = [("POST", "/ldap/importUser"), ("DELETE", "/ldap/check"), ("POST", "/ldap/downsync"), ("PUT", "/ldap")]
     asking += [("PUT", "/downsync")]
     expected |= {"409"} if any(route.method == verb and route.path.endswith(name) for verb, name in asking) else set()
-    versioned = route.handler in (users.patch_user, users.delete_user) or (
+    versioned = route.handler in (users.patch_user, users.delete_user, domains.patch_domain, roles.patch_role) or (
         route.method == "PUT" and route.path.endswith(("/delegates", "/sendas", "/storeAccess", "/oof", "/forward"))
     )
     expected |= {"412"} if versioned else set()

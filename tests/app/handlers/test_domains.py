@@ -325,3 +325,19 @@ async def test_names_of_organisations_are_unique(admin: Api) -> None:
         assert next(iter(change)) in await admin.refused(400, "PATCH", f"/system/orgs/{org['ID']}", change)
     listed = await admin.get("/system/orgs?match=straße&sort=name,desc&limit=1")
     assert [each["name"] for each in listed["data"]] == ["straße"]
+
+
+async def test_versions(admin: Api, domain: int) -> None:
+    """A change of an older version is a 412 and changes nothing; users who come and go make no new version."""
+    path = f"/system/domains/{domain}"
+    read = (await admin.call("GET", path)).headers["ETag"]
+    assert "ETag" not in (await admin.call("GET", f"{path}?level=1")).headers
+    await admin.make_user(domain, "anna")
+    assert (await admin.call("GET", path)).headers["ETag"] == read
+    changed = await admin.call("PATCH", path, {"title": "One"}, headers={"If-Match": read})
+    assert changed.status == 200
+    assert changed.headers["ETag"] == (await admin.call("GET", path)).headers["ETag"] != read
+    assert "Somebody else" in await admin.refused(412, "PATCH", path, {"title": "Two"}, headers={"If-Match": read})
+    assert (await admin.get(path))["title"] == "One"
+    made = await admin.call("POST", "/system/domains", {"domainname": "example.net", "maxUser": 1})
+    assert made.headers["ETag"] == (await admin.call("GET", f"/system/domains/{made.body['ID']}")).headers["ETag"]

@@ -291,3 +291,17 @@ async def test_a_purged_domain_leaves_its_roles(admin: Api, domain: int) -> None
     await admin.delete(f"/system/domains/{domain}?purge=true")
     left = await admin.get(f"/system/roles/{role['ID']}")
     assert ([held["params"] for held in left["permissions"]], left["users"]) == ([other], [])
+
+
+async def test_versions(admin: Api, domain: int) -> None:
+    """Of two who add a holder to the role that they have read, the second gets a 412, and the first holder stays."""
+    one, two = [await admin.make_user(domain, name) for name in ("one", "two")]
+    made = await admin.call("POST", "/system/roles", {"name": "readers", "permissions": []})
+    path, read = f"/system/roles/{made.body['ID']}", made.headers["ETag"]
+    assert (await admin.call("GET", path)).headers["ETag"] == read
+    assert "ETag" not in (await admin.call("GET", f"{path}?level=1")).headers
+    changed = await admin.call("PATCH", path, {"users": [one["ID"]]}, headers={"If-Match": read})
+    assert changed.headers["ETag"] == (await admin.call("GET", path)).headers["ETag"] != read
+    await admin.refused(412, "PATCH", path, {"users": [two["ID"]]}, headers={"If-Match": read})
+    assert [user["ID"] for user in (await admin.get(path))["users"]] == [one["ID"]]
+    await admin.refused(404, "PATCH", "/system/roles/999", {"name": "x"}, headers={"If-Match": read})
