@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,7 +127,10 @@ async def test_groups(tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can give files to any group")
     one, other = [each for each in grp.getgrall() if each.gr_gid not in (0, *os.getgroups())][:2]
-    groups = {"POSTROOM_MAIL_POSTFIX_GROUP": one.gr_name, "POSTROOM_MAIL_DOVECOT_GROUP": other.gr_name}
+    groups: dict[str, Any] = {
+        "POSTROOM_MAIL_POSTFIX_GROUP": one.gr_name,
+        "POSTROOM_MAIL_DOVECOT_GROUP": other.gr_name,
+    }
     with serving_mail(tmp_path, **groups):
         found = {
             each.name: (each.stat().st_gid, stat.S_IMODE(each.stat().st_mode)) for each in (tmp_path / "mail").iterdir()
