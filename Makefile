@@ -8,12 +8,13 @@ INSTALLED = .venv/.installed
 BUILD_PACKAGES = libldap2-dev libsasl2-dev gcc python3-dev python3-venv
 LDAP_PACKAGES = slapd ldap-utils curl
 POSTGRESQL_PACKAGES = postgresql
+MAIL_PACKAGES = postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-sieve dovecot-auth-lua lua-socket
 CLUSTER_PACKAGES = $(POSTGRESQL_PACKAGES) patroni etcd-server
 # The generators of clients: one is Java, one makes Ruby.
 GENERATOR_PACKAGES = default-jre-headless ruby ruby-typhoeus
 # Programs that ask for /service as they come.
 DIRECT_CLIENTS = wget php-cli php-curl
-TEST_PACKAGES = jq $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail systemd prometheus
+TEST_PACKAGES = jq $(LDAP_PACKAGES) $(POSTGRESQL_PACKAGES) $(MAIL_PACKAGES) $(GENERATOR_PACKAGES) $(DIRECT_CLIENTS) chromium chromium-driver nginx-light caddy fail2ban fetchmail systemd prometheus
 
 # What runs on SQLite and on PostgreSQL.
 ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/app/test_other_processes.py tests/storage

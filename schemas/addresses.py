@@ -60,7 +60,7 @@ def parse_domain(text: str) -> tuple[str, str]:
     ValueError with a plain English reason when it is invalid (IDNA 2008, RFC 5891, after the mapping of UTS 46).
     """
     ascii_name = _ascii_domain(text)
-    return ascii_name, _in_unicode(ascii_name)
+    return ascii_name, in_unicode(ascii_name)
 
 
 def _ascii_domain(text: str) -> str:
@@ -86,7 +86,7 @@ def _encode(text: str) -> tuple[str, str | None]:
 
 
 @lru_cache(maxsize=1024)
-def _in_unicode(ascii_name: str) -> str:
+def in_unicode(ascii_name: str) -> str:
     try:
         return idna.decode(ascii_name)
     except UnicodeError as error:

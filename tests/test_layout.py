@@ -36,7 +36,7 @@ PACKAGES: dict[str, set[str]] = {
         "app.errors", "app.auth", "app.settings", "app.limits", "app.logs", "app.metrics", "app.services",
         "app.transactions", "schemas", "schemas.values", "storage",
     },
-    "app.mail": {"app.limits", "app.services", "storage"},
+    "app.mail": {"app.limits", "app.services", "app.transactions", "schemas", "schemas.values", "storage"},
     "app.exchange": {
         "app.errors", "app.services", "app.transactions", "app.web", "schemas", "schemas.values", "storage"
     },

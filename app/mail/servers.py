@@ -5,12 +5,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from postroom.app.mail.dict import Dict
 from postroom.app.mail.dovecot import Dovecot
 from postroom.app.mail.serving import Conversation, Server
 from postroom.app.mail.socketmap import Socketmap
 from postroom.app.services.context import Context
 
-_PROTOCOLS: Final[Mapping[str, Callable[[Context], Conversation]]] = {"postfix": Socketmap, "dovecot": Dovecot}
+_PROTOCOLS: Final[Mapping[str, Callable[[Context], Conversation]]] = {
+    "postfix": Socketmap,
+    "dovecot": Dovecot,
+    "dict": Dict,
+}
 
 
 def servers_of(sockets: Mapping[str, socket.socket], context: Context) -> list[Server]:

@@ -23,7 +23,7 @@ ROUNDS: Final = ("watch", "uses", "expired", "audit", "backups", "sample", "devi
 #: What mail servers ask, and what becomes of it.
 MAIL_QUESTIONS: Final = (
     "postfix_domains", "postfix_mailboxes", "postfix_aliases", "postfix_senders", "postfix_unknown",
-    "dovecot_login", "dovecot_user", "dovecot_users", "dovecot_unknown",
+    "dovecot_login", "dovecot_user", "dovecot_users", "dovecot_dict", "dovecot_unknown",
 )  # fmt: skip
 MAIL_OUTCOMES: Final = ("found", "not_found", "ok", "unknown", "mismatch", "temporary", "refused")
 #: Most servers of directories that are told apart.

@@ -13,7 +13,7 @@ from postroom.app.config import Config
 from postroom.app.server.service_socket import ServiceSocket, ServiceSocketError
 
 #: Their names, in the folder and as FileDescriptorName= of systemd.
-NAMES: Final = ("postfix", "dovecot")
+NAMES: Final = ("postfix", "dovecot", "dict")
 
 
 @contextlib.contextmanager

@@ -48,7 +48,7 @@ def _check_times(stored: Mapping[str, Any], fields: Mapping[str, Any], timezone:
     # block a new subject, or switching it off.
     new = (start, end) != (stored["startTime"], stored["endTime"]) or (scheduled and stored["state"] != STATE_SCHEDULED)
     if new and start is not None and end is not None:
-        first, last = _between(start, end, timezone)
+        first, last = instants_between(start, end, timezone)
         if last <= first:
             raise InvalidError.field("endTime", f"{end} is not after the start, {start}, in the time zone {timezone}.")
 
@@ -59,11 +59,11 @@ def is_in_force(state: int, start: str | None, end: str | None, now: datetime, t
         return state != STATE_OFF
     if start is None or end is None:
         return False
-    first, last = _between(start, end, timezone)
+    first, last = instants_between(start, end, timezone)
     return first <= now - _EPOCH < last
 
 
-def _between(start: str, end: str, timezone: tzinfo) -> tuple[timedelta, timedelta]:
+def instants_between(start: str, end: str, timezone: tzinfo) -> tuple[timedelta, timedelta]:
     """The instants of two local times in the format of the API, as durations since the epoch.
 
     When the clock goes back, a time occurs twice: a schedule begins at the first and ends at the second occurrence.

@@ -135,7 +135,8 @@ async def test_groups(tmp_path: Path) -> None:
         found = {
             each.name: (each.stat().st_gid, stat.S_IMODE(each.stat().st_mode)) for each in (tmp_path / "mail").iterdir()
         }
-    assert found == {"postfix": (one.gr_gid, 0o660), "dovecot": (other.gr_gid, 0o660)}
+    theirs = (other.gr_gid, 0o660)
+    assert found == {"postfix": (one.gr_gid, 0o660), "dovecot": theirs, "dict": theirs}
 
 
 def test_without_mail_nothing_of_it_is_imported() -> None:

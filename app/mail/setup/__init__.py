@@ -1,0 +1,1 @@
+"""Configuration of Postfix and Dovecot for postroom."""

@@ -1,0 +1,26 @@
+"""Where things are on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are on this machine."""
+
+    #: The folder with postroom's sockets.
+    sockets: Path
+    #: The folder with all mail, and the account to which it belongs.
+    mail: Path
+    user: str
+    group: str
+    #: Postfix's queue directory, in which its chroot is, and its settings.
+    spool: Path
+    postfix: Path
+    #: Dovecot's settings.
+    dovecot: Path
+
+    @property
+    def lua(self) -> Path:
+        """The script by which Dovecot asks postroom."""
+        return self.dovecot / "postroom.lua"

@@ -1,0 +1,114 @@
+-- Asks postroom, over its socket, about logins and mailboxes. Written by `postroom mail setup`; needs lua-socket.
+
+local unix = require("socket.unix")
+
+local SOCKET = "@SOCKET@"
+local MAIL = "@MAIL@"
+-- Longer than postroom takes for any answer.
+local PATIENCE = 35
+
+local escapes = { ["\0"] = "\0010", ["\1"] = "\0011", ["\t"] = "\001t", ["\n"] = "\001n", ["\r"] = "\001r" }
+local escaped = { ["\0010"] = "\0", ["\0011"] = "\1", ["\001t"] = "\t", ["\001n"] = "\n", ["\001r"] = "\r" }
+local connection = nil
+
+local function connect()
+  local stream = unix.stream and unix.stream() or unix()
+  stream:settimeout(PATIENCE)
+  if stream:connect(SOCKET) then
+    return stream
+  end
+  stream:close()
+  return nil
+end
+
+local function forget()
+  if connection then
+    connection:close()
+  end
+  connection = nil
+end
+
+-- The first line of the answer, or nil. A connection that was kept may have ended meanwhile, so it is tried twice.
+local function send(...)
+  local fields = {}
+  for index = 1, select("#", ...) do
+    fields[index] = tostring(select(index, ...) or ""):gsub("[%z\1\t\n\r]", escapes)
+  end
+  local line = table.concat(fields, "\t") .. "\n"
+  for _ = 1, 2 do
+    connection = connection or connect()
+    if connection and connection:send(line) then
+      local answer = connection:receive("*l")
+      if answer then
+        return answer
+      end
+    end
+    forget()
+  end
+  return nil
+end
+
+-- The fields of the answer; a missing answer is a temporary failure.
+local function ask(...)
+  local answer = send(...)
+  local fields = {}
+  for field in ((answer or "temporary") .. "\t"):gmatch("([^\t]*)\t") do
+    fields[#fields + 1] = field:gsub("\1[01tnr]", escaped)
+  end
+  return fields
+end
+
+-- What postroom tells of a mailbox, as fields of Dovecot's userdb.
+local function described(fields)
+  local result = { user = fields[2], uid = "@USER@", gid = "@GROUP@" }
+  for index = 3, #fields do
+    local key, value = fields[index]:match("^([^=]*)=(.*)$")
+    if key == "mailbox" then
+      result.home = MAIL .. "/" .. value
+    elseif key == "quota_kib" then
+      result["@QUOTA@"] = "@QUOTA_VALUE@"
+      result["@QUOTA@"] = result["@QUOTA@"]:gsub("KIB", value)
+    end
+  end
+  return result
+end
+
+function auth_password_verify(request, password)
+  local fields = ask("login", request.user, password, request.service or request.protocol, request.remote_ip)
+  if fields[1] == "ok" then
+    return dovecot.auth.PASSDB_RESULT_OK, { user = fields[2] }
+  elseif fields[1] == "mismatch" then
+    return dovecot.auth.PASSDB_RESULT_PASSWORD_MISMATCH, ""
+  elseif fields[1] == "unknown" then
+    return dovecot.auth.PASSDB_RESULT_USER_UNKNOWN, ""
+  end
+  return dovecot.auth.PASSDB_RESULT_INTERNAL_FAILURE, "postroom does not answer"
+end
+
+function auth_userdb_lookup(request)
+  local fields = ask("user", request.user)
+  if fields[1] == "ok" then
+    return dovecot.auth.USERDB_RESULT_OK, described(fields)
+  elseif fields[1] == "unknown" then
+    return dovecot.auth.USERDB_RESULT_USER_UNKNOWN, ""
+  end
+  return dovecot.auth.USERDB_RESULT_INTERNAL_FAILURE, "postroom does not answer"
+end
+
+function auth_userdb_iterate()
+  local users = {}
+  local name = send("users")
+  while name and name ~= "" do
+    users[#users + 1] = name
+    name = connection:receive("*l")
+  end
+  return users
+end
+
+function script_init()
+  return 0
+end
+
+function script_deinit()
+  forget()
+end
