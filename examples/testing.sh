@@ -5,8 +5,8 @@ set -eu
 folder=$(mktemp -d)
 postroom serve --ephemeral --port 0 --seed "$(dirname "$0")/seed.json" --ready-file "$folder/ready.json" &
 server=$!
-trap 'kill "$server"; rm -r "$folder"' EXIT
-until [ -e "$folder/ready.json" ]; do kill -0 "$server" && sleep 0.1; done
+trap 'kill "$server"; rm -rf "$folder"' EXIT
+until [ -e "$folder/ready.json" ]; do kill -0 "$server" || exit 1; sleep 0.1; done
 api=$(jq -r .api "$folder/ready.json")
 controls=$(jq -r .controls "$folder/ready.json")
 

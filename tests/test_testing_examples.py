@@ -35,6 +35,17 @@ def test_shell() -> None:
     assert output_of(EXAMPLES / "testing.sh").endswith("Passed\n")
 
 
+def test_a_server_that_cannot_start(tmp_path: Path) -> None:
+    """Ends the script, which would wait for it for ever."""
+    shutil.copy(EXAMPLES / "testing.sh", tmp_path)
+    run = subprocess.run(
+        ["sh", tmp_path / "testing.sh"], env={"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert "seed.json cannot be read" in run.stderr
+
+
 def test_node() -> None:
     """fetch and node --test."""
     assert "# pass 2\n" in output_of("node", "--test", "--test-reporter=tap", EXAMPLES / "testing.test.mjs")
