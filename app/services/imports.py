@@ -25,6 +25,7 @@ from postroom.app.transactions.records import Moment
 from postroom.schemas.values.users import STATUS_NORMAL
 from postroom.storage.engine import Connection
 from postroom.storage.faults import IntegrityError, is_unavailable
+from postroom.storage.integrity import rule_of
 from postroom.storage.seeds import is_empty
 from postroom.storage.writing import savepoint, undone
 
@@ -219,5 +220,6 @@ def _reasons(error: Exception) -> Sequence[str]:
     if isinstance(error, PostroomError):
         return error.errors or [error.message]
     if isinstance(error, IntegrityError):
-        return ["This broke a rule that only the database checks"]
+        field, reason = rule_of(error)
+        return [f"{field}: {reason}" if field else reason]
     raise error

@@ -83,6 +83,8 @@ def test_what_is_refused_is_kept(folder: Path) -> None:
         {"user": {"username": "nobody@elsewhere.example"}},
         {"user": {"username": "anna@example.org"}},
         {"user": {"username": "long@example.org", "passwordHash": "{MD5}X03MO1qnZdYdgyfeuILPmQ=="}},
+        {"user": {"username": "one@example.org", "ldapID": "ab\\2dcd"}},
+        {"user": {"username": "other@example.org", "ldapID": "ab\\2dcd"}},
         {"user": {"username": "hall@example.org", "status": 4, "storeAccess": ["late@example.org"]}},
         "",
         "[1]",
@@ -98,16 +100,18 @@ def test_what_is_refused_is_kept(folder: Path) -> None:
         "people.ndjson, line 8 (nobody@elsewhere.example)",
         "people.ndjson, line 9 (anna@example.org)",
         "people.ndjson, line 10 (long@example.org)",
-        "people.ndjson, line 13",
+        "people.ndjson, line 12 (other@example.org)",
+        "people.ndjson, line 15",
         "storeAccess of hall@example.org",
     ]
     assert "There is no kind 'usr'; did you mean \"user\"?" in told[1]
     assert "{MD5} is none of the schemes" in told[4]
+    assert told[5].endswith(": ldapID: The object is linked to another user of the domain already.")
     assert "X03MO1" not in done.err
     kept = Path("people.rejected.ndjson")
     assert kept.stat().st_mode & 0o777 == 0o600
     lines = kept.read_text().splitlines()
-    refused = [line if isinstance(line, str) else json.dumps(line) for line in broken[:5]]
+    refused = [line if isinstance(line, str) else json.dumps(line) for line in [*broken[:5], broken[6]]]
     assert lines == [*refused, "[1]", lines[-1]]
     assert json.loads(lines[-1]) == {"access": {"username": "hall@example.org", "storeAccess": ["late@example.org"]}}
     write("late.ndjson", [{"user": "late@example.org"}, lines[-1]])
