@@ -25,6 +25,7 @@ RULES: Final[dict[str, tuple[str, str]]] = {
     "grants.user_id": ("addresses", "An address is given twice."),
     "store_access.user_id": ("usernames", "A user is given twice."),
     "user_roles.user_id": ("roles", "A role is given twice."),
+    "api_tokens.hash": ("token or tokenHash", "There is this token already."),
 }
 _GONE = ("", "Something that this refers to has been removed meanwhile.")
 _OTHER = ("", "A value is not one that can be stored.")

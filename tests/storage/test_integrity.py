@@ -13,7 +13,7 @@ pytestmark = pytest.mark.sqlite
 #: Unique indexes that no input can offend: whoever writes there replaces what there is, or makes the number itself.
 INTERNAL = {
     "settings.name", "create_defaults.domain_id", "devices.user_id", "due_resyncs.user_id", "task_items.task_id",
-    "display_type_counts.domain_id", "api_tokens.hash", "sessions.session_id", "index 'ldap_configs_by_org'",
+    "display_type_counts.domain_id", "sessions.session_id", "index 'ldap_configs_by_org'",
 }  # fmt: skip
 
 PREPARED = """
@@ -27,6 +27,8 @@ PREPARED = """
     INSERT INTO grants (user_id, kind, position, address, key) VALUES (1, 'sendas', 0, 'a@b', 'a@b');
     INSERT INTO store_access (user_id, member_id) VALUES (1, 2);
     INSERT INTO user_roles (user_id, role_id) VALUES (1, 1);
+    INSERT INTO api_tokens (user_id, name, hash, scoped, read_only, networks, created)
+    VALUES (1, 'x', hex(zeroblob(32)), 0, 0, '[]', 1), (1, 'y', hex(randomblob(32)), 0, 0, '[]', 1);
 """
 
 #: A statement that breaks a rule, and the field that the answer names.
@@ -44,6 +46,7 @@ BROKEN = [
     ("INSERT INTO grants (user_id, kind, position, address, key) VALUES (1, 'sendas', 1, 'a@b', 'a@b')", "addresses"),
     ("INSERT INTO store_access (user_id, member_id) VALUES (1, 2)", "usernames"),
     ("INSERT INTO user_roles (user_id, role_id) VALUES (1, 1)", "roles"),
+    ("UPDATE api_tokens SET hash = (SELECT min(hash) FROM api_tokens)", "tokenHash"),
     ("INSERT INTO user_roles (user_id, role_id) VALUES (1, 99)", ""),
     ("INSERT INTO forwards (user_id, forward_type, destination) VALUES (1, 7, 'a@b')", ""),
     ("INSERT INTO users (domain_id, username) VALUES (1, NULL)", ""),
