@@ -6,6 +6,7 @@ what `postroom login` has stored. Without any, it is the local database.
 
 import json as json_module
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +133,11 @@ def write_login(place: Remote, environ: Mapping[str, str] = os.environ) -> None:
 
     path = login_file(environ)
     content = json_module.dumps({"url": place.url, "token": place.token}).encode()
+    # With a name of its own until it is complete: two commands may log in at once.
+    new = path.with_name(f"login.{secrets.token_hex(8)}.json")
     try:
-        write_private(path, content, owner_of=path.parent, replace=True)
+        write_private(new, content, owner_of=path.parent, replace=False)
+        new.replace(path)
     except OSError as error:
         raise PlaceError(f"{path} cannot be written: {error.strerror}") from None
 

@@ -1,11 +1,12 @@
 """Where a command works, and with which login."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from postroom.app.cli.places import Local, PlaceError, Remote, api_of, chosen, login_file, write_login
+from postroom.app.cli.places import Local, PlaceError, Remote, api_of, chosen, login_file, read_login, write_login
 from tests.support.commands import Command
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
@@ -59,6 +60,20 @@ def test_a_damaged_file(tmp_path: Path, content: bytes) -> None:
     login_file(home).chmod(0o600)
     with pytest.raises(PlaceError, match="login again"):
         chosen(None, None, home)
+
+
+def test_several_logins_at_once(tmp_path: Path) -> None:
+    """All are stored, one in the place of the other, and whoever reads meanwhile finds a whole one."""
+    home = {"XDG_CONFIG_HOME": str(tmp_path)}
+    places = [Remote(f"{URL}/api/v1", str(number) * 1000) for number in range(8)]
+    write_login(places[0], home)
+    with ThreadPoolExecutor(4) as threads:
+        written = [threads.submit(write_login, place, home) for place in places * 10]
+        found = [read_login(home) for _ in range(300)]
+        for each in written:
+            each.result()
+    assert {*found} <= {*places}
+    assert [*login_file(home).parent.iterdir()] == [login_file(home)]
 
 
 async def test_a_login(service: Service, admin: Api, tmp_path: Path) -> None:
