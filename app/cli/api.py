@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import ClientConnectorCertificateError, ClientError, ClientSession, ClientTimeout, UnixConnector, web
 
-from postroom.app.cli.failures import Bugs, explained, log_taken_by
+from postroom.app.cli.failures import Bugs, explained, log_taken_by, unknown_response
 from postroom.app.cli.output import AWAY, BROKEN, REFUSED, console, print_json
 from postroom.app.cli.places import Local, PlaceError, Remote
 from postroom.schemas.values.text import printable
@@ -245,4 +245,6 @@ def _reason(error: BaseException, place: Local | Remote, bugs: Bugs) -> tuple[st
                 f"The service {place} cannot be reached ({str(error) or type(error).__name__}); trying again may help",
                 AWAY,
             )
+        case LookupError() | TypeError() | AttributeError() | ValueError() if isinstance(place, Remote):
+            return unknown_response(error, str(place)), REFUSED
     return explained(error)

@@ -36,6 +36,12 @@ def explained(error: BaseException) -> tuple[str, int]:
     return f"This is a bug in postroom, please report it: {place_of(error)}", BROKEN
 
 
+def unknown_response(error: BaseException, place: str) -> str:
+    """The message when a command cannot use what a service has responded."""
+    reason = "responds with something else than this command knows; is it of another version, or not postroom?"
+    return f"The service {place} {reason} ({place_of(error)})"
+
+
 def place_of(error: BaseException) -> str:
     """The kind of an error, and the line that has raised it."""
     trace, place = error.__traceback__, ""

@@ -1,14 +1,19 @@
 """Tokens without the right, services that are away, missing databases, bugs: one line, never a traceback."""
 
+import asyncio
 import logging
+import os
 import socket
 import tempfile
 import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from postroom.app.cli import places
@@ -66,23 +71,39 @@ def test_a_service_that_is_away() -> None:
         thread.join()
 
 
-async def test_what_is_not_postroom(service: Service) -> None:
-    """A page, or JSON of another kind, is named as such."""
+@asynccontextmanager
+async def responding(response: Mapping[str, Any]) -> AsyncIterator[Mapping[str, str]]:
+    """The environment of commands at a service that responds with this to everything."""
 
     async def respond(_request: web.Request) -> web.Response:
-        return web.Response(text="<html>", content_type="text/html")
+        return web.Response(**response)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", respond)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        command = Command(service, "remote", {"POSTROOM_URL": url, "POSTROOM_TOKEN": "t"})
-        assert "is not postroom (status 200)" in (await command("user", "list", code=2)).err
-    finally:
-        await runner.cleanup()
+    async with TestServer(app) as server:
+        yield {"POSTROOM_URL": str(server.make_url("/")), "POSTROOM_TOKEN": "t"}
+
+
+async def test_what_is_not_postroom() -> None:
+    """A page is named as such."""
+    async with responding({"text": "<html>", "content_type": "text/html"}) as environ:
+        done = await asyncio.to_thread(ran, "user", "list", environ=environ)
+    assert (done.code, "is not postroom (status 200)" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("document", ["{}", "[]", '{"data": null}', '{"data": [7]}', '{"data": [{}], "count": 1}'])
+async def test_what_no_command_knows(document: str, tmp_path: Path) -> None:
+    """JSON of another kind is no bug of the command, whose own line is named nevertheless."""
+    async with responding({"text": document, "content_type": "application/json"}) as environ:
+        for command in (
+            ["user", "list"], ["domain", "list"], ["role", "list"], ["task", "list"], ["user", "show", "a@b.example"],
+            ["login", environ["POSTROOM_URL"], "--token-stdin"],
+        ):  # fmt: skip
+            home = {**environ, "XDG_CONFIG_HOME": str(tmp_path)}
+            done = await asyncio.to_thread(ran, *command, given="t\n", environ=home)
+            assert done.code == 2, done
+            assert "with something else than this command knows" in done.err
+    assert await asyncio.to_thread(os.listdir, tmp_path) == []
 
 
 def test_a_database_that_is_missing(tmp_path: Path) -> None:
