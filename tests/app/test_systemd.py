@@ -17,6 +17,7 @@ from aiohttp import ClientSession, UnixConnector
 
 from postroom.app.server.alive import keep_telling
 from postroom.app.server.heartbeats import Heartbeats
+from postroom.app.server.mail_sockets import NAMES
 from postroom.app.server.systemd import NOTHING, Systemd, from_variables
 from postroom.storage.database import Database
 from postroom.storage.faults import DatabaseError
@@ -239,17 +240,22 @@ def test_sockets_that_cannot_be_used(tmp_path: Path, addresses: list[str], reaso
 
 
 def test_the_units(tmp_path: Path) -> None:
-    """systemd finds nothing wrong with them, and the service can do little besides its work."""
+    """systemd finds nothing wrong with them, and the service can do little besides its work. Sockets for mail have the
+    names by which the service knows them.
+    """
     if (analyze := shutil.which("systemd-analyze")) is None:
         pytest.skip("needs systemd-analyze")
-    for name in ("postroom.service", "postroom.socket"):
+    names = ("postroom.service", "postroom.socket", *(f"postroom-{name}.socket" for name in NAMES))
+    for name in names:
         text = (UNITS / name).read_text("utf-8").replace("/opt/postroom/bin/postroom", str(POSTROOM))
         (tmp_path / name).write_text(text)
-    units = [str(tmp_path / "postroom.service"), str(tmp_path / "postroom.socket")]
+    units = [str(tmp_path / name) for name in names]
     verified = subprocess.run(
         [analyze, "verify", "--man=no", *units], capture_output=True, text=True, timeout=60, check=False
     )
     assert (verified.returncode, verified.stderr) == (0, "")
+    for name in NAMES:
+        assert f"\nFileDescriptorName={name}\n" in (UNITS / f"postroom-{name}.socket").read_text("utf-8")
     exposed = [analyze, "security", "--offline=true", "--threshold=20", "--no-pager", units[0]]
     rated = subprocess.run(exposed, capture_output=True, text=True, timeout=60, check=False)
     assert rated.returncode == 0, rated.stdout + rated.stderr

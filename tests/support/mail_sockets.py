@@ -27,11 +27,10 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 @contextlib.contextmanager
-def serving_mail(folder: Path, *options: str, sockets: Path | None = None, **environ: str) -> Iterator[Running]:
-    """Runs a service with sockets in the folder `mail`, or in another one."""
-    sockets = sockets or folder / "mail"
-    sockets.mkdir(exist_ok=True)
-    settings = {"POSTROOM_MAIL_SOCKETS": str(sockets), "POSTROOM_ADMIN_PASSWORD": PASSWORD, **environ}
+def serving_mail(folder: Path, *options: str, **environ: str) -> Iterator[Running]:
+    """Runs a service with sockets in the folder `mail`, unless the settings name another."""
+    settings = {"POSTROOM_MAIL_SOCKETS": str(folder / "mail"), "POSTROOM_ADMIN_PASSWORD": PASSWORD, **environ}
+    Path(settings["POSTROOM_MAIL_SOCKETS"]).mkdir(exist_ok=True)
     with stopped_at_the_end(Running(folder, *options, **settings)) as running:
         yield running
 

@@ -24,8 +24,12 @@ async def test_postfix_asks(tmp_path: Path) -> None:
     """What is stored is found at once; what is no address is not found, without a warning; a worker that is killed
     makes Postfix wait; and when the database is gone, Postfix is told to ask again.
     """
-    settings = {"POSTROOM_MAIL_POSTFIX_GROUP": "postfix"}
-    with lookups() as postfix, serving_mail(tmp_path, sockets=postfix.sockets, **settings) as running:
+    with (
+        lookups() as postfix,
+        serving_mail(
+            tmp_path, POSTROOM_MAIL_SOCKETS=str(postfix.sockets), POSTROOM_MAIL_POSTFIX_GROUP="postfix"
+        ) as running,
+    ):
         async with Admin(running) as admin:
             domain = await admin.domain()
             assert postfix.ask("mailboxes", "anna@example.org") == (1, "", "")
