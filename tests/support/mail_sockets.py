@@ -56,11 +56,14 @@ class Admin:
 
     def __init__(self, running: Running) -> None:
         self._session = ClientSession(f"http://127.0.0.1:{running.ports[0]}")
+        #: Those of the login.
+        self.headers: dict[str, str] = {}
 
     async def __aenter__(self) -> Self:
         async with self._session.post("/api/v1/login", data={"user": "admin", "pass": PASSWORD}) as response:
             token = (await response.json())["grommunioAuthJwt"]
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self.headers["Authorization"] = f"Bearer {token}"
+        self._session.headers.update(self.headers)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.torture.faults import Extent
-from tests.torture.parts import Part, of_faults, of_images, of_kills, timed
+from tests.torture.parts import Part, of_faults, of_images, of_kills, of_mail, timed
 
 _AT_A_TIME: Final = 3
 
@@ -29,6 +29,7 @@ def main(
     image: Annotated[int, typer.Option("--images", help="Images of the disk after a power loss.")] = 2000,
     call: Annotated[int, typer.Option("--calls", help="How many calls fail in turn, of each kind.")] = 40,
     pause: Annotated[float, typer.Option(help="Seconds for which a process stands still.")] = 60,
+    mail: Annotated[float, typer.Option(help="Seconds for which mail servers ask.")] = 600,
     only: Annotated[str, typer.Option(help="Only the parts with this in their name.")] = "",
     seed: Annotated[int | None, typer.Option(help="Repeats the choices of an earlier run.")] = None,
     to_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
@@ -40,6 +41,7 @@ def main(
         "kills on sqlite": (of_kills, "sqlite", kill, chosen),
         "faults": (of_faults, Extent(call, pause), chosen),
         "power losses": (of_images, image, chosen),
+        "mail": (of_mail, mail, chosen),
     }
     with ProcessPoolExecutor(_AT_A_TIME, mp_context=get_context("spawn")) as pool:
         running = [pool.submit(timed, name, *part) for name, part in parts.items() if only in name]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.torture import faults, kills, power
+from tests.torture import faults, kills, mail, power
 
 #: Seconds of load that are recorded for the images.
 _RECORDED: Final = 5.0
@@ -57,6 +57,14 @@ def of_faults(extent: faults.Extent, seed: int) -> Part:
     figures["injected"] = sum(each.injected for each in outcomes)
     figures["recovered"] = sum(each.recovered for each in outcomes)
     return Part("faults", figures, {}, [line for each in outcomes for line in each.faults])
+
+
+def of_mail(seconds: float, seed: int) -> Part:
+    """Questions of mail servers, while everything changes and is killed."""
+    extent = mail.Extent(seconds, kills=10, away=30, questions=500, changes=200)
+    found = asyncio.run(mail.run(extent, seed, _say))
+    figures = {**found.figures, "wrong": len(found.faults)}
+    return Part("mail", figures, {"change": found.outcomes["changes"]}, found.faults)
 
 
 def timed(name: str, run: Callable[..., Part], *arguments: object) -> Part:
