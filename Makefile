@@ -109,7 +109,7 @@ torture: install
 	$(BIN)/python -m tests.torture $(TORTURE)
 
 bench: install
-	@sh .ci/packages wrk
+	@sh .ci/packages wrk postfix
 	$(BIN)/python -m tests.bench $(BENCH)
 
 # The page, from the results in docs/performance or, for example, PLOTS=other.json

@@ -26,6 +26,7 @@ from tests.bench import (
     imports,
     lists,
     logins,
+    mail,
     watching,
 )
 from tests.bench.bench import Measurements, Run
@@ -54,6 +55,7 @@ SECTIONS: Final = [
     Section("postgresql", engines.NAMES, engines.measurements),
     Section("bulk", imports.NAMES, imports.measurements, stored=False),
     Section("ldap", bulk.NAMES, bulk.measurements, stored=False),
+    Section("mail", mail.NAMES, mail.measurements),
     Section("faults", [faulty.NAME], faulty.measurements, stored=False),
 ]
 

@@ -1,6 +1,7 @@
 """A Postfix that only looks things up, with a configuration of its own: `postmap`, and the daemon behind `proxy:`."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -44,12 +45,6 @@ class Lookups:
         found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         return found.returncode, found.stdout.strip(), found.stderr
 
-    def ask_many(self, name: str, keys: list[str]) -> dict[str, str]:
-        """Key -> value of those that are found, over one connection."""
-        command = ["postmap", "-c", str(self.folder / "etc"), "-q", "-", self.table(name)]
-        found = subprocess.run(command, input="\n".join(keys), capture_output=True, text=True, check=True, timeout=60)
-        return dict(line.split("\t", 1) for line in found.stdout.splitlines())
-
     def table(self, name: str) -> str:
         """The name of a map."""
         return f"socketmap:unix:{self.sockets}/postfix:{name}"
@@ -77,6 +72,8 @@ def lookups() -> Iterator[Lookups]:
         maps = " ".join(f"proxy:{found.table(each)}" for each in _MAPS)
         (folder / "etc" / "main.cf").write_text(_MAIN.format(folder=folder, maps=maps))
         (folder / "etc" / "master.cf").write_text(_MASTER)
+        # Postfix waits for a file that has just been written.
+        os.utime(folder / "etc" / "main.cf", (0, 0))
         control = ["postfix", "-c", str(folder / "etc")]
         subprocess.run([*control, "start"], check=True, capture_output=True)
         try:

@@ -60,7 +60,11 @@ class Found:
         """What a run amounts to; times are in milliseconds."""
         waits = sorted(self.waits) or [0.0]
         times = {"median": waits[len(waits) // 2], "p99": waits[int(len(waits) * 0.99)], "longest": waits[-1]}
-        return {"deferred": 0, **self.outcomes, **{f"{name} wait, ms": int(each * 1000) for name, each in times.items()}}
+        return {
+            "deferred": 0,
+            **self.outcomes,
+            **{f"{name} wait, ms": int(each * 1000) for name, each in times.items()},
+        }
 
 
 class _Person:
