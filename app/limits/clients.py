@@ -59,6 +59,9 @@ class DescriptorsError(Exception):
 #: The default number of connections, and the fewest that make sense.
 _WANTED: Final = 1000
 _FEWEST: Final = 16
+#: Most connections to each of the three sockets that mail servers ask.
+MAIL_CONNECTIONS: Final = 256
+_MAIL: Final = 3 * MAIL_CONNECTIONS
 #: Open files besides the connections: the database with its readers, directories, DNS look-ups, refused connections,
 #: standard streams, libraries that are loaded late.
 _RESERVED: Final = 224
@@ -77,12 +80,13 @@ def raise_descriptor_limit() -> int:
 
 def limits_of(config: Config, descriptors: int) -> Limits:
     """The limits of a configuration for a process with at most `descriptors` open files. Raises DescriptorsError."""
-    room = descriptors - _RESERVED if descriptors != resource.RLIM_INFINITY else _WANTED * 1000
+    reserved = _RESERVED + (_MAIL if config.mail_sockets is not None else 0)
+    room = descriptors - reserved if descriptors != resource.RLIM_INFINITY else _WANTED * 1000
     wanted = config.max_connections or min(_WANTED, room)
     if room < max(wanted, _FEWEST):
         raise DescriptorsError(
             f"Only {descriptors} open files are allowed, and {max(wanted, _FEWEST)} connections need "
-            f"{max(wanted, _FEWEST) + _RESERVED}: raise the limit (ulimit -n, LimitNOFILE= of systemd)"
+            f"{max(wanted, _FEWEST) + reserved}: raise the limit (ulimit -n, LimitNOFILE= of systemd)"
             + (" or lower POSTROOM_MAX_CONNECTIONS" if config.max_connections else "")
         )
     return Limits(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from postroom.app.limits.clients import MAIL_CONNECTIONS
 from postroom.app.limits.sparing import Sparing
 from postroom.storage.faults import is_unavailable
 from postroom.storage.lanes import ASKER
@@ -48,7 +49,7 @@ class Bounds:
     """Times are in seconds, sizes in bytes. The defaults are for the service; tests use others."""
 
     #: Connections to one socket, in each worker. For a further one the longest idle one is closed.
-    connections: int = 256
+    connections: int = MAIL_CONNECTIONS
     #: Of a request. Longer than any address or password, and than what `postmap -q` can be given.
     size: int = 160 * 1024
     #: From the first byte of a request to its last.

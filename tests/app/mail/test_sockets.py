@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+from postroom.app.config import Config, SettingError, load_config
+from postroom.app.limits.clients import DescriptorsError, limits_of
+from postroom.app.mail.serving import Bounds
+from postroom.app.server.mail_sockets import opened
+from postroom.app.server.service_socket import ServiceSocketError
 from tests.app.test_cli import fails
 from tests.app.test_workers import exists, workers_of
 from tests.support.mail_sockets import PASSWORD, Admin, Client, activated, serving_mail
@@ -78,25 +83,23 @@ async def test_sockets_that_systemd_keeps(tmp_path: Path) -> None:
 
 
 def test_sockets_that_cannot_be(tmp_path: Path) -> None:
-    """A folder that is missing, or is none, or may not be written, a group that is not one's own, a database in memory,
+    """A folder that is missing, or is none, or has something else in it, a group that nobody has, a database in memory,
     and a path that is too long: one line that says so, before the database is touched.
     """
     (tmp_path / "file").touch()
-    (tmp_path / "mail").mkdir(0o500)
-    (tmp_path / "mail" / "dovecot").mkdir()
-
-    def refused(folder: str, **settings: str) -> str:
-        line = fails(tmp_path, "--port", "0", POSTROOM_MAIL_SOCKETS=folder, **settings)
-        assert not (tmp_path / "postroom.sqlite3").exists()
-        return line
-
-    assert "POSTROOM_MAIL_SOCKETS: there is no folder nowhere" in refused("nowhere")
-    assert "there is no folder file" in refused("file")
-    assert "dovecot: there is a file that is not a socket" in refused("mail")
-    assert "POSTROOM_MAIL_SOCKETS" in refused("mail", POSTROOM_DATABASE=":memory:")
-    assert "POSTROOM_MAIL_SOCKETS: the path" in refused("x" * 100)
-    assert "POSTROOM_MAIL_DOVECOT_GROUP: there is no group" in refused("mail", POSTROOM_MAIL_DOVECOT_GROUP="no-such")
+    (tmp_path / "mail" / "dovecot").mkdir(parents=True)
+    line = fails(tmp_path, "--port", "0", POSTROOM_MAIL_SOCKETS="nowhere")
+    assert "POSTROOM_MAIL_SOCKETS: there is no folder nowhere" in line
+    assert not (tmp_path / "postroom.sqlite3").exists()
+    for folder, reason in (("file", "there is no folder"), ("mail", "dovecot: there is a file that is not a socket")):
+        with pytest.raises(ServiceSocketError, match=reason), opened(Config(mail_sockets=str(tmp_path / folder)), {}):
+            pass
     assert not (tmp_path / "mail" / "postfix").exists()
+    for name, text in (("SOCKETS", "x" * 100), ("SOCKETS", "a\0b"), ("DOVECOT_GROUP", "no-such")):
+        with pytest.raises(SettingError, match=f"POSTROOM_MAIL_{name}"):
+            load_config(environ={f"POSTROOM_MAIL_{name}": text})
+    with pytest.raises(SettingError, match="POSTROOM_MAIL_SOCKETS: a database in memory"):
+        load_config(environ={"POSTROOM_MAIL_SOCKETS": "mail", "POSTROOM_DATABASE": ":memory:"})
 
 
 @pytest.mark.skipif(
@@ -106,19 +109,22 @@ def test_without_the_rights(tmp_path: Path) -> None:
     """Whoever may not write the folder, or is not in the group, is told so."""
     (tmp_path / "mail").mkdir(0o500)
     group = next(each for each in grp.getgrall() if each.gr_gid not in (0, *os.getgroups()))
+    program = """if True:
+        import sys
+        from postroom.app.config import Config
+        from postroom.app.server.mail_sockets import opened
+        with opened(Config(mail_sockets=sys.argv[1], mail_postfix_group=int(sys.argv[2])), {}):
+            pass
+    """
 
-    def refused(*lost: str, **settings: str) -> str:
+    def refused(*lost: str) -> str:
         bounding = ",".join(f"-{each}" for each in lost)
-        command = ["setpriv", "--bounding-set", bounding, "--inh-caps", bounding]
-        program = [*command, str(Path(sys.executable).with_name("postroom")), "serve", "--port", "0"]
-        environ = {"PATH": os.environ["PATH"], "POSTROOM_MAIL_SOCKETS": str(tmp_path / "mail"), **settings}
-        found = subprocess.run(program, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
-        assert found.returncode == 2
-        return found.stderr
+        command = ["setpriv", "--bounding-set", bounding, "--inh-caps", bounding, sys.executable, "-c", program]
+        arguments = [str(tmp_path / "mail"), str(group.gr_gid)]
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False).stderr
 
     assert "mail/postfix: Permission denied" in refused("dac_override", "dac_read_search")
-    told = refused("chown", POSTROOM_MAIL_POSTFIX_GROUP=group.gr_name)
-    assert f"the user that postroom runs as is not in the group {group.gr_name}" in told
+    assert f"the user that postroom runs as is not in the group {group.gr_name}" in refused("chown")
     assert not list((tmp_path / "mail").iterdir())
 
 
@@ -163,3 +169,19 @@ async def test_a_silent_crowd(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
         for each in crowd:
             each.close()
+
+
+def test_open_files_are_left_for_mail_servers() -> None:
+    """Connections of HTTP clients take none of those that three crowded sockets need."""
+    config = load_config(environ={"POSTROOM_MAIL_SOCKETS": "mail"})
+    few = limits_of(Config(), 1100).connections - limits_of(config, 1100).connections
+    assert few == 3 * Bounds().connections
+    with pytest.raises(DescriptorsError):
+        limits_of(config, 1000)
+
+
+def test_a_socket_of_another_kind(tmp_path: Path) -> None:
+    """systemd cannot give a socket of the internet by the name of one for mail."""
+    with socket.create_server(("127.0.0.1", 0)) as wrong, activated(tmp_path, {"postfix": wrong}) as running:
+        assert running.process.wait() == 2
+        assert "named postfix that is not a single Unix socket" in "".join(running.lines)
