@@ -1,5 +1,6 @@
 """The ActiveSync devices of a user."""
 
+from collections.abc import Callable
 from functools import partial
 
 from aiohttp import web
@@ -68,6 +69,11 @@ async def post_wipe(request: web.Request) -> web.Response:
     """Wipes the device at its next contact, even one that was never seen. Needs the caller's own password. Changes
     nothing if a wipe is pending already.
     """
+    return await wipe(request, devices.change_wipe)
+
+
+async def wipe(request: web.Request, change: Callable[..., object]) -> web.Response:
+    """The response to a request for a wipe, which `change` stores: devices.change_wipe, or one like it."""
     context, data, place = context_of(request), request[BODY], device_of(request)
     # Before the password: an unknown user is a 404 even if the password is wrong.
     if await select_user_row(context.database, *place[:2]) is None:
@@ -77,7 +83,7 @@ async def post_wipe(request: web.Request) -> web.Response:
     if not isinstance(caller, Operator):
         await wipes.check_password(context, login_source(request), caller.user_id, data.get("password"))
     event = Event(Kind.REQUEST, data["status"])
-    await context.database.write(devices.change_wipe, *place, event, origin_of(request))
+    await context.database.write(change, *place, event, origin_of(request))
     return message(f"The device {place[2]} is going to be wiped")
 
 

@@ -6,7 +6,7 @@ from postroom.app.auth.tokens import is_active
 from postroom.app.handlers import delegates, devices, oof, session
 from postroom.app.openapi.decorators import docs, form_schema, json_schema, querystring_schema, response_schema
 from postroom.app.services import me, sessions
-from postroom.app.transactions.devices import remove_own_device
+from postroom.app.transactions.devices import remove_own_device, wipe_own_device
 from postroom.app.transactions.forwards import change_forward
 from postroom.app.transactions.users import Change
 from postroom.app.web.etags import expected
@@ -137,11 +137,11 @@ async def put_my_resync(request: web.Request) -> web.StreamResponse:
 @docs(tags=TAGS, summary="Wipe a device of one's own", operationId="postMyDeviceWipe", **ADDITION)
 @json_schema(WipeRequestSchema())
 @response_schema(MessageSchema(), 200, description="The device is to be wiped")
-async def post_my_wipe(request: web.Request) -> web.StreamResponse:
-    """Wipes the device at its next contact, even one that was never seen. Needs the password. Only an administrator can
-    take it back.
+async def post_my_wipe(request: web.Request) -> web.Response:
+    """Wipes the device, which has to be known, at its next contact. Needs the password. Only an administrator can take
+    it back.
     """
-    return await devices.post_wipe(request)
+    return await devices.wipe(request, wipe_own_device)
 
 
 @docs(tags=TAGS, summary="What has become of the wipes of a device of one's own", operationId="getMyWipes", **ADDITION)

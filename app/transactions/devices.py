@@ -82,6 +82,14 @@ def change_wipe(
     _move(connection, user_id, device_id, event, origin)
 
 
+def wipe_own_device(
+    connection: Connection, domain_id: int, user_id: int, device_id: str, event: Event, origin: Origin
+) -> None:
+    """Requests a wipe for the owner of the device, who could not remove one that is unknown. Raises NotFoundError."""
+    _find_device_or_raise(connection, domain_id, user_id, device_id)
+    _move(connection, user_id, device_id, event, origin)
+
+
 def report_wipe(connection: Connection, report: WipeReport, origin: Origin, agreed: int | None) -> int | None:
     """Stores a report and returns None. If a password is needed first, stores nothing and returns the owner's ID.
 

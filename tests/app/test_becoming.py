@@ -109,6 +109,17 @@ AIMS: dict[tuple[str, str], list[Aim] | str] = {
     ("DELETE", "/tokens/{ID}"): [Aim("revoke their token", "/tokens/1000{user}", answers=(403, 404))],
     ("DELETE", "/sessions"): [harmless("/sessions")],
     ("DELETE", "/sessions/{sessionID}"): [harmless("/sessions/" + "0" * 32)],
+    # What is below /me is about the caller, whoever the victim is.
+    ("POST", "/me/login"): [harmless("/me/login", {"user": "{name}@example.com", "pass": "evil password"})],
+    ("PUT", "/me/oof"): [harmless("/me/oof", {"state": 1, "internalReply": "x"})],
+    ("PUT", "/me/forward"): [harmless("/me/forward", {"forward": None})],
+    ("PUT", "/me/delegates"): [harmless("/me/delegates", ["evil@example.com"])],
+    ("PUT", "/me/sendas"): [harmless("/me/sendas", ["evil@example.com"])],
+    ("DELETE", "/me/sync/{deviceID}"): [harmless("/me/sync/phone")],
+    ("PUT", "/me/sync/{deviceID}/resync"): [harmless("/me/sync/phone/resync")],
+    ("POST", "/me/sync/{deviceID}/wipe"): [harmless("/me/sync/phone/wipe", {"password": USER_PASSWORD})],
+    ("DELETE", "/me/sessions"): [harmless("/me/sessions")],
+    ("DELETE", "/me/sessions/{sessionID}"): [harmless("/me/sessions/" + "0" * 31 + "{user}")],
     ("POST", "/domains/{domainID}/users/bulk"): [
         line("username", {"patch": {"ID": "{user}", "username": "evil"}}),
         line("aliases", {"patch": {"username": "{name}", "aliases": ["evil@example.com"]}}),

@@ -232,6 +232,7 @@ async def test_devices(service: Service, admin: Api, domain: int, anna: dict[str
     await own.refused(400, "DELETE", f"/me/sync/{'x' * 65}")
     for wrong in ({}, {"password": "wrong"}):
         await own.refused(403, "POST", "/me/sync/phone/wipe", wrong)
+    await own.refused(404, "POST", "/me/sync/bertphone/wipe", {"password": USER_PASSWORD})
     await own.call("POST", "/me/sync/phone/wipe", {"password": USER_PASSWORD})
     assert (await own.get("/me/sync"))["data"][0]["wipeStatus"] == 2
     assert "only an administrator" in await own.refused(403, "DELETE", "/me/sync/phone")
