@@ -7,7 +7,7 @@ import json
 from typing import Final, NamedTuple
 
 from postroom.schemas.values import proptags
-from postroom.schemas.values.domains import STATUS_DELETED
+from postroom.schemas.values.domains import STATUS_ACTIVE, STATUS_DELETED
 from postroom.schemas.values.users import (
     STATUS_CONTACT,
     STATUS_NORMAL,
@@ -20,7 +20,10 @@ from postroom.storage.database import Database
 #: Most mailboxes that are listed at a time.
 PAGE: Final = 1000
 
-_ACTIVE: Final = 0
+#: Type of a forward that keeps no copy.
+REDIRECT: Final = 1
+
+_ACTIVE: Final = STATUS_ACTIVE
 #: Statuses of users whose mail is delivered, and of those whose mailbox is kept.
 DELIVERED: Final = (STATUS_NORMAL, STATUS_SHARED)
 KEPT: Final = (*DELIVERED, STATUS_SUSPENDED, STATUS_OUT_OF_DATE)
@@ -40,7 +43,7 @@ _LIMITS: Final = (_tag("storagequotalimit"), _tag("prohibitreceivequota"))
 
 
 class Addressee(NamedTuple):
-    """Whoever has an address. `forward_type` and `destination` are None without a forward."""
+    """Whoever has an address, also of a deleted domain. `forward_type` and `destination` are None without a forward."""
 
     id: int
     username: str
@@ -57,8 +60,10 @@ class Addressee(NamedTuple):
         return self.domain_status == _ACTIVE and self.status in DELIVERED
 
     @property
-    def passed_on(self) -> str | None:
-        """The address to which mail for a contact is passed on."""
+    def leaves_for(self) -> str | None:
+        """Where all mail goes: the destination of a redirect, or the address of a contact, which may be any text."""
+        if self.has_mailbox:
+            return self.destination if self.forward_type == REDIRECT else None
         return self.smtp_address if self.domain_status == _ACTIVE and self.status == STATUS_CONTACT else None
 
 
@@ -135,6 +140,19 @@ _MAILBOX = f"""
                     LIMIT 1)
 """
 
+_INTERNAL = f"""
+    SELECT json_group_array(domainname)
+      FROM (SELECT domainname
+              FROM domains
+             WHERE id = ?
+             UNION
+            SELECT other.domainname
+              FROM domains own
+              JOIN domains other ON other.org_id = own.org_id AND other.domain_status = {_ACTIVE}
+             WHERE own.id = ?
+             ORDER BY 1) found
+"""
+
 _MAILBOXES = f"""
     SELECT u.id, u.username
       FROM users u
@@ -145,10 +163,17 @@ _MAILBOXES = f"""
 """
 
 
-async def select_is_active(database: Database, domainname: str) -> bool:
-    """Whether mail of this domain (A-labels, lower case) is accepted."""
+async def select_domain_status(database: Database, domainname: str) -> int | None:
+    """The status of a domain (A-labels, lower case); None if it is none of ours."""
     sql = "SELECT domain_status FROM domains WHERE domainname = ?"
-    return bool(await database.fetch_by_key(sql, (domainname,)) == _ACTIVE)
+    status: int | None = await database.fetch_by_key(sql, (domainname,))
+    return status
+
+
+async def select_internal(database: Database, domain_id: int) -> list[str]:
+    """The names of a domain and of all active ones of its organisation."""
+    names: list[str] = json.loads(await database.fetch_by_key(_INTERNAL, (domain_id, domain_id)))
+    return names
 
 
 async def select_addressee(database: Database, key: str) -> Addressee | None:

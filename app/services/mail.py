@@ -8,29 +8,41 @@ from typing import Final
 
 from postroom.app.services.context import Context
 from postroom.schemas.addresses import normalise_address, parse_domain
+from postroom.schemas.values.domains import STATUS_ACTIVE as DOMAIN_ACTIVE
 from postroom.schemas.values.text import fold
 from postroom.schemas.values.users import LONGEST_ADDRESS
 from postroom.storage import mail
-from postroom.storage.database import Database
 from postroom.storage.mail import Addressee, Mailbox
 
-REDIRECT: Final = 1
 #: Redirects in a row that are followed. Postfix gives up after 1,000 (virtual_alias_recursion_limit).
 MOST_REDIRECTS: Final = 100
+#: What separates a name from a detail: mail for anna+news@example.org is for anna@example.org.
+DELIMITER: Final = "+"
+
+
+async def find_domain_status(context: Context, domain: str) -> int | None:
+    """The status of a domain, in any spelling; None if it is none of ours."""
+    try:
+        name, _ = parse_domain(domain)
+    except ValueError:
+        return None
+    return await mail.select_domain_status(context.database, name)
 
 
 async def has_domain(context: Context, domain: str) -> bool:
     """Whether mail of this domain is accepted, in any spelling."""
-    try:
-        name, _ = parse_domain(domain)
-    except ValueError:
-        return False
-    return await mail.select_is_active(context.database, name)
+    return await find_domain_status(context, domain) == DOMAIN_ACTIVE
+
+
+async def find_addressee(context: Context, address: str) -> Addressee | None:
+    """Whoever has this address as username or alias, whatever their status."""
+    key = _key(address)
+    return None if key is None else await mail.select_addressee(context.database, key)
 
 
 async def find_mailbox(context: Context, address: str) -> str | None:
     """The username, if this is the username of somebody whose mail is delivered."""
-    found = await _addressee(context.database, address)
+    found = await find_addressee(context, address)
     if found is None or not found.has_mailbox or _key(address) != fold(found.username):
         return None
     return found.username
@@ -42,38 +54,55 @@ async def list_targets(context: Context, address: str) -> tuple[str, ...]:
     Mail servers ask again for each target. So that this comes to an end, somebody whose redirects lead back to
     themselves keeps the mail.
     """
-    found = await _addressee(context.database, address)
+    found = await find_addressee(context, address)
     if found is None:
         return ()
-    if found.passed_on is not None:
-        return (found.passed_on,)
     if not found.has_mailbox:
-        return ()
+        onward = _address(found.leaves_for)
+        return () if onward is None or not await _reaches_somebody(context, found) else (onward,)
     if _key(address) != fold(found.username):
         return (found.username,)
     if found.destination is None:
         return ()
-    if found.forward_type != REDIRECT:
+    if found.leaves_for is None:
         return tuple(dict.fromkeys((found.username, found.destination)))
-    circle = await list_circle(context, found)
-    return (found.username,) if circle else (found.destination,)
+    return (found.username,) if await list_circle(context, found) else (found.destination,)
 
 
-async def list_circle(context: Context, start: Addressee) -> tuple[str, ...]:
-    """The usernames through which redirects lead back to the user, beginning with theirs; empty if they do not."""
-    passed = {start.id: start.username}
-    current: Addressee | None = start
-    while current is not None and len(passed) <= MOST_REDIRECTS:
-        if current.destination is None or current.forward_type != REDIRECT or not current.has_mailbox:
+async def _reaches_somebody(context: Context, contact: Addressee) -> bool:
+    """Whether mail for a contact comes to more than contacts who pass it on to each other."""
+    circle = await list_circle(context, contact)
+    return not circle or any(each.has_mailbox for each in circle)
+
+
+async def list_circle(context: Context, start: Addressee) -> tuple[Addressee, ...]:
+    """The users through whom redirects lead back to the first, beginning with that one; empty if they do not."""
+    passed = {start.id: start}
+    current = start
+    while len(passed) <= MOST_REDIRECTS:
+        onward = None if current.leaves_for is None else await _find_receiver(context, current.leaves_for)
+        if onward is None:
             return ()
-        current = await _addressee(context.database, current.destination)
-        if current is not None and current.id == start.id:
+        if onward.id == start.id:
             return tuple(passed.values())
-        if current is not None and current.id in passed:
+        if onward.id in passed:
             return ()  # a circle of others, who keep the mail
-        if current is not None:
-            passed[current.id] = current.username
+        current = passed[onward.id] = onward
     return ()
+
+
+async def _find_receiver(context: Context, address: str) -> Addressee | None:
+    """Whoever gets the mail of an address, which may have a detail."""
+    found = await find_addressee(context, address)
+    plain, detail = without_detail(address)
+    return await find_addressee(context, plain) if found is None and detail else found
+
+
+def without_detail(address: str) -> tuple[str, str]:
+    """`anna+news@example.org` -> (`anna@example.org`, `+news`); the detail is empty where there is none."""
+    local, at, domain = address.rpartition("@")
+    name, delimiter, detail = local.partition(DELIMITER)
+    return (f"{name}@{domain}", delimiter + detail) if at and name and delimiter else (address, "")
 
 
 async def list_senders(context: Context, address: str) -> tuple[str, ...]:
@@ -107,15 +136,21 @@ def folder_of(mailbox: Mailbox) -> str:
     return f"{mailbox.domain_id}/{mailbox.id}"
 
 
-async def _addressee(database: Database, address: str) -> Addressee | None:
-    key = _key(address)
-    return None if key is None else await mail.select_addressee(database, key)
+async def list_internal_domains(context: Context, domain_id: int) -> list[str]:
+    """The domains (A-labels) from which mail is internal to a domain: that one, and those of its organisation."""
+    return await mail.select_internal(context.database, domain_id)
+
+
+def _address(text: str | None) -> str | None:
+    """The normal form of an address; None: it is none."""
+    if text is None or len(text) > LONGEST_ADDRESS:
+        return None
+    try:
+        return normalise_address(text)
+    except ValueError:
+        return None
 
 
 def _key(address: str) -> str | None:
-    if len(address) > LONGEST_ADDRESS:
-        return None
-    try:
-        return fold(normalise_address(address))
-    except ValueError:
-        return None
+    normal = _address(address)
+    return None if normal is None else fold(normal)

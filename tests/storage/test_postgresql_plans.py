@@ -6,7 +6,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from postroom.storage import mail
 from postroom.storage.postgresql.migrating import latest
+from postroom.storage.postgresql.translation import translated
 from tests.support.both_engines import open_postgresql, run
 from tests.support.postgresql import SUPERUSER, PostgreSQL
 
@@ -114,6 +116,13 @@ def test_the_users_of_a_domain_are_in_order(peopled: Pg, domain: int, order: str
     page = plan(peopled, f"SELECT id FROM users WHERE domain_id = {domain} ORDER BY {order} LIMIT 50")
     assert "users_by_" in page
     assert "Sort" not in page
+
+
+@pytest.mark.parametrize("statement", ["_ADDRESSEE", "_SENDERS", "_MAILBOX", "_INTERNAL"])
+def test_what_a_mail_server_asks_is_found_by_key(peopled: Pg, statement: str) -> None:
+    """No table is read whole, however many users there are."""
+    key = "1" if statement == "_INTERNAL" else "'user1@a.org'"
+    assert "Seq Scan" not in plan(peopled, translated(getattr(mail, statement).replace("?", key)))
 
 
 #: Whether the mark of postroom's tables is there, and how many tables there are, besides those of extensions.
