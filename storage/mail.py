@@ -43,11 +43,12 @@ _LIMITS: Final = (_tag("storagequotalimit"), _tag("prohibitreceivequota"))
 
 
 class Addressee(NamedTuple):
-    """Whoever has an address, also of a deleted domain. `forward_type` and `destination` are None without a forward."""
+    """Whoever has an address. `forward_type` and `destination` are None without a forward."""
 
     id: int
     username: str
     status: int
+    #: The worse one, of their domain and of that of the address.
     domain_status: int
     forward_type: int | None
     destination: str | None
@@ -88,9 +89,13 @@ class Mailbox(NamedTuple):
         return self.domain_status == _ACTIVE and self.status in DELIVERED
 
 
+# A key is a folded address, whose domain is in A-labels.
+_DOMAIN_OF_ADDRESS = "substr(a.key, instr(a.key, '@') + 1)"
+
 _ADDRESSEE = f"""
-    SELECT u.id, u.username, u.status, d.domain_status, f.forward_type, f.destination, p.value
+    SELECT u.id, u.username, u.status, max(d.domain_status, own.domain_status), f.forward_type, f.destination, p.value
       FROM addresses a
+      JOIN domains own ON own.domainname = {_DOMAIN_OF_ADDRESS}
       JOIN users u ON u.id = a.user_id
       JOIN domains d ON d.id = u.domain_id
       LEFT JOIN forwards f ON f.user_id = u.id
@@ -103,12 +108,14 @@ _SENDERS = f"""
     SELECT json_group_array(username)
       FROM (SELECT u.username
               FROM addresses a
+              JOIN domains own ON own.domainname = {_DOMAIN_OF_ADDRESS} AND own.domain_status = {_ACTIVE}
               JOIN users u ON u.id = a.user_id AND u.status = {STATUS_NORMAL}
               JOIN domains d ON d.id = u.domain_id AND d.domain_status = {_ACTIVE}
              WHERE a.key = ? AND a.kind <> 'altname'
              UNION
             SELECT m.username
               FROM addresses a
+              JOIN domains own ON own.domainname = {_DOMAIN_OF_ADDRESS} AND own.domain_status = {_ACTIVE}
               JOIN users u ON u.id = a.user_id AND u.status IN ({_DELIVERED})
               JOIN domains d ON d.id = u.domain_id AND d.domain_status = {_ACTIVE}
               JOIN grants g ON g.user_id = u.id

@@ -129,6 +129,17 @@ async def test_a_long_chain(context: Context, admin: Api, domains: list[int]) ->
     assert await expanded(context, "u0@example.org") == {"u100@example.org"}
 
 
+async def test_aliases_in_a_suspended_domain(context: Context, admin: Api, domains: list[int]) -> None:
+    """They get no mail and are nobody's sender, although their user is active; the username goes on."""
+    await make(admin, domains[0], "anna", aliases=["a@example.com"])
+    assert await mail.list_senders(context, "a@example.com") == ("anna@example.org",)
+    await admin.patch(f"/system/domains/{domains[1]}", {"domainStatus": 1})
+    assert await mail.list_targets(context, "a@example.com") == ()
+    assert await mail.list_senders(context, "a@example.com") == ()
+    assert await mail.find_mailbox(context, "anna@example.org") == "anna@example.org"
+    assert await mail.list_senders(context, "anna@example.org") == ("anna@example.org",)
+
+
 async def test_circles_through_contacts(context: Context, admin: Api, domains: list[int]) -> None:
     """A mailbox on the way keeps the mail; contacts who pass it on to each other are not found."""
     anna = await make(admin, domains[0], "anna")
