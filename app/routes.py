@@ -20,6 +20,7 @@ from postroom.app.handlers import (
     ldap,
     ldap_config,
     ldap_sync,
+    mail,
     me,
     oof,
     orgs,
@@ -209,6 +210,7 @@ ROUTES: Final = [
     Route("GET", "/system/dashboard", dashboard.get_dashboard, system_read),
     Route("GET", "/system/dashboard/services", dashboard.list_services, system_read),
     Route("GET", "/system/health", dashboard.get_health, system_read),
+    Route("GET", "/system/mailCheck", mail.check_mail, system_read),
     Route("GET", "/audit", audit.list_audit, domains_read),
     Route("GET", "/system/sync/top", dashboard.list_seen_last, system_read),
 ]

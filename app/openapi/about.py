@@ -53,6 +53,7 @@ _TAGS: Final = {
     "Users": "Users of any domain by name, and many users of a domain at once",
     "Defaults": "Default values of new domains and users",
     "Audit": "The record of all changes",
+    "Mail": "What a mail server does with what is stored",
 }
 
 # The cookie is declared as a header: for a key in a cookie, openapi-generator writes a Ruby client with syntax errors.

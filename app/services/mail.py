@@ -141,6 +141,16 @@ async def list_internal_domains(context: Context, domain_id: int) -> list[str]:
     return await mail.select_internal(context.database, domain_id)
 
 
+def is_address(text: str) -> bool:
+    """Whether this is an address, as far as its form goes."""
+    return _address(text) is not None
+
+
+def normal_form(text: str) -> str:
+    """The normal form of an address; what is none stays as it is."""
+    return _address(text) or text
+
+
 def _address(text: str | None) -> str | None:
     """The normal form of an address; None: it is none."""
     if text is None or len(text) > LONGEST_ADDRESS:

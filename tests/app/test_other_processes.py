@@ -55,7 +55,7 @@ def path_of(route: Route, domain: int, user: int) -> str:
     """The path with what is there filled in."""
     known = {"domainID": str(domain), "userID": str(user), "username": "jane@example.org", "deviceID": "phone"}
     path = re.sub(r"{(\w+)}", lambda name: known.get(name[1], "1"), route.path)
-    needed = {"/domains/ldap/search": "?query=jane", "/domains/ldap/dump": "?ID=1"}
+    needed = {"/domains/ldap/search": "?query=jane", "/domains/ldap/dump": "?ID=1", "/system/mailCheck": "?address=x"}
     return path + needed.get(route.path, "")
 
 

@@ -49,6 +49,7 @@ CALLERS: Final[Mapping[str, Sequence[tuple[str, str | None]] | None]] = {
 QUERIES: Final[Mapping[str, Sequence[str]]] = {
     "PUT /system/mconf/ldap": ("?force=true",),
     "PUT /system/orgs/{ID}/ldap": ("?force=true",),
+    "GET /system/mailCheck": ("?address=anna@example.org",),
     "GET /domains/ldap/search": ("?query=anna", "?query=anna&domain={domain}", "?query=anna&organization={org}"),
     "POST /domains/ldap/importUser": ("?ID=x", "?ID=x&domain={domain}", "?ID=x&organization={org}"),
     "GET /domains/ldap/check": ("", "?domain={domain}", "?organization={org}", "?organization=0"),

@@ -18,6 +18,7 @@ for _route in [*DOCS, *PAGE]:
 
 #: Path -> what makes its GET a success, where that takes more than a user and a domain.
 QUERIES = {
+    f"{BASE}/system/mailCheck": "?address=jane@example.org",
     f"{BASE}/chkFormat": "?email=jane@example.org",
     f"{BASE}/domains/ldap/search": "?query=jane",
     f"{BASE}/domains/ldap/dump": "?ID=jane",
