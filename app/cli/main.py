@@ -26,6 +26,7 @@ from postroom.app.cli import (
     key,
     ldap,
     login,
+    mail,
     migrate,
     move,
     oof,
@@ -52,6 +53,7 @@ Examples:
   postroom domain --help       the same for mail domains, and with org and role for organisations and roles
   postroom alias --help        change the aliases of a user; also oof, delegate, access and device
   postroom task --help         show and cancel tasks
+  postroom mail --help         explain what becomes of mail for an address
   postroom login --help        let the commands above work at a service that runs somewhere else
   postroom backup --help       take backups while the service runs, and look whether they can be restored
   postroom restore --help      put a backup in the place of the database
@@ -88,7 +90,7 @@ app.command("import", help=import_.HELP)(import_.import_)
 app.command("migrate", help=migrate.HELP)(migrate.migrate)
 app.command("doctor", help=doctor.HELP)(doctor.doctor)
 app.add_typer(token.app)
-for group in (user, domain, org, role, alias, oof, delegate, access, device, task):
+for group in (user, domain, org, role, alias, oof, delegate, access, device, task, mail):
     app.add_typer(group.app)
 app.command("login", help=login.LOGIN_HELP)(login.login)
 app.command("logout", help=login.LOGOUT_HELP)(login.logout)

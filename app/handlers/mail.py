@@ -15,8 +15,8 @@ from postroom.schemas.responses.mail import MailCheckSchema
 @querystring_schema(MailCheckQuerySchema())
 @response_schema(MailCheckSchema(), 200, description="Each step, where the mail ends, and who may send as the address")
 async def check_mail(request: web.Request) -> web.Response:
-    """Explains what a mail server is told, now, about an address and all that it leads to. Sends nothing. Any text is
-    an answer, not an error.
+    """Explains what a mail server is told, now, about an address and all that it leads to. Sends nothing. What is
+    no address is told in the response, too.
     """
     query = request[QUERY]
     found = await mail_check.check(context_of(request), query["address"], query.get("sender"), query.get("login"))
