@@ -219,7 +219,7 @@ async def _ensure_administrator(context: Context, first: FirstPassword) -> str |
     if await auth.select_account(database, ADMIN_ID) is None:
         password, shown = given or secrets.token_urlsafe(12), sys.stdout.isatty()
         keep = None if given or shown else first.keep
-        if await database.write(_make_administrator, await passwords.hash(password), password, keep):
+        if await database.write_once(_make_administrator, await passwords.hash(password), password, keep):
             if keep is None:
                 await asyncio.to_thread(first.forget)  # left by a database that is gone
             if given:

@@ -7,8 +7,9 @@
 - `read`, `fetch_all`, `fetch_row`, `fetch_value`: work of our own, in bounded pieces. The same three readers.
 - `write`: the one writer.
 
-Writes are plain functions that get the one writing connection; those that wait at the same time share one commit, each
-in a savepoint of its own, and each caller is answered only after that commit is on disk.
+Writes are plain functions that get the one writing connection; those that wait at the same time share one commit, and
+each caller is answered only after that commit is on disk. When one of them fails, all are undone and run once more,
+each in a savepoint of its own; `write_once` is for what must not run twice.
 
 A write runs from beginning to end on the writer's thread, so a cancelled caller cannot leave half of it behind:
 either it has not begun, and then it never does, or it is committed as a whole.
@@ -23,10 +24,11 @@ from postroom.storage.engine import Connection, Parts, Writer
 from postroom.storage.faults import DatabaseError, EngineError, of_commit
 from postroom.storage.finishing import finish
 from postroom.storage.held import Held
-from postroom.storage.lanes import BATCH_SECONDS, Job, Lane, Outcomes
+from postroom.storage.lanes import Job, Lane, Outcomes
 from postroom.storage.opening import open_parts
 from postroom.storage.outdated import Outdated
 from postroom.storage.searches import SEARCH_TIMEOUT, Fetch, fetch_all, fetch_row, fetch_value
+from postroom.storage.together import Together
 from postroom.storage.writing import Write
 
 Ts = TypeVarTuple("Ts")
@@ -49,6 +51,7 @@ class Database:
         self._place = parts.place
         self._outdated = Outdated(parts.schema)
         self._writes = Lane(parts.writer, self._run_writes)
+        self._together = Together()
         self._look_ups, self._keyed_reads = (
             Lane(session, parts.run_reads) for session in (parts.look_ups, parts.keyed_reads)
         )
@@ -145,10 +148,12 @@ class Database:
         then nothing was stored. UncertainError when it may have been stored all the same, LostDatabaseError when it
         went into a file that nobody will find, or a newer program has migrated the database.
         """
-        if self._closed:
-            raise DatabaseError("The database is closed")
-        self._outdated.check()
-        result: T = await self._writes.run(Write(function), args)
+        result: T = await self._write(Write(function), *args)
+        return result
+
+    async def write_once(self, function: Callable[[Any, *Ts], T], *args: *Ts) -> T:
+        """The same for a function that changes more than the database, and so is never called a second time."""
+        result: T = await self._write(Write(function, once=True), *args)
         return result
 
     @property
@@ -179,6 +184,12 @@ class Database:
         await self._parts.writer.close()
         self._parts.release()
 
+    async def _write(self, write: Write, *args: object) -> Any:
+        if self._closed:
+            raise DatabaseError("The database is closed")
+        self._outdated.check()
+        return await self._writes.run(write, args)
+
     def _check_usable(self) -> None:
         self._place.check()
         self._outdated.check()
@@ -195,35 +206,15 @@ class Database:
             raise of_commit(error) from error
 
     def _run_writes(self, connection: Writer, batch: list[Job]) -> Outcomes:
-        outcomes: Outcomes = []
         self._place.look()
         mark = self.generation.mark()
-        alone = len(batch) == 1
         try:
             connection.execute("BEGIN IMMEDIATE")
-            until = time.monotonic() + BATCH_SECONDS
-            for number, job in enumerate(batch):
-                if outcomes and time.monotonic() > until:
-                    break
-                # Inside a savepoint each statement takes longer the more pages were changed since, so a job that is
-                # alone in its transaction, as a large one should be, has none.
-                if not alone:
-                    connection.execute("SAVEPOINT job")
-                connection.job = number
-                try:
-                    outcomes.append((job.function(connection, *job.args), None))
-                except Exception as error:
-                    # After a full disk or an I/O error SQLite has rolled back all by itself: that fails the batch.
-                    if not connection.in_transaction:
-                        raise
-                    outcomes.append((None, error))
-                    if alone:
-                        connection.execute("ROLLBACK")
-                        self._place.look()
-                        return outcomes
-                    connection.execute("ROLLBACK TO job")
-                if not alone:
-                    connection.execute("RELEASE job")
+            outcomes = self._together.run(connection, batch)
+            if len(batch) == 1 and outcomes[0][1] is not None:
+                connection.execute("ROLLBACK")
+                self._place.look()
+                return outcomes
             generation = finish(
                 connection, self._outdated, [cast(Write, job.function).author for job in batch], self.now()
             )

@@ -77,9 +77,11 @@ class Write:
     It runs in the context of the caller, so what it logs on the thread of the writer has the ID of the request.
     """
 
-    __slots__ = ("_check", "_context", "_function", "author")
+    __slots__ = ("_check", "_context", "_function", "author", "once")
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, once: bool = False) -> None:
+        #: Whether it must not be called a second time after it was undone.
+        self.once = once
         self.author = AUTHOR.get()()
         self._check = WRITE_CHECK.get()
         self._function = function

@@ -76,8 +76,8 @@ def rotate(
     from postroom.storage import sealed
 
     async def work(opened: "Database", _path: str) -> str:
-        count = await opened.write(partial(sealed.rotate, tokens=tokens))
-        await opened.write(sealed.drop_old_keys)
+        count = await opened.write_once(partial(sealed.rotate, tokens=tokens))
+        await opened.write_once(sealed.drop_old_keys)
         return f"Secrets encrypted with the new key: {count}. Keep a copy of the key file."
 
     _run(work, database, unlock=True)
@@ -95,7 +95,7 @@ def reset(
         raise typer.Exit(output.INTERRUPTED)
 
     async def work(opened: "Database", path: str) -> str:
-        forgotten = await opened.write(sealed.reset, path)
+        forgotten = await opened.write_once(sealed.reset, path)
         told = [_NAMES[table].format(count=count) for table, count in forgotten.items()]
         return f"Deleted: {', '.join(told) or 'nothing'}. Keep a copy of the key file."
 

@@ -98,7 +98,7 @@ class Import:
 
         Raises DatabaseError.
         """
-        await self._context.database.write(self._try_in, records)
+        await self._context.database.write_once(self._try_in, records)
 
     def _try_in(self, connection: Connection, records: Iterator[Given]) -> None:
         importer = Importer(self._moment(), keep=is_empty(connection))
@@ -140,7 +140,7 @@ class Import:
 
     async def _store_some(self, importer: Importer, items: list[_Item], due: IO[bytes]) -> list[_Item]:
         """Stores some in one transaction; returns the others."""
-        done = await self._context.database.write(self._add_some, importer, items)
+        done = await self._context.database.write_once(self._add_some, importer, items)
         self._count(items[:done], due)
         return items[done:]
 
@@ -167,7 +167,7 @@ class Import:
     async def _finish(self, importer: Importer, due: IO[bytes]) -> None:
         found = _read(due)
         while batch := [*islice(found, _BATCH)]:
-            await self._context.database.write(self._finish_some, importer, batch)
+            await self._context.database.write_once(self._finish_some, importer, batch)
 
     def _finish_some(self, connection: Connection, importer: Importer, batch: Sequence[Later]) -> None:
         for later in batch:

@@ -277,8 +277,8 @@ async def test_a_late_answer_never_sets_the_generation_back(
     assert database.generation.value == after
 
 
-async def test_a_job_that_is_alone_has_no_savepoint(database: Database) -> None:
-    """Within a savepoint each statement takes longer the more was changed, so a long job would take its square."""
+async def test_savepoints_only_after_a_failure(database: Database) -> None:
+    """Within a savepoint each statement takes longer: a write that is alone never has one, and others not at first."""
     asked: list[str] = []
 
     def insert(connection: sqlite3.Connection, name: str) -> None:
@@ -286,12 +286,48 @@ async def test_a_job_that_is_alone_has_no_savepoint(database: Database) -> None:
         connection.execute("INSERT INTO settings VALUES (?, 'x')", (name,))
 
     await database.write(insert, "alone")
-    assert not any("SAVEPOINT" in sql for sql in asked)
     with pytest.raises(sqlite3.IntegrityError):
         await database.write(insert, "alone")
     await asyncio.gather(*(database.write(insert, f"{number}") for number in range(3)))
-    assert any("SAVEPOINT" in sql for sql in asked)
-    assert await database.fetch_value("SELECT count(*) FROM settings WHERE value = 'x'") == 4
+    assert not any("SAVEPOINT" in sql for sql in asked)
+    results = await asyncio.gather(
+        *(database.write(insert, name) for name in ("3", "alone", "4", "5")), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [type(None), sqlite3.IntegrityError, type(None), type(None)]
+    assert sum(sql == "SAVEPOINT job" for sql in asked) == 4
+    assert await database.fetch_value("SELECT count(*) FROM settings WHERE value = 'x'") == 7
+
+
+async def test_what_must_not_run_twice(database: Database) -> None:
+    """When a write fails, those that share its transaction run once more, but not one that was asked for once."""
+    called: list[str] = []
+
+    def note(connection: sqlite3.Connection, name: str) -> None:
+        called.append(name)
+        add_pair(connection, name)
+
+    await asyncio.gather(database.write(note, "twice"), database.write(fail_between, "fails"), return_exceptions=True)
+    assert called == ["twice", "twice"]
+    called.clear()
+    await asyncio.gather(
+        database.write_once(note, "once"), database.write(fail_between, "fails"), return_exceptions=True
+    )
+    assert called == ["once"]
+    assert await names(database) == {"twice-1", "twice-2", "once-1", "once-2"}
+
+
+async def test_a_series_of_failures_is_run_once(database: Database) -> None:
+    """After a failure, the next transactions have savepoints at once: failing writes cannot double everybody's work."""
+    calls = 0
+
+    def fail(connection: sqlite3.Connection) -> None:
+        nonlocal calls
+        calls += 1
+        fail_between(connection, "fails")
+
+    for _ in range(20):
+        await asyncio.gather(*(database.write(fail) for _ in range(2)), return_exceptions=True)
+    assert calls == 41  # the first of the first transaction twice
 
 
 async def test_statements_stay_prepared(database: Database) -> None:
