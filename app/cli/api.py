@@ -99,14 +99,15 @@ class Api:
         """The same of a DELETE."""
         return await self.ask("DELETE", path, None, params)
 
-    async def update(self, path: str, change: Callable[[Any], Any], *, method: str = "PUT") -> Any:
-        """Stores what `change` makes of a document, unless somebody else has changed that meanwhile: then once more."""
+    async def update(self, path: str, change: Callable[[Any], Any], *, method: str = "PUT", below: str = "") -> Any:
+        """Stores what `change` makes of a document (None: nothing); once more if somebody changes that meanwhile."""
         attempts = 0
         while True:
             attempts += 1
             document, version = await self._send("GET", path, None, _NONE, None)
+            changed = change(document)
             try:
-                return (await self._send(method, path, change(document), _NONE, version))[0]
+                return None if changed is None else (await self._send(method, path + below, changed, _NONE, version))[0]
             except RefusedError as error:
                 if error.status != _CHANGED or attempts == _ATTEMPTS:
                     raise

@@ -189,11 +189,15 @@ def _give(job: work.Job, role: str, addresses: list[str], *, given: bool) -> Non
 
         found = await names.find_role(api, role)
         user = await names.find_user(api, address)
-        before = [each["ID"] for each in (await api.get(user.path))["roles"]]
-        if (found.id in before) == given:
+
+        def change(document: dict[str, Any]) -> dict[str, Any] | None:
+            before = [each["ID"] for each in document["roles"]]
+            if (found.id in before) == given:
+                return None
+            return {"roles": [*before, found.id] if given else [each for each in before if each != found.id]}
+
+        if await api.update(user.path, change, method="PATCH", below="/roles") is None:
             return f"{user.username} {'already has' if given else 'does not have'} the role {found.name}"
-        after = [*before, found.id] if given else [each for each in before if each != found.id]
-        await api.patch(f"{user.path}/roles", {"roles": after})
         return f"{user.username} {'has' if given else 'no longer has'} the role {found.name}"
 
     job.run_each(job.names(addresses), do)

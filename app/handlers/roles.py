@@ -81,10 +81,10 @@ async def delete_role(request: web.Request) -> web.Response:
 @json_schema(UserRolesSchema())
 @response_schema(UserRolesAnswerSchema(), 200, description="The roles that the user has now")
 async def patch_user_roles(request: web.Request) -> web.Response:
-    """`roles` is the whole list: the user loses all other roles."""
+    """`roles` is the whole list: the user loses all other roles. If-Match takes the ETag of the user."""
     domain_id, user_id = path_id(request, "domainID"), path_id(request, "userID")
     return json_document(
         await context_of(request).database.write(
-            roles.set_roles_of_user, domain_id, user_id, request[BODY].get("roles")
+            roles.set_roles_of_user, domain_id, user_id, request[BODY].get("roles"), expected(request)
         )
     )

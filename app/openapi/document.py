@@ -27,7 +27,7 @@ JSON = dict[str, Any]
 
 #: Operations that check If-Match: they refuse to overwrite a change that the client has not read.
 _VERSIONED: Final = frozenset({
-    "patchUser", "deleteUser", "putDelegates", "putSendas", "putStoreAccessUser", "setOofSize",
+    "patchUser", "deleteUser", "patchUserRoles", "putDelegates", "putSendas", "putStoreAccessUser", "setOofSize",
     "patchDomain", "patchRole", "putMyOof", "putMyForward", "putMyDelegates", "putMySendas",
 })  # fmt: skip
 _IF_MATCH: Final = {

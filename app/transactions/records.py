@@ -132,7 +132,7 @@ def around(connection: Connection, place: Place, moment: Moment) -> Mapping[str,
     ids = place.domain_id, place.user_id
     return {
         "roles": lambda names: roles.set_roles_of_user(
-            connection, *ids, [role_named(connection, name) for name in names]
+            connection, *ids, [role_named(connection, name) for name in names], None
         ),
         "oof": lambda state: oof.change_oof(connection, *ids, state, moment.timezone),
         "delegates": lambda addresses: delegates.replace_grants(connection, *ids, DELEGATE, addresses, None),

@@ -44,12 +44,16 @@ def delete_role(connection: Connection, role_id: int) -> None:
     roles.delete_role(connection, role_id)
 
 
-def set_roles_of_user(connection: Connection, domain_id: int, user_id: int, role_ids: Sequence[int] | None) -> bytes:
+def set_roles_of_user(
+    connection: Connection, domain_id: int, user_id: int, role_ids: Sequence[int] | None, allowed: Expected
+) -> bytes:
     """Replaces the roles of a user of the domain (None: no change); returns `{"data": [{"ID", "name"}]}`.
 
-    Raises NotFoundError, InvalidError.
+    Raises NotFoundError, PreconditionFailedError, InvalidError.
     """
     find_user_or_raise(connection, domain_id, user_id)
+    if allowed is not None:
+        check_match(allowed, users.read_user(connection, user_id))
     if role_ids is not None:
         for role_id in role_ids:
             if not roles.is_role(connection, role_id):

@@ -413,7 +413,8 @@ def test_failures_are_described(document: dict[str, Any], route: Route) -> None:
     asking = [("POST", "/ldap/importUser"), ("DELETE", "/ldap/check"), ("POST", "/ldap/downsync"), ("PUT", "/ldap")]
     asking += [("PUT", "/downsync")]
     expected |= {"409"} if any(route.method == verb and route.path.endswith(name) for verb, name in asking) else set()
-    versioned = route.handler in (users.patch_user, users.delete_user, domains.patch_domain, roles.patch_role) or (
+    patched = (users.patch_user, domains.patch_domain, roles.patch_role, roles.patch_user_roles)
+    versioned = route.handler in (*patched, users.delete_user) or (
         route.method == "PUT" and route.path.endswith(("/delegates", "/sendas", "/storeAccess", "/oof", "/forward"))
     )
     expected |= {"412"} if versioned else set()

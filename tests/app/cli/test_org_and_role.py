@@ -1,5 +1,11 @@
 """postroom org and role, at both places."""
 
+import asyncio
+from typing import Any
+
+import pytest
+
+from postroom.app.cli.api import Api as CommandApi
 from tests.support.commands import Command
 from tests.support.service import Api
 
@@ -61,3 +67,27 @@ async def test_roles(command: Command, admin: Api) -> None:
         assert reason in (await command("role", *arguments, code=2)).err
     await command("role", "delete", "Front", "--yes")
     assert (await admin.get("/system/roles"))["count"] == 0
+
+
+async def test_two_at_once(command: Command, admin: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role that somebody else gives or takes between the command's look and its change is not lost."""
+    path = f"/domains/{await admin.make_domain('example.org')}/users/1"
+    await admin.make_user(1, "anna")
+    for name in ("Mine", "Theirs"):
+        await command("role", "create", name)
+    loop, send, meanwhile = asyncio.get_running_loop(), CommandApi._send, [[2], []]
+
+    async def slow(self: CommandApi, method: str, where: str, *rest: Any) -> Any:
+        found = await send(self, method, where, *rest)
+        if method == "GET" and where == path and meanwhile:
+            other = admin.patch(f"{path}/roles", {"roles": meanwhile.pop(0)})
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(other, loop))
+        return found
+
+    monkeypatch.setattr(CommandApi, "_send", slow)
+    await command("role", "add", "Mine", "anna@example.org")
+    assert [each["name"] for each in (await admin.get(path))["roles"]] == ["Mine"]
+    await admin.patch(f"{path}/roles", {"roles": [1]})
+    meanwhile[:] = [[1, 2]]
+    await command("role", "remove", "Mine", "anna@example.org")
+    assert [each["name"] for each in (await admin.get(path))["roles"]] == ["Theirs"]

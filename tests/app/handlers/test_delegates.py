@@ -160,12 +160,14 @@ async def test_versions_of_lists(admin: Api, domain: int, path: str, suffix: str
 
 
 async def test_versions_of_a_user(admin: Api, path: str) -> None:
-    """PATCH and DELETE with If-Match refuse a user whom somebody else has changed meanwhile."""
+    """PATCH, also of the roles, and DELETE with If-Match refuse a user whom somebody else has changed meanwhile."""
     read = await admin.call("GET", path)
     first = {"If-Match": read.headers["ETag"]}
     patched = await admin.call("PATCH", path, {"smtp": True}, headers=first)
     assert patched.status == 200
     await admin.refused(412, "PATCH", path, {"smtp": False}, headers=first)
+    await admin.refused(412, "PATCH", f"{path}/roles", {"roles": []}, headers=first)
+    await admin.patch(f"{path}/roles", {"roles": []}, headers={"If-Match": patched.headers["ETag"]})
     await admin.refused(412, "DELETE", path, headers=first)
     assert (await admin.get(path))["smtp"] is True
     assert "ETag" not in (await admin.call("GET", f"{path}?level=1")).headers
