@@ -3,6 +3,7 @@
 Goals that are missed are reported and are no failure; the exit code is 1 when something broke.
 """
 
+import os
 import signal
 import sys
 import tempfile
@@ -74,6 +75,8 @@ def main(
     if unknown := sorted(set(only or ()) - {*every, *groups}):
         raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join([*groups, *every])}", param_hint="--only")
     names = {name for asked in only or groups for name in groups.get(asked, [asked])}
+    # Programs start as they do when they are installed: not compiling all of their modules each time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # A stop from outside leaves through the same clean-up as everything else.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # Away from a terminal the table gets the room that it needs.
