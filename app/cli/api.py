@@ -242,10 +242,8 @@ def _reason(error: BaseException, place: Local | Remote, bugs: Bugs) -> tuple[st
         case ClientConnectorCertificateError():
             return f"The certificate {place} is not valid: {error.certificate_error}", REFUSED
         case ClientError() | TimeoutError() if isinstance(place, Remote):
-            return (
-                f"The service {place} cannot be reached ({str(error) or type(error).__name__}); trying again may help",
-                AWAY,
-            )
+            why = str(error) or type(error).__name__
+            return f"The service {place} cannot be reached ({why}); trying again may help", AWAY
         case LookupError() | TypeError() | AttributeError() | ValueError() if isinstance(place, Remote):
             return unknown_response(error, str(place)), REFUSED
     return explained(error)
