@@ -20,6 +20,8 @@ from typing import Final
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
+from postroom.app.mail.vacation import NOTHING, script_id
+from postroom.app.server.mail_sockets import NAMES
 from tests.app.test_workers import exists, workers_of
 from tests.support.mail_sockets import PASSWORD, Admin, activated
 from tests.support.waiting import until
@@ -99,7 +101,7 @@ class _Run:
             begun = time.monotonic()
             answer = await self._answer(connections, place, question)
             self.found.waits.append(time.monotonic() - begun)
-            if answer is None or answer.startswith(("TEMP", "temporary")):
+            if answer is None or answer.startswith(("TEMP", "temporary", "F")):
                 self.found.outcomes["deferred"] += 1
             elif right is None or version != person.version:
                 self.found.outcomes["changed meanwhile"] += 1
@@ -115,6 +117,8 @@ class _Run:
         kind = self.random.random()
         if kind < 1 / _LOGINS:
             return "dovecot", f"login\t{person.name}\t{PASSWORD}\timap\t192.0.2.1\n".encode(), f"ok\t{person.name}"
+        if kind < 0.05:
+            return "dict", f"Lpriv/sieve/name/oof\t{person.name}\n".encode(), f"O{script_id(NOTHING)}"
         if kind < 0.4:
             return "postfix", _netstring(f"mailboxes {person.name}"), f"OK {person.name}"
         if kind < 0.5:
@@ -133,7 +137,7 @@ class _Run:
                         connections[place] = await asyncio.open_unix_connection(self.folder / place)
                     reader, writer = connections[place]
                     writer.write(question)
-                    if place == "dovecot":
+                    if place != "postfix":
                         if line := await reader.readline():
                             return line.decode().rstrip("\n")
                     else:
@@ -172,7 +176,7 @@ async def run(extent: Extent, seed: int, say: Callable[[str], object]) -> Found:
     found, random = Found(), Random(seed)  # noqa: S311 - to be repeated
     with TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        listening = {each: stack.enter_context(socket.socket(socket.AF_UNIX)) for each in ("postfix", "dovecot")}
+        listening = {each: stack.enter_context(socket.socket(socket.AF_UNIX)) for each in NAMES}
         for each, opened in listening.items():
             opened.bind(str(folder / each))
         listening["http"] = stack.enter_context(socket.socket(socket.AF_INET))

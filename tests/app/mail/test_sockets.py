@@ -17,7 +17,7 @@ import pytest
 from postroom.app.config import Config, SettingError, load_config
 from postroom.app.limits.clients import DescriptorsError, limits_of
 from postroom.app.mail.serving import Bounds
-from postroom.app.server.mail_sockets import opened
+from postroom.app.server.mail_sockets import NAMES, opened
 from postroom.app.server.service_socket import ServiceSocketError
 from tests.app.test_cli import fails
 from tests.app.test_workers import exists, workers_of
@@ -27,14 +27,14 @@ from tests.support.waiting import until
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_worker_that_is_killed_only_makes_a_query_wait(tmp_path: Path, workers: str) -> None:
-    """Both sockets have their mode; a question that comes while there is no worker is answered by the next one; the
+    """The sockets have their mode; a question that comes while there is no worker is answered by the next one; the
     files go with the service.
     """
     mail = tmp_path / "mail"
     with serving_mail(tmp_path, "--workers", workers) as running:
         async with Admin(running) as admin:
             await admin.user(await admin.domain(), "anna", pop3_imap=True)
-        for name in ("postfix", "dovecot"):
+        for name in NAMES:
             found = (mail / name).lstat()
             assert (stat.S_IMODE(found.st_mode), found.st_gid) == (0o660, os.getgid())
         killed = workers_of(running)
@@ -112,7 +112,7 @@ def test_without_the_rights(tmp_path: Path) -> None:
     program = """if True:
         import sys
         from postroom.app.config import Config
-        from postroom.app.server.mail_sockets import opened
+        from postroom.app.server.mail_sockets import NAMES, opened
         with opened(Config(mail_sockets=sys.argv[1], mail_postfix_group=int(sys.argv[2])), {}):
             pass
     """
