@@ -68,6 +68,7 @@ NOT_RUN: Final = {
     ("getting-started", "$ make install"): "it serves for ever",
     ("moving-in", "$ postroom import --from"): "it asks for a password; the tests of app/exchange run it elsewhere",
     ("running", "# python3 -m venv"): "it changes the machine; tests/release.py installs the wheel",
+    ("running", "# cp contrib/systemd/postroom-"): "it changes the machine; tests/app/test_systemd.py checks the units",
     ("running", "$ podman build"): "there is no engine for containers; tests/test_packages.py checks the file",
     ("scaling", "postroom serve --workers"): "it serves for ever; tests/app/test_workers.py runs workers",
     ("testing", "[pytest]"): "the settings under which tests/test_testing_page.py runs the others",
