@@ -50,8 +50,9 @@ class Dovecot:
 
     def failed(self, request: bytes) -> bytes:
         """Dovecot lets its client try again."""
-        self._count(_kind(request.partition(b"\t")[0]) or "unknown", "temporary")
-        return join_fields("temporary", "no answer at the moment")
+        kind = _kind(request.partition(b"\t")[0])
+        self._count(kind or "unknown", "temporary")
+        return join_fields("temporary", "no answer at the moment") + (b"\n" if kind == "users" else b"")
 
     async def _login(self, name: str, password: str, protocol: str, source: str) -> bytes:
         found = await mail_logins.verify(self._context, name, password, protocol, source)

@@ -74,3 +74,5 @@ async def test_what_is_no_request(context: Context) -> None:
         assert await answered(context, line) == "temporary\tthere is no such request"
     for line in (b"login\ta\tb\tc\td", b"user\ta", b"nonsense"):
         assert Dovecot(context).failed(line) == b"temporary\tno answer at the moment\n"
+    # Whoever reads a list reads up to its empty line.
+    assert Dovecot(context).failed(b"users") == b"temporary\tno answer at the moment\n\n"
