@@ -185,3 +185,14 @@ def test_a_socket_of_another_kind(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as wrong, activated(tmp_path, {"postfix": wrong}) as running:
         assert running.process.wait() == 2
         assert "named postfix that is not a single Unix socket" in "".join(running.lines)
+
+
+def test_what_systemd_does_not_give_is_made(tmp_path: Path) -> None:
+    """One socket of systemd and the others of the settings; only the latter's files are removed at the end."""
+    with socket.socket(socket.AF_UNIX) as given:
+        given.bind(str(tmp_path / "given"))
+        with opened(Config(mail_sockets=str(tmp_path)), {"postfix": given}) as found:
+            assert {name: each.path.name for name, each in found.items()} == {
+                "postfix": "given", "dovecot": "dovecot", "dict": "dict",
+            }  # fmt: skip
+    assert [each.name for each in tmp_path.iterdir()] == ["given"]
