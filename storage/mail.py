@@ -147,19 +147,6 @@ _MAILBOX = f"""
                     LIMIT 1)
 """
 
-_INTERNAL = f"""
-    SELECT json_group_array(domainname)
-      FROM (SELECT domainname
-              FROM domains
-             WHERE id = ?
-             UNION
-            SELECT other.domainname
-              FROM domains own
-              JOIN domains other ON other.org_id = own.org_id AND other.domain_status = {_ACTIVE}
-             WHERE own.id = ?
-             ORDER BY 1) found
-"""
-
 _MAILBOXES = f"""
     SELECT u.id, u.username
       FROM users u
@@ -175,12 +162,6 @@ async def select_domain_status(database: Database, domainname: str) -> int | Non
     sql = "SELECT domain_status FROM domains WHERE domainname = ?"
     status: int | None = await database.fetch_by_key(sql, (domainname,))
     return status
-
-
-async def select_internal(database: Database, domain_id: int) -> list[str]:
-    """The names of a domain and of all active ones of its organisation."""
-    names: list[str] = json.loads(await database.fetch_by_key(_INTERNAL, (domain_id, domain_id)))
-    return names
 
 
 async def select_addressee(database: Database, key: str) -> Addressee | None:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from postroom.app.cli.api import CommandError
@@ -88,7 +88,21 @@ async def _maps(name: str, settings: Sequence[str]) -> list[str]:
     code, text, error = await _run("postconf", *settings, "-xh", name)
     if code != 0:
         raise CommandError(f"Postfix cannot be asked: {error}", AWAY)
-    return [each for each in re.split(r"[,\s]+", text) if each]
+    return list(_split(text))
+
+
+def _split(text: str) -> Iterator[str]:
+    """The parts of a list; what is in braces stays together, as in Postfix."""
+    part, depth = "", 0
+    for character in text:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        if depth > 0 or not (character == "," or character.isspace()):
+            part += character
+        elif part:
+            yield part
+            part = ""
+    if part:
+        yield part
 
 
 async def _look_up(maps: Sequence[str], key: str, settings: Sequence[str]) -> str:

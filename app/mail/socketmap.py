@@ -15,7 +15,6 @@ _LONGEST: Final = 150_000
 _DIGITS: Final = len(str(_LONGEST))
 #: Postfix reads no longer reply than 100,000 bytes.
 _LONGEST_REPLY: Final = 99_000
-_DELIMITER: Final = "+"
 
 _NOT_FOUND: Final = b"NOTFOUND "
 _TEMPORARY: Final = b"TEMP no answer at the moment"
@@ -79,20 +78,13 @@ def _netstring(text: bytes) -> bytes:
     return b"%d:%b," % (len(text), text)
 
 
-def without_detail(address: str) -> tuple[str, str]:
-    """`anna+news@example.org` -> (`anna@example.org`, `+news`); the detail is empty where there is none."""
-    local, at, domain = address.rpartition("@")
-    name, delimiter, detail = local.partition(_DELIMITER)
-    return (f"{name}@{domain}", delimiter + detail) if at and name and delimiter else (address, "")
-
-
 async def _find_domain(context: Context, domain: str) -> tuple[str, ...]:
     return (domain,) if await mail.has_domain(context, domain) else ()
 
 
 async def _find_mailbox(context: Context, address: str) -> tuple[str, ...]:
     found = await mail.find_mailbox(context, address)
-    plain, detail = without_detail(address)
+    plain, detail = mail.without_detail(address)
     if found is None and detail:
         found = await mail.find_mailbox(context, plain)
     return () if found is None else (found,)
@@ -100,24 +92,30 @@ async def _find_mailbox(context: Context, address: str) -> tuple[str, ...]:
 
 async def _list_targets(context: Context, address: str) -> tuple[str, ...]:
     found = await mail.list_targets(context, address)
-    plain, detail = without_detail(address)
+    plain, detail = mail.without_detail(address)
     if found or not detail:
         return found
     if await mail.find_mailbox(context, address) is not None:
         # Otherwise Postfix would go on without the detail, and find somebody else.
         return (address,)
-    return tuple([await _with_detail(context, each, detail) for each in await mail.list_targets(context, plain)])
+    targets = [await _with_detail(context, each, detail) for each in await mail.list_targets(context, plain)]
+    return tuple(dict.fromkeys(targets))
 
 
 async def _with_detail(context: Context, target: str, detail: str) -> str:
-    """Puts a detail back into an address of our own; elsewhere nobody knows whether it would be understood."""
+    """Puts a detail back into an address of our own; elsewhere nobody knows whether it would be understood.
+
+    An address that has a detail keeps its own: a copy to oneself would otherwise get a longer one again and again.
+    """
     local, _, domain = target.rpartition("@")
+    if mail.without_detail(target)[1]:
+        return target
     return f"{local}{detail}@{domain}" if await mail.has_domain(context, domain) else target
 
 
 async def _list_senders(context: Context, address: str) -> tuple[str, ...]:
     found = await mail.list_senders(context, address)
-    plain, detail = without_detail(address)
+    plain, detail = mail.without_detail(address)
     return await mail.list_senders(context, plain) if detail and not found else found
 
 

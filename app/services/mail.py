@@ -136,11 +136,6 @@ def folder_of(mailbox: Mailbox) -> str:
     return f"{mailbox.domain_id}/{mailbox.id}"
 
 
-async def list_internal_domains(context: Context, domain_id: int) -> list[str]:
-    """The domains (A-labels) from which mail is internal to a domain: that one, and those of its organisation."""
-    return await mail.select_internal(context.database, domain_id)
-
-
 def is_address(text: str) -> bool:
     """Whether this is an address, as far as its form goes."""
     return _address(text) is not None

@@ -123,7 +123,7 @@ async def _describe(context: Context, username: str, sender: str | None) -> dict
         "username": username,
         "folder": mail.folder_of(mailbox),
         "quotaKiB": mailbox.limit,
-        "outOfOffice": await mail_replies.explain(context, mailbox, sender),
+        "outOfOffice": await mail_replies.explain(context, username, sender),
     }
 
 

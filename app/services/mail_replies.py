@@ -1,47 +1,52 @@
-"""Explains whether a mailbox replies to a message because its user is out of office."""
+"""Explains whether a mailbox replies to a message because its user is out of office.
 
-from collections.abc import Mapping
+The script of the user (app/mail/vacation.py) does what is explained here.
+"""
+
 from typing import Any, Final
-
-import orjson
 
 from postroom.app.services import mail
 from postroom.app.services.context import Context
+from postroom.app.services.vacations import find_vacation
 from postroom.app.transactions import oof
 from postroom.schemas.addresses import domain_of
-from postroom.schemas.oof import STATE_OFF
-from postroom.storage.mail import Mailbox
-from postroom.storage.oof import select_oof
+from postroom.storage.vacations import Vacation
 
-#: Who gets a reply outside of the organisation.
-_AUDIENCES: Final = ("nobody", "known senders", "everybody")
+#: Who gets a reply outside of the organisation, by the number of the audience. A mail server cannot tell whom somebody
+#: knows, so known senders get none.
+_AUDIENCES: Final = ("nobody", "nobody (a mail server does not know who is known)", "everybody")
 _EVERYBODY: Final = 2
 
 
-async def explain(context: Context, mailbox: Mailbox, sender: str | None) -> dict[str, Any] | None:
+async def explain(context: Context, username: str, sender: str | None) -> dict[str, Any] | None:
     """Whether a reply is due now, and what it is: to this sender, or without one to colleagues. None: it is off."""
-    document = await select_oof(context.database, mailbox.domain_id, mailbox.id)
-    settings: dict[str, Any] = {"state": STATE_OFF} if document is None else orjson.loads(document)
-    if settings["state"] == STATE_OFF:
+    vacation = await find_vacation(context, username)
+    if vacation is None:
         return None
-    timezone = context.config.timezone
-    start, end = settings.get("startTime"), settings.get("endTime")
-    if not oof.is_in_force(settings["state"], start, end, context.clock.local(timezone), timezone):
-        return _explained(None, settings, f"No replies now, but from {start} until {end}.")
-    if sender is None:
-        audience = _AUDIENCES[settings["externalAudience"]]
-        return _explained("internal", settings, f"Colleagues get a reply, and {audience} outside.")
+    timezone, start, end = context.config.timezone, vacation.start_time, vacation.end_time
+    if not oof.is_in_force(vacation.state, start, end, context.clock.local(timezone), timezone):
+        return _none(f"No replies now, but from {start} until {end}.")
     if sender == "":
-        return _explained(None, settings, "Nothing is replied to a message without a sender.")
-    if domain_of(mail.normal_form(sender)) in await mail.list_internal_domains(context, mailbox.domain_id):
-        return _explained("internal", settings, "A colleague gets a reply.")
-    if settings["externalAudience"] == _EVERYBODY:
-        return _explained("external", settings, "Everybody outside gets a reply.")
-    return _explained(None, settings, f"Outside, {_AUDIENCES[settings['externalAudience']]} get a reply.")
+        return _none("Nothing is replied to a message without a sender.")
+    audience = _AUDIENCES[vacation.external_audience]
+    if sender is None:
+        return _internal(vacation, f"Colleagues get a reply, and {audience} outside.")
+    if domain_of(mail.normal_form(sender)) in vacation.domains:
+        return _internal(vacation, "A colleague gets a reply.")
+    if vacation.external_audience != _EVERYBODY:
+        return _none(f"Outside, {audience} gets a reply.")
+    return _reply("Everybody outside gets a reply.", vacation.external_subject, vacation.external_reply)
 
 
-def _explained(side: str | None, settings: Mapping[str, Any], text: str) -> dict[str, Any]:
-    found = {"subject": settings.get(f"{side}Subject"), "reply": settings.get(f"{side}Reply")}
-    if side is not None and not found["reply"]:
-        return {"replies": False, "text": f"{text[:-1]}, but there is no text for it.", **found}
-    return {"replies": side is not None, "text": text, **found}
+def _internal(vacation: Vacation, text: str) -> dict[str, Any]:
+    return _reply(text, vacation.internal_subject, vacation.internal_reply)
+
+
+def _reply(text: str, subject: str | None, reply: str | None) -> dict[str, Any]:
+    if not reply:
+        return _none(f"{text[:-1]}, but there is no text for it.")
+    return {"replies": True, "text": text, "subject": subject, "reply": reply}
+
+
+def _none(text: str) -> dict[str, Any]:
+    return {"replies": False, "text": text, "subject": None, "reply": None}

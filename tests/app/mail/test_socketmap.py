@@ -3,8 +3,9 @@
 import pytest
 
 from postroom.app.mail.serving import BadRequestError
-from postroom.app.mail.socketmap import MAPS, Socketmap, without_detail
+from postroom.app.mail.socketmap import MAPS, Socketmap
 from postroom.app.services.context import Context
+from postroom.app.services.mail import without_detail
 from tests.support.service import Api, Service
 
 
@@ -66,6 +67,20 @@ async def test_details(context: Context, admin: Api) -> None:
         ("senders", "anna+own@example.org", "OK anna+own@example.org"),
     ):
         assert await asked(context, name, key) == reply, (name, key)
+
+
+async def test_copies_to_a_detail_of_oneself(context: Context, admin: Api) -> None:
+    """They end, or Postfix would ask for longer and longer details."""
+    domain = await admin.make_domain("example.org")
+    anna = await admin.make_user(domain, "anna")
+    forward = {"forwardType": 0, "destination": "anna+copy@example.org"}
+    await admin.patch(f"/domains/{domain}/users/{anna['ID']}", {"forward": forward})
+    for key, reply in (
+        ("anna@example.org", "OK anna@example.org,anna+copy@example.org"),
+        ("anna+copy@example.org", "OK anna+copy@example.org"),
+        ("anna+x@example.org", "OK anna+x@example.org,anna+copy@example.org"),
+    ):
+        assert await asked(context, "aliases", key) == reply
 
 
 @pytest.mark.parametrize("name", [each.decode() for each in MAPS])
