@@ -34,8 +34,10 @@ async def test_no_operation_reads_a_table_there(
     monkeypatch.setattr(Lane, "run", run)
     for route in ROUTES:
         if route.method == "GET":
-            path = route.path.format(domainID=domain, userID=1, ID=1, username="jane@example.org", name="x")
-            await admin.call("GET", f"{path}?domain={domain}&ID=1&query=abc&devices=phone&properties=comment")
+            ids = {"domainID": domain, "userID": 1, "ID": 1, "deviceID": "phone"}
+            path = route.path.format(**ids, username="jane@example.org", name="x")
+            query = f"domain={domain}&ID=1&query=abc&devices=phone&properties=comment&address=jane@example.org"
+            await admin.call("GET", f"{path}?{query}")
     await service.login("admin", "correct horse")
     assert len(asked) > 15
     for sql, params in asked:
