@@ -1,6 +1,8 @@
 """The command `postroom export`, which writes what is stored into files."""
 
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -66,6 +68,9 @@ def export(
     from postroom.storage.faults import DatabaseError, EngineError, is_unavailable
     from postroom.storage.keyring import KeyFileError
 
+    if threading.current_thread() is threading.main_thread():
+        # As Ctrl-C, so that nothing is left.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _write(configured.load({"database": database}), target, "seed" if seed else form, secrets=secrets)
     except KeyboardInterrupt:

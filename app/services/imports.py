@@ -79,6 +79,8 @@ class Import:
         self.refused = 0
         #: Mailboxes that nobody can log in to, because no password was given.
         self.without_password = 0
+        #: Whether a trial is to end before the end of its records.
+        self._is_stopped = False
 
     async def run(self, records: Iterator[Given]) -> None:
         """Stores all of them. Raises DatabaseError, and whatever else ends it early: all is told of what was read."""
@@ -98,16 +100,23 @@ class Import:
 
         Raises DatabaseError.
         """
-        await self._context.database.write_once(self._try_in, records)
+        try:
+            await self._context.database.write_once(self._try_in, records)
+        except asyncio.CancelledError:
+            # The writer would go on to the end of the file, and let nobody else write.
+            self._is_stopped = True
+            raise
 
     def _try_in(self, connection: Connection, records: Iterator[Given]) -> None:
         importer = Importer(self._moment(), keep=is_empty(connection))
         with undone(connection), tempfile.TemporaryFile() as due:
-            while items := self._next(records):
+            while not self._is_stopped and (items := self._next(records)):
                 for item in items:
                     self._add(connection, importer, item)
                 self._count(items, due)
             for later in _read(due):
+                if self._is_stopped:
+                    return
                 self._finish_one(connection, importer, later)
 
     def _moment(self) -> Moment:

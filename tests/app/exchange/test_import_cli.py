@@ -5,12 +5,14 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
+from postroom.app.exchange import exporting
+from postroom.app.services.imports import Given, Import
 from postroom.storage.database import Database
 from tests.app.test_cli import POSTROOM
 from tests.conftest import StartService
@@ -243,6 +245,46 @@ async def test_from_another_installation(start_service: StartService, tmp_path: 
     assert new_jane == old_jane
     refused = await here.api.call("POST", "/login", {"user": "jane@example.org", "pass": USER_PASSWORD})
     assert refused.status == 401
+
+
+async def test_an_interrupted_trial(start_service: StartService) -> None:
+    """Ends with the records that are under way, in place of keeping all others from writing until its end."""
+    service = await start_service()
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+    read = 0
+
+    def endless() -> Iterator[Given]:
+        nonlocal read
+        while True:
+            read += 1
+            loop.call_soon_threadsafe(begun.set)
+            yield Given("organisation", lambda: {"name": "Acme"}, None)
+
+    job = Import(service.context, lambda *_: None, lambda _: None)
+    trial = asyncio.create_task(job.try_out(endless()))
+    await begun.wait()
+    trial.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await trial
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await admin.make_domain("example.org")
+    assert (await admin.get("/system/orgs"))["count"] == 0
+    assert read % 200 == 0
+
+
+def test_an_export_that_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM is like Ctrl-C: nothing is left, also half-way."""
+
+    def end(_records: object, stream: BinaryIO) -> None:
+        stream.write(b"half")
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(exporting, "write_lines", end)
+    before = signal.getsignal(signal.SIGTERM)
+    done = ran("export", "out.ndjson")
+    signal.signal(signal.SIGTERM, before)
+    assert (done.code, done.err) == (130, "postroom: Interrupted\n")
+    assert not [path for path in folder.iterdir() if "out.ndjson" in path.name]
 
 
 def test_interrupted_in_the_middle(folder: Path) -> None:
