@@ -66,9 +66,9 @@ def _create(folder: Path, count: int, times: int) -> Result:
 
 def _create_both(database: Path, count: int) -> tuple[float, float]:
     """Users a second by the service, and by the module sqlite3 into a database of the same schema."""
-    with _server(database) as (server, token):
+    with empty_server(database) as (server, token):
         began = time.perf_counter()
-        _import(server, token, lines(count))
+        create(server, token, lines(count))
         seconds = time.perf_counter() - began
     with on_core(SERVER_CORE):
         return count / seconds, count / _insert(database)
@@ -100,8 +100,8 @@ def _rows(connection: sqlite3.Connection, table: str) -> tuple[list[str], Sequen
 
 def _reads(folder: Path, seconds: int) -> Result:
     undisturbed, disturbed = [], []
-    with _server(folder / "bulk-reads.sqlite3") as (server, token):
-        _import(server, token, lines(100))
+    with empty_server(folder / "bulk-reads.sqlite3") as (server, token):
+        create(server, token, lines(100))
         load = Load(f"{server.url}/api/v1/domains/1/users/50", {"Authorization": f"Bearer {token}"}, _READERS)
         for number in range(3):
             undisturbed.append(percentile_99(load, seconds))
@@ -133,25 +133,27 @@ def _memory(folder: Path, few: int) -> Result:
 
 
 def _growth(database: Path, count: int) -> float:
-    with _server(database) as (server, token):
+    with empty_server(database) as (server, token):
         before = server.resident_mebibytes()
         server.forget_peak()
-        _import(server, token, lines(count))
+        create(server, token, lines(count))
         return server.peak_mebibytes() - before
 
 
 def _create_on(server: Server, token: str, prefix: str, stop: threading.Event) -> None:
     """Creates users until the event is set."""
     with on_core(CLIENT_CORE):
-        _import(server, token, takewhile(lambda _: not stop.is_set(), lines(_MOST_USERS, prefix)))
+        create(server, token, takewhile(lambda _: not stop.is_set(), lines(_MOST_USERS, prefix)))
 
 
 @contextmanager
-def _server(database: Path) -> Iterator[tuple[Server, str]]:
+def empty_server(database: Path, *, domain: bool = True) -> Iterator[tuple[Server, str]]:
+    """A service on a new database, which has nothing but a domain without users; and the token of a login."""
     with on_core(CLIENT_CORE), postroom(database) as server:
         token = log_in(server.url)
-        domain = {"domainname": _DOMAIN, "maxUser": _MOST_USERS}
-        call(server.url, token, "POST", "/api/v1/system/domains", domain)
+        if domain:
+            given = {"domainname": _DOMAIN, "maxUser": _MOST_USERS}
+            call(server.url, token, "POST", "/api/v1/system/domains", given)
         yield server, token
 
 
@@ -173,7 +175,7 @@ def _lines(count: int, prefix: str) -> Iterator[bytes]:
         yield json.dumps({"create": fields}).encode() + b"\n"
 
 
-def _import(server: Server, token: str, body: Iterator[bytes]) -> None:
+def create(server: Server, token: str, body: Iterator[bytes]) -> None:
     """Sends the lines, and raises BrokenRunError unless all of them are done."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_PATIENCE)
