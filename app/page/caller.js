@@ -1,16 +1,20 @@
 /** Who is logged in, and what they may do. The server decides; this only leaves out what it would refuse. */
 
 export const caller = {
-  name: "",
-  id: -1,
-  capabilities: new Set(),
-  takes({ user, capabilities }) {
-    this.name = user.username;
-    this.id = user.ID;
-    this.domain = user.domainID;
-    this.capabilities = new Set(capabilities);
+  /** The document of GET /me. */
+  me: null,
+  takes(me) {
+    this.me = me;
   },
   may(capability) {
-    return this.capabilities.has(capability);
+    return this.me.capabilities.includes(capability);
+  },
+  /** Whether they administer anything. */
+  get administers() {
+    return this.me.capabilities.length > 0;
+  },
+  /** Whether they may change this of their own: oof, devices, forward, delegates, sendas. */
+  mayOwn(subject) {
+    return this.me.selfService.includes(subject);
   },
 };

@@ -62,11 +62,20 @@ export async function domainSettings({ domain: id }) {
     groups: (document) => [[T.domains.about, [
       ...names.map(([name, label, kind]) => field(name, label, kind, { value: document[name], min: kind === "number" ? 1 : undefined })),
       field("domainStatus", T.domains.status, "choice", { value: document.domainStatus, options: statuses }),
-    ]]],
-    valueOf: (document, name) => document[name],
-    body: (values) => values,
+    ]], [T.domains.own, Object.entries(T.domains.subjects).map(([name, label]) => field(name, label, "flag", { value: document.selfService.includes(name) }))]],
+    valueOf: (document, name) => (name in T.domains.subjects ? document.selfService.includes(name) : document[name]),
+    body,
+    readOnly: !caller.may("SystemAdminWrite"),
   }).element;
   return [...domainHead(domain, T.domains.settings, "settings"), content];
+}
+
+/** The flags of what people may change are one list in the API. */
+function body(values, document) {
+  const subjects = Object.keys(T.domains.subjects);
+  const changed = Object.fromEntries(Object.entries(values).filter(([name]) => !subjects.includes(name)));
+  if (subjects.some((name) => name in values)) changed.selfService = subjects.filter((name) => values[name] ?? document.selfService.includes(name));
+  return changed;
 }
 
 export async function domainDns({ domain: id }) {

@@ -41,7 +41,7 @@ const shown = (value) => (value === null || value === "" || value === undefined 
  * `groups(document)` makes `[legend, fields]`; `valueOf(document, name)` is what is stored; `body(values)` makes the body
  * from the values that were changed.
  */
-export function editor({ path, method = "PATCH", at = path, query, groups, valueOf, body, stored = () => {} }) {
+export function editor({ path, method = "PATCH", at = path, query, groups, valueOf, body, stored = () => {}, readOnly = false }) {
   const holder = el("div", {}, el("p", {}, T.loading));
   let shownDocument, etag, fields;
 
@@ -104,8 +104,8 @@ export function editor({ path, method = "PATCH", at = path, query, groups, value
       for (const one of fields) one.input.setAttribute("aria-invalid", String(named.includes(one.name)));
     };
     holder.replaceChildren(el("form", { onsubmit, novalidate: true },
-      parts.map(([legend, list]) => el("fieldset", {}, el("legend", {}, legend), el("div", { class: "fields" }, list.map((one) => one.element)))),
-      problem, el("p", { class: "bar" }, submit, button(T.reload, load))));
+      parts.map(([legend, list]) => el("fieldset", { disabled: readOnly }, el("legend", {}, legend), el("div", { class: "fields" }, list.map((one) => one.element)))),
+      problem, readOnly ? null : el("p", { class: "bar" }, submit, button(T.reload, load))));
   };
 
   const ready = load().catch((error) => holder.replaceChildren(explained(error), button(T.retry, () => load().catch((again) => say(again.message)))));

@@ -11,9 +11,11 @@ const LISTS = [
   ["storeAccess", T.lists.storeAccess, T.lists.storeAccessText, (data) => data.map(({ username }) => username), (names) => ({ usernames: names })],
 ];
 
-export const lists = (path) => Promise.all(LISTS.map((list) => section(path, ...list)));
+/** `may(name)`: whether the caller may change a list. Store access is nothing that users give themselves. */
+export const lists = (path, may) =>
+  Promise.all(LISTS.filter(([name]) => path !== "/me" || name !== "storeAccess").map((list) => section(path, may(list[0]), ...list)));
 
-async function section(path, name, heading, text, namesOf, bodyOf) {
+async function section(path, mayChange, name, heading, text, namesOf, bodyOf) {
   const at = `${path}/${name}`;
   const holder = el("div");
 
@@ -48,9 +50,9 @@ async function section(path, name, heading, text, namesOf, bodyOf) {
     };
     holder.replaceChildren(
       names.length ? el("ul", { class: "tags" }, names.map((one) => el("li", {}, stored(one),
-        button("×", () => doing((present) => present.filter((other) => other !== one), problem), { class: "plain", "aria-label": T.removeNamed(one) })))) : el("p", { class: "empty" }, T.lists.empty),
+        mayChange && button("×", () => doing((present) => present.filter((other) => other !== one), problem), { class: "plain", "aria-label": T.removeNamed(one) })))) : el("p", { class: "empty" }, T.lists.empty),
       problem,
-      el("form", { class: "bar", onsubmit, novalidate: true }, el("div", { class: "grow" }, el("label", { for: input.id }, T.lists.address), input), el("button", {}, T.add)));
+      mayChange ? el("form", { class: "bar", onsubmit, novalidate: true }, el("div", { class: "grow" }, el("label", { for: input.id }, T.lists.address), input), el("button", {}, T.add)) : "");
   };
   await load();
   return el("section", { class: "paper" }, el("h2", {}, heading), el("p", { class: "hint" }, text), holder);

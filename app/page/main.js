@@ -55,11 +55,11 @@ function loginView() {
 
 function menu() {
   const areas = [
-    ["/", T.menu.domains, true],
+    ["/", T.menu.domains, caller.administers],
     ["/roles", T.menu.roles, caller.may("SystemAdminRead")],
     ["/tasks", T.menu.tasks, caller.may("SystemAdminRead")],
-    ["/tokens", T.menu.tokens, true],
-    ["/changes", T.menu.changes, true],
+    ["/tokens", T.menu.tokens, caller.administers],
+    ["/changes", T.menu.changes, caller.administers],
     ["/health", T.menu.health, caller.may("SystemAdminRead")],
     ["/account", T.menu.account, true],
   ];
@@ -67,7 +67,7 @@ function menu() {
     link(T.product, "#/", { class: "name" }),
     el("nav", { "aria-label": T.menu.label }, areas.filter(([, , allowed]) => allowed).map(([path, label]) =>
       link(label, `#${path}`, { "aria-current": here() === path ? "page" : undefined }))),
-    stored(caller.name),
+    stored(caller.me.username),
     button(T.login.logout, async () => {
       await logout();
       await show();
@@ -83,7 +83,7 @@ async function show() {
   try {
     if (!loggedIn()) content.push(...loginView());
     else {
-      caller.takes(await get("/profile"));
+      caller.takes(await get("/me"));
       header = menu();
       const view = found();
       content.push(...[view ? await view() : el("h1", { tabindex: "-1" }, T.nothingHere)].flat());

@@ -1,5 +1,6 @@
 /** Out of office, with what a sender would see. */
 
+import { caller } from "./caller.js";
 import { el, stored } from "./elements.js";
 import { editor, field } from "./forms.js";
 import { T } from "./texts.js";
@@ -10,16 +11,26 @@ const toField = (text) => (text ? text.replace(" ", "T") : "");
 const fromField = (text) => (text ? `${text.replace("T", " ")}${text.length === 16 ? ":00" : ""}` : null);
 const WINDOW = ["startTime", "endTime"];
 
-export function oof(path) {
+/** What is true now, by the clock of the server. Its times are texts that compare like times. */
+function inForce({ state, startTime, endTime }) {
+  if (state === 0) return T.oof.off;
+  if (state === 1) return T.oof.inForce;
+  const { now } = caller.me;
+  return now < startTime ? T.oof.later(startTime) : now < endTime ? T.oof.inForceUntil(endTime) : T.oof.over(endTime);
+}
+
+/** `mayChange`: otherwise it is only shown. */
+export function oof(path, mayChange) {
   const preview = el("div", { class: "paper" });
   const draw = (document) => preview.replaceChildren(el("div", {},
     el("h2", {}, T.oof.preview),
-    el("p", {}, document.state === 0 ? T.oof.off : document.state === 1 ? T.oof.inForce : `${T.oof.from} ${document.startTime} – ${T.oof.until} ${document.endTime}`),
+    el("p", {}, inForce(document)), el("p", { class: "hint" }, T.oof.clock(caller.me.now, caller.me.timezone)),
     document.state ? ["internal", "external"].map((side) => [
       el("h3", {}, T.oof[side]), el("p", {}, el("strong", {}, stored(document[`${side}Subject`] ?? T.none))), el("pre", {}, stored(document[`${side}Reply`] ?? T.none))]) : null));
 
   const form = editor({
     path: `${path}/oof`,
+    readOnly: !mayChange,
     method: "PUT",
     groups: (document) => {
       draw(document);

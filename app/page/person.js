@@ -17,14 +17,14 @@ import { T } from "./texts.js";
 
 const SECTIONS = {
   "": account,
-  lists: (user, path) => lists(path),
-  oof: (user, path) => oof(path),
-  devices: (user, path) => devices(path),
+  lists: (user, path) => lists(path, () => caller.may("DomainAdminWrite")),
+  oof: (user, path) => oof(path, caller.may("DomainAdminWrite")),
+  devices: (user, path) => devices(path, { change: caller.may("DomainAdminWrite") }),
   details: (user, path) => details(path),
   logins: (user, path) => loginsOf(`${path}/sessions`),
   changes: (user) => changesOf({ kind: "user", objectID: user.ID }),
 };
-const QUOTAS = [["storagequotalimit", T.person.warnAt], ["prohibitsendquota", T.person.noSendingFrom], ["prohibitreceivequota", T.person.full]];
+const QUOTAS = [["storagequotalimit", T.person.storage], ["prohibitsendquota", T.person.noSendingFrom], ["prohibitreceivequota", T.person.noReceivingFrom]];
 /** Kibibytes, as the API counts quotas, in a mebibyte, as people do. */
 const KIB = 1024;
 const inMiB = (kib) => Math.round((kib / KIB) * 1000) / 1000;
@@ -64,19 +64,28 @@ function groups(user) {
     [T.person.mail, [
       field("aliases", T.person.aliases, "lines", { value: user.aliases, hint: T.person.aliasesHint }),
       field("altnames", T.person.altnames, "lines", { value: valueOf(user, "altnames"), hint: T.person.altnamesHint }),
-      field("forwardType", T.person.forwardType, "choice", { value: valueOf(user, "forwardType"), options: ["", 0, 1].map((type) => [String(type), T.person.forwardTypes[type]]) }),
-      text("destination", T.person.destination),
+      ...forwardFields(user),
     ]],
     [T.person.limits, QUOTAS.map(([name, label], index) => field(name, label, "number", { value: valueOf(user, name) ?? "", empty: null, min: 0, hint: index ? undefined : T.person.limitsHint }))],
     [T.person.privileges, Object.entries(T.person.flags).map(([name, label]) => field(name, label, "flag", { value: user[name] }))],
   ];
 }
 
+/** The forward in a document, as the fields have it. */
+export const forwardOf = ({ forward }) => ({ forwardType: forward ? String(forward.forwardType) : "", destination: forward?.destination ?? "" });
+
+export function forwardFields(document) {
+  const { forwardType, destination } = forwardOf(document);
+  return [
+    field("forwardType", T.person.forwardType, "choice", { value: forwardType, options: ["", 0, 1].map((type) => [String(type), T.person.forwardTypes[type]]) }),
+    field("destination", T.person.destination, "text", { value: destination, autocapitalize: "none", spellcheck: "false" }),
+  ];
+}
+
 function valueOf(user, name) {
   if (name === "displayname") return user.properties.displayname ?? null;
   if (name === "altnames") return user.altnames.map(({ altname }) => altname);
-  if (name === "forwardType") return user.forward ? String(user.forward.forwardType) : "";
-  if (name === "destination") return user.forward?.destination ?? "";
+  if (name === "forwardType" || name === "destination") return forwardOf(user)[name];
   if (QUOTAS.some(([quota]) => quota === name)) return user.properties[name] === undefined ? null : inMiB(user.properties[name]);
   return user[name];
 }
@@ -93,8 +102,9 @@ function body({ displayname, altnames, forwardType, destination, ...values }, us
   if (Object.keys(properties).length) values.properties = properties;
   if (altnames) values.altnames = altnames.map((altname) => ({ magic: 0, ...user.altnames.find((one) => one.altname === altname), altname }));
   if (forwardType !== undefined || destination !== undefined) {
-    const type = forwardType ?? valueOf(user, "forwardType");
-    values.forward = type === "" ? null : { forwardType: Number(type), destination: destination ?? valueOf(user, "destination") };
+    const before = forwardOf(user);
+    const type = forwardType ?? before.forwardType;
+    values.forward = type === "" ? null : { forwardType: Number(type), destination: destination ?? before.destination };
   }
   return values;
 }

@@ -2,6 +2,7 @@
 
 import { place } from "./places.js";
 import { account } from "./account.js";
+import { caller } from "./caller.js";
 import { changes } from "./changes.js";
 import { domainDns, domainSettings, domains } from "./domains.js";
 import { directory } from "./directory.js";
@@ -12,7 +13,7 @@ import { roles } from "./roles.js";
 import { tasks } from "./tasks.js";
 import { tokens } from "./tokens.js";
 
-place("/", domains);
+place("/", () => (caller.administers ? domains() : account({})));
 place("/domains/:domain", people);
 place("/domains/:domain/settings", domainSettings);
 place("/domains/:domain/directory", directory);
@@ -25,3 +26,4 @@ place("/tasks", tasks);
 place("/changes", changes);
 place("/health", health);
 place("/account", account);
+place("/account/:section", account);

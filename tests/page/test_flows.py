@@ -35,7 +35,7 @@ def test_a_person_is_changed(visitor: Visitor, server: BlockingServer) -> None:
     visitor.fill("Aliases", "a@example.org\nb@example.org")
     visitor.choose("Forward", "send a copy")
     visitor.fill("Forward to", "else@example.net")
-    visitor.fill("Full at", "100")
+    visitor.fill("No receiving from", "100")
     visitor.field("POP3 and IMAP").click()
     visitor.press("Save")
     visitor.sees("Saved.")
@@ -234,3 +234,47 @@ def test_tokens_and_roles(visitor: Visitor, server: BlockingServer) -> None:
     visitor.press("New role")
     visitor.sees("The role all domains has been created.")
     assert server.admin.get("/system/roles")["count"] == 3
+
+
+def test_self_service(visitor: Visitor, server: BlockingServer) -> None:
+    """Somebody without any role looks after what is theirs, and sees nothing else."""
+    server.admin.post("/domains/1/users", {"username": "carla", "password": PASSWORD})
+    server.admin.patch("/system/domains/1", {"selfService": ["oof", "devices", "forward"]})
+    server.device_syncs("carla@example.org", "tablet", devicetype="iPad")
+    visitor.press("Log out")
+    visitor.log_in("carla@example.org")
+    visitor.heading("My account")
+    menu = [link.text for link in visitor.find("header.top a")]
+    assert menu == ["postroom", "My account"]
+    visitor.press("Out of office")
+    visitor.choose("Replies", "on")
+    visitor.fill("Text", "Away.")
+    visitor.press("Save")
+    visitor.sees("Replies are sent now.")
+    visitor.press("Forward")
+    visitor.choose("Forward", "send a copy")
+    visitor.fill("Forward to", "carla@example.net")
+    visitor.press("Save")
+    visitor.sees("Saved.")
+    visitor.press("Who may act for me")
+    visitor.sees("Delegates")
+    assert not visitor.find("main form")
+    visitor.press("Devices")
+    visitor.press("Wipe…")
+    visitor.fill("Type this to confirm:", "tablet")
+    visitor.fill("Your own password", PASSWORD)
+    visitor.press("Wipe…")
+    visitor.sees("is to be wiped")
+    path = "/domains/1/users/4"
+    assert server.admin.get(path)["forward"] == {"forwardType": 0, "destination": "carla@example.net"}
+    assert server.admin.get(f"{path}/oof")["internalReply"] == "Away."
+    assert server.admin.get(f"{path}/sync")["data"][0]["wipeStatus"] == 2
+
+
+def test_what_people_may_change(visitor: Visitor, server: BlockingServer) -> None:
+    """An administrator says for a domain what its people may change of their own."""
+    visitor.visit("/domains/1/settings")
+    visitor.field("Forward").click()
+    visitor.press("Save")
+    visitor.sees("Saved.")
+    assert server.admin.get("/system/domains/1")["selfService"] == ["oof", "devices", "forward"]

@@ -17,8 +17,10 @@ PERSON = "/domains/1/users/1"
 VIEWS = [
     "/", "/domains/1", "/domains/1/settings", "/domains/1/directory", "/domains/1/dns", PERSON,
     *(f"{PERSON}/{section}" for section in ("lists", "oof", "devices", "details", "logins", "changes")),
-    "/roles", "/tokens", "/tasks", "/changes", "/health", "/account", "/nowhere",
+    "/roles", "/tokens", "/tasks", "/changes", "/health", "/account", "/account/logins", "/nowhere",
 ]  # fmt: skip
+#: What everybody with a mailbox sees of their own.
+OWN = ["/account", *(f"/account/{section}" for section in ("oof", "forward", "lists", "devices", "logins"))]
 #: Runs as a script if anything takes it for markup.
 HOSTILE = "<img src=x onerror='window.struck=1'><script>window.struck=1</script>\u202egnp.exe \U0001f600"
 #: The same for what has to be short and unique.
@@ -74,6 +76,12 @@ def test_every_view_for_everybody(visitor: Visitor, server: BlockingServer, widt
         visitor.press("New person")
         visitor.field("Name before the @")
         assert violations(visitor.browser) == []
+        visitor.press("Cancel")
+        visitor.press("Log out")
+        visitor.log_in("anna@example.org")
+        for place in OWN:
+            visitor.visit(place)
+            assert (place, violations(visitor.browser), max(wide(visitor.browser), 0)) == (place, [], 0)
     finally:
         visitor.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         visitor.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
