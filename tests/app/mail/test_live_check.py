@@ -30,8 +30,12 @@ def sockets() -> Iterator[Path]:
 
 async def test_real_servers(tmp_path: Path, sockets: Path) -> None:
     """They say what postroom says, for every kind of address; what somebody has configured besides is named."""
-    groups = {"POSTROOM_MAIL_POSTFIX_GROUP": "postfix", "POSTROOM_MAIL_DOVECOT_GROUP": "dovecot"}
-    with serving_mail(tmp_path, sockets=sockets, **groups) as running, mail_servers(sockets) as servers:
+    settings = {
+        "POSTROOM_MAIL_SOCKETS": str(sockets),
+        "POSTROOM_MAIL_POSTFIX_GROUP": "postfix",
+        "POSTROOM_MAIL_DOVECOT_GROUP": "dovecot",
+    }
+    with serving_mail(tmp_path, **settings) as running, mail_servers(sockets) as servers:
 
         async def check(address: str) -> Ran:
             return await asyncio.to_thread(_check, address, servers, tmp_path / "postroom.sqlite3")
