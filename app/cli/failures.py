@@ -20,7 +20,7 @@ def explained(error: BaseException) -> tuple[str, int]:
         case KeyboardInterrupt() | asyncio.CancelledError():
             return "Interrupted", INTERRUPTED
         case NoDatabaseError():
-            advice = "Name another with --database. To create it, start the service: postroom serve --database FILE"
+            advice = "Name another with --database or --config, or make one: postroom init"
             return f"{text}. {advice}", REFUSED
         case WrongDatabaseError():
             return text, REFUSED

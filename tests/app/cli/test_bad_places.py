@@ -111,7 +111,7 @@ def test_a_database_that_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "none.sqlite3"
     missing = ran("user", "list", "--database", str(path))
     assert missing.code == 2
-    assert "postroom serve --database" in missing.err
+    assert "postroom init" in missing.err
     assert not path.exists()
     damaged = tmp_path / "damaged.sqlite3"
     damaged.write_text("no database at all, but long enough to be looked at" * 100)
