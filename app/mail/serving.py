@@ -149,7 +149,8 @@ class Server:
         longest = min(idle, key=lambda each: (each.asked, each.since))
         longest.close()
         self._connections.discard(longest)
-        self._say("full", "more than %d connections; the longest idle one was closed", self._bounds.connections)
+        text = "more than %d connections; the longest idle one was closed"
+        self._say("full", text, self._bounds.connections, level=logging.WARNING)
         return True
 
     async def _serve(self, connection: _Connection, accepted: socket.socket) -> None:
@@ -165,7 +166,7 @@ class Server:
         try:
             await self._answer_all(connection, reader, writer)
         except BadRequestError as error:
-            self._say("bad", "a connection was closed: %s", error)
+            self._say("bad", "a connection was closed: %s", error, level=logging.WARNING)
         except (TimeoutError, ConnectionError):
             pass
         finally:
@@ -238,8 +239,8 @@ class Server:
             place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
             self._say((type(error), place), "an answer failed with %s in %s", type(error).__name__, place)
 
-    def _say(self, kind: object, text: str, *values: object) -> None:
+    def _say(self, kind: object, text: str, *values: object, level: int = logging.ERROR) -> None:
         since = self._sparing.due(kind)
         if since is not None:
             more = f" (happened {since} more times since the last such line)" if since else ""
-            log.error("Socket %s: %s%s", self._name, text % values, more)
+            log.log(level, "Socket %s: %s%s", self._name, text % values, more)
