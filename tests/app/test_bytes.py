@@ -26,6 +26,12 @@ StartService = Callable[..., Awaitable[Service]]
 
 
 @pytest.fixture
+async def service(start_service: StartService) -> Service:
+    """A service without the page, so that everything that it says is JSON."""
+    return await start_service(page=False)
+
+
+@pytest.fixture
 def quiet_log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """What is logged from INFO on."""
     caplog.set_level(logging.INFO)
