@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +46,7 @@ RUN_BY: Final = {
     "replication": {"sh": "tests/app/test_replication.py"},
     "running": {"toml": _HERE, "nginx": "tests/test_packages.py"},
     "security": {"text": _HERE},
+    "self-service": {"sh": _HERE},
     "testing": {
         **dict.fromkeys(["python", "yaml"], "tests/test_testing_page.py"),
         **dict.fromkeys(["sh", "js"], "tests/test_testing_examples.py"),
@@ -77,6 +79,7 @@ NOT_RUN: Final = {
     ("testing", "$ podman run"): "there is no engine for containers",
 }
 _DRAWINGS: Final = "mermaid"
+_HEADERS: Final = '-H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json"'
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -130,17 +133,24 @@ def test_targets_of_make(page: str) -> None:
         assert run.returncode == 0, (line, run.stderr)
 
 
+@contextmanager
+def _logged_in(folder: Path) -> Iterator[tuple[str, Shell]]:
+    """A service with the domain example.com, its URL, and a shell that knows a token of the administrator."""
+    with running_postroom(folder) as url:
+        shell = Shell(folder, API=f"{url}/api/v1")
+        shell.run(commands((ROOT / "docs" / "clients.md").read_text("utf-8"))[0][1])
+        shell.run(f"""curl -s $API/system/domains {_HEADERS} -d '{{"domainname": "example.com", "maxUser": 9}}'""")
+        yield url, shell
+
+
 def test_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each command of docs/audit.md shows rows, with the fields of the page."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("POSTROOM_DATABASE", str(tmp_path / "demo.sqlite3"))
-    with running_postroom(tmp_path) as url:
-        shell = Shell(tmp_path, API=f"{url}/api/v1")
-        shell.run(commands((ROOT / "docs" / "clients.md").read_text("utf-8"))[0][1])
-        header = '-H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json"'
-        shell.run(f"""curl -s $API/system/domains {header} -d '{{"domainname": "example.org", "maxUser": 9}}'""")
-        shell.run(f"""curl -s $API/domains/1/users {header} -d '{{"username": "anna", "status": 4}}'""")
-        lines = re.findall(r"^\$ (.*)$", "".join(_here("audit", "console")), re.MULTILINE)
+    lines = re.findall(r"^\$ (.*)$", "".join(_here("audit", "console")), re.MULTILINE)
+    with _logged_in(tmp_path) as (url, shell):
+        shell.run(f"""curl -s $API/system/domains {_HEADERS} -d '{{"domainname": "example.org", "maxUser": 9}}'""")
+        shell.run(f"""curl -s $API/domains/2/users {_HEADERS} -d '{{"username": "anna", "status": 4}}'""")
         by_name, _, table, by_actor = (
             shell.run(f"cd {tmp_path}; {line.replace('http://localhost:8080', url)}") for line in lines
         )
@@ -151,6 +161,16 @@ def test_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(last) == row
     assert "anna@example.org" in table
     assert "anna@example.org" in by_actor
+
+
+def test_self_service(tmp_path: Path) -> None:
+    """A user logs in as docs/self-service.md says, when the administrator has allowed it as it says."""
+    log_in, allow = _here("self-service", "sh")
+    bob = '{"username": "bob", "password": "bobs password"}'
+    with _logged_in(tmp_path) as (_, shell):
+        shell.run(f"curl -s $API/domains/1/users {_HEADERS} -d '{bob}'")
+        assert json.loads(shell.run(allow))["selfService"] == ["oof", "devices", "forward"]
+        assert "grommunioAuthJwt" in shell.run(log_in)
 
 
 async def _make_database(name: str) -> None:
