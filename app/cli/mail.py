@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from postroom.app.cli import output, tables, work
+from postroom.app.cli import mail_setup, output, tables, work
 
 if TYPE_CHECKING:
     from postroom.app.cli.api import Api
@@ -14,6 +14,7 @@ _HELP = """Postfix and Dovecot, which ask postroom.
 \b
 Examples:
   postroom mail check anna@example.org
+  postroom mail setup --print
 """
 
 _CHECK_HELP = """Explain what becomes of mail for an address, and who may send as it. Nothing is sent.
@@ -39,9 +40,8 @@ app = typer.Typer(name="mail", no_args_is_help=True, rich_markup_mode=None, help
 _UNITS: Final = (("GiB", 1 << 20), ("MiB", 1 << 10))
 
 
-@app.callback()
-def _mail() -> None:
-    """A group, also while it has one command."""
+app.command("setup", help=mail_setup.SETUP_HELP)(mail_setup.setup)
+app.command("undo", help=mail_setup.UNDO_HELP)(mail_setup.undo)
 
 
 @app.command("check", help=_CHECK_HELP)

@@ -24,3 +24,13 @@ class Places:
     def lua(self) -> Path:
         """The script by which Dovecot asks postroom."""
         return self.dovecot / "postroom.lua"
+
+    @property
+    def dovecot_included(self) -> Path:
+        """The folder whose files Dovecot's settings include, in the order of their names."""
+        return self.dovecot / "conf.d"
+
+    @property
+    def dovecot_settings(self) -> Path:
+        """The settings for postroom; the last, so that they win."""
+        return self.dovecot_included / "99-postroom.conf"
