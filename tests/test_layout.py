@@ -64,8 +64,8 @@ PACKAGES: dict[str, set[str]] = {
     },
     "app.cli": {
         "app.clock", "app.config", "app.control", "app.directory", "app.errors", "app.exchange", "app.logs",
-        "app.mail", "app.server", "app.services", "app.settings", "app.sources", "app.testing", "app.web", "app", "schemas",
-        "schemas.values", "storage",
+        "app.mail", "app.server", "app.services", "app.settings", "app.sources", "app.testing", "app.web", "app",
+        "schemas", "schemas.values", "storage",
     },
 }  # fmt: skip
 
