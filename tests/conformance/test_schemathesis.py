@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).parents[2]
 PASSWORD: Final = f"{ADMIN_PASSWORD} {ADMIN_PASSWORD}"
 
 #: Operations with a rule that OpenAPI cannot express, so that input of a valid form may be a 400.
-STRICTER: Final = {
+STRICTER: dict[str, str] = {
     "getAudit": "times that exist, and the kind of an object",
     "postToken": "networks; users, domains and organisations that exist",
     "getUsers": "names of properties, of which there are 600",
@@ -28,6 +28,7 @@ STRICTER: Final = {
     "bulkUsers": "a body with no line in it",
     "setPassword": "never one's own, and a minimum length that is a setting",
     "postLogin": "both fields or none, and without any a cookie that has been issued",
+    "postMyLogin": "both fields or none, and without any a cookie that has been issued",
     "putPasswd": "a minimum length that is a setting",
     "putDelegates": "the mail address grammar",
     "putSendas": "the mail address grammar",
@@ -66,6 +67,15 @@ STRICTER: Final = {
     "putDomainDefaultParams": "days that exist, names and units of properties",
     "patchDomainDefaultParams": "days that exist, names and units of properties",
 }
+
+#: What is about a mailbox of the caller's own: `admin`, who makes the requests, has none.
+STRICTER |= dict.fromkeys(
+    (
+        "getMyOof", "putMyOof", "getMyForward", "putMyForward", "getMyDelegates", "putMyDelegates", "getMySendas",
+        "putMySendas", "getMyDevices", "deleteMyDevice", "putMyDeviceResync", "postMyDeviceWipe", "getMyWipes",
+    ),
+    "a caller who has a mailbox",
+)  # fmt: skip
 
 #: Operations that deliberately accept input outside the description.
 LENIENT: Final[dict[str, str]] = {

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from postroom.storage import database as database_module
-from postroom.storage import lanes
+from postroom.storage import lanes, together
 from postroom.storage.database import Database
 from postroom.storage.generation import find_auth_generation
 from postroom.storage.lanes import ASKER
@@ -64,7 +63,7 @@ async def test_callers_take_turns(run: Run) -> None:
 
 async def test_a_hop_is_short(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes long is not done in one hop with all that waits: whoever comes meanwhile is next but one."""
-    for module in (lanes, database_module):
+    for module in (lanes, together):
         monkeypatch.setattr(module, "BATCH_SECONDS", 0.0)
     order: list[int] = []
     begun = threading.Event()

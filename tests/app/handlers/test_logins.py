@@ -288,6 +288,7 @@ async def test_one_password_is_checked_in_one_place() -> None:
     assert checks == {
         ("app/services/logins.py", "context.passwords.verify"),
         ("app/services/logins.py", "directory.authenticate"),
+        ("app/mail/dovecot.py", "mail_logins.verify"),  # which asks app/services/logins.py
         ("app/main.py", "passwords.verify"),
         ("app/auth/passwords.py", "_HASHER.verify"),
         ("app/cli/backup.py", "verifying.verify"),  # a backup
@@ -297,10 +298,13 @@ async def test_one_password_is_checked_in_one_place() -> None:
 #: Operation -> how to send it a wrong password; of those that set one there is nothing to guess.
 GUESSES: dict[str, tuple[str, dict[str, Any]]] = {
     "postLogin": ("/login", {"user": "admin", "pass": "wrong"}),
+    "postMyLogin": ("/me/login", {"user": "admin", "pass": "wrong"}),
     "putPasswd": ("/passwd", {"old": "wrong", "new": "another password"}),
     "postDeviceWipe": ("/domains/1/users/1/sync/phone/wipe", {"password": "wrong"}),
     "setUserDeviceWipeStatus": ("/service/wipe/jane@example.org?devices=phone", {"status": 2, "password": "wrong"}),
 }
+#: The administrator has no device. It is the same function as postDeviceWipe.
+OF_USERS = {"postMyDeviceWipe"}
 SET = {"postUser", "setPassword", "resetPasswd"}
 
 
@@ -314,7 +318,7 @@ def takes_password(route: Route) -> bool:
 def test_whatever_takes_a_password_is_known_here() -> None:
     """An operation that takes a password guesses or sets one; a new one has to say which."""
     found = {vars(route.handler)["__apispec__"]["operationId"] for route in ROUTES if takes_password(route)}
-    assert found == GUESSES.keys() | SET
+    assert found == GUESSES.keys() | OF_USERS | SET
 
 
 @pytest.mark.parametrize("operation", GUESSES)

@@ -138,7 +138,7 @@ async def test_failures_are_answered(start: Start, caplog: pytest.LogCaptureFixt
         answer = await place.ask(b"bug\naway\nbroken\nhang\nbug\nafter\n")
     assert answer == b"later bug\nlater away\n1 later broken\nlater hang\nlater bug\nAFTER\n"
     assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == [
-        f"Socket echo: an answer failed with KeyError in test_serving.py:{_line_of('raise KeyError')}",
+        f"Socket echo: an answer failed with KeyError in test_conversations.py:{_line_of('raise KeyError')}",
         "Socket echo: the database failed: the disk is gone",
         "Socket echo: an answer took longer than 0.05 seconds",
     ]
