@@ -61,6 +61,8 @@ class Dovecot:
             return join_fields("ok", found.address)
         if found.outcome == "temporary":
             return join_fields("temporary", "the login cannot be checked at the moment")
+        if found.outcome == "throttled":
+            return join_fields("temporary", "throttled")
         return join_fields(found.outcome)
 
     async def _user(self, name: str) -> bytes:

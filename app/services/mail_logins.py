@@ -31,7 +31,7 @@ _LONGEST: Final = 512
 class MailLogin(NamedTuple):
     """What became of a login: the username, if it is right. `mismatch` tells nothing about why."""
 
-    outcome: Literal["ok", "mismatch", "temporary"]
+    outcome: Literal["ok", "mismatch", "throttled", "temporary"]
     address: str = ""
 
 
@@ -60,7 +60,9 @@ async def verify(context: Context, name: str, password: str, protocol: str, sour
         await session.renew_hash(context, account, password)
     except LoginFailedError:
         return MailLogin("mismatch")
-    except (ThrottledError, UnavailableError):
+    except ThrottledError:
+        return MailLogin("throttled")
+    except UnavailableError:
         return MailLogin("temporary")
     return MailLogin("ok", account.username)
 

@@ -1,6 +1,7 @@
 """Real Postfix and Dovecot on loopback ports, with private folders, configured as `postroom mail setup` does."""
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -11,8 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from postroom.app.mail.setup import dovecot, postfix
 from postroom.app.mail.setup.places import Places
+from tests.support.certificates import make_authority
+from tests.support.slapd import free_port
 
 #: Seconds that anything may take; a machine under load is slow.
 PATIENCE = 60
@@ -23,13 +28,18 @@ _DOVECOT = """
 base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
-protocols = imap pop3 lmtp
 listen = 127.0.0.1
 ssl = no
-disable_plaintext_auth = no
-first_valid_uid = 1
 auth_failure_delay = 0
+# Replies; sendmail(1) would take them to the Postfix of this machine.
+submission_host = 127.0.0.1:{smtp}
 mail_fsync = never
+# No waits after wrong passwords.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
 service imap-login {{
   inet_listener imap {{
     port = {imap}
@@ -46,10 +56,6 @@ service pop3-login {{
     port = 0
   }}
 }}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
 !include postroom.conf
 """
 _POSTFIX = """
@@ -63,7 +69,6 @@ setgid_group = postdrop
 maillog_file = {folder}/postfix.log
 maillog_file_prefixes = {folder}
 myhostname = mail.test.invalid
-mydestination =
 mynetworks =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
@@ -73,6 +78,7 @@ default_transport = smtp:[127.0.0.1]:{sink}
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 1s
+smtpd_tls_chain_files = {folder}/server.key {folder}/server.pem
 """
 
 
@@ -87,6 +93,7 @@ class MailServers:
     #: For mail from elsewhere, and for people who log in.
     smtp: int
     submission: int
+    submissions: int
 
     def sent(self) -> str:
         """All that was sent to other servers."""
@@ -112,25 +119,21 @@ class MailServers:
         return self.run("postmap", "-c", str(self.places.postfix), "-q", key, table)
 
 
-def free_ports(number: int) -> list[int]:
-    """Ports that are free now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 @contextlib.contextmanager
-def mail_servers(sockets: Path) -> Iterator[MailServers]:
-    """Both servers, which ask a postroom whose sockets are in this folder."""
+def mail_servers() -> Iterator[MailServers]:
+    """Both servers, which ask a postroom whose sockets are in a folder of theirs. Skips the test where it must."""
+    missing = [each for each in ("postfix", "dovecot", "smtp-sink") if shutil.which(each) is None]
+    if missing or os.getuid() != 0:
+        pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
     # Their processes run under accounts that may not enter the folders of pytest.
     folder = Path(tempfile.mkdtemp(prefix="postroom-mail-"))
     try:
         folder.chmod(0o755)
-        imap, pop3, smtp, submission, sink = free_ports(5)
-        places = Places(sockets, folder / "mail", USER, GROUP, folder / "spool", folder / "postfix", folder / "dovecot")
-        servers = MailServers(folder, places, imap, pop3, smtp, submission)
+        imap, pop3, smtp, submission, submissions, sink = (free_port() for _ in range(6))
+        places = Places(
+            folder / "sockets", folder / "mail", USER, GROUP, folder / "spool", folder / "postfix", folder / "dovecot"
+        )
+        servers = MailServers(folder, places, imap, pop3, smtp, submission, submissions)
         _write(servers, sink)
         with _sink(folder, sink), _dovecot(servers), _postfix(servers):
             yield servers
@@ -140,11 +143,12 @@ def mail_servers(sockets: Path) -> Iterator[MailServers]:
 
 def _write(servers: MailServers, sink: int) -> None:
     folder, places = servers.folder, servers.places
-    for name in ("mail", "spool", "data", "postfix", "dovecot", "sink", "run", "state"):
+    for name in ("sockets", "mail", "spool", "data", "postfix", "dovecot", "sink", "run", "state"):
         (folder / name).mkdir()
     for name, owner in (("mail", USER), ("data", "postfix"), ("sink", USER)):
         shutil.chown(folder / name, owner)
-    text = _DOVECOT.format(folder=folder, imap=servers.imap, pop3=servers.pop3)
+    make_authority(folder, "server")
+    text = _DOVECOT.format(folder=folder, imap=servers.imap, pop3=servers.pop3, smtp=servers.smtp)
     (places.dovecot / "dovecot.conf").write_text(text)
     (places.dovecot / "postroom.conf").write_text(dovecot.settings(places))
     places.lua.write_text(dovecot.script(places))
@@ -152,7 +156,7 @@ def _write(servers: MailServers, sink: int) -> None:
     shutil.copy("/usr/share/postfix/master.cf.dist", places.postfix / "master.cf")
     postconf = ("postconf", "-c", str(places.postfix))
     for command in (
-        *postfix.commands(places, str(servers.submission)),
+        *postfix.commands(places, str(servers.submission), str(servers.submissions)),
         (*postconf, "-M#", "smtp/inet"),
         (*postconf, "-M", f"{servers.smtp}/inet={servers.smtp} inet n - y - - smtpd"),
     ):

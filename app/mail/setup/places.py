@@ -19,6 +19,8 @@ class Places:
     postfix: Path
     #: Dovecot's settings.
     dovecot: Path
+    #: Which of Dovecot's two languages its settings are in: 2.3 or 2.4.
+    version: str = "2.3"
 
     @property
     def lua(self) -> Path:

@@ -13,7 +13,7 @@ from tests.conftest import StartService
 from tests.support.service import ADMIN_PASSWORD, Api, Service
 
 PASSWORD = "her own one"
-OK, MISMATCH, TEMPORARY = MailLogin("ok", "anna@example.org"), MailLogin("mismatch"), MailLogin("temporary")
+OK, MISMATCH, THROTTLED = MailLogin("ok", "anna@example.org"), MailLogin("mismatch"), MailLogin("throttled")
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ async def test_failures_are_slowed_down_and_not_called_wrong(start_service: Star
     await admin.post(f"/domains/{domain}/users", {"username": "anna", "password": PASSWORD, "pop3_imap": True})
     assert await login(service, source="192.0.2.8") == OK
     assert [await login(service, password="wrong") for _ in range(3)] == [MISMATCH] * 3
-    assert await login(service) == TEMPORARY
+    assert await login(service) == THROTTLED
     assert await login(service, source="192.0.2.8") == OK
 
 
