@@ -120,8 +120,8 @@ class MailServers:
 
 
 @contextlib.contextmanager
-def mail_servers() -> Iterator[MailServers]:
-    """Both servers, which ask a postroom whose sockets are in a folder of theirs. Skips the test where it must."""
+def mail_servers(sockets: Path | None = None) -> Iterator[MailServers]:
+    """Both servers, which ask a postroom whose sockets are in this folder, or in one of theirs. May skip the test."""
     missing = [each for each in ("postfix", "dovecot", "smtp-sink") if shutil.which(each) is None]
     if missing or os.getuid() != 0:
         pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
@@ -131,7 +131,13 @@ def mail_servers() -> Iterator[MailServers]:
         folder.chmod(0o755)
         imap, pop3, smtp, submission, submissions, sink = (free_port() for _ in range(6))
         places = Places(
-            folder / "sockets", folder / "mail", USER, GROUP, folder / "spool", folder / "postfix", folder / "dovecot"
+            sockets or folder / "sockets",
+            folder / "mail",
+            USER,
+            GROUP,
+            folder / "spool",
+            folder / "postfix",
+            folder / "dovecot",
         )
         servers = MailServers(folder, places, imap, pop3, smtp, submission, submissions)
         _write(servers, sink)
