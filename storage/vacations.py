@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from postroom.storage.database import Database
 from postroom.storage.mail import DELIVERED
 
-#: Most domains of one organisation that count as internal: more make the script too long for every delivery.
+#: Most domains of one organisation that count as internal, the user's own first: more make the script too long.
 MOST_DOMAINS: Final = 1000
 
 _SELECT = f"""
@@ -20,8 +20,8 @@ _SELECT = f"""
            (SELECT json_group_array(domainname)
               FROM (SELECT x.domainname
                       FROM domains x
-                     WHERE x.id = d.id OR x.org_id = d.org_id
-                     ORDER BY x.domainname
+                     WHERE x.id = d.id OR (x.org_id = d.org_id AND x.domain_status = 0)
+                     ORDER BY x.id <> d.id, x.domainname
                      LIMIT {MOST_DOMAINS}) internal)
       FROM addresses a
       JOIN users u ON u.id = a.user_id AND u.status IN ({", ".join(map(str, DELIVERED))})

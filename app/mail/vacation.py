@@ -22,9 +22,22 @@ DAYS: Final = 7
 
 _EVERYBODY: Final = 2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_HTML: Final = re.compile(r"\s*<(?:!doctype|html|head|body|div|p|span|table|br|font|b|i|ul|ol|h[1-6])\b", re.IGNORECASE)
-_LINE_ENDS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]*>", re.IGNORECASE)
-_UNSEEN: Final = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC) - _EPOCH
+_LAST: Final = datetime.max.replace(microsecond=0, tzinfo=UTC) - _EPOCH
+#: A text that begins with one of these is HTML. A name or an address in angle brackets is none.
+_HTML: Final = re.compile(
+    r"\s*<(?:!--|(?:!doctype|html|head|meta|title|style|link|body|center|div|section|p|span|pre|table|br|hr|img|a|font"
+    r"|b|strong|i|em|u|small|blockquote|ul|ol|h[1-6])[\s/>])",
+    re.IGNORECASE,
+)
+# What is not closed reaches to the end, as in a browser. Otherwise each beginning of it would be looked at to the end,
+# and a text of nothing but beginnings would stop the service for seconds.
+_LINE_ENDS: Final = re.compile(r"<(?:br|/p|/div|/tr|/li|/h[1-6])\b[^>]*(?:>|\Z)", re.IGNORECASE)
+_UNSEEN: Final = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|title)\b.*?(?:</\1\s*>|\Z)|</?[a-z!?][^>]*(?:>|\Z)", re.IGNORECASE | re.DOTALL
+)
+#: Numbers of no character. Python refuses to read very long ones.
+_NO_CHARACTER: Final = re.compile("&#[0-9]{8,};?")
 
 
 def script_of(vacation: Vacation | None, timezone: tzinfo) -> str:
@@ -39,8 +52,9 @@ def script_of(vacation: Vacation | None, timezone: tzinfo) -> str:
     if internal is None and external is None:
         return NOTHING
     ours = f'envelope :domain :is "from" {_list(spellings(vacation.domains))}'
-    parts = [f"if {ours} {{\n{internal or 'keep;'}\n}}", f"else {{\n{external}\n}}" if external else ""]
-    body = "\n".join(part for part in parts if part)
+    # Pigeonhole knows oneself by the addresses, but not with a detail behind them.
+    oneself = f'envelope :matches "from" {_list(map(_with_detail, _readable(vacation)))}'
+    body = f"if {oneself} {{}}\nelsif {ours} {{\n{internal or ''}\n}} else {{\n{external or ''}\n}}"
     required = 'require ["date", "envelope", "relational", "vacation"];\n'
     if vacation.state != STATE_SCHEDULED:
         return f"{required}{body}\n"
@@ -66,9 +80,9 @@ def spellings(names: Iterable[str]) -> list[str]:
 
 def _since(instant: timedelta) -> str:
     """The test whether it is this time (UTC) or later. Texts of equal length compare like times."""
-    # Python counts leap seconds as little as Sieve does.
-    moment = _EPOCH + instant
-    date, time = moment.strftime("%Y-%m-%d"), moment.strftime("%H:%M:%S")
+    # Python counts leap seconds as little as Sieve does. In UTC, the longest window reaches beyond the years of Python.
+    moment = _EPOCH + min(max(instant, _FIRST), _LAST)
+    date, time = moment.date().isoformat(), moment.time().isoformat()
     zone = 'currentdate :zone "+0000"'
     return (
         f'anyof({zone} :value "gt" "date" "{date}",\n'
@@ -85,11 +99,22 @@ def _reply(vacation: Vacation, subject: str | None, text: str | None) -> str | N
         f"vacation :days {DAYS}",
         # Pigeonhole invents a subject in place of an empty one, but not of a space.
         "" if subject is None else f":subject {_quoted(printable(subject) or ' ')}",
-        f":addresses {_list(spellings(vacation.addresses))}",
+        f":addresses {_list(_readable(vacation))}",
         f":handle {_quoted(handle)}",
         f":mime {_quoted(body)};",
     ]
     return "\n    ".join(part for part in parts if part)
+
+
+def _readable(vacation: Vacation) -> list[str]:
+    """The addresses that Pigeonhole can read; of any other it complains in the log at each delivery."""
+    return [each for each in vacation.addresses if each.isascii()]
+
+
+def _with_detail(address: str) -> str:
+    """The pattern of this address with any detail."""
+    local, _, domain = address.rpartition("@")
+    return re.sub(r"[*?\\]", r"\\\g<0>", local) + f"+*@{domain}"
 
 
 def _mime(text: str) -> str:
@@ -107,7 +132,8 @@ def _mime(text: str) -> str:
 
 def _plain(text: str) -> str:
     """What somebody reads who has no HTML."""
-    lines = html.unescape(_UNSEEN.sub("", _LINE_ENDS.sub("\n", text))).splitlines()
+    seen = _UNSEEN.sub("", _LINE_ENDS.sub("\n", text))
+    lines = html.unescape(_NO_CHARACTER.sub("\ufffd", seen)).splitlines()
     return "\n".join(line.strip() for line in lines).strip() + "\n"
 
 

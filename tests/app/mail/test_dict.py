@@ -1,5 +1,6 @@
 """The dict protocol, in which Dovecot asks for somebody's script."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from postroom.app.mail.dict import Dict
 from postroom.app.mail.fields import split_fields
 from postroom.app.mail.vacation import NOTHING, script_id
 from postroom.app.services.context import Context
+from postroom.storage import vacations
 from tests.support.service import Api, Service
 
 NAME, DATA = b"Lpriv/sieve/name/oof", b"Lpriv/sieve/data/"
@@ -95,12 +97,28 @@ async def test_other_requests(context: Context, request_: bytes, reply: bytes) -
 
 
 async def test_internal_domains(context: Context, admin: Api, anna: str) -> None:
-    """The domains of the organisation are internal; without one, only the user's own."""
+    """The domains of the organisation are internal, unless they are suspended; without one, only the user's own."""
+
+    async def internal() -> str | None:
+        script = (await looked_up(context, DATA + await looked_up(context, NAME))).decode()
+        found = re.search(r'envelope :domain :is "from" (.*) {', script)
+        return found and found[1]
+
     await admin.make_domain("example.net")
-    script = (await looked_up(context, DATA + await looked_up(context, NAME))).decode()
-    assert '["example.org"]' in script
+    assert await internal() == '["example.org"]'
     org = (await admin.post("/system/orgs", {"name": "Acme"}))["ID"]
     for domain in (1, 2):
         await admin.patch(f"/system/domains/{domain}", {"orgID": org})
-    script = (await looked_up(context, DATA + await looked_up(context, NAME))).decode()
-    assert '["example.net", "example.org"]' in script
+    assert await internal() == '["example.org", "example.net"]'
+    await admin.patch("/system/domains/2", {"domainStatus": 1})
+    assert await internal() == '["example.org"]'
+
+
+async def test_own_domain_comes_first(context: Context, admin: Api, anna: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many domains the organisation has: the user's own is internal."""
+    monkeypatch.setattr(vacations, "_SELECT", vacations._SELECT.replace(f"LIMIT {vacations.MOST_DOMAINS}", "LIMIT 1"))
+    org = (await admin.post("/system/orgs", {"name": "Acme"}))["ID"]
+    await admin.make_domain("example.net")
+    for domain in (1, 2):
+        await admin.patch(f"/system/domains/{domain}", {"orgID": org})
+    assert '"from" ["example.org"]' in (await looked_up(context, DATA + await looked_up(context, NAME))).decode()
