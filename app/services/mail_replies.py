@@ -28,6 +28,8 @@ async def explain(context: Context, username: str, sender: str | None) -> dict[s
         return _none(f"No replies now, but from {start} until {end}.")
     if sender == "":
         return _none("Nothing is replied to a message without a sender.")
+    if sender is not None and _is_own(vacation, mail.normal_form(sender)):
+        return _none("Nobody gets a reply to their own message.")
     audience = _AUDIENCES[vacation.external_audience]
     if sender is None:
         return _internal(vacation, f"Colleagues get a reply, and {audience} outside.")
@@ -36,6 +38,10 @@ async def explain(context: Context, username: str, sender: str | None) -> dict[s
     if vacation.external_audience != _EVERYBODY:
         return _none(f"Outside, {audience} gets a reply.")
     return _reply("Everybody outside gets a reply.", vacation.external_subject, vacation.external_reply)
+
+
+def _is_own(vacation: Vacation, sender: str) -> bool:
+    return sender in vacation.addresses or mail.without_detail(sender)[0] in vacation.addresses
 
 
 def _internal(vacation: Vacation, text: str) -> dict[str, Any]:

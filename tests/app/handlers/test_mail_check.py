@@ -164,6 +164,8 @@ async def test_out_of_office(admin: Api, domain: int, anna: str) -> None:
     await admin.put(f"{anna}/oof", {"state": 1, "externalAudience": 0, **texts})
     for sender in ("bert@example.org", "BERT@Example.org"):
         assert await reply(sender=sender) == (True, "Away")
+    for own in (ANNA, "A@example.org", "anna+news@example.org"):
+        assert await reply(sender=own) == (False, None)
     assert await reply() == (True, "Away")
     for audience in (0, 1):
         await admin.put(f"{anna}/oof", {"externalAudience": audience})
