@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import ctypes
+import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import argon2
 
 from postroom.app.auth.salted_hashes import SchemeError, read_salted_hash
 from postroom.app.errors import InvalidError, ThrottledError, too_many_logins
+from postroom.app.limits.memory import remember
 from postroom.app.limits.turns import Turns
 from postroom.schemas.session import LONGEST_PASSWORD
 
@@ -28,6 +32,9 @@ _DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$lKPkGaeXzNLKBx69WY/Ycw$ghZR++HhaQa
 _MOST_CHECKS, _MOST_CHECKS_EACH = 1024, 64
 #: Most new hashes that wait. Only users who are logged in or have given their password can cause one.
 _MOST_HASHES = 1024
+#: Seconds for which a right password of a mail client is not computed again, and how many are known at most.
+REPEATED_FOR: Final = 300.0
+_MOST_REPEATS: Final = 10_000
 
 #: From malloc.h: malloc() maps blocks of this size and above, and unmaps them when they are freed.
 _M_MMAP_THRESHOLD = -3
@@ -119,6 +126,9 @@ class Passwords:
         self._checking = ThreadPoolExecutor(threads, thread_name_prefix="postroom-logins")
         self._hashing = ThreadPoolExecutor(threads, thread_name_prefix="postroom-passwords")
         self._checks = Turns(threads, too_many_logins, most=_MOST_CHECKS, most_each=_MOST_CHECKS_EACH)
+        #: Digest of a hash and the password that matches it -> until when it need not be computed again.
+        self._repeats: dict[bytes, float] = {}
+        self._repeats_key = secrets.token_bytes(32)
         self._hashes = Turns(threads, _too_many_hashes, most=_MOST_HASHES, most_each=_MOST_HASHES)
 
     def turn(self, source: Hashable) -> AbstractAsyncContextManager[None]:
@@ -138,6 +148,27 @@ class Passwords:
         loop = asyncio.get_running_loop()
         matches = await loop.run_in_executor(self._checking, _verify_evenly, stored or _DUMMY_HASH, password)
         return matches and stored is not None
+
+    async def verify_repeated(self, stored: str | None, password: str) -> bool:
+        """Like verify(), for logins that come often: a right password is not computed again for a while.
+
+        Only success is remembered, and only for this very hash: with a new password it is worth nothing.
+        """
+        if stored is None:
+            return await self.verify(stored, password)
+        digest = self._digest(stored, password)
+        now = asyncio.get_running_loop().time()
+        if self._repeats.get(digest, now) > now:
+            return True
+        matches = await self.verify(stored, password)
+        if matches:
+            remember(self._repeats, digest, now + REPEATED_FOR, _MOST_REPEATS)
+        return matches
+
+    def _digest(self, stored: str, password: str) -> bytes:
+        # The key is random and never leaves this process. A stored hash has no NUL, so no two pairs are the same text.
+        text = f"{stored}\0{password}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, key=self._repeats_key, digest_size=32).digest()
 
     @staticmethod
     def needs_rehash(stored: str) -> bool:

@@ -35,13 +35,16 @@ async def authenticate(
     password: str,
     find: Callable[[], Awaitable[Account | None]],
     admits: Callable[[Account], bool],
+    *,
+    repeated: bool = False,
 ) -> Account:
     """The account that `find` returns, if the password matches and `admits` accepts the account.
 
+    `repeated`: of a program that logs in often; its right password is not computed each time.
     Raises LoginFailedError, ThrottledError, and UnavailableError when a directory that could know the name is away.
     """
     with context.metrics.login("password"):
-        return await _authenticate(context, source, name, password, find, admits)
+        return await _authenticate(context, source, name, password, find, admits, repeated=repeated)
 
 
 async def _authenticate(
@@ -51,6 +54,8 @@ async def _authenticate(
     password: str,
     find: Callable[[], Awaitable[Account | None]],
     admits: Callable[[Account], bool],
+    *,
+    repeated: bool,
 ) -> Account:
     # A throttled caller does not even queue.
     context.throttle.check(name, source)
@@ -61,7 +66,8 @@ async def _authenticate(
             started = asyncio.get_running_loop().time()
             backend = await selected_backend(context.database)
             account = await find()
-            matches = await context.passwords.verify(_stored_hash(account, backend), password)
+            verify = context.passwords.verify_repeated if repeated else context.passwords.verify
+            matches = await verify(_stored_hash(account, backend), password)
             # Check this last: neither the response nor its timing may reveal whether the name exists and is active.
             tried.matched = matches and account is not None and admits(account)
         if not tried.matched and backend != ALWAYS_MYSQL:

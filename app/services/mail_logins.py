@@ -56,7 +56,7 @@ async def verify(context: Context, name: str, password: str, protocol: str, sour
         # No stored password is like this, and hashing long ones is work.
         return MailLogin("mismatch")
     try:
-        account = await authenticate(context, _source(source), name, password, find, admits)
+        account = await authenticate(context, _source(source), name, password, find, admits, repeated=True)
         await session.renew_hash(context, account, password)
     except LoginFailedError:
         return MailLogin("mismatch")

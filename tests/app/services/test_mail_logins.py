@@ -6,6 +6,7 @@ from typing import Any
 import legacycrypt
 import pytest
 
+from postroom.app.auth import passwords
 from postroom.app.services.mail_logins import MailLogin, verify
 from postroom.testing import PASSWORD as DIRECTORY_PASSWORD
 from postroom.testing import running
@@ -123,6 +124,64 @@ async def test_old_hashes_get_stronger(service: Service, anna: str) -> None:
     stored = await database.fetch_value("SELECT password FROM users WHERE id = 1")
     assert stored.startswith("$argon2")
     assert await login(service) == OK
+
+
+@pytest.fixture
+def computed(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that are computed from now on."""
+    seen: list[str] = []
+    verify = service.context.passwords.verify
+
+    async def counting(stored: str | None, password: str) -> bool:
+        seen.append(password)
+        return await verify(stored, password)
+
+    monkeypatch.setattr(service.context.passwords, "verify", counting)
+    return seen
+
+
+async def test_a_right_password_is_not_computed_each_time(service: Service, anna: str, computed: list[str]) -> None:
+    """Mail clients log in all the time: by each name and protocol it is computed once, a wrong one each time."""
+    for name in ("anna@example.org", "a@example.org", "berg"):
+        assert [await login(service, name, protocol=each) for each in ("imap", "smtp")] == [OK, OK]
+    assert [await login(service, password="wrong") for _ in range(2)] == [MISMATCH] * 2
+    assert computed == [PASSWORD, "wrong", "wrong"]
+    assert PASSWORD not in repr(vars(service.context.passwords))
+
+
+async def test_what_is_remembered_ends_with_the_password(service: Service, admin: Api, anna: str) -> None:
+    """The next login after a new password or a suspension is refused, however often it was right before."""
+    assert [await login(service) for _ in range(2)] == [OK, OK]
+    await admin.put(f"{anna}/password", {"new": "another one"})
+    assert [await login(service), await login(service, password="another one")] == [MISMATCH, OK]
+    await admin.put(f"{anna}/password", {"new": PASSWORD})
+    assert [await login(service), await login(service, password="another one")] == [OK, MISMATCH]
+    await admin.patch(anna, {"status": 1})
+    assert await login(service) == MISMATCH
+
+
+async def test_what_is_remembered_ends_with_time(
+    service: Service, anna: str, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while a password is computed again."""
+    monkeypatch.setattr(passwords, "REPEATED_FOR", 0.0)
+    assert [await login(service) for _ in range(2)] == [OK, OK]
+    assert computed == [PASSWORD, PASSWORD]
+
+
+async def test_what_is_remembered_is_bounded(
+    service: Service, anna: str, computed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest makes room, and is computed again."""
+    monkeypatch.setattr(passwords, "_MOST_REPEATS", 1)
+    path = f"/domains/{anna.split('/')[2]}/users"
+    admin = await service.login("admin", ADMIN_PASSWORD)
+    await admin.post(path, {"username": "paul", "password": "pauls own", "pop3_imap": True})
+    computed.clear()
+    assert await login(service) == OK
+    assert (await login(service, "paul@example.org", "pauls own")).outcome == "ok"
+    assert await login(service) == OK
+    assert computed == [PASSWORD, "pauls own", PASSWORD]
 
 
 async def test_people_of_a_directory() -> None:
