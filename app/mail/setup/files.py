@@ -3,7 +3,7 @@
 import difflib
 import re
 import shutil
-import subprocess
+import subprocess  # nosec B404 - runs only the programs of the two servers
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -121,7 +121,8 @@ def run(command: Sequence[str]) -> str:
     """What a program prints. Raises SetupError when it fails, or is not there."""
     environ = {"PATH": _PROGRAMS, "LANG": "C.UTF-8"}
     try:
-        done = subprocess.run(  # noqa: S603 - fixed programs, and arguments of whoever runs the command
+        # Fixed programs, with arguments of whoever runs the command.
+        done = subprocess.run(  # noqa: S603  # nosec B603
             command, capture_output=True, text=True, errors="replace", env=environ, timeout=_PATIENCE, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
