@@ -213,7 +213,7 @@ def test_missing_database(tmp_path: Path, command: list[str]) -> None:
     """A file that is not there is refused with the way to make one, and is not made."""
     done = Store(tmp_path / "typo.sqlite3").run(*command, code=2)
     assert str(tmp_path / "typo.sqlite3") in done.stderr
-    assert "postroom serve" in done.stderr
+    assert "postroom init" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

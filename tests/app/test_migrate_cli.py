@@ -80,7 +80,7 @@ def test_what_would_be_done(file: Path) -> None:
     document = json.loads(call(file.parent, "--check", "--json", code=1).stdout)
     data = document["data"]
     assert document["message"] == text.splitlines()[0]
-    assert (data["database"], data["schema"], data["latest"], data["oldest"]) == (NAME, 11, LATEST, LATEST)
+    assert (data["database"], data["schema"], data["latest"], data["oldest"]) == (NAME, 11, LATEST, migrations.oldest())
     assert data["pending"] == [each.name for each in migrations.migrations() if each.number > 11]
     assert data["size"] == data["copy"] == file.stat().st_size
     assert data["change"] > data["copy"]

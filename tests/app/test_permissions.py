@@ -68,6 +68,7 @@ def test_public_rows_are_these_and_no_others() -> None:
         ("GET", "/about"),
         ("GET", "/openapi.json"),
         ("POST", "/login"),
+        ("POST", "/me/login"),
         ("PUT", "/passwd"),
         # Clients that were generated from the public description send no login here.
         ("GET", "/defaults/storeLangs"),

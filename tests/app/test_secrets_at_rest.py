@@ -46,6 +46,7 @@ async def test_no_secret_lies_anywhere_in_plain_text(start_service: StartService
     assert takes - played == {
         "POST /service/wipe/{username}",
         "POST /domains/{domainID}/users/{userID}/sync/{deviceID}/wipe",
+        "POST /me/sync/{deviceID}/wipe",
     }
     tokens = admin.headers["Authorization"].removeprefix("Bearer ")
     key = service.app[CURRENT].context.tokens._key[1]

@@ -28,7 +28,8 @@ PREPARED = """
     INSERT INTO store_access (user_id, member_id) VALUES (1, 2);
     INSERT INTO user_roles (user_id, role_id) VALUES (1, 1);
     INSERT INTO api_tokens (user_id, name, hash, scoped, read_only, networks, created)
-    VALUES (1, 'x', hex(zeroblob(32)), 0, 0, '[]', 1), (1, 'y', hex(randomblob(32)), 0, 0, '[]', 1);
+    VALUES (1, 'x', '0000000000000000000000000000000000000000000000000000000000000000', 0, 0, '[]', 1),
+           (1, 'y', '1111111111111111111111111111111111111111111111111111111111111111', 0, 0, '[]', 1);
 """
 
 #: A statement that breaks a rule, and the field that the answer names.
