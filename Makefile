@@ -23,7 +23,7 @@ ON_BOTH = tests/app/handlers tests/app/services tests/app/test_model.py tests/ap
 CLIENTS = tests/conformance/clients
 CLIENTS_INSTALLED = $(CLIENTS)/node_modules/.installed
 
-.PHONY: help install run test test-postgresql test-torture test-attack slow lint types format fuzz attack torture bench plots performance docs demo directory release pythons clean
+.PHONY: help install run test test-live test-postgresql test-torture test-attack slow lint types format fuzz attack torture bench plots performance docs demo directory release pythons clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -45,12 +45,17 @@ run: install
 test: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --durations 20
-	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest $(ON_BOTH) -m "not (attack or slow or cluster or torture or sqlite)" --numprocesses 3 --dist loadfile
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest $(ON_BOTH) -m "not (attack or slow or cluster or torture or sqlite or browser or mail)" --numprocesses 3 --dist loadfile
+
+# A real browser on the page, and real Postfix and Dovecot beside a service.
+test-live: install $(CLIENTS_INSTALLED)
+	@sh .ci/packages $(TEST_PACKAGES)
+	$(BIN)/pytest -m "(browser or mail) and not attack" --numprocesses 3 --dist loadfile --durations 10
 
 # All tests that do not choose an engine themselves, on PostgreSQL.
 test-postgresql: install
 	@sh .ci/packages $(TEST_PACKAGES)
-	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest -m "not (attack or slow or cluster or torture or sqlite)" --numprocesses 3 --dist loadfile --durations 20
+	POSTROOM_TEST_ENGINE=postgresql $(BIN)/pytest -m "not (attack or slow or cluster or torture or sqlite or browser or mail)" --numprocesses 3 --dist loadfile --durations 20
 
 # About four minutes. Left out where the packages cannot be had.
 test-cluster: install

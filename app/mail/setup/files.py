@@ -1,6 +1,7 @@
 """What has to be written for Postfix and Dovecot, and how it is written and taken back."""
 
 import difflib
+import os
 import re
 import shutil
 import subprocess  # nosec B404 - runs only the programs of the two servers
@@ -141,6 +142,9 @@ def _postfix_after(places: Places) -> dict[Path, str | None]:
             if file.exists():
                 shutil.copy(file, copy / file.name)
         for command in postfix.commands(replace(places, postfix=copy)):
+            for file in copy.iterdir():
+                # Postfix waits for seconds when a file is that new, in case somebody still writes it.
+                os.utime(file, (0, 0))
             run(command)
         return {file: _text(copy / file.name) for file in postfix.config_files(places.postfix)}
 

@@ -7,10 +7,13 @@ import pytest
 
 from tests.support.commands import Ran, ran
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("postconf", path="/usr/sbin:/usr/bin") and Path("/etc/dovecot/conf.d").is_dir()),
-    reason="Postfix and Dovecot are not installed",
-)
+pytestmark = [
+    pytest.mark.mail,
+    pytest.mark.skipif(
+        not (shutil.which("postconf", path="/usr/sbin:/usr/bin") and Path("/etc/dovecot/conf.d").is_dir()),
+        reason="Postfix and Dovecot are not installed",
+    ),
+]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import pytest
 
 from tests.torture import mail
 
+pytestmark = pytest.mark.mail
+
 #: Another one at each run; what fails says which it was.
 SEED = SystemRandom().randrange(1_000_000)
 

@@ -13,10 +13,13 @@ from tests.support.commands import Ran, ran
 from tests.support.mail_servers import MailServers, mail_servers
 from tests.support.mail_sockets import Admin, serving_mail
 
-pytestmark = pytest.mark.skipif(
-    os.getuid() != 0 or not (shutil.which("dovecot") and shutil.which("postfix")),
-    reason="Postfix and Dovecot are started by root only",
-)
+pytestmark = [
+    pytest.mark.mail,
+    pytest.mark.skipif(
+        os.getuid() != 0 or not (shutil.which("dovecot") and shutil.which("postfix")),
+        reason="Postfix and Dovecot are started by root only",
+    ),
+]
 ADDRESSES = {"a+x@example.org": 0, "anna@example.org": 0, "hall@example.org": 0, "nobody@example.org": 1}
 
 

@@ -11,7 +11,10 @@ from tests.support.mail_sockets import Admin, serving_mail
 from tests.support.proxymap import lookups
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="Postfix is started by root only")
+pytestmark = [
+    pytest.mark.mail,
+    pytest.mark.skipif(os.getuid() != 0, reason="Postfix is started by root only"),
+]
 
 #: Keys that are nobody's, as far as a command line can carry them.
 KEYS = (

@@ -16,7 +16,10 @@ from tests.support.mail_sockets import PASSWORD, Admin, serving_mail
 from tests.support.mailing import Person, arrives, refused
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="Postfix is started by root only")
+pytestmark = [
+    pytest.mark.mail,
+    pytest.mark.skipif(os.getuid() != 0, reason="Postfix is started by root only"),
+]
 
 #: Keys that are nobody's, as far as SMTP can carry them.
 KEYS = (

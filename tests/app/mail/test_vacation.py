@@ -11,6 +11,8 @@ from postroom.schemas.values.users import LONGEST_TEXT
 from postroom.storage.vacations import MOST_DOMAINS
 from tests.support.sieve import ALWAYS, BERLIN, Deliver, text_of
 
+pytestmark = pytest.mark.mail
+
 
 @pytest.mark.parametrize(
     ("sender", "text"),
