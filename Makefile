@@ -50,7 +50,7 @@ test: install $(CLIENTS_INSTALLED)
 # A real browser on the page, and real Postfix and Dovecot beside a service.
 test-live: install $(CLIENTS_INSTALLED)
 	@sh .ci/packages $(TEST_PACKAGES)
-	$(BIN)/pytest -m "(browser or mail) and not attack" --numprocesses 3 --dist loadfile --durations 10
+	$(BIN)/pytest -m "(browser or mail) and not (attack or torture)" --numprocesses 3 --dist loadfile --durations 10
 
 # All tests that do not choose an engine themselves, on PostgreSQL.
 test-postgresql: install
