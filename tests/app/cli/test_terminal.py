@@ -4,6 +4,7 @@ import asyncio
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -54,6 +55,9 @@ def at_terminal(
     os.close(theirs)
     got = b""
     while True:
+        # Ctrl+C just before the command begins to wait for input is noticed by the next key, as people press it again.
+        if not select.select([mine], [], [], 3.0)[0] and answer == b"\x03":
+            os.write(mine, answer)
         try:
             piece = os.read(mine, 10_000)
         except OSError:  # the other end has closed

@@ -372,10 +372,10 @@ async def test_pieces_are_searches_of_the_caller(database: Database, monkeypatch
 @pytest.mark.parametrize(("rate", "is_whole"), [(16 * 1024, True), (1 << 40, False)])
 async def test_a_list_has_time(start_service: StartService, filled: Path, rate: int, *, is_whole: bool) -> None:
     """A list may take longer than a request, as long as its client takes it at a fair rate; below, it is cut off."""
-    service = await start_service(database=str(filled), limits=Limits(request=0.2, rate=rate, tick=0.05))
+    service = await start_service(database=str(filled), limits=Limits(request=1.0, rate=rate, tick=0.05))
     admin = await service.login("admin", ADMIN_PASSWORD)
     reader, writer, _ = await opened(service, head_of(admin, LISTS[1], version="1.0"))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(1.3)
     if is_whole:
         assert len(json.loads(await reader.read())["data"]) == USERS
     else:
