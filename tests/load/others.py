@@ -9,7 +9,7 @@ from tests.load.ledger import Entry, Ledger, Write
 #: The fields of a new domain, as a list shows them without what other writes change.
 _DOMAIN: Final = {
     "orgID": 0, "maxUser": 10, "title": "", "address": "", "adminName": "", "tel": "", "endDay": "3333-03-03",
-    "domainStatus": 0, "syncPolicy": None, "chat": False, "homeserver": None,
+    "domainStatus": 0, "syncPolicy": None, "chat": False, "homeserver": None, "selfService": ["oof", "devices"],
 }  # fmt: skip
 _ELSEWHERE: Final = (
     "ID", "activeUsers", "inactiveUsers", "virtualUsers", "domainCount", "domains", "users",
