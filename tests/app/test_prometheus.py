@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -184,12 +185,26 @@ async def use(running: Running) -> None:
 
 @needs_prometheus
 @pytest.mark.torture
+def ask_as_postfix(path: Path) -> None:
+    """One question of a mail server."""
+    with socket.socket(socket.AF_UNIX) as postfix:
+        postfix.connect(str(path))
+        postfix.sendall(b"19:domains example.org,")
+        assert postfix.recv(100)
+
+
 async def test_every_query_has_a_result(tmp_path: Path) -> None:
     """Of a real service with two workers: each panel shows something, and no alert fires."""
     (tmp_path / "backups").mkdir()
-    settings = {"POSTROOM_ADMIN_PASSWORD": ADMIN_PASSWORD, "POSTROOM_BACKUP_FOLDER": str(tmp_path / "backups")}
+    (tmp_path / "mail").mkdir()
+    settings = {
+        "POSTROOM_ADMIN_PASSWORD": ADMIN_PASSWORD,
+        "POSTROOM_BACKUP_FOLDER": str(tmp_path / "backups"),
+        "POSTROOM_MAIL_SOCKETS": str(tmp_path / "mail"),
+    }
     with serving(tmp_path, "--workers", "2", "--host", "127.0.0.1", **settings) as running:
         await use(running)
+        ask_as_postfix(tmp_path / "mail" / "postfix")
         with prometheus(tmp_path, running.ports[0]) as url:
             wait_for(url, 'count_over_time(up{job="postroom"}[1m]) >= 4')
             wait_for(url, "postroom_backup_timestamp_seconds")
