@@ -183,8 +183,6 @@ async def use(running: Running) -> None:
     await nodes._session.close()
 
 
-@needs_prometheus
-@pytest.mark.torture
 def ask_as_postfix(path: Path) -> None:
     """One question of a mail server."""
     with socket.socket(socket.AF_UNIX) as postfix:
@@ -193,6 +191,8 @@ def ask_as_postfix(path: Path) -> None:
         assert postfix.recv(100)
 
 
+@needs_prometheus
+@pytest.mark.torture
 async def test_every_query_has_a_result(tmp_path: Path) -> None:
     """Of a real service with two workers: each panel shows something, and no alert fires."""
     (tmp_path / "backups").mkdir()
