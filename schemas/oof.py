@@ -8,6 +8,7 @@ from postroom.schemas.fields import Int, Text, check_time
 from postroom.schemas.values.users import LONGEST_TEXT
 
 STATE_OFF, STATE_ON, STATE_SCHEDULED = 0, 1, 2
+AUDIENCE_NOBODY, AUDIENCE_KNOWN, AUDIENCE_EVERYBODY = 0, 1, 2
 
 LONGEST_SUBJECT = 255
 
@@ -27,7 +28,7 @@ class OofSchema(Schema):
         unknown = EXCLUDE
 
     state = Int(validate=validate.OneOf((STATE_OFF, STATE_ON, STATE_SCHEDULED)))
-    externalAudience = Int(validate=validate.OneOf((0, 1, 2)))
+    externalAudience = Int(validate=validate.OneOf((AUDIENCE_NOBODY, AUDIENCE_KNOWN, AUDIENCE_EVERYBODY)))
     startTime = Text(19, allow_none=True, validate=check_time)
     endTime = Text(19, allow_none=True, validate=check_time)
     internalSubject = Text(LONGEST_SUBJECT, allow_none=True, validate=check_subject)

@@ -8,9 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from postroom.app.cli.api import CommandError
 from postroom.app.cli.output import AWAY
+from postroom.app.mail.setup.places import PROGRAMS
 
-#: Where the programs of both servers are; most people have no /usr/sbin in their PATH.
-PLACES: Final = "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 #: Seconds for each question. Postfix and Dovecot wait for postroom, too.
 PATIENCE: Final = 60
 #: Exit codes: of postmap for "not found", of doveadm for "no such user" (EX_NOUSER).
@@ -144,7 +143,7 @@ def _sorted(texts: Iterable[str]) -> str:
 
 async def _run(program: str, *arguments: str) -> tuple[int, str, str]:
     """(exit code, output, errors). Raises CommandError when it cannot be run or does not end."""
-    path = shutil.which(program, path=PLACES)
+    path = shutil.which(program, path=PROGRAMS)
     if path is None:
         raise CommandError(f"{program} is not installed on this machine")
     process = await asyncio.create_subprocess_exec(

@@ -6,7 +6,7 @@ See dict-client.h of Dovecot 2.3 and 2.4. A line is a letter and fields separate
 from typing import Final
 
 from postroom.app.mail.fields import join_fields, split_fields, take_line
-from postroom.app.mail.vacation import NOTHING, script_id, script_of
+from postroom.app.mail.vacation import script_id, script_of
 from postroom.app.services import vacations
 from postroom.app.services.context import Context
 
@@ -69,8 +69,7 @@ class Dict:
         return b"O" + join_fields(script)
 
     async def _script(self, user: str) -> str:
-        vacation = await vacations.find_vacation(self._context, user)
-        return script_of(vacation, self._context.config.timezone) if vacation else NOTHING
+        return script_of(await vacations.find_vacation(self._context, user), self._context.config.timezone)
 
     def _count(self, outcome: str) -> None:
         self._context.metrics.mail.add("dovecot_dict", outcome)

@@ -11,7 +11,7 @@ from typing import Final
 
 from postroom.app.transactions.oof import instants_between
 from postroom.schemas.addresses import in_unicode
-from postroom.schemas.oof import STATE_SCHEDULED
+from postroom.schemas.oof import AUDIENCE_EVERYBODY, STATE_SCHEDULED
 from postroom.schemas.values.text import printable
 from postroom.storage.vacations import Vacation
 
@@ -20,7 +20,6 @@ NOTHING: Final = "# No out of office.\n"
 #: Days after which the same sender gets the reply again.
 DAYS: Final = 7
 
-_EVERYBODY: Final = 2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC) - _EPOCH
 _LAST: Final = datetime.max.replace(microsecond=0, tzinfo=UTC) - _EPOCH
@@ -47,7 +46,7 @@ def script_of(vacation: Vacation | None, timezone: tzinfo) -> str:
     internal = _reply(vacation, vacation.internal_subject, vacation.internal_reply)
     # Sieve cannot tell whom somebody knows. So "known contacts" is answered like "nobody".
     external = None
-    if vacation.external_audience == _EVERYBODY:
+    if vacation.external_audience == AUDIENCE_EVERYBODY:
         external = _reply(vacation, vacation.external_subject, vacation.external_reply)
     if internal is None and external is None:
         return NOTHING

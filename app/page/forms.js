@@ -41,7 +41,7 @@ const shown = (value) => (value === null || value === "" || value === undefined 
  * `groups(document)` makes `[legend, fields]`; `valueOf(document, name)` is what is stored; `body(values)` makes the body
  * from the values that were changed.
  */
-export function editor({ path, method = "PATCH", at = path, query, groups, valueOf, body, stored = () => {}, readOnly = false }) {
+export function editor({ path, method = "PATCH", at = path, query, groups, valueOf, body, readOnly = false }) {
   const holder = el("div", {}, el("p", {}, T.loading));
   let shownDocument, etag, fields;
 
@@ -64,7 +64,6 @@ export function editor({ path, method = "PATCH", at = path, query, groups, value
     }
     await load();
     say(T.saved);
-    stored(shownDocument);
   };
 
   // Somebody else was faster. Nothing is lost: the form stays until one of the two versions is chosen.

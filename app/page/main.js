@@ -4,7 +4,7 @@ import { forgetLogin, get, loggedIn, login, logout, whenLoggedOut, whenOtherTab 
 import { explained, form, noticeArea } from "./dialogs.js";
 import { button, el, link, stored } from "./elements.js";
 import { field } from "./forms.js";
-import { found, go, here } from "./places.js";
+import { found, here } from "./places.js";
 import { T } from "./texts.js";
 import { caller } from "./caller.js";
 import "./views.js";

@@ -44,7 +44,6 @@ export function oof(path, mayChange) {
     },
     valueOf: (document, name) => (WINDOW.includes(name) ? toField(document[name]) : document[name] ?? ""),
     body: (values) => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, WINDOW.includes(name) ? fromField(value) : value])),
-    stored: draw,
   });
   return [form.element, preview];
 }

@@ -12,7 +12,6 @@ import { editor, field } from "./forms.js";
 import { lists } from "./lists.js";
 import { loginsOf } from "./logins.js";
 import { oof } from "./oof.js";
-import { go } from "./places.js";
 import { T } from "./texts.js";
 
 const SECTIONS = {

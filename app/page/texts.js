@@ -16,7 +16,6 @@ export const T = {
   reload: "Discard changes",
   retry: "Try again",
   add: "Add",
-  remove: "Remove",
   removeNamed: (name) => `Remove ${name}`,
   typeToConfirm: "Type this to confirm:",
   unreachable: "The server does not answer. What you have entered is still here; try again.",
@@ -74,7 +73,6 @@ export const T = {
     address: "Address",
     adminName: "Administrator",
     tel: "Telephone",
-    display: "Name shown",
   },
   people: {
     title: (domain) => `People of ${domain}`,
@@ -181,7 +179,6 @@ export const T = {
     clock: (now, zone) => `It is ${now} at the server (${zone}).`,
   },
   devices: {
-    title: "Devices",
     empty: "No device has connected yet.",
     caption: "Devices",
     device: "Device",
@@ -206,7 +203,6 @@ export const T = {
     removeAll: "Forget the states of all devices",
     removedAll: "The states of all devices have been forgotten.",
     deviceSelf: "This is the password of the one who asks for the wipe.",
-    history: "History",
     wipes: "History of wipes",
     noWipes: "No wipe was ever requested.",
   },
@@ -307,7 +303,6 @@ export const T = {
     lastUsed: "Last used",
     never: "never",
     create: "New token",
-    days: "Valid for days",
     readOnly: "May only read",
     once: "Copy it now: it is shown this once.",
     revoke: "Revoke…",
@@ -335,7 +330,6 @@ export const T = {
   },
   account: {
     title: "My account",
-    password: "Password",
     change: "Change password…",
     old: "Present password",
     new: "New password",

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address, IPv6Network
 from typing import Final, Protocol
 
+from postroom.app.limits.addresses import parse_address
 from postroom.app.limits.clients import Limits
 from postroom.app.limits.sparing import Sparing
 from postroom.app.metrics.catalogue import Metrics
 from postroom.app.server.raw_responses import to_bytes
 from postroom.app.web.responses import json_response
-from postroom.app.web.trust import parse_address
 
 log = logging.getLogger("postroom")
 

@@ -36,14 +36,14 @@ async def has_domain(context: Context, domain: str) -> bool:
 
 async def find_addressee(context: Context, address: str) -> Addressee | None:
     """Whoever has this address as username or alias, whatever their status."""
-    key = _key(address)
+    key = key_of(address)
     return None if key is None else await mail.select_addressee(context.database, key)
 
 
 async def find_mailbox(context: Context, address: str) -> str | None:
     """The username, if this is the username of somebody whose mail is delivered."""
     found = await find_addressee(context, address)
-    if found is None or not found.has_mailbox or _key(address) != fold(found.username):
+    if found is None or not found.has_mailbox or key_of(address) != fold(found.username):
         return None
     return found.username
 
@@ -60,7 +60,7 @@ async def list_targets(context: Context, address: str) -> tuple[str, ...]:
     if not found.has_mailbox:
         onward = _address(found.leaves_for)
         return () if onward is None or not await _reaches_somebody(context, found) else (onward,)
-    if _key(address) != fold(found.username):
+    if key_of(address) != fold(found.username):
         return (found.username,)
     if found.destination is None:
         return ()
@@ -107,7 +107,7 @@ def without_detail(address: str) -> tuple[str, str]:
 
 async def list_senders(context: Context, address: str) -> tuple[str, ...]:
     """The usernames of all who may send as an address: whoever has it, their delegates and those who may send as."""
-    key = _key(address)
+    key = key_of(address)
     return () if key is None else tuple(await mail.select_senders(context.database, key))
 
 
@@ -116,7 +116,7 @@ async def find_account(context: Context, name: str) -> Mailbox | None:
     # A lone surrogate is no text that a database could look for.
     if len(name) > LONGEST_ADDRESS or "\0" in name or name.encode(errors="ignore").decode() != name:
         return None
-    return await mail.select_mailbox(context.database, _key(name) or fold(name))
+    return await mail.select_mailbox(context.database, key_of(name) or fold(name))
 
 
 async def iterate_accounts(context: Context) -> AsyncIterator[str]:
@@ -156,6 +156,7 @@ def _address(text: str | None) -> str | None:
         return None
 
 
-def _key(address: str) -> str | None:
+def key_of(address: str) -> str | None:
+    """The form by which an address is looked up; None: it is no address."""
     normal = _address(address)
     return None if normal is None else fold(normal)

@@ -1,20 +1,18 @@
 """Checks the logins of mail clients, for a mail server that has none of the hashes."""
 
-import logging
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Literal, NamedTuple
 
-from postroom.app.auth.throttle import LoginSource, counted_source
+from postroom.app.auth.throttle import counted_source
 from postroom.app.auth.tokens import is_active
 from postroom.app.errors import LoginFailedError, ThrottledError, UnavailableError
+from postroom.app.limits.addresses import parse_address
 from postroom.app.services import mail, session
 from postroom.app.services.context import Context
 from postroom.app.services.logins import authenticate
+from postroom.schemas.session import LONGEST_PASSWORD
 from postroom.storage import auth
 from postroom.storage.auth import Account
 from postroom.storage.mail import Mailbox
-
-log = logging.getLogger("postroom.logins")
 
 #: Protocol, as Dovecot calls it -> the privilege that it needs. Whoever may read mail may also manage filters for it.
 PRIVILEGES: Final = {
@@ -24,8 +22,6 @@ PRIVILEGES: Final = {
     "smtp": "smtp",
     "submission": "smtp",
 }
-#: Longest password that is looked at, in characters.
-_LONGEST: Final = 512
 
 
 class MailLogin(NamedTuple):
@@ -39,8 +35,8 @@ async def verify(context: Context, name: str, password: str, protocol: str, sour
     """Whether this is the password of a mailbox whose user may use the protocol.
 
     `name`: the username, an alias or a further login name. `source`: the address of the client, as the mail server
-    tells it. Too many failures, a directory that is away and a full queue are temporary, so that no client takes its
-    password for wrong. Errors of the database are raised.
+    tells it. Too many failures and a full queue are `throttled`, a directory that is away is `temporary`: neither says
+    that the password is wrong. Errors of the database are raised.
     """
     mailbox: Mailbox | None = None
 
@@ -52,11 +48,13 @@ async def verify(context: Context, name: str, password: str, protocol: str, sour
     def admits(account: Account) -> bool:
         return is_active(account) and mailbox is not None and _may_use(mailbox, protocol)
 
-    if not 0 < len(password) <= _LONGEST or "\0" in password:
+    if not 0 < len(password) <= LONGEST_PASSWORD or "\0" in password:
         # No stored password is like this, and hashing long ones is work.
         return MailLogin("mismatch")
+    # A client on a Unix socket has no address.
+    counted = counted_source(parse_address(source), shared=False)
     try:
-        account = await authenticate(context, _source(source), name, password, find, admits, repeated=True)
+        account = await authenticate(context, counted, name, password, find, admits, repeated=True)
         await session.renew_hash(context, account, password)
     except LoginFailedError:
         return MailLogin("mismatch")
@@ -70,15 +68,3 @@ async def verify(context: Context, name: str, password: str, protocol: str, sour
 def _may_use(mailbox: Mailbox, protocol: str) -> bool:
     privilege = PRIVILEGES.get(protocol.lower())
     return privilege is not None and bool(getattr(mailbox, privilege))
-
-
-def _source(text: str) -> LoginSource:
-    return counted_source(_address(text), shared=False)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None  # of a client on a Unix socket
-    return getattr(address, "ipv4_mapped", None) or address

@@ -10,12 +10,12 @@ from postroom.app.services.context import Context
 from postroom.app.services.vacations import find_vacation
 from postroom.app.transactions import oof
 from postroom.schemas.addresses import domain_of
+from postroom.schemas.oof import AUDIENCE_EVERYBODY
 from postroom.storage.vacations import Vacation
 
 #: Who gets a reply outside of the organisation, by the number of the audience. A mail server cannot tell whom somebody
 #: knows, so known senders get none.
 _AUDIENCES: Final = ("nobody", "nobody (a mail server does not know who is known)", "everybody")
-_EVERYBODY: Final = 2
 
 
 async def explain(context: Context, username: str, sender: str | None) -> dict[str, Any] | None:
@@ -35,7 +35,7 @@ async def explain(context: Context, username: str, sender: str | None) -> dict[s
         return _internal(vacation, f"Colleagues get a reply, and {audience} outside.")
     if domain_of(mail.normal_form(sender)) in vacation.domains:
         return _internal(vacation, "A colleague gets a reply.")
-    if vacation.external_audience != _EVERYBODY:
+    if vacation.external_audience != AUDIENCE_EVERYBODY:
         return _none(f"Outside, {audience} gets a reply.")
     return _reply("Everybody outside gets a reply.", vacation.external_subject, vacation.external_reply)
 

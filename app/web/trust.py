@@ -12,10 +12,9 @@ from aiohttp import HttpVersion11, web
 
 from postroom.app.auth.throttle import LoginSource, counted_source
 from postroom.app.errors import ForbiddenError
+from postroom.app.limits.addresses import Address, parse_address
 from postroom.app.settings import Network
 from postroom.app.web.keys import context_of
-
-Address = IPv4Address | IPv6Address
 
 #: The headers that direct clients send. Proxies have dozens of headers to name their client, and invent more, so any
 #: header that is not in this list counts as the sign of a proxy. Never add a header that a proxy or a tracing agent
@@ -181,13 +180,6 @@ def login_source(request: web.Request) -> LoginSource:
     source = source_of(request)
     # Counted even if it is not certain: otherwise any extra header would bypass the throttle.
     return counted_source(source.address, shared=source.is_in(context_of(request).config.service_networks))
-
-
-def parse_address(text: str) -> Address | None:
-    """The IP address, or None if the text is not one. A mapped IPv4 address becomes plain IPv4."""
-    address = _literal(text)
-    # A socket on :: shows IPv4 peers as ::ffff:127.0.0.1, but the configured networks are plain IPv4.
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _literal(text: str) -> Address | None:

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from postroom.app.mail.setup import dovecot, postfix
-from postroom.app.mail.setup.places import Places
+from postroom.app.mail.setup.places import PROGRAMS, Places
 
 #: What the name of a file ends with that is as it was before the first setup.
 KEPT: Final = ".before-postroom"
 #: Seconds that a program of one of the servers may take.
 _PATIENCE: Final = 60
-#: Where the programs of both servers are.
-_PROGRAMS: Final = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 #: Debian's line that lets the users of the machine in.
 _SYSTEM_USERS: Final = re.compile(r"^(!include auth-system\.conf\.ext)$", re.MULTILINE)
 
@@ -120,7 +118,7 @@ def reload(places: Places) -> list[str]:
 
 def run(command: Sequence[str]) -> str:
     """What a program prints. Raises SetupError when it fails, or is not there."""
-    environ = {"PATH": _PROGRAMS, "LANG": "C.UTF-8"}
+    environ = {"PATH": PROGRAMS, "LANG": "C.UTF-8"}
     try:
         # Fixed programs, with arguments of whoever runs the command.
         done = subprocess.run(  # noqa: S603  # nosec B603

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+#: Where the programs of both servers are; most people have no /usr/sbin in their PATH.
+PROGRAMS: Final = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def servers(anna: str, tmp_path: Path, monkeypatch: Any) -> Path:
     for name, text in PROGRAMS.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
-    monkeypatch.setattr(mail_live, "PLACES", str(programs))
+    monkeypatch.setattr(mail_live, "PROGRAMS", str(programs))
     return folder
 
 
@@ -106,7 +106,7 @@ async def test_live(command: Command, admin: Api, servers: Path) -> None:
 
 async def test_live_without_servers(command: Command, anna: str, tmp_path: Path, monkeypatch: Any) -> None:
     """A program that is missing is named."""
-    monkeypatch.setattr(mail_live, "PLACES", str(tmp_path))
+    monkeypatch.setattr(mail_live, "PROGRAMS", str(tmp_path))
     missing = await command("mail", "check", "anna@example.org", "--live", code=2)
     assert "postconf is not installed" in missing.err
     assert "go with --live" in (await command("mail", "check", "x", "--postfix", "/etc/postfix", code=2)).err
